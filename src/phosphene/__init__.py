@@ -1,0 +1,45 @@
+"""phosphene shows what a trained vision network sees, by differentiating with respect to its input.
+
+    import phosphene
+    network = phosphene.load()
+    phosphene.predict(network, "dog.jpg").numbers
+    phosphene.visualize(network, ["mixed4a:0-7"]).save("units.png")
+    phosphene.dream(network, "dog.jpg").save("dream.png")
+"""
+
+import importlib
+from typing import Any
+
+_HOMES = {
+    "load": "phosphene.models.load",
+    "networks": "phosphene.models.load",
+    "Network": "phosphene.core.network",
+    "Mistake": "phosphene.core.errors",
+    "predict": "phosphene.features",
+    "visualize": "phosphene.features",
+    "weights": "phosphene.features",
+    "gradient": "phosphene.attribution",
+    "saliency": "phosphene.attribution",
+    "guided": "phosphene.attribution",
+    "deconvnet": "phosphene.attribution",
+    "occlusion": "phosphene.attribution",
+    "dream": "phosphene.dreaming",
+    "invert": "phosphene.inversion",
+    "fgsm": "phosphene.adversarial",
+    "pgd": "phosphene.adversarial",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used: importing phosphene alone does not import torch."""
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("phosphene")
+    if name not in _HOMES:
+        raise AttributeError(f"phosphene has no '{name}'; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,8 @@
+"""Which pixels matter."""
+
+from phosphene.attribution.gradients import deconvnet, gradient, guided, saliency
+from phosphene.attribution.occlusion import occlusion
+
+METHODS = {f.__name__: f for f in (gradient, saliency, guided, deconvnet, occlusion)}
+
+__all__ = ["METHODS", "deconvnet", "gradient", "guided", "occlusion", "saliency"]

@@ -1,0 +1,33 @@
+"""What is said to a person who gave something that does not work: one sentence, and the nearest thing that does."""
+
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+
+
+class Mistake(ValueError):
+    """A user's mistake, told in one sentence: what was given, what was expected, the nearest valid choice."""
+
+
+def nearest(name: str, choices: Iterable[str], n: int = 3) -> list[str]:
+    """The at most `n` choices that `name` may have meant, best first; none is better than a far-fetched one.
+
+    Similarity is difflib's ratio without regard to case. A choice that contains `name`, or is contained in it,
+    always counts, as people remember one half of a long name.
+    """
+    scores = {choice: _similarity(name.casefold(), choice.casefold()) for choice in choices}
+    good = [choice for choice, score in scores.items() if score >= 0.6]  # 0.6: difflib's own cutoff
+    return sorted(good, key=lambda choice: -scores[choice])[:n]
+
+
+def did_you_mean(name: str, choices: Iterable[str], n: int = 3) -> str:
+    """How an error's sentence goes on: `; did you mean 'a', 'b' or 'c'?`, or not at all if nothing is near."""
+    near = [repr(choice) for choice in nearest(name, choices, n)]
+    if not near:
+        return ""
+    return f"; did you mean {' or '.join(filter(None, [', '.join(near[:-1]), near[-1]]))}?"
+
+
+def _similarity(a: str, b: str) -> float:
+    ratio = SequenceMatcher(None, a, b, autojunk=False).ratio()
+    part = min(len(a), len(b)) > 1 and (a in b or b in a)
+    return 0.6 + 0.4 * ratio if part else ratio

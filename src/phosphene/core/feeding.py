@@ -1,0 +1,75 @@
+"""How a photograph meets a network, and what it says about it."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from phosphene.core.errors import Mistake
+from phosphene.core.network import Network
+from phosphene.core.pictures import Photo, fit, open_photo
+from phosphene.core.terms import Score
+from phosphene.core.units import Unit, class_index, label, parse_unit
+
+Fit = Literal["crop", "squash", "whole"]
+
+
+def feed(network: Network, photo: Photo, how: Fit = "crop") -> Float[Tensor, "1 3 h w"]:
+    """What the network is fed for this photograph, on its device: 8-bit pixels in its dtype.
+
+    Args:
+        how: "crop" brings the shorter side to the network's size and cuts the middle out, "squash" brings both, "whole"
+            feeds the whole picture: at its own size where the network takes any, else with a grey border.
+    """
+    picture = open_photo(photo)
+    if how not in ("crop", "squash", "whole"):
+        raise Mistake(f"fit '{how}' is not known; there are crop, squash and whole")
+    if not (how == "whole" and not network.fixed):
+        picture = fit(picture, network.size, how)
+    return picture.to(network.device, network.dtype)
+
+
+@torch.no_grad()
+def logits(network: Network, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes"]:
+    """What the network says about each picture.
+
+    Raises:
+        Mistake: it says something that is not finite.
+    """
+    said = network.read(pictures, ["logits"])["logits"]
+    said = said.flatten(2).mean(2) if said.dim() > 2 else said
+    if not said.isfinite().all():
+        raise Mistake(f"{network.name} answers with values that are not finite; its weights may be damaged")
+    return said
+
+
+def top(network: Network, said: Float[Tensor, " classes"], many: int = 5) -> list[dict]:
+    """The most probable classes: index, label, probability, logit."""
+    p = said.double().softmax(0)
+    return [
+        {"class": int(i), "label": label(network, int(i)), "p": float(p[i]), "logit": float(said[i])}
+        for i in p.argsort(descending=True)[:many]
+    ]
+
+
+def said_in_words(answers: list[dict]) -> str:
+    """`tabby cat 81 %`."""
+    return f"{answers[0]['label']} {100 * answers[0]['p']:.1f} %"
+
+
+def target_unit(network: Network, fed: Float[Tensor, "1 3 h w"], target: str | int | None) -> Unit:
+    """The class or unit that was asked for; by default the class that the network says."""
+    if target is None:
+        return Unit("logits", int(logits(network, fed)[0].argmax()))
+    if isinstance(target, str) and target.partition(":")[0] in network.layers:
+        (unit, *more) = parse_unit(network, target)
+        if more:
+            raise Mistake(f"'{target}' names several units; one is asked about at a time")
+        return unit
+    return Unit("logits", class_index(network, target))
+
+
+def unit_words(network: Network, unit: Unit, kind: Score = "logit") -> str:
+    """How a caption calls a unit."""
+    return f"{kind} of {label(network, unit.index)}" if unit.layer == "logits" else str(unit)

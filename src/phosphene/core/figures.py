@@ -1,0 +1,243 @@
+"""Pictures of pictures (grids, heat maps, overlays) and pictures for people, with words (figures, bars)."""
+
+import math
+import unicodedata
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+from torch.nn import functional as F
+
+from phosphene.core.errors import Mistake
+from phosphene.core.pictures import resize, single, to_pil
+
+# matplotlib's inferno at 0, 1/9, ..., 1 (Smith & van der Walt 2015), and ColorBrewer's RdBu with blue first.
+INFERNO = "000004 1b0c42 4b0c6b 781c6d a52c60 cf4446 ed6925 fb9a06 f7d03c fcffa4"
+BLUE_WHITE_RED = "2166ac 67a9cf d1e5f0 f7f7f7 fddbc7 ef8a62 b2182b"
+
+INK, SOFT, HAIRLINE, TRACK, BAR, ACCENT = "#1f2328", "#6b7280", "#e5e7eb", "#f1f3f5", "#b6c2cf", "#c8553d"
+TITLE_SIZE, TEXT_SIZE, LEADING = 24, 15, 1.4  # px, px, line height over size
+MARGIN, GAP, CAPTION_GAP = 32, 24, 8  # px
+
+# What Pillow's built-in font cannot draw and that has a usual plain spelling.
+PLAIN = str.maketrans(
+    {"–": "-", "—": "-", "−": "-", "→": "->", "←": "<-", "×": "x", "≥": ">=", "≤": "<=", "≈": "~", "ß": "ss"}
+    | {"α": "alpha", "β": "beta", "ε": "epsilon", "λ": "lambda", "μ": "mu", "σ": "sigma", "æ": "ae", "ø": "o"}
+)
+
+
+# Pictures of pictures
+
+
+def grid(pictures: Float[Tensor, "n 3 h w"], columns: int | None = None, gap: int = 2) -> Float[Tensor, "1 3 gh gw"]:
+    """All pictures in one, row by row, on white, `gap` px apart; about square unless `columns` says otherwise."""
+    n, _, h, w = pictures.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    sheet = pictures.new_ones(1, 3, rows * (h + gap) - gap, columns * (w + gap) - gap)
+    for i, picture in enumerate(pictures):
+        top, left = i // columns * (h + gap), i % columns * (w + gap)
+        sheet[0, :, top : top + h, left : left + w] = picture
+    return sheet
+
+
+def heat(values: Float[Tensor, "n h w"], signed: bool) -> Float[Tensor, "n 3 h w"]:
+    """Numbers as colours, each map on its own scale.
+
+    The scale ends at the 99.5 % quantile of |values|, so that one wild pixel does not turn the rest dark.
+
+    Args:
+        signed: blue for negative, near white for 0, red for positive, symmetric about 0; otherwise from black for
+            0 (and less) over purple and orange to yellow.
+    """
+    values = values.detach().float().nan_to_num()
+    values = values / _scale_of(values)
+    if signed:
+        return _coloured((values.clamp(-1, 1) + 1) / 2, BLUE_WHITE_RED)
+    return _coloured(values.clamp(0, 1), INFERNO)
+
+
+def overlay(
+    photo: Float[Tensor, "n 3 h w"], values: Float[Tensor, "n vh vw"], alpha: float = 0.6, signed: bool = False
+) -> Float[Tensor, "n 3 h w"]:
+    """The heat map of `values`, scaled to the photo's size, over the photo in grey.
+
+    Args:
+        alpha: how much of the heat map there is, 0 to 1.
+    """
+    values = F.interpolate(values[:, None].float(), photo.shape[2:], mode="bilinear")[:, 0]
+    grey = photo.mean(1, keepdim=True)
+    return (1 - alpha) * grey + alpha * heat(values, signed)
+
+
+def _scale_of(values: Float[Tensor, "n h w"]) -> Float[Tensor, "n 1 1"]:
+    """What to divide by: the 99.5 % quantile of |values|, or their maximum where that is 0, or 1."""
+    sizes = values.abs().flatten(1)
+    rank = math.ceil(0.995 * sizes.shape[1])
+    quantile, largest = sizes.kthvalue(rank, dim=1).values, sizes.amax(1)  # torch.quantile ends at 2^24 values
+    scale = torch.where(quantile > 0, quantile, largest)
+    return torch.where(scale > 0, scale, 1.0)[:, None, None]
+
+
+def _coloured(values: Float[Tensor, "n h w"], table: str) -> Float[Tensor, "n 3 h w"]:
+    """[0, 1] to the colours of `table`, evenly spaced, linear in between."""
+    colours = torch.tensor([list(bytes.fromhex(c)) for c in table.split()], device=values.device) / 255
+    place = values * (len(colours) - 1)
+    below = place.floor().long().clamp(max=len(colours) - 2)
+    return torch.lerp(colours[below], colours[below + 1], (place - below)[..., None]).permute(0, 3, 1, 2).contiguous()
+
+
+# Pictures for people
+
+
+def figure(
+    panels: Sequence[tuple[str, Float[Tensor, "*one 3 _ _"]]],
+    title: str = "",
+    columns: int | None = None,
+    side: int = 320,
+) -> Image.Image:
+    """Pictures with a caption below each and a title above all, on white.
+
+    Args:
+        panels: (caption, picture); captions break into at most two lines. Small pictures (a third of `side` and
+            less) keep their pixels as squares, others are scaled smoothly.
+        columns: at most four unless given.
+        side: the width of a panel in px; a tall picture is narrower.
+    Raises:
+        Mistake: there are no panels.
+    """
+    if not panels:
+        raise Mistake("a figure needs at least one panel, (caption, picture)")
+    columns = min(len(panels), columns or math.ceil(len(panels) / math.ceil(len(panels) / 4)))
+    images = [_panel(single(picture), side) for _, picture in panels]
+    captions = [_wrapped(caption, TEXT_SIZE, side) for caption, _ in panels]
+    rows = [slice(i, i + columns) for i in range(0, len(panels), columns)]
+    heights = [max(i.height for i in images[r]) + _text_height(captions[r]) for r in rows]
+
+    width = 2 * MARGIN + columns * (side + GAP) - GAP
+    heading = _wrapped(title, TITLE_SIZE, width - 2 * MARGIN)
+    top = MARGIN + (round(len(heading) * TITLE_SIZE * LEADING) + GAP - CAPTION_GAP if heading else 0)
+    sheet = Image.new("RGB", (width, top + sum(heights) + (len(rows) - 1) * GAP + MARGIN), "white")
+    pen = ImageDraw.Draw(sheet)
+    _write(pen, (MARGIN, MARGIN), heading, TITLE_SIZE, INK)
+    for row, height in zip(rows, heights, strict=True):
+        foot = top + max(i.height for i in images[row])
+        for column, (image, caption) in enumerate(zip(images[row], captions[row], strict=True)):
+            left = MARGIN + column * (side + GAP)
+            corner = (left, foot - image.height)
+            sheet.paste(image, corner)
+            pen.rectangle((left - 1, corner[1] - 1, left + image.width, foot), outline=HAIRLINE)
+            _write(pen, (left, foot + CAPTION_GAP), caption, TEXT_SIZE, SOFT)
+        top += height + GAP
+    return sheet
+
+
+def bars(rows: Sequence[tuple[str, float]], width: int = 480, highlight: int | None = None) -> Image.Image:
+    """Probabilities as horizontal bars: label, bar, percentage; a full bar is 100 %.
+
+    Args:
+        rows: (label, probability in [0, 1]), from the top.
+        width: px of the whole chart.
+        highlight: the row to set off by colour, from 0.
+    Raises:
+        Mistake: there are no rows, or a number is not in [0, 1].
+    """
+    if not rows or not all(0 <= p <= 1 for _, p in rows):
+        raise Mistake(f"bars need probabilities from 0 to 1, got {[p for _, p in rows]}")
+    line, number = 30, round(_width("100.0 %", TEXT_SIZE))
+    longest = max(_width(_drawable(label), TEXT_SIZE) for label, _ in rows)
+    label_width = min(math.ceil(longest), int(0.45 * width))
+    start, stop = MARGIN // 2 + label_width + 12, width - MARGIN // 2 - number - 12
+    sheet = Image.new("RGB", (width, len(rows) * line + MARGIN), "white")
+    pen = ImageDraw.Draw(sheet)
+    for i, (label, p) in enumerate(rows):
+        top, strong = MARGIN // 2 + i * line, i == highlight
+        ink = INK if strong else SOFT
+        _write(pen, (MARGIN // 2, top + 5), _wrapped(label, TEXT_SIZE, label_width, 1), TEXT_SIZE, ink)
+        pen.rectangle((start, top + 7, stop, top + line - 8), fill=TRACK)
+        if p > 0:
+            pen.rectangle((start, top + 7, start + p * (stop - start), top + line - 8), fill=ACCENT if strong else BAR)
+        percent = _percent(p)
+        _write(pen, (width - MARGIN // 2 - round(_width(percent, TEXT_SIZE)), top + 5), [percent], TEXT_SIZE, ink)
+    return sheet
+
+
+def _panel(picture: Float[Tensor, "1 3 h w"], side: int) -> Image.Image:
+    """Scaled to `side` px wide, or to half as much again in height if that comes first."""
+    picture, (h, w) = picture.detach().float(), picture.shape[2:]
+    scale = min(side / w, 1.5 * side / h)
+    size = (max(1, round(scale * h)), max(1, round(scale * w)))
+    return to_pil(F.interpolate(picture, size, mode="nearest-exact") if scale >= 3 else resize(picture, size))
+
+
+def _percent(p: float) -> str:
+    return "< 0.1 %" if 0 < p < 0.0005 else f"{100 * p:.1f} %"
+
+
+def _text_height(captions: Sequence[list[str]]) -> int:
+    lines = max(len(caption) for caption in captions)
+    return CAPTION_GAP + round(lines * TEXT_SIZE * LEADING) if lines else 0
+
+
+def _write(pen: ImageDraw.ImageDraw, at: tuple[int, int], lines: Sequence[str], size: int, ink: str) -> None:
+    for i, line in enumerate(lines):
+        pen.text((at[0], at[1] + i * size * LEADING), line, fill=ink, font=ImageFont.load_default(size))
+
+
+def _width(text: str, size: int) -> float:
+    return ImageFont.load_default(size).getlength(text)
+
+
+def _wrapped(text: str, size: int, width: int, most: int = 2) -> list[str]:
+    """`text` in at most `most` lines of `width` px, broken at spaces, in a word where it must be; "…" if cut."""
+    lines = [line for part in _drawable(text).split("\n") for line in _broken(part.split(), size, width)]
+    if len(lines) <= most:
+        return lines
+    last = lines[most - 1]
+    while last and _width(last + "…", size) > width:
+        last = last[:-1]
+    return [*lines[: most - 1], last.rstrip() + "…"]
+
+
+def _broken(words: list[str], size: int, width: int) -> list[str]:
+    lines: list[str] = []
+    while words:
+        word = words.pop(0)
+        if lines and _width(f"{lines[-1]} {word}", size) <= width:
+            lines[-1] += f" {word}"
+            continue
+        cut = len(word)
+        while cut > 1 and _width(word[:cut], size) > width:
+            cut -= 1
+        lines.append(word[:cut])
+        if word[cut:]:
+            words.insert(0, word[cut:])
+    return lines
+
+
+def _drawable(text: str) -> str:
+    """`text` in the letters that Pillow's built-in font has: no accents, Greek spelled out, ? for what is left."""
+    bare = unicodedata.normalize("NFKD", text.translate(PLAIN))
+    kept = "".join(c for c in bare if not unicodedata.combining(c))
+    return "".join(c if c.isascii() or c in "©«°±·»‘’“”‹›" else "?" for c in kept)
+
+
+def beside(left: Image.Image, right: Image.Image) -> Image.Image:
+    """Two drawings side by side on white, tops aligned."""
+    sheet = Image.new("RGB", (left.width + right.width, max(left.height, right.height)), "white")
+    sheet.paste(left, (0, 0))
+    sheet.paste(right, (left.width, 0))
+    return sheet
+
+
+def signed_picture(values: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
+    """Signed colours around mid grey, each picture on its own scale."""
+    scale = _scale_of(values.detach().flatten(1, 2))[:, None]
+    return (0.5 + 0.5 * values / scale).clamp(0, 1)
+
+
+def grey_heat(values: Float[Tensor, "n h w"]) -> Float[Tensor, "n 3 h w"]:
+    """Sizes from black (0) to white, each map on its own scale."""
+    return (values.detach() / _scale_of(values)).clamp(0, 1)[:, None].expand(-1, 3, -1, -1)

@@ -1,0 +1,410 @@
+"""A model, borrowed: how to feed it, its named layers, and reading them with a forward pass that stops early.
+
+Pictures are RGB in [0, 1], (n, 3, h, w); the network owns what its model wants (mean, std, channel order, grey, a fixed
+input size). The model is put into eval mode with frozen parameters only for the moment of a reading and given back as
+it was, also after an error. A reading ends with the deepest layer that was asked for: nothing behind it is computed.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from functools import cached_property
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from phosphene.core.errors import Mistake, nearest
+from phosphene.core.interception import (
+    RECTIFIERS,
+    Rule,
+    intercepted,
+    is_in_place,
+    plain_name,
+    rewritten,
+    ruled,
+)
+from phosphene.core.layers import (
+    Axis,
+    Layer,
+    ReceptiveField,
+    Recorded,
+    Tap,
+    channel_axis,
+    first_tensor,
+    other_names,
+    record,
+)
+from phosphene.core.plan import Plan, plan
+
+USUAL_SIZES = (224, 32, 64, 28, 96, 128, 160, 192, 256, 299, 384, 448, 512)
+"""Tried in this order for a model whose input size nobody told."""
+
+
+class _Enough(BaseException):
+    """Raised out of a forward pass when everything was read; a BaseException, so that no model swallows it."""
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The module inside `DataParallel`, `DistributedDataParallel` and `torch.compile` wrappers.
+
+    Raises:
+        Mistake: a scripted or traced module: its code can't be seen.
+    """
+    while True:
+        if isinstance(model, torch.jit.ScriptModule):
+            raise Mistake(
+                "this model is TorchScript, whose layers can't be read one by one; "
+                "give the Python module that it was scripted from"
+            )
+        if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            model = model.module
+        elif hasattr(model, "_orig_mod"):
+            model = model._orig_mod
+        else:
+            break
+    if not isinstance(model, nn.Module):
+        raise Mistake(f"a network is a torch.nn.Module, not {type(model).__name__}")
+    scripted = next((name for name, m in model.named_modules() if isinstance(m, torch.jit.ScriptModule)), None)
+    if scripted is not None:
+        raise Mistake(f"the module '{scripted}' is TorchScript, whose layers can't be read; give the Python module")
+    return model
+
+
+@contextmanager
+def borrowed(model: nn.Module) -> Iterator[None]:
+    """In eval mode, its parameters frozen, not compiled; afterwards exactly as before."""
+    training = [module for module in model.modules() if module.training]
+    required = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    compiled = any(hasattr(m, "_orig_mod") or m._compiled_call_impl is not None for m in model.modules())
+    try:
+        for module in training:
+            module.training = False
+        for parameter in required:
+            parameter.requires_grad_(False)
+        with torch.compiler.set_stance("force_eager") if compiled else nullcontext():
+            yield
+    finally:
+        for module in training:
+            module.training = True
+        for parameter in required:
+            parameter.requires_grad_(True)
+
+
+class Network:
+    """A frozen model and how to feed it.
+
+    Args:
+        model: any `torch.nn.Module` from pictures to scores; it is borrowed, never changed.
+        mean, std: of the model's input, for RGB in [0, 1]; what the model is fed is (rgb - mean) / std.
+        size: side, or (height, width), of the input that it was trained on; found by trying where it is not given.
+        bgr: the model wants blue first.
+        labels: the names of the classes, in order; synonyms separated by ", ".
+        output: which part of what the model returns holds the logits: a key, an attribute, an index, or a function;
+            by default the tensor itself, `.logits`, or the first tensor.
+        name: the spec string that loads it, for the record.
+
+    Raises:
+        Mistake: a scripted model, or one that takes no picture.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        mean: Sequence[float] = (0.0,),
+        std: Sequence[float] = (1.0,),
+        size: int | tuple[int, int] | None = None,
+        bgr: bool = False,
+        labels: Sequence[str] | None = None,
+        output: str | int | Callable[[Any], Tensor] | None = None,
+        name: str = "",
+        sha256: str = "",
+    ) -> None:
+        self.model = unwrapped(model)
+        self.mean, self.std, self.bgr = tuple(mean), tuple(std), bgr
+        self._size = (size, size) if isinstance(size, int) else size and tuple(size)
+        self.labels = list(labels) if labels else None
+        self.output, self.name, self.sha256 = output, name or type(self.model).__name__, sha256
+        self._lock = threading.RLock()
+
+    def __repr__(self) -> str:
+        return f"Network({self.name}, {self.size[0]} x {self.size[1]} px, {len(self.layers)} layers)"
+
+    # ------------------------------------------------------------------------------------------- what it wants
+
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters are."""
+        return next((p.device for p in self.model.parameters()), torch.device("cpu"))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What its parameters are; what it is fed is cast to it."""
+        return next((p.dtype for p in self.model.parameters() if p.is_floating_point()), torch.float32)
+
+    @property
+    def plan(self) -> Plan:
+        """How readings are computed: memory format, rewrites, precision."""
+        return plan(self.dtype, self.device)
+
+    @cached_property
+    def grey(self) -> bool:
+        """Whether the model wants one channel: then it is fed the mean of the three."""
+        first = next((m for m in self.model.modules() if isinstance(m, nn.Conv2d)), None)
+        return first is not None and first.in_channels == 1
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the input that it was trained on."""
+        if self._size:
+            return self._size
+        for side in USUAL_SIZES:
+            if not isinstance(self._try((side, side)), Exception):
+                return side, side
+        raise Mistake(f"{self.name} takes none of the usual picture sizes; give it: Network(model, size=(h, w))")
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the model takes pictures of its own size only; others are resized at its door."""
+        return self._recorded[1] is None
+
+    def door(self, pictures: Float[Tensor, "n 3 h w"]) -> Tensor:
+        """(n, 3, h, w) pictures in [0, 1] as the model wants them: size, grey, normalized, channel order, dtype."""
+        x = pictures.to(self.device, self.dtype)
+        if x.shape[-2:] != self.size and self.fixed:
+            x = F.interpolate(x, self.size, mode="bilinear", antialias=True)
+        return self._fed(x)
+
+    def _fed(self, x: Tensor) -> Tensor:
+        if self.grey:
+            x = x.mean(1, keepdim=True)
+        if any(self.mean) or any(s != 1 for s in self.std):
+            mean, std = (torch.tensor(v, dtype=x.dtype, device=x.device).view(-1, 1, 1) for v in (self.mean, self.std))
+            x = (x - mean) / std
+        if self.bgr:
+            x = x.flip(1)
+        return x.contiguous(memory_format=torch.channels_last) if self.plan.channels_last else x
+
+    # ---------------------------------------------------------------------------------------------- its layers
+
+    def _record(self, size: tuple[int, int]) -> list[Recorded]:
+        noise = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0)).to(self.device, self.dtype)
+        with self._lock, borrowed(self.model):
+            return record(self.model, self._fed(noise))
+
+    def _try(self, size: tuple[int, int]) -> list[Recorded] | Exception:
+        try:
+            return self._record(size)
+        except Exception as error:  # whatever a stranger's model raises on a size that it can't take
+            return error
+
+    @cached_property
+    def _recorded(self) -> tuple[list[Recorded], list[Recorded] | None]:
+        """The stages at the network's own size, and at another one if it takes it."""
+        native = self._try(self.size)
+        if isinstance(native, Exception):
+            height, width = self.size
+            raise Mistake(f"{self.name} can't take a picture of {height} x {width} pixels: {native}") from native
+        other = self._try((self.size[0] + 32, self.size[1] + 64))
+        return native, None if isinstance(other, Exception) else other
+
+    @cached_property
+    def layers(self) -> dict[str, Layer]:
+        """Every stage that can be read, by name, in order of execution; the last one is `logits`."""
+        native, other = self._recorded
+        shapes = {stage.tap: stage.shape for stage in other or ()}
+        layers = {
+            stage.name: Layer(
+                stage.name, stage.kind, stage.shape, channel_axis(stage.shape, shapes.get(stage.tap)), stage.field,
+                stage.tap,
+            )  # fmt: skip
+            for stage in native
+            if not stage.hidden
+        }
+        with torch.no_grad(), self._lock, borrowed(self.model):
+            out = self._logits(self.model(self._fed(torch.zeros(1, 3, *self.size, device=self.device, dtype=self.dtype))))
+        layers["logits"] = Layer("logits", "logits", tuple(out.shape[1:]), 1, None, Tap("", None, 1))
+        return layers
+
+    def layer(self, name: str) -> Layer:
+        """The layer of this name; `#1` may be written, and every name of a shared module works.
+
+        Raises:
+            Mistake: there is none; the nearest names are told.
+        """
+        name = name.removesuffix("#1")
+        if name not in self.layers:
+            for other, first in self._other_names.items():
+                head, _, call = name.partition("#")
+                if head == other or head.startswith(other + "."):
+                    name = first + head[len(other) :] + (f"#{call}" if call else "")
+                    break
+        if name in self.layers:
+            return self.layers[name]
+        close = nearest(name, self.layers)
+        hint = "; did you mean " + " or ".join(map(repr, close)) + "?" if close else ""
+        raise Mistake(f"no layer '{name}'{hint} ({len(self.layers)} in all: phosphene layers)")
+
+    @cached_property
+    def _other_names(self) -> dict[str, str]:
+        return other_names(self.model)
+
+    @cached_property
+    def classes(self) -> int:
+        """How many logits."""
+        return self.layers["logits"].channels
+
+    def receptive_field(self, name: str) -> ReceptiveField:
+        """What one position of this layer sees: calculated where the graph is plain, else measured."""
+        layer = self.layer(name)
+        return layer.field or self._measured_field(layer)
+
+    def _measured_field(self, layer: Layer) -> ReceptiveField:
+        """The box outside of which the gradient of a middle position is zero, united over three noises."""
+        shape = list(layer.shape)
+        places = [size for axis, size in enumerate(shape, start=1) if axis != layer.channel_axis]
+        height, width = self.size
+        if len(places) != 2 or places == [1, 1]:
+            return ReceptiveField(Axis(height, height), Axis(width, width), measured=True)
+
+        def box(row: int, column: int) -> tuple[slice, slice]:
+            seen = torch.zeros(height, width, dtype=torch.bool, device=self.device)
+            for seed in range(3):
+                x = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
+                x = x.to(self.device, self.dtype).requires_grad_()
+                y = self.read(x, [layer.name])[layer.name][..., row, column]
+                seen |= torch.autograd.grad(y.abs().sum(), x)[0].abs().sum((0, 1)) > 0
+            rows, columns = (seen.any(axis).nonzero().flatten().tolist() or [0] for axis in (1, 0))
+            return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+        middle = [places[0] // 2, places[1] // 2]
+        here = box(*middle)
+        axes = []
+        for size, many, part, at in zip((height, width), places, here, middle, strict=True):
+            stride = round(size / many)
+            axes.append(Axis(part.stop - part.start, stride, part.start - at * stride))
+        return ReceptiveField(*axes, measured=True)
+
+    # ------------------------------------------------------------------------------------------------- reading
+
+    def _logits(self, out: Any) -> Tensor:
+        if callable(self.output):
+            found = self.output(out)
+        elif self.output is not None:
+            indexable = isinstance(self.output, int) or isinstance(out, Mapping)
+            found = out[self.output] if indexable else getattr(out, self.output)
+        else:
+            found = first_tensor(out)
+        if not isinstance(found, Tensor):
+            raise Mistake(f"{self.name} returns {type(out).__name__}, not a tensor; say which part with output=")
+        return found
+
+    def _owners(self, functions: Iterable[str]) -> dict[str, nn.Module]:
+        """The modules that call one of these functions themselves, by name."""
+        wanted = set(functions)
+        names = {stage.tap.owner for stage in self._recorded[0] if stage.function in wanted}
+        return {name: self.model.get_submodule(name) for name in names}
+
+    def read(
+        self, pictures: Float[Tensor, "n 3 h w"], layers: Iterable[str], rule: Rule = "gradient"
+    ) -> dict[str, Tensor]:
+        """The activations of these layers, by name, their channels on axis 1; the forward stops at the deepest.
+
+        Args:
+            pictures: (n, 3, h, w) in [0, 1]; gradients flow back to them.
+            layers: names; `logits` is the model's output.
+            rule: what the backward pass does at rectifiers: "gradient", "guided" or "deconvnet".
+        Raises:
+            Mistake: an unknown layer, or a rule that finds nothing to act on.
+        """
+        wanted = {name: self.layer(name) for name in layers}
+        with self._lock, borrowed(self.model):
+            found = _Reader(self, {layer.tap for layer in wanted.values()}, rule).run(self.door(pictures))
+        return {name: found[layer.tap].movedim(layer.channel_axis, 1) for name, layer in wanted.items()}
+
+
+class _Reader:
+    """One forward pass: taps set, functions intercepted, ended early."""
+
+    def __init__(self, network: Network, taps: set[Tap], rule: Rule) -> None:
+        self.network, self.rule = network, rule
+        self.logits = Tap("", None, 1)
+        self.missing = set(taps)
+        self.found: dict[Tap, Tensor] = {}
+        self.calls: Counter[tuple[str, str | None]] = Counter()
+        self.acted = 0
+
+    def run(self, x: Tensor) -> dict[Tap, Tensor]:
+        network, model = self.network, self.network.model
+        functions = {tap for tap in self.missing if tap.function is not None}
+        owners = {tap.owner: model.get_submodule(tap.owner) for tap in functions}
+        if network.plan.rewrites:
+            owners |= network._owners(["local_response_norm"])
+        if self.rule != "gradient":
+            owners |= network._owners(RECTIFIERS)
+        with ExitStack() as stack, torch.enable_grad() if x.requires_grad else nullcontext():
+            if owners:
+                stack.enter_context(intercepted(owners, self._handle))
+            for owner in {tap.owner for tap in self.missing if tap.function is None and tap != self.logits}:
+                hook = model.get_submodule(owner).register_forward_hook(
+                    lambda module, inputs, output, owner=owner: self._module_called(owner, output)
+                )
+                stack.callback(hook.remove)
+            try:
+                out = model(x)
+                if self.logits in self.missing:
+                    self.found[self.logits] = network._logits(out)
+                    self.missing.discard(self.logits)
+            except _Enough:
+                pass
+        if self.rule != "gradient" and not self.acted:
+            raise Mistake(
+                f"{self.rule} changes what rectifiers (ReLU and its kin) pass back, and {network.name} has none that "
+                "can be seen before this layer; use the plain gradient"
+            )
+        if self.missing:
+            names = ", ".join(repr(tap.owner) for tap in self.missing)
+            raise Mistake(f"{network.name} did not run its layer {names} on a picture of {tuple(x.shape[-2:])} pixels")
+        return self.found
+
+    def _keep(self, tap: Tap, tensor: Tensor) -> None:
+        self.found[tap] = tensor
+        self.missing.discard(tap)
+        if not self.missing:
+            raise _Enough
+
+    def _module_called(self, owner: str, output: Any) -> Any:
+        self.calls[owner, None] += 1
+        tap = Tap(owner, None, self.calls[owner, None])
+        if tap not in self.missing:
+            return None
+        tensor = first_tensor(output)
+        if tensor is not None:
+            self._keep(tap, tensor)
+        # the model goes on with a copy: an in-place ReLU behind this module would overwrite what was read
+        return tensor.clone() if output is tensor else None
+
+    def _handle(self, owner: str, function: Callable, args: tuple, kwargs: dict) -> Any:
+        name = plain_name(function)
+        result = self._called(name, function, args, kwargs)
+        self.calls[owner, name] += 1
+        tap = Tap(owner, name, self.calls[owner, name])
+        if tap not in self.missing:
+            return result
+        if not is_in_place(function, kwargs):
+            self._keep(tap, result)
+            return result.clone()
+        kept = result.clone()
+        self._keep(tap, kept)
+        return result.copy_(kept)
+
+    def _called(self, name: str, function: Callable, args: tuple, kwargs: dict) -> Any:
+        if self.rule != "gradient" and name in RECTIFIERS:
+            self.acted += 1
+            return ruled(self.rule, function, args, kwargs)
+        new = rewritten(function, args, kwargs) if self.network.plan.rewrites else None
+        return function(*args, **kwargs) if new is None else new

@@ -1,0 +1,75 @@
+"""How a gradient is had: functions that return an objective, (pictures, rows, draw) -> (values, slopes).
+
+They combine: `chunked(mean(gradient(a, term), gradient(b, term)), 8)`.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from phosphene.core.engine import Draw, NotFinite, Objective
+from phosphene.core.interception import Rule
+from phosphene.core.network import Network
+from phosphene.core.terms import Reading, Term
+from phosphene.core.transforms import Transform, as_is
+
+
+def gradient(network: Network, term: Term, transform: Transform = as_is, rule: Rule = "gradient") -> Objective:
+    """The values of `term` on `network`, seen through `transform`, and their gradient.
+
+    Args:
+        rule: what the backward pass does at rectifiers.
+    Raises (when called):
+        NotFinite: a value or a gradient is not finite; names the step and the term.
+    """
+
+    def evaluate(
+        pictures: Tensor, rows: Tensor, draw: Draw, part: Term
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3 h w"]]:
+        with torch.inference_mode(False), torch.enable_grad():
+            x = pictures.detach().requires_grad_()
+            views, of = transform(x, rows, draw)
+            layers = network.read(views, part.layers, rule) if part.layers else {}
+            values = part.of(Reading(x, rows.to(x.device), views, of, layers))
+            (slope,) = torch.autograd.grad(values.sum(), x)
+        return values.detach(), slope
+
+    def objective(
+        pictures: Float[Tensor, "n 3 h w"], rows: Int[Tensor, " n"], draw: Draw
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3 h w"]]:
+        values, slope = evaluate(pictures, rows, draw, term)
+        if not (values.sum() + slope.sum()).isfinite():
+            for part in term.leaves:
+                values, slope = evaluate(pictures, rows, draw, part)
+                for what, numbers in (("value", values), ("gradient", slope)):
+                    if not numbers.isfinite().all():
+                        raise NotFinite(
+                            f"step {draw.step}: the {what} of {part.name} is not finite on {network.name}"
+                        )
+            raise NotFinite(f"step {draw.step}: {term.name} is too large to be added up on {network.name}")
+        return values, slope
+
+    return objective
+
+
+def mean(*objectives: Objective) -> Objective:
+    """The mean of several objectives: an ensemble of networks."""
+
+    def objective(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        values, slopes = zip(*(one(pictures, rows, draw.child(i)) for i, one in enumerate(objectives)), strict=True)
+        return sum(values) / len(values), sum(slopes) / len(slopes)  # type: ignore[return-value]
+
+    return objective
+
+
+def chunked(objective: Objective, size: int) -> Objective:
+    """The same numbers, `size` pictures at a time: memory flat in the batch."""
+
+    def split(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        pairs = zip(pictures.split(size), rows.split(size), strict=True)
+        parts: Sequence[tuple[Tensor, Tensor]] = [objective(x, r, draw) for x, r in pairs]
+        return torch.cat([values for values, _ in parts]), torch.cat([slope for _, slope in parts])
+
+    return split

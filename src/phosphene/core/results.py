@@ -1,0 +1,142 @@
+"""What a recipe gives back: pictures with names, numbers and a figure; at once, or in the making.
+
+A `Run` is a recipe on its way: iterate over it to watch, or ask for its picture and it runs to its end first.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from phosphene.core.engine import Step
+from phosphene.core.errors import Mistake
+from phosphene.core.figures import figure, grid
+from phosphene.core.pictures import png_bytes, save_png, to_pil
+
+Panel = tuple[str, Tensor]
+"""A caption and a (1, 3, h, w) picture."""
+
+
+@dataclass
+class Result:
+    """Pictures and what is to be said about them.
+
+    Attributes:
+        image: (n, 3, h, w) in [0, 1].
+        names: of each picture, as a file's name without ending.
+        numbers: of each picture, ready for JSON.
+        panels: of each picture, the captioned pictures of its figure.
+        title: of the figure.
+        input: (n or 1, 3, h, w), the pixels that were fed, where a photograph was.
+        values: (n, ...), where values matter and not their picture alone.
+        recipe: what made it: command, arguments, network, plan, seed, versions.
+        drawing: the figure itself, where it is not made of panels.
+    """
+
+    image: Float[Tensor, "n 3 h w"]
+    names: Sequence[str]
+    numbers: Sequence[dict[str, Any]]
+    panels: Sequence[Sequence[Panel]] = ()
+    title: str = ""
+    input: Float[Tensor, "m 3 hi wi"] | None = None
+    values: np.ndarray | None = None
+    recipe: dict[str, Any] = field(default_factory=dict)
+    drawing: Image.Image | None = None
+
+    def figure(self, index: int = 0) -> Image.Image:
+        """The labelled figure for people."""
+        if self.drawing is not None:
+            return self.drawing
+        panels = self.panels[index] if self.panels else [(self.names[index], self.image[index])]
+        return figure([(caption, picture) for caption, picture in panels], self.title)
+
+    def text(self) -> dict[str, str]:
+        """The recipe as a PNG's text chunk."""
+        return {"phosphene": json.dumps(self.recipe)} if self.recipe else {}
+
+    def save(self, path: str | Path) -> Path:
+        """Write the picture (several: as one sheet) as a PNG that carries its recipe."""
+        path = Path(path)
+        if path.suffix.lower() != ".png":
+            raise Mistake(f"{path.name} can't keep every pixel; give a name that ends in .png")
+        save_png(self.image if len(self.image) == 1 else grid(self.image), path, self.text())
+        return path
+
+    def _repr_png_(self) -> bytes:
+        return png_bytes(self.image if len(self.image) == 1 else grid(self.image))
+
+    def pil(self, index: int = 0) -> Image.Image:
+        """One picture as a PIL image."""
+        return to_pil(self.image[index])
+
+
+class Run:
+    """A recipe on its way.
+
+    Args:
+        steps: the steps; the last one is the result.
+        total: how many updates there will be, for the progress.
+        names: of the pictures, as files' names without ending.
+        finish: from a step to the result.
+    """
+
+    def __init__(
+        self, steps: Iterator[Step], *, total: int, names: Sequence[str], finish: Callable[[Step], Result]
+    ) -> None:
+        self.total, self.names = total, names
+        self.last: Step | None = None
+        self.recipe: dict[str, Any] = {}
+        self._steps, self._finish, self._result = steps, finish, None
+
+    def __iter__(self) -> Iterator[Step]:
+        for step in self._steps:
+            self.last, self._result = step, None
+            yield step
+
+    def so_far(self) -> Result:
+        """The result of the steps that were taken.
+
+        Raises:
+            Mistake: there was none yet.
+        """
+        if self._result is None:
+            if self.last is None:
+                raise Mistake("nothing was computed yet")
+            self._result = self._finish(self.last)
+            self._result.recipe = self.recipe
+        return self._result
+
+    @property
+    def result(self) -> Result:
+        """The result, after running to the end."""
+        for _ in self:
+            pass
+        return self.so_far()
+
+    @property
+    def image(self) -> Float[Tensor, "n 3 h w"]:
+        """The pictures, after running to the end."""
+        return self.result.image
+
+    @property
+    def values(self) -> Any:
+        """What each picture reached, after running to the end."""
+        return self.result.values if self.result.values is not None else self.last.values  # type: ignore[union-attr]
+
+    @property
+    def numbers(self) -> Sequence[dict[str, Any]]:
+        """What is to be said about each picture, after running to the end."""
+        return self.result.numbers
+
+    def save(self, path: str | Path) -> Path:
+        """Run to the end and write the picture."""
+        return self.result.save(path)
+
+    def _repr_png_(self) -> bytes:
+        return self.result._repr_png_()

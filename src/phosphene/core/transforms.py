@@ -1,0 +1,110 @@
+"""What a picture must survive: T, from pictures to views and the picture that each view shows.
+
+A transform is (pictures, rows, draw) -> (views, of). What is random is drawn for each problem on its own, so a row of
+a batch sees what it would see alone. Shifts, scalings and rotations are one resampling, because every further one blurs.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from phosphene.core.engine import Draw
+
+Transform = Callable[
+    [Float[Tensor, "n 3 h w"], Int[Tensor, " n"], Draw], tuple[Float[Tensor, "m 3 hh ww"], Int[Tensor, " m"]]
+]
+"""(pictures, rows, draw) -> (views, the picture that each shows)."""
+
+
+def as_is(pictures: Float[Tensor, "n 3 h w"], rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+    """One view of each picture: itself."""
+    return pictures, torch.arange(len(pictures), device=pictures.device)
+
+
+def compose(*transforms: Transform) -> Transform:
+    """One after the other."""
+
+    def transform(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        views, of = as_is(pictures, rows, draw)
+        for index, one in enumerate(transforms):
+            views, then = one(views, rows[of.to(rows.device)], draw.child(index))
+            of = of[then]
+        return views, of
+
+    return transform
+
+
+def roll(reach: int) -> Transform:
+    """Shift by up to `reach` pixels each way; what leaves on one side comes in on the other (DeepDream's jitter)."""
+
+    def transform(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        shifts = (draw.integers(rows, 2, 2 * reach + 1) - reach).tolist()
+        rolled = [x.roll(shift, (1, 2)) for x, shift in zip(pictures.unbind(), shifts, strict=True)]
+        return torch.stack(rolled), torch.arange(len(pictures), device=pictures.device)
+
+    return transform
+
+
+def shake(
+    *,
+    pad: int = 0,
+    jitter: int = 0,
+    scale: tuple[float, float] = (1.0, 1.0),
+    rotate: float = 0.0,
+    border: Literal["grey", "reflect"] = "grey",
+) -> Transform:
+    """Pad, shift, scale and rotate at random, in one bilinear resampling.
+
+    Args:
+        pad: pixels of border around the picture.
+        jitter: the view is `jitter` pixels smaller than the padded picture and lies anywhere in it (whole pixels).
+        scale: the range of enlargements, drawn evenly.
+        rotate: up to so many degrees either way.
+        border: what is outside: grey .5, or the picture mirrored.
+    The views are (h + 2 pad - jitter, w + 2 pad - jitter), whatever is drawn.
+    """
+
+    def transform(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        n, _, height, width = pictures.shape
+        numbers = draw.uniform(rows, 4)
+        shift = (numbers[:, :2] * (jitter + 1)).floor() - jitter / 2
+        zoom = scale[0] + (scale[1] - scale[0]) * numbers[:, 2]
+        angle = math.radians(rotate) * (2 * numbers[:, 3] - 1)
+        out_height, out_width = height + 2 * pad - jitter, width + 2 * pad - jitter
+        # from view to picture, in pixels from the middle: the inverse rotation and scaling, then the shift
+        cos, sin = angle.cos() / zoom, angle.sin() / zoom
+        rows_of = [
+            torch.stack([cos * out_width / width, -sin * out_height / width, 2 * shift[:, 0] / width], 1),
+            torch.stack([sin * out_width / height, cos * out_height / height, 2 * shift[:, 1] / height], 1),
+        ]
+        matrix = torch.stack(rows_of, 1).to(pictures.device, pictures.dtype)
+        grid = F.affine_grid(matrix, [n, 3, out_height, out_width], align_corners=False)
+        outside = "zeros" if border == "grey" else "reflection"
+        middle = 0.5 if border == "grey" else 0.0
+        views = F.grid_sample(pictures - middle, grid, "bilinear", outside, align_corners=False) + middle
+        return views, torch.arange(n, device=pictures.device)
+
+    return transform
+
+
+def lucid() -> Transform:
+    """Lucid's: pad 12, jitter 8 and 4, scale .9 to 1.1, rotate 10 degrees; a 128 px picture becomes a 140 px view.
+
+    Lucid shifts twice and draws its scales from a list; here the shift is one of up to 12 and the scale continuous.
+    """
+    return shake(pad=12, jitter=12, scale=(0.9, 1.1), rotate=10)
+
+
+def strong(size: tuple[int, int]) -> Transform:
+    """The transforms whose class images other networks recognize best, in proportion to the picture.
+
+    Measured at 160 px as pad 16, jitter 24, scale .6 to 1.2, rotate 20: 17 of 20 class images of one network were named
+    rightly by another, against 11 to 13 with lucid's.
+    """
+    side = min(size)
+    return shake(pad=round(0.1 * side), jitter=round(0.15 * side), scale=(0.6, 1.2), rotate=20)

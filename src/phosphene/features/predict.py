@@ -1,0 +1,31 @@
+"""What the network says."""
+
+from phosphene.core.feeding import Fit, feed, logits, said_in_words, top
+from phosphene.core.figures import bars, beside, figure
+from phosphene.core.network import Network
+from phosphene.core.pictures import Photo
+from phosphene.core.provenance import recipe
+from phosphene.core.results import Result
+
+
+@recipe
+def predict(network: Network, photo: Photo, *, top_k: int = 5, fit: Fit = "crop") -> Result:
+    """Say what NETWORK sees in PHOTO: its most probable classes.
+
+    Args:
+        network: who is asked.
+        photo: a path, `skimage:NAME`, or pixels.
+        top_k: how many classes.
+        fit: how the photograph becomes the network's input.
+    """
+    fed = feed(network, photo, fit)
+    answers = top(network, logits(network, fed)[0], top_k)
+    chart = bars([(answer["label"], answer["p"]) for answer in answers])
+    return Result(
+        image=fed.float().cpu(),
+        names=["predict"],
+        numbers=[{"top": answers}],
+        title=said_in_words(answers),
+        drawing=beside(figure([("what was fed", fed.float().cpu())], said_in_words(answers)), chart),
+        input=fed.float().cpu(),
+    )

@@ -1,0 +1,126 @@
+"""What units look for: pictures that excite them, found by climbing from noise (Erhan et al. 2009; Olah et al. 2017).
+
+Gradient ascent on the pixels alone finds noise that the network mistakes for what it looks for. Two things make pictures
+of it: coordinates in which natural pictures are easy (Fourier coefficients in decorrelated colours), and transforms that
+the picture has to survive.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from phosphene.core.engine import Draw, Step, argmin
+from phosphene.core.feeding import unit_words
+from phosphene.core.network import Network
+from phosphene.core.objectives import Objective, chunked, gradient
+from phosphene.core.optimizers import adam
+from phosphene.core.parameterizations import Fourier
+from phosphene.core.provenance import recipe
+from phosphene.core.results import Result, Run
+from phosphene.core.terms import Score
+from phosphene.core.transforms import Transform, as_is, lucid, strong
+from phosphene.core.units import Unit, parse_units, unit_term
+
+Robustness = Literal["strong", "lucid", "none"]
+
+
+def default_side(network: Network) -> int:
+    """Large enough to see something, small enough to be quick: the network's size between 128 and 160 px."""
+    return min(network.size) if network.fixed else min(max(min(network.size), 128), 160)
+
+
+def _transform(robustness: Robustness, size: tuple[int, int]) -> Transform:
+    return {"strong": strong(size), "lucid": lucid(), "none": as_is}[robustness]
+
+
+def _objective(network: Network, units: Sequence[Unit], sign: float, kind: Score, transform: Transform) -> Objective:
+    """Problem i excites units[i]; units of several layers are several objectives over their own rows."""
+    groups = [list(group) for _, group in groupby(range(len(units)), lambda i: (units[i].layer, units[i].position is None))]
+    terms = [-sign * unit_term([units[i] for i in group], kind) for group in groups]
+    parts = [gradient(network, term, transform) for term in terms]
+    if len(parts) == 1:
+        return parts[0]
+    group_of = torch.tensor([g for g, group in enumerate(groups) for _ in group])
+    first = torch.tensor([group[0] for group in groups])
+
+    def objective(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        values, slope = pictures.new_zeros(len(pictures)), torch.zeros_like(pictures)
+        for g, part in enumerate(parts):
+            mine = (group_of[rows] == g).nonzero().flatten()
+            if len(mine):
+                shown = Draw(draw.seed, draw.step, draw.problems[int(first[g]) :], draw.stream)
+                values[mine], slope[mine] = part(pictures[mine], rows[mine] - first[g], shown)
+        return values, slope
+
+    return objective
+
+
+@recipe
+def visualize(
+    network: Network,
+    units: Sequence[str],
+    *,
+    size: int | None = None,
+    steps: int = 256,
+    negative: bool = False,
+    score: Score = "logit",
+    robustness: Robustness = "strong",
+    rate: float = 0.05,
+    decay: float = 1.0,
+    batch: int = 32,
+    seed: int = 0,
+) -> Run:
+    """Paint what excites each of UNITS most: LAYER:UNIT, LAYER:0-63, LAYER:UNIT@ROW,COLUMN or logits:CLASS.
+
+    Adam on Fourier coefficients in decorrelated colours, under random shifts, scalings and rotations.
+
+    Args:
+        network: whose units.
+        units: which ones; all of them are painted in one batch.
+        size: side of the pictures in pixels.
+        steps: how many moves.
+        negative: what they dislike instead.
+        score: what is climbed for a class: its logit (known to give the best pictures), log p or p.
+        robustness: the transforms that a picture must survive.
+        rate: Adam's step.
+        decay: how much low frequencies are preferred.
+        batch: at most so many pictures at a time go through the network: memory stays flat.
+        seed: of the start and the transforms.
+    """
+    asked = parse_units(network, units)
+    side = size or default_side(network)
+    names = [unit.index for unit in asked]
+    image = Fourier(names, (side, side), seed=seed, decay=decay, dtype=_working(network), device=network.device)
+    sign = -1.0 if negative else 1.0
+    objective = _objective(network, asked, sign, score, _transform(robustness, (side, side)))
+    path = argmin(
+        image, chunked(objective, batch), optimizer=adam(rate), steps=steps, seed=seed, problems=names
+    )
+
+    def finish(step: Step) -> Result:
+        reached = [-sign * value for value in step.values.tolist()]
+        words = ["least excites" if negative else "excites" for _ in asked]
+        captions = [
+            f"{word} the {unit_words(network, unit, score)}: {value:.4g}"
+            for word, unit, value in zip(words, asked, reached, strict=True)
+        ]
+        return Result(
+            image=step.pictures.float().cpu(),
+            names=[unit.stem for unit in asked],
+            numbers=[
+                {"unit": str(unit), "value": value, "steps": step.index}
+                for unit, value in zip(asked, reached, strict=True)
+            ],
+            panels=[[(c, picture[None])] for c, picture in zip(captions, step.pictures.float().cpu(), strict=True)],
+            title=f"{network.name}",
+        )
+
+    return Run(path, total=steps, names=[unit.stem for unit in asked], finish=finish)
+
+
+def _working(network: Network) -> torch.dtype:
+    """Parameters are kept in float32, or in float64 where the network is."""
+    return torch.float64 if network.dtype == torch.float64 else torch.float32

@@ -1,0 +1,5 @@
+"""Pictures from codes."""
+
+from phosphene.inversion.invert import invert
+
+__all__ = ["invert"]

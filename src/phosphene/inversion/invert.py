@@ -1,0 +1,69 @@
+"""What a layer remembers: find a picture with the same code (Mahendran & Vedaldi 2015, arXiv:1412.0035).
+
+argmin |Phi(x) - Phi_0|^2 / |Phi_0|^2 + lambda TV(x), over Fourier coefficients from noise. Where the code is the same and
+the picture is not, the layer has forgotten the difference. The normalized error is reported, for the 8-bit picture.
+"""
+
+import torch
+
+from phosphene.core.depths import halfway
+from phosphene.core.engine import Draw, Step, argmin
+from phosphene.core.feeding import Fit, feed
+from phosphene.core.network import Network
+from phosphene.core.objectives import gradient
+from phosphene.core.optimizers import adam
+from phosphene.core.parameterizations import Fourier
+from phosphene.core.pictures import Photo
+from phosphene.core.priors import total_variation
+from phosphene.core.provenance import recipe
+from phosphene.core.results import Result, Run
+from phosphene.core.terms import code_distance
+
+
+@recipe
+def invert(
+    network: Network,
+    photo: Photo,
+    *,
+    layer: str | None = None,
+    steps: int = 400,
+    tv: float = 0.02,
+    rate: float = 0.05,
+    fit: Fit = "crop",
+    seed: int = 0,
+) -> Run:
+    """Find a picture that LAYER can't tell from PHOTO, starting at noise.
+
+    Args:
+        network: whose code.
+        photo: a path, `skimage:NAME`, or pixels.
+        layer: whose activations are the code; by default a layer above the middle.
+        steps: how many moves.
+        tv: the weight of total variation, which prefers smooth pictures among those with the same code.
+        rate: Adam's step.
+        fit: how the photograph becomes the network's input.
+        seed: of the start.
+    """
+    fed = feed(network, photo, fit)
+    name = network.layer(layer).name if layer else halfway(network)
+    with torch.no_grad():
+        code = network.read(fed, [name])[name]
+    term = code_distance(name, code)
+    whole = term + tv * total_variation() if tv else term
+    image = Fourier([0], (fed.shape[2], fed.shape[3]), seed=seed, dtype=fed.dtype, device=fed.device)
+    path = argmin(image, gradient(network, whole), optimizer=adam(rate), steps=steps, seed=seed)
+
+    def finish(step: Step) -> Result:
+        found = (step.pictures * 255).round() / 255
+        error, _ = gradient(network, term)(found.to(fed), torch.zeros(1, dtype=torch.long), Draw(seed, 0, [0]))
+        shown = found.float().cpu()
+        return Result(
+            image=shown,
+            names=[name],
+            numbers=[{"layer": name, "error": float(error[0]), "steps": step.index}],
+            panels=[[("what was fed", fed.float().cpu()), (f"from {name}; error {float(error[0]):.3f}", shown)]],
+            title=f"What {name} of {network.name} remembers",
+            input=fed.float().cpu(),
+        )
+
+    return Run(path, total=steps, names=[name], finish=finish)

@@ -1,0 +1,348 @@
+"""Networks from one spec string, the same in Python and on the command line.
+
+    embedded:photo                         a network of our own, inside the package
+    torchvision:resnet18                   with its published weights; ?weights=none for untrained
+    timm:resnet18                          the same from timm
+    path/to/file.py:factory                your own; the function returns a module, or a module and a dict
+
+Weights load without executing code: safetensors, or a state dict that `torch.load(weights_only=True)` accepts.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import json
+import sys
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from phosphene.core.errors import Mistake, did_you_mean
+from phosphene.core.network import Network
+from phosphene.models.photo import Photo
+
+WEIGHTS = Path(__file__).with_name("weights")
+EMBEDDED: dict[str, Callable[[], nn.Module]] = {"photo": Photo}
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
+DEFAULT = "embedded:photo"
+
+
+def load(spec: str = DEFAULT, *, weights: str | Path | None = None, device: str = "auto", precision: str = "auto") -> Network:
+    """The network that `spec` names.
+
+    Args:
+        spec: as described above.
+        weights: a safetensors file, or a state dict saved by torch.save, to put into it.
+        device: "auto" (a GPU where there is one), "cpu", "cuda" or "mps".
+        precision: "auto" (float32), "float32", "float64" or "bfloat16".
+    Raises:
+        Mistake: no such network, file, weights, device or precision; the nearest choice is told.
+    """
+    kind, _, rest = spec.partition(":")
+    name, _, query = rest.partition("?")
+    options = _options(query)
+    if kind == "embedded":
+        model, facts = _embedded(name)
+    elif kind == "torchvision":
+        model, facts = _torchvision(name, options)
+    elif kind == "timm":
+        model, facts = _timm(name, options)
+    else:
+        model, facts = _file(spec)
+    if weights is not None:
+        put_weights(model, Path(weights))
+    sha256 = state_sha256(model)
+    model = model.eval().to(device=_device(device), dtype=_dtype(precision))
+    return Network(model, name=_without_folders(spec), sha256=sha256, **facts)
+
+
+def networks() -> dict[str, str]:
+    """What can be loaded: the spec, and a few words about it."""
+    found = {f"embedded:{name}": _embedded_words(name) for name in EMBEDDED}
+    many = len(_torchvision_names())
+    found["torchvision:NAME"] = f"one of {many} classification networks; ?weights=none for untrained"
+    has_timm = importlib.util.find_spec("timm") is not None
+    found["timm:NAME"] = "timm's networks" if has_timm else "timm's networks; needs: pip install 'phosphene[timm]'"
+    found["FILE.py:FACTORY"] = "your own: a function that returns a module, or a module and a dict of mean, std, ..."
+    return found
+
+
+def _without_folders(spec: str) -> str:
+    file, colon, rest = spec.rpartition(".py")
+    return f"{Path(file).name}{colon}{rest}" if colon else spec
+
+
+def _options(query: str) -> dict[str, Any]:
+    def value(text: str) -> Any:
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            return text
+
+    pairs = (part.partition("=") for part in query.split("&") if part)
+    return {name: value(text) for name, _, text in pairs}
+
+
+def _device(name: str) -> torch.device:
+    has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device("cuda" if has["cuda"] else "mps" if has["mps"] else "cpu")
+    if not has.get(name.partition(":")[0], False):
+        raise Mistake(f"device '{name}' is not here; there is {', '.join(d for d, there in has.items() if there)}")
+    return torch.device(name)
+
+
+def _dtype(precision: str) -> torch.dtype:
+    if precision not in ("auto", *DTYPES):
+        raise Mistake(f"precision '{precision}' is not known; there are auto, {', '.join(DTYPES)}")
+    return DTYPES.get(precision, torch.float32)
+
+
+def state_sha256(model: nn.Module) -> str:
+    """The hash of a model's weights: names, shapes and bytes."""
+    digest = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+# ------------------------------------------------------------------------------------------------------ embedded
+
+
+def _embedded_file(name: str) -> Path:
+    if name not in EMBEDDED:
+        there = ", ".join(f"embedded:{n}" for n in EMBEDDED)
+        raise Mistake(f"no embedded network '{name}'{did_you_mean(name, EMBEDDED)} (there is {there})")
+    return WEIGHTS / f"{name}.safetensors"
+
+
+def _embedded_words(name: str) -> str:
+    with safe_open(_embedded_file(name), "pt") as file:
+        return json.loads(file.metadata()["spec"]).get("about", "")
+
+
+def _embedded(name: str) -> tuple[nn.Module, dict[str, Any]]:
+    file = _embedded_file(name)
+    with safe_open(file, "pt") as opened:
+        facts = json.loads(opened.metadata()["spec"])
+        state = {key: opened.get_tensor(key).float() for key in opened.keys()}  # noqa: SIM118 (not a mapping)
+    model = EMBEDDED[name]()
+    model.load_state_dict(state)
+    return model, _facts(facts)
+
+
+def _facts(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What a Network wants to know, out of a SPEC; its other entries are for people."""
+    facts = {key: spec[key] for key in ("mean", "std", "bgr", "labels", "output") if spec.get(key) is not None}
+    size = spec.get("input_size", spec.get("size"))
+    return facts | ({"size": tuple(size)[-2:] if isinstance(size, (list, tuple)) else size} if size else {})
+
+
+# ------------------------------------------------------------------------------------------------- zoos
+
+
+def import_torchvision() -> Any:
+    """torchvision, also where its compiled operators can't be loaded (a CPU build of torch beside PyPI's wheel).
+
+    Its classification networks need none of them, but importing it registers shape functions for two; so these two are
+    declared, without an implementation, where they are missing.
+    """
+    try:
+        import torchvision
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        import torchvision
+
+        torchvision._phosphene_library = library  # a library's operators vanish with it
+    return torchvision
+
+
+def _torchvision_names() -> list[str]:
+    models = import_torchvision().models
+    return models.list_models(module=models)
+
+
+def _torchvision(name: str, options: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
+    models = import_torchvision().models
+    names = _torchvision_names()
+    if name not in names:
+        raise Mistake(f"torchvision has no network '{name}'{did_you_mean(name, names)}")
+    every = models.get_model_weights(name)
+    which = str(options.pop("weights", "DEFAULT"))
+    untrained = which.casefold() == "none"
+    if not untrained and not hasattr(every, which):
+        raise Mistake(f"{name} has no weights '{which}'; there are {', '.join(w.name for w in every)} and none")
+    weights = every.DEFAULT if untrained else every[which] if which != "DEFAULT" else every.DEFAULT
+    preset = weights.transforms()
+    facts = {
+        "mean": preset.mean, "std": preset.std, "size": preset.crop_size[0], "labels": weights.meta["categories"],
+    }  # fmt: skip
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model = models.get_model(name, weights=None if untrained else weights, **options)
+    except OSError as error:
+        raise Mistake(
+            f"the weights of {name} are not in the cache and could not be fetched ({error}); "
+            f"torchvision:{name}?weights=none is the untrained network"
+        ) from error
+    return model, facts
+
+
+def _timm(name: str, options: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
+    import_torchvision()
+    try:
+        import timm
+    except ImportError as error:
+        raise Mistake("timm's networks need the package timm: pip install 'phosphene[timm]'") from error
+    if not timm.is_model(name):
+        raise Mistake(f"timm has no network '{name}'{did_you_mean(name, timm.list_models())}")
+    pretrained = str(options.pop("weights", "default")).casefold() != "none"
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model = timm.create_model(name, pretrained=pretrained, **options)
+    except (OSError, RuntimeError) as error:
+        raise Mistake(
+            f"the weights of {name} are not in the cache and could not be fetched ({str(error).splitlines()[0]}); "
+            f"timm:{name}?weights=none is the untrained network"
+        ) from error
+    config = model.pretrained_cfg
+    facts: dict[str, Any] = {"mean": config["mean"], "std": config["std"], "size": tuple(config["input_size"][1:])}
+    if config.get("num_classes") == 1000:
+        info = timm.data.ImageNetInfo()
+        facts["labels"] = [info.index_to_description(index) for index in range(1000)]
+    return model, facts
+
+
+# ------------------------------------------------------------------------------------------------------- files
+
+
+def _file(spec: str) -> tuple[nn.Module, dict[str, Any]]:
+    path, _, rest = spec.partition(".py")
+    file = Path(path + ".py")
+    if not spec.startswith(path + ".py") or (rest and rest[0] not in ":?"):
+        raise _not_a_spec(spec)
+    if not file.is_file():
+        raise Mistake(f"there is no file {file}{did_you_mean(file.name, [p.name for p in _siblings(file)])}")
+    name, _, query = rest.removeprefix(":").partition("?")
+    module = _imported(file)
+    name = name or "build"
+    factory = getattr(module, name, None)
+    if not callable(factory):
+        local = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == module.__name__]
+        raise Mistake(f"{file.name} has no function '{name}'{did_you_mean(name, local)} (it has {', '.join(local)})")
+    try:
+        made = factory(**_options(query))
+    except TypeError as error:
+        raise Mistake(f"{file.name}:{name} could not be called: {error}; arguments go behind it: ?NAME=VALUE") from error
+    beside = getattr(module, "SPEC", {}) if name == "build" else {}
+    model, facts = made if isinstance(made, tuple) else (made, beside)
+    if not isinstance(model, nn.Module):
+        raise Mistake(f"{file.name}:{name} returned {type(model).__name__}, not a torch.nn.Module")
+    return model, _facts(facts)
+
+
+def _siblings(file: Path) -> list[Path]:
+    return list(file.parent.glob("*.py")) if file.parent.is_dir() else []
+
+
+def _imported(file: Path) -> Any:
+    found = importlib.util.spec_from_file_location(f"phosphene_network_{file.stem}", file)
+    assert found is not None and found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    sys.modules[module.__name__] = module  # dataclasses and pickling look themselves up there
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        found.loader.exec_module(module)
+    except Exception as error:  # a stranger's file: whatever it raises
+        raise Mistake(f"{file.name} could not be imported: {type(error).__name__}: {error}") from error
+    finally:
+        sys.dont_write_bytecode = writes
+    return module
+
+
+def _not_a_spec(spec: str) -> Mistake:
+    if Path(spec).suffix in (".pt", ".pth", ".pt2", ".ts", ".bin", ".safetensors", ".ckpt"):
+        reason = _refusal(Path(spec)) or "it holds weights, and weights alone don't tell what the network is"
+        return Mistake(f"{Path(spec).name} is not a network: {reason}; give --net FILE.py:FACTORY --weights {spec}")
+    return Mistake(
+        f"no network '{spec}'{did_you_mean(spec, [*(f'embedded:{n}' for n in EMBEDDED), 'torchvision:resnet18'])}; "
+        "write embedded:NAME, torchvision:NAME, timm:NAME or FILE.py:FACTORY"
+    )
+
+
+def _refusal(file: Path) -> str | None:
+    """Why this file is no plain set of weights, if it is none."""
+    if not file.is_file():
+        return "there is no such file"
+    if not zipfile.is_zipfile(file):
+        return None
+    names = zipfile.ZipFile(file).namelist()
+    if any("/code/" in name for name in names):
+        return "it is TorchScript, which carries code and whose layers can't be read"
+    if any("exported_program" in name or name.endswith(("/models/model.json", "archive_format")) for name in names):
+        return "it is an exported program, whose layers can't be read"
+    return None
+
+
+def read_weights(file: Path) -> dict[str, Tensor]:
+    """A state dict from safetensors or from a weights-only pickle.
+
+    Raises:
+        Mistake: no such file, or one that would execute code or holds something else.
+    """
+    if reason := _refusal(file):
+        raise Mistake(f"{file.name} can't be used as weights: {reason}; give a safetensors file or a state dict")
+    try:
+        if file.suffix == ".safetensors":
+            with safe_open(file, "pt") as opened:
+                return {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 (not a mapping)
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise Mistake(
+            f"{file.name} would execute code when it is opened, so it is not; where you trust it, save its weights: "
+            "torch.save(model.state_dict(), FILE)"
+        ) from error
+    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise Mistake(f"{file.name} can't be read as weights: {str(error).splitlines()[0]}") from error
+    for key in ("state_dict", "model", "model_state_dict"):
+        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
+            state = state[key]
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise Mistake(f"{file.name} holds no state dict (names to tensors) but {type(state).__name__}")
+    return dict(state)
+
+
+def put_weights(model: nn.Module, file: Path) -> None:
+    """Load a file's state dict into the model; prefixes of wrappers (`module.`, `_orig_mod.`) are dropped.
+
+    Raises:
+        Mistake: it does not fit; the first differences are told.
+    """
+    state = {name.removeprefix("module.").removeprefix("_orig_mod."): v for name, v in read_weights(file).items()}
+    own = model.state_dict()
+    differences = [f"{name} is missing" for name in own if name not in state]
+    differences += [f"{name} is unknown to the network" for name in state if name not in own]
+    differences += [
+        f"{name} is {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in own
+        if name in state and state[name].shape != own[name].shape
+    ]
+    if differences:
+        more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""
+        raise Mistake(f"{file.name} does not fit the network: {', '.join(differences[:3])}{more}")
+    model.load_state_dict(state)

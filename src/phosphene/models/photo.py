@@ -1,0 +1,74 @@
+"""The architecture of the embedded photo networks: a small Inception, fully convolutional up to its last mean.
+
+Parallel 1x1, 3x3, 5x5 and pooling branches (Szegedy et al. 2015, arXiv:1409.4842), batch normalization while it
+is trained (Ioffe & Szegedy 2015, arXiv:1502.03167) and folded into the convolutions afterwards, so that what is
+shipped is convolution, ReLU, max pooling and concatenation alone. Layers are called as Inception's are.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class ConvRelu(nn.Module):
+    """Convolution, batch normalization (only while training), ReLU."""
+
+    def __init__(self, cin: int, cout: int, kernel: int, stride: int = 1, *, norm: bool) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(cin, cout, kernel, stride, kernel // 2, bias=not norm)
+        self.norm = nn.BatchNorm2d(cout) if norm else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        return F.relu(x if self.norm is None else self.norm(x))
+
+
+class Mixed(nn.Module):
+    """Four branches side by side: 1x1, 3x3, 5x5 and pooling, concatenated in this order."""
+
+    def __init__(self, cin: int, c1: int, r3: int, c3: int, r5: int, c5: int, cp: int, *, norm: bool) -> None:
+        super().__init__()
+        self.conv1x1 = ConvRelu(cin, c1, 1, norm=norm)
+        self.reduce3x3 = ConvRelu(cin, r3, 1, norm=norm)
+        self.conv3x3 = ConvRelu(r3, c3, 3, norm=norm)
+        self.reduce5x5 = ConvRelu(cin, r5, 1, norm=norm)
+        self.conv5x5 = ConvRelu(r5, c5, 5, norm=norm)
+        self.pool = ConvRelu(cin, cp, 1, norm=norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = self.conv1x1(x)
+        b = self.conv3x3(self.reduce3x3(x))
+        c = self.conv5x5(self.reduce5x5(x))
+        d = self.pool(F.max_pool2d(x, 3, 1, 1))
+        return torch.cat([a, b, c, d], 1)
+
+
+class Photo(nn.Module):
+    """(n, 3, h, w) normalized pictures of at least 32 px, trained at 64, to (n, classes) logits.
+
+    Args:
+        classes: the number of logits.
+        norm: with batch normalization, as it is trained; without, as it is shipped.
+    """
+
+    def __init__(self, classes: int = 100, *, norm: bool = False) -> None:
+        super().__init__()
+        self.conv1 = ConvRelu(3, 32, 5, 2, norm=norm)
+        self.conv2 = ConvRelu(32, 64, 3, norm=norm)
+        self.mixed3a = Mixed(64, 40, 32, 64, 12, 24, 24, norm=norm)
+        self.mixed3b = Mixed(152, 64, 56, 112, 20, 48, 32, norm=norm)
+        self.mixed4a = Mixed(256, 96, 72, 160, 24, 64, 48, norm=norm)
+        self.mixed4b = Mixed(368, 128, 96, 208, 32, 80, 64, norm=norm)
+        self.mixed5a = Mixed(480, 176, 112, 256, 40, 96, 80, norm=norm)
+        self.mixed5b = Mixed(608, 224, 128, 320, 48, 112, 112, norm=norm)
+        self.classifier = nn.Linear(768, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv2(self.conv1(x))
+        x = F.max_pool2d(x, 3, 2, 1)
+        x = self.mixed3b(self.mixed3a(x))
+        x = F.max_pool2d(x, 3, 2, 1)
+        x = self.mixed4b(self.mixed4a(x))
+        x = F.max_pool2d(x, 3, 2, 1)
+        x = self.mixed5b(self.mixed5a(x))
+        return self.classifier(x.mean((2, 3)))

@@ -1,0 +1,56 @@
+"""The 100-class Tiny-ImageNet archive as arrays, decoded once and kept in an ignored cache."""
+
+import io
+import json
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+ARCHIVE = Path(__file__).resolve().parents[2] / "shared" / "data" / "tiny_imagenet_100.tar.xz"
+CACHE = Path(__file__).resolve().parent / "cache"
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """(n, 3, 64, 64) uint8 pictures and their (n) classes."""
+
+    pictures: Tensor
+    classes: Tensor
+
+
+def decode(archive: Path) -> dict[str, np.ndarray]:
+    """Read the archive once, front to back: seeking in an xz stream decompresses it again."""
+    found: dict[str, list] = {"train": [], "val": []}
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            if member.name.endswith("labels.json"):
+                names = json.load(tar.extractfile(member))
+            elif member.isfile():
+                part, wnid, _ = member.name.split("/")
+                picture = Image.open(io.BytesIO(tar.extractfile(member).read())).convert("RGB")
+                found[part].append((wnid, np.asarray(picture).transpose(2, 0, 1)))
+    order = {wnid: index for index, wnid in enumerate(names)}
+    arrays = {"labels": np.array(list(names.values()))}
+    for part, items in found.items():
+        arrays[f"{part}_pictures"] = np.stack([picture for _, picture in items])
+        arrays[f"{part}_classes"] = np.array([order[wnid] for wnid, _ in items])
+    return arrays
+
+
+def tiny_imagenet(archive: Path = ARCHIVE) -> tuple[Pictures, Pictures, list[str]]:
+    """Training pictures, validation pictures, and the 100 labels in order."""
+    CACHE.mkdir(exist_ok=True)
+    file = CACHE / "tiny_imagenet_100.npz"
+    if not file.exists():
+        np.savez(file, **decode(archive))
+    arrays = np.load(file)
+    train, val = (
+        Pictures(torch.from_numpy(arrays[f"{part}_pictures"]), torch.from_numpy(arrays[f"{part}_classes"]))
+        for part in ("train", "val")
+    )
+    return train, val, [str(label) for label in arrays["labels"]]
