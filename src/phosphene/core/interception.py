@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _get_current_function_mode
 
 Rule = Literal["gradient", "guided", "deconvnet"]
 
@@ -28,14 +28,16 @@ RECTIFIERS = frozenset(
 def plain_name(function: Callable) -> str:
     """What a function is called, however it is written: `add` for `+`, `+=` and `torch.add`."""
     name = getattr(function, "__name__", "").strip("_")
-    return {"iadd": "add", "radd": "add", "concat": "cat", "concatenate": "cat"}.get(name, name)
+    if name[:1] in ("i", "r") and name[1:] in ("add", "sub", "mul", "div", "truediv"):
+        name = name[1:]
+    return {"concat": "cat", "concatenate": "cat", "truediv": "div"}.get(name, name)
 
 
 def is_in_place(function: Callable, arguments: Mapping[str, Any]) -> bool:
     """Whether the call overwrites its input (`relu_`, `+=`, `inplace=True`)."""
     name = getattr(function, "__name__", "")
     written = name.endswith("_") and not name.endswith("__")
-    return written or name == "__iadd__" or bool(arguments.get("inplace", False))
+    return written or name in ("__iadd__", "__isub__", "__imul__", "__itruediv__", "__idiv__") or bool(arguments.get("inplace", False))
 
 
 class Interception(TorchFunctionMode):
@@ -49,6 +51,7 @@ class Interception(TorchFunctionMode):
         super().__init__()
         self.handle = handle
         self.owner: str | None = None
+        self.on = False
 
     def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         if self.owner is None:
@@ -59,15 +62,20 @@ class Interception(TorchFunctionMode):
     def inside(self, owner: str | None) -> Iterator[None]:
         """On, with the calls belonging to `owner`; off for None."""
         before, self.owner = self.owner, owner
-        switch = (before is None) != (owner is None)
+        # under somebody else's mode (the model's own, or another reading's) it can't be taken off: it stays, idle
+        switch = self.on == (owner is None) and (not self.on or _get_current_function_mode() is self)
         if switch:
-            self.__enter__() if owner is not None else self.__exit__(None, None, None)
+            self._switch()
         try:
             yield
         finally:
             self.owner = before
             if switch:
-                self.__exit__(None, None, None) if owner is not None else self.__enter__()
+                self._switch()
+
+    def _switch(self) -> None:
+        self.on = not self.on
+        self.__enter__() if self.on else self.__exit__(None, None, None)
 
 
 @contextmanager
@@ -94,9 +102,10 @@ def intercepted(owners: Mapping[str, nn.Module], handle: Callable[[str, Callable
     """Hand the calls that `owners` (by name) make themselves to `handle`; those of their children are left alone."""
     mode = Interception(handle)
     chosen = {module: name for name, module in owners.items()}
-    children = {child: None for module in owners.values() for child in module.children()}
+    # not the direct children alone: a forward may call grandchildren, those in a ModuleList always
+    inner = {child: None for module in owners.values() for child in module.modules()}
     with ExitStack() as stack:
-        for module, name in (children | chosen).items():
+        for module, name in (inner | chosen).items():
             stack.enter_context(forward_within(module, lambda name=name: mode.inside(name)))
         yield
 
@@ -109,6 +118,7 @@ class _Ruled(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, activation: Callable[[Tensor], Tensor], rule: Rule) -> Tensor:
+        x = x.clone()  # the model may overwrite its own: `x += self.block(x)`
         ctx.save_for_backward(x)
         ctx.activation, ctx.rule = activation, rule
         return activation(x)
@@ -140,8 +150,7 @@ def ruled(rule: Rule, function: Callable, args: tuple, kwargs: dict) -> Tensor:
     name = getattr(function, "__name__", "")
     out_of_place = getattr(F, name.strip("_"), function)
     in_place = is_in_place(function, kwargs) or any(value is True for value in args[1:])
-    source = x.clone() if in_place else x
-    result = _Ruled.apply(source, lambda f: out_of_place(f, *rest, **options), rule)
+    result = _Ruled.apply(x, lambda f: out_of_place(f, *rest, **options), rule)
     return x.copy_(result) if in_place else result
 
 

@@ -8,13 +8,15 @@ names in order of execution, the channel axis (what does not change with the pic
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
 
-from phosphene.core.interception import RECTIFIERS, Interception, is_in_place, plain_name
+from phosphene.core.interception import RECTIFIERS, Interception, forward_within, plain_name
 
 NORMALIZATIONS = frozenset("batch_norm layer_norm group_norm instance_norm local_response_norm rms_norm".split())
 POOLS = frozenset(
@@ -112,6 +114,26 @@ def first_tensor(output: Any) -> Tensor | None:
     return None
 
 
+def replaced(output: Any, old: Tensor, new: Tensor) -> Any:
+    """A module's output with one tensor exchanged for another; the containers around it are copied."""
+    if output is old:
+        return new
+    if isinstance(output, (tuple, list)):
+        items = [replaced(item, old, new) for item in output]
+        return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
+    if isinstance(output, Mapping):
+        changed: Any = copy(output)
+        for key, value in output.items():
+            if (other := replaced(value, old, new)) is not value:
+                changed[key] = other
+        return changed
+    if getattr(output, "logits", None) is old:
+        changed = copy(output)
+        object.__setattr__(changed, "logits", new)
+        return changed
+    return output
+
+
 # ------------------------------------------------------------------------------------------------ receptive fields
 
 
@@ -166,7 +188,7 @@ _WINDOWS: dict[str, Callable[..., ReceptiveField | None]] = {
 _POSITIONWISE = (
     RECTIFIERS
     | {"sigmoid", "tanh", "hardsigmoid", "batch_norm", "local_response_norm", "dropout", "add", "mul", "sub", "div"}
-    | {"truediv", "clone", "contiguous", "to", "float", "cat", "dropout2d", "feature_dropout", "stochastic_depth"}
+    | {"clone", "contiguous", "to", "float", "cat", "dropout2d", "feature_dropout", "stochastic_depth"}
 )
 
 
@@ -191,10 +213,10 @@ def _tensors(values: Any) -> Iterator[Tensor]:
             yield from _tensors(value)
 
 
-def _field_after(name: str, args: tuple, kwargs: dict, result: Tensor) -> ReceptiveField | None:
-    """The receptive field of a call's result; None where it is not plain."""
-    inputs = [x for x in _tensors((*args, *kwargs.values())) if hasattr(x, "_phosphene_field")]
-    fields = [x._phosphene_field for x in inputs]
+def _field_after(known: Mapping, name: str, args: tuple, kwargs: dict, result: Tensor) -> ReceptiveField | None:
+    """The receptive field of a call's result, from the known ones; None where it is not plain."""
+    inputs = [x for x in _tensors((*args, *kwargs.values())) if x in known]
+    fields = [known[x] for x in inputs]
     if not fields or any(field is None for field in fields) or result.dim() != 4:
         return None
     if name in _WINDOWS:
@@ -240,10 +262,11 @@ def functional_name(module: nn.Module, function: str) -> str:
 
 def record(model: nn.Module, x: Tensor) -> list[Recorded]:
     """Run `model` on x and list its stages in order of execution."""
-    names, stack = canonical_names(model), [""]
+    names = canonical_names(model)
     by_name = {name: module for module, name in names.items()}
     calls: Counter[tuple[str, str | None]] = Counter()
     found: list[Recorded] = []
+    fields = WeakTensorKeyDictionary({x: ReceptiveField()})  # beside the tensors: some of them are the model's own
 
     def note(owner: str, function: str | None, kind: str, output: Tensor, hidden: bool) -> None:
         calls[owner, function] += 1
@@ -253,16 +276,15 @@ def record(model: nn.Module, x: Tensor) -> list[Recorded]:
             name = ".".join(filter(None, (owner, functional_name(by_name[owner], function))))
         name += f"#{index}" if index > 1 else ""
         hidden = hidden or not name or output.dim() < 2 or len(output) != len(x) or not output.is_floating_point()
-        field = getattr(output, "_phosphene_field", None)
+        field = fields.get(output)
         found.append(Recorded(name, kind, tuple(output.shape[1:]), field, Tap(owner, function, index), function, hidden))
 
     def handle(owner: str, function: Callable, args: tuple, kwargs: dict) -> Any:
         result = function(*args, **kwargs)
         name = plain_name(function)
-        if isinstance(result, Tensor):
-            field = _field_after(name, args, dict(kwargs), result)
-            if field is not None or not is_in_place(function, kwargs):
-                result._phosphene_field = field  # type: ignore[attr-defined]
+        if any(x in fields for x in _tensors((*args, *kwargs.values()))):  # else it is a constant
+            for tensor in _tensors(args[:1] if name == "setitem" else (result,)):
+                fields[tensor] = _field_after(fields, name, args, dict(kwargs), tensor)
         if name in FUNCTIONAL and isinstance(result, Tensor):
             module = by_name[owner]
             leaf = type(module).__module__.startswith("torch.nn.") and not list(module.children())
@@ -271,26 +293,18 @@ def record(model: nn.Module, x: Tensor) -> list[Recorded]:
 
     mode = Interception(handle)
 
-    def enter(module: nn.Module, _: Any) -> None:
-        stack.append(names[module])
-        mode.owner = stack[-1]
-
     def leave(module: nn.Module, _: Any, output: Any) -> None:
-        stack.pop()
-        mode.owner = stack[-1]
         tensor = first_tensor(output)
         if tensor is not None:
-            mode.owner = None
-            note(names[module], None, type(module).__name__, tensor, False)
-            mode.owner = stack[-1]
+            with mode.inside(None):
+                fields.setdefault(tensor, None)
+                note(names[module], None, type(module).__name__, tensor, False)
 
-    x._phosphene_field = ReceptiveField()  # type: ignore[attr-defined]
-    with ExitStack() as hooks, torch.no_grad():
-        for module in names:
-            hooks.callback(module.register_forward_pre_hook(enter).remove)
-            hooks.callback(module.register_forward_hook(leave).remove)
-        with mode.inside(""):
-            model(x)
+    with ExitStack() as stack, torch.no_grad():
+        for module, name in names.items():
+            stack.enter_context(forward_within(module, lambda name=name: mode.inside(name)))
+            stack.callback(module.register_forward_hook(leave).remove)
+        model(x)
     return found
 
 

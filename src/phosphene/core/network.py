@@ -37,6 +37,7 @@ from phosphene.core.layers import (
     first_tensor,
     other_names,
     record,
+    replaced,
 )
 from phosphene.core.plan import Plan, plan
 
@@ -46,6 +47,10 @@ USUAL_SIZES = (224, 32, 64, 28, 96, 128, 160, 192, 256, 299, 384, 448, 512)
 
 class _Enough(BaseException):
     """Raised out of a forward pass when everything was read; a BaseException, so that no model swallows it."""
+
+    def __init__(self, reader: "_Reader") -> None:
+        super().__init__()
+        self.reader = reader
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -129,7 +134,6 @@ class Network:
         self._size = (size, size) if isinstance(size, int) else size and tuple(size)
         self.labels = list(labels) if labels else None
         self.output, self.name, self.sha256 = output, name or type(self.model).__name__, sha256
-        self._lock = threading.RLock()
 
     def __repr__(self) -> str:
         return f"Network({self.name}, {self.size[0]} x {self.size[1]} px, {len(self.layers)} layers)"
@@ -174,10 +178,11 @@ class Network:
 
     def door(self, pictures: Float[Tensor, "n 3 h w"]) -> Tensor:
         """(n, 3, h, w) pictures in [0, 1] as the model wants them: size, grey, normalized, channel order, dtype."""
-        x = pictures.to(self.device, self.dtype)
+        x = pictures.to(self.device)
         if x.shape[-2:] != self.size and self.fixed:
+            x = x.to(torch.promote_types(self.dtype, torch.float32))  # there is no resizing in half precision
             x = F.interpolate(x, self.size, mode="bilinear", antialias=True)
-        return self._fed(x)
+        return self._fed(x.to(self.dtype))
 
     def _fed(self, x: Tensor) -> Tensor:
         if self.grey:
@@ -193,7 +198,7 @@ class Network:
 
     def _record(self, size: tuple[int, int]) -> list[Recorded]:
         noise = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0)).to(self.device, self.dtype)
-        with self._lock, borrowed(self.model):
+        with _alone(None), borrowed(self.model):
             return record(self.model, self._fed(noise))
 
     def _try(self, size: tuple[int, int]) -> list[Recorded] | Exception:
@@ -225,7 +230,7 @@ class Network:
             for stage in native
             if not stage.hidden
         }
-        with torch.no_grad(), self._lock, borrowed(self.model):
+        with torch.no_grad(), _alone(None), borrowed(self.model):
             out = self._logits(self.model(self._fed(torch.zeros(1, 3, *self.size, device=self.device, dtype=self.dtype))))
         layers["logits"] = Layer("logits", "logits", tuple(out.shape[1:]), 1, None, Tap("", None, 1))
         return layers
@@ -271,6 +276,7 @@ class Network:
         if len(places) != 2 or places == [1, 1]:
             return ReceptiveField(Axis(height, height), Axis(width, width), measured=True)
 
+        @torch.enable_grad()
         def box(row: int, column: int) -> tuple[slice, slice]:
             seen = torch.zeros(height, width, dtype=torch.bool, device=self.device)
             for seed in range(3):
@@ -322,18 +328,33 @@ class Network:
             Mistake: an unknown layer, or a rule that finds nothing to act on.
         """
         wanted = {name: self.layer(name) for name in layers}
-        with self._lock, borrowed(self.model):
-            found = _Reader(self, {layer.tap for layer in wanted.values()}, rule).run(self.door(pictures))
-        return {name: found[layer.tap].movedim(layer.channel_axis, 1) for name, layer in wanted.items()}
+        reader = _Reader(self, {layer.tap: layer.channel_axis for layer in wanted.values()}, rule)
+        with _alone(reader), borrowed(self.model):
+            found = reader.run(self.door(pictures))
+        return {name: found[layer.tap] for name, layer in wanted.items()}
+
+
+@contextmanager
+def _alone(reader: "_Reader | None") -> Iterator[None]:
+    """One borrower at a time; a reading inside of a reading (in a hook) is not seen by the outer one."""
+    with _Reader.lock:
+        before, _Reader.current = _Reader.current, reader
+        try:
+            yield
+        finally:
+            _Reader.current = before
 
 
 class _Reader:
     """One forward pass: taps set, functions intercepted, ended early."""
 
-    def __init__(self, network: Network, taps: set[Tap], rule: Rule) -> None:
+    lock = threading.RLock()  # for all networks, because they may share modules
+    current: "_Reader | None" = None
+
+    def __init__(self, network: Network, axes: Mapping[Tap, int], rule: Rule) -> None:
         self.network, self.rule = network, rule
         self.logits = Tap("", None, 1)
-        self.missing = set(taps)
+        self.missing = dict(axes)  # what is still to be read, and its channel axis
         self.found: dict[Tap, Tensor] = {}
         self.calls: Counter[tuple[str, str | None]] = Counter()
         self.acted = 0
@@ -346,21 +367,22 @@ class _Reader:
             owners |= network._owners(["local_response_norm"])
         if self.rule != "gradient":
             owners |= network._owners(RECTIFIERS)
-        with ExitStack() as stack, torch.enable_grad() if x.requires_grad else nullcontext():
+        with ExitStack() as stack:
             if owners:
                 stack.enter_context(intercepted(owners, self._handle))
             for owner in {tap.owner for tap in self.missing if tap.function is None and tap != self.logits}:
                 hook = model.get_submodule(owner).register_forward_hook(
-                    lambda module, inputs, output, owner=owner: self._module_called(owner, output)
+                    lambda module, inputs, output, owner=owner: self._module_called(owner, inputs, output)
                 )
                 stack.callback(hook.remove)
             try:
                 out = model(x)
                 if self.logits in self.missing:
                     self.found[self.logits] = network._logits(out)
-                    self.missing.discard(self.logits)
-            except _Enough:
-                pass
+                    del self.missing[self.logits]
+            except _Enough as enough:
+                if enough.reader is not self:
+                    raise
         if self.rule != "gradient" and not self.acted:
             raise Mistake(
                 f"{self.rule} changes what rectifiers (ReLU and its kin) pass back, and {network.name} has none that "
@@ -371,36 +393,43 @@ class _Reader:
             raise Mistake(f"{network.name} did not run its layer {names} on a picture of {tuple(x.shape[-2:])} pixels")
         return self.found
 
-    def _keep(self, tap: Tap, tensor: Tensor) -> None:
-        self.found[tap] = tensor
-        self.missing.discard(tap)
+    def _keep(self, tap: Tap, tensor: Tensor) -> Tensor:
+        """Keep what was read, channels on axis 1; what the model goes on with comes from that and can be overwritten."""
+        axis = self.missing.pop(tap)
+        self.found[tap] = tensor if axis == 1 else tensor.movedim(axis, 1)
         if not self.missing:
-            raise _Enough
+            raise _Enough(self)
+        return tensor.clone() if axis == 1 else self.found[tap].movedim(1, axis).clone()
 
-    def _module_called(self, owner: str, output: Any) -> Any:
+    def _module_called(self, owner: str, inputs: Any, output: Any) -> Any:
+        if _Reader.current is not self:
+            return None
         self.calls[owner, None] += 1
         tap = Tap(owner, None, self.calls[owner, None])
         if tap not in self.missing:
             return None
         tensor = first_tensor(output)
-        if tensor is not None:
-            self._keep(tap, tensor)
-        # the model goes on with a copy: an in-place ReLU behind this module would overwrite what was read
-        return tensor.clone() if output is tensor else None
+        if tensor is None:
+            return None
+        # an in-place operation further on must not overwrite what was read: the model goes on with a copy, and what
+        # is read is a copy itself where the module only handed its input on
+        kept = tensor.clone() if tensor._is_view() or any(tensor is x for x in inputs) else tensor
+        return replaced(output, tensor, self._keep(tap, kept))
 
     def _handle(self, owner: str, function: Callable, args: tuple, kwargs: dict) -> Any:
+        if _Reader.current is not self:
+            return function(*args, **kwargs)
         name = plain_name(function)
+        tap = Tap(owner, name, self.calls[owner, name] + 1)
+        overwritten = args[0] if tap in self.missing and is_in_place(function, kwargs) else None
+        if overwritten is not None:
+            args = (overwritten.clone(), *args[1:])
         result = self._called(name, function, args, kwargs)
-        self.calls[owner, name] += 1
-        tap = Tap(owner, name, self.calls[owner, name])
-        if tap not in self.missing:
+        self.calls[owner, name] += isinstance(result, Tensor)
+        if tap not in self.missing or not isinstance(result, Tensor):
             return result
-        if not is_in_place(function, kwargs):
-            self._keep(tap, result)
-            return result.clone()
-        kept = result.clone()
-        self._keep(tap, kept)
-        return result.copy_(kept)
+        further = self._keep(tap, result)
+        return further if overwritten is None else overwritten.copy_(further)
 
     def _called(self, name: str, function: Callable, args: tuple, kwargs: dict) -> Any:
         if self.rule != "gradient" and name in RECTIFIERS:

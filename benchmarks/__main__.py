@@ -1,0 +1,111 @@
+"""Time this program beside its peers and the bare floor: `python -m benchmarks NAME`, all by turns in one run."""
+
+import datetime
+import importlib
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from benchmarks.timing import Claim, Report, Table, kind_of_processor, machine, versions
+
+NAMES = {
+    "visualize": "feature visualization on GoogLeNet, beside torch-lucent and a loop by hand",
+    "dream": "a DeepDream gradient of a large picture, beside the plain loop",
+    "batch": "64 channels of a small network at once, beside a loop by hand",
+}
+RESULTS = Path(__file__).with_name("RESULTS.md")
+INTRODUCTION = """\
+# What was measured
+
+Seconds are medians over the repeats, with the least and the most; contestants took turns, and a ratio is the median
+of the ratios within each repeat. Made by `python -m benchmarks NAME --record`; compare only within a table.
+"""
+
+console = Console()
+
+
+def _rows(table: Table) -> list[tuple[str, str, str]]:
+    """Contestant, seconds, how many times this program's time."""
+    return [
+        (name, seconds.written(), "1" if index == 0 else table.ratio(name).written())
+        for index, (name, seconds) in enumerate(table.seconds.items())
+    ]
+
+
+HEADINGS = ("contestant", "seconds (least to most)", "times phosphene's")
+
+
+def _verdict(claim: Claim) -> str:
+    return f"{'holds' if claim.holds else 'DOES NOT HOLD'}: {claim.sentence}: {claim.ratio.written()}"
+
+
+def _facts(repeats: int) -> list[str]:
+    now = datetime.datetime.now(datetime.UTC)
+    return [f"{machine()}.", f"{versions()}; {repeats} repeats; {now:%Y-%m-%d}."]
+
+
+def show(report: Report, facts: list[str]) -> None:
+    """Print it."""
+    for table in report.tables:
+        printed = RichTable(title=table.title, title_justify="left", title_style="bold")
+        for heading, justify in zip(HEADINGS, ("left", "right", "right"), strict=True):
+            printed.add_column(heading, justify=justify)
+        for row in _rows(table):
+            printed.add_row(*row)
+        console.print(printed)
+    for claim in report.claims:
+        console.print(_verdict(claim), style="green" if claim.holds else "bold red", highlight=False, soft_wrap=True)
+    for line in [*report.notes, *facts]:
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def section(heading: str, report: Report, facts: list[str]) -> str:
+    """The same as Markdown."""
+    lines = [heading, "", *facts, ""]
+    for table in report.tables:
+        lines += [f"{table.title}:", "", f"| {' | '.join(HEADINGS)} |", "|---|---|---|"]
+        lines += [f"| {' | '.join(row)} |" for row in _rows(table)] + [""]
+    lines += [f"- {text}" for text in (*map(_verdict, report.claims), *report.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def replaced(text: str, heading: str, new: str) -> str:
+    """`text` with the section under `heading` replaced, or with a new one at its end; the others are kept."""
+    introduction, *sections = re.split(r"^(?=## )", text, flags=re.MULTILINE)
+    kept = {one.splitlines()[0]: one.rstrip() + "\n" for one in sections}
+    kept[heading] = new
+    return "\n".join([introduction.rstrip() + "\n", *kept.values()])
+
+
+def main(
+    name: Annotated[str, typer.Argument(help="visualize, dream or batch; without it they are listed.")] = "",
+    repeats: Annotated[int, typer.Option(min=1, help="How often each contestant has its turn.")] = 5,
+    quick: Annotated[bool, typer.Option("--quick", help="Few steps of small work: says whether it runs.")] = False,
+    record: Annotated[bool, typer.Option("--record", help="Write the result into benchmarks/RESULTS.md.")] = False,
+) -> None:
+    """Time this program beside its peers and the bare floor, all by turns in one run."""
+    if not name:
+        for known, words in NAMES.items():
+            console.print(f"{known:10} {words}", highlight=False, soft_wrap=True)
+        return
+    if name not in NAMES:
+        raise typer.BadParameter(f"no benchmark '{name}'; there are {', '.join(NAMES)}")
+    if record and (quick or repeats < 5):
+        raise typer.BadParameter("only whole runs of at least five repeats are recorded")
+    report: Report = importlib.import_module(f"benchmarks.{name}").run(repeats, quick)
+    facts = _facts(repeats)
+    show(report, facts)
+    if record and report.tables:
+        heading = f"## {name}, {kind_of_processor()}"
+        before = RESULTS.read_text(encoding="utf-8") if RESULTS.is_file() else INTRODUCTION
+        RESULTS.write_text(replaced(before, heading, section(heading, report, facts)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    app()

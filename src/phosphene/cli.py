@@ -1,0 +1,403 @@
+"""The command line: opens a network and a photograph, calls a recipe, shows and writes what comes of it.
+
+A recipe's signature is its options. `phosphene --help` and `--version` import no torch: only the module of the command
+that was chosen is loaded.
+"""
+
+import importlib
+import inspect
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+from importlib.metadata import version
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+COMMANDS = {
+    "networks": ("phosphene.cli:list_networks", "List what can be loaded."),
+    "layers": ("phosphene.cli:list_layers", "List a network's layers: kind, shape, receptive field."),
+    "predict": ("phosphene.features:predict", "Say what a network sees in a photograph."),
+    "weights": ("phosphene.features:weights", "Show the first convolution's filters."),
+    "visualize": ("phosphene.features:visualize", "Paint what units look for."),
+    "attribute": ("phosphene.attribution:METHODS", "Show which pixels matter."),
+    "dream": ("phosphene.dreaming:dream", "Amplify what a layer sees in a photograph (DeepDream)."),
+    "invert": ("phosphene.inversion:invert", "Find a picture that a layer can't tell from a photograph."),
+    "attack": ("phosphene.adversarial:METHODS", "Fool a network with a change that nobody sees."),
+    "tour": ("phosphene.tour:tour", "Walk through all of it, on one photograph, into one page."),
+}
+DEFAULT_METHOD = {"attribute": "saliency", "attack": "pgd"}
+DEFAULT_PHOTO = "skimage:chelsea"
+
+NETWORK_OPTIONS: dict[str, tuple[Any, Any, str]] = {
+    "net": (str, "embedded:photo", "embedded:NAME, torchvision:NAME, timm:NAME or FILE.py:FACTORY"),
+    "weights_file": (str | None, None, "a safetensors file or state dict to put into it"),
+    "device": (str, "auto", "auto, cpu, cuda or mps"),
+    "precision": (str, "auto", "auto, float32, float64 or bfloat16"),
+}
+OUTPUT_OPTIONS: dict[str, tuple[Any, Any, str]] = {
+    "out": (str | None, None, "NAME.png, or a folder for several pictures; by default named after the command"),
+    "force": (bool, False, "overwrite what is there"),
+    "quiet": (bool, False, "say nothing but where the picture is"),
+    "json": (bool, False, "print what was found as JSON"),
+}
+SPELLED = {"weights_file": "--weights", "top_k": "--top"}
+POSITIONAL = {"photo": (str, DEFAULT_PHOTO, "a picture, or skimage:NAME"), "units": (list[str], ..., "LAYER:UNIT")}
+
+
+def number(text: str | float) -> float:
+    """A number, which may be written as a fraction: 8/255 (typer also hands a default to its parser, as it is)."""
+    try:
+        return float(Fraction(text.replace(" ", ""))) if isinstance(text, str) else text
+    except (ValueError, ZeroDivisionError) as error:
+        raise typer.BadParameter(f"'{text}' is no number; write 0.03 or 8/255") from error
+
+
+# ------------------------------------------------------------------------------------------ options from signatures
+
+
+def _argument_help(function: Callable) -> dict[str, str]:
+    """What the docstring says about each argument."""
+    doc = inspect.getdoc(function) or ""
+    found: dict[str, str] = {}
+    name = ""
+    for line in doc.partition("Args:\n")[2].splitlines():
+        if not line.startswith("    "):
+            break
+        head, colon, rest = line.strip().partition(":")
+        if colon and line[4] != " ":
+            name, found[head] = head, rest.strip()
+        elif name:
+            found[name] += " " + line.strip()
+    return found
+
+
+def _plain(annotation: Any) -> Any:
+    """What typer understands of a recipe's annotation."""
+    if get_origin(annotation) is Literal or annotation in (bool, int, float, str):
+        return annotation
+    arguments = [a for a in get_args(annotation) if a is not type(None)]
+    optional = type(None) in get_args(annotation)
+    kind = str if str in arguments else arguments[0] if arguments else str
+    return kind | None if optional else kind
+
+
+def _option(name: str, annotation: Any, default: Any, words: str) -> inspect.Parameter:
+    flag = SPELLED.get(name, "--" + name.replace("_", "-"))
+    switch = bool in (annotation, *get_args(annotation))
+    declared = [f"{flag}/--no-{flag[2:]}"] if switch and default is not False else [flag]
+    floats = float in (annotation, *get_args(annotation))
+    option = typer.Option(*declared, help=words, **({"parser": number, "metavar": "NUMBER"} if floats else {}))
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[annotation, option]
+    )
+
+
+def _positional(name: str) -> inspect.Parameter:
+    annotation, default, words = POSITIONAL[name]
+    given = typer.Argument(help=words, metavar={"units": "UNIT...", "photo": "PHOTO"}[name])
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if default is ... else default,
+        annotation=Annotated[annotation, given],
+    )
+
+
+def _parameters(function: Callable, *, unset: bool = False) -> list[inspect.Parameter]:
+    """A recipe's parameters as typer's; `unset` makes every option None until it is given."""
+    hints, words = get_type_hints(function), _argument_help(function)
+    found = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in POSITIONAL:
+            found.append(_positional(name))
+        elif name != "network":
+            kind, default = _plain(hints[name]), parameter.default
+            shown = words.get(name, "")
+            if unset and default is not None:
+                shown, default, kind = f"{shown} [default: {_shown(default)}]", None, kind | None
+            found.append(_option(name, kind, default, shown))
+    return found
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        whole = value * 255
+        return f"{whole:g}/255" if abs(whole - round(whole, 1)) < 1e-9 and value < 0.5 and value != 0 else f"{value:g}"
+    return str(value)
+
+
+def _shared(options: Mapping[str, tuple[Any, Any, str]]) -> list[inspect.Parameter]:
+    return [_option(name, *row) for name, row in options.items()]
+
+
+def _signed(function: Callable, parameters: Iterable[inspect.Parameter], doc: str) -> Callable:
+    """`function(**options)` with a signature that typer can read."""
+    parameters = list(parameters)
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    function.__annotations__ = {p.name: p.annotation for p in parameters}
+    function.__doc__ = doc
+    return function
+
+
+# ------------------------------------------------------------------------------------------------------- commands
+
+
+def _summary(doc: str | None) -> str:
+    return inspect.cleandoc(doc or "").partition("\nArgs:")[0]
+
+
+def _recipe_command(name: str, function: Callable) -> Callable:
+    def command(**options: Any) -> None:
+        _perform(name, function, options)
+
+    parameters = [*_parameters(function), *_shared(NETWORK_OPTIONS), *_shared(OUTPUT_OPTIONS)]
+    return _signed(command, parameters, _summary(function.__doc__))
+
+
+def _methods_command(name: str, methods: Mapping[str, Callable]) -> Callable:
+    """One command for several recipes; an option that the chosen one does not take is an error."""
+    default = DEFAULT_METHOD[name]
+
+    def command(**options: Any) -> None:
+        from phosphene.core.errors import Mistake, did_you_mean
+
+        def run() -> None:
+            method = options.pop("method")
+            if method not in methods:
+                raise Mistake(f"no method '{method}'{did_you_mean(method, methods)} (there are {', '.join(methods)})")
+            taken = set(inspect.signature(methods[method]).parameters)
+            for option in [o for o in own if o not in taken]:
+                if options.pop(option, None) is not None:
+                    others = [m for m, f in methods.items() if option in inspect.signature(f).parameters]
+                    spelled = SPELLED.get(option, "--" + option.replace("_", "-"))
+                    raise Mistake(f"{spelled} is no option of {method}; it belongs to {', '.join(others)}")
+            given = {k: v for k, v in options.items() if not (k in own and v is None)}
+            _perform(name, methods[method], given, method)
+
+        _guarded(run)
+
+    union = {p.name: p for function in methods.values() for p in _parameters(function, unset=True)}
+    own = set(union) - set(POSITIONAL)
+    words = ", ".join(f"{m} ({_summary(f.__doc__).splitlines()[0].rstrip('.')})" for m, f in methods.items())
+    method = _option("method", str, default, "one of " + ", ".join(methods))
+    parameters = [*union.values(), method, *_shared(NETWORK_OPTIONS), *_shared(OUTPUT_OPTIONS)]
+    return _signed(command, parameters, f"{COMMANDS[name][1]}\n\nMethods: {words}.")
+
+
+def _guarded(work: Callable[[], None]) -> None:
+    """A user's mistake is one sentence and exit code 2; an interruption is exit code 130."""
+    from phosphene.core.errors import Mistake
+
+    try:
+        work()
+    except Mistake as mistake:
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(mistake))}", highlight=False)
+        raise typer.Exit(2) from mistake
+    except KeyboardInterrupt as interruption:
+        Console(stderr=True).print("interrupted")
+        raise typer.Exit(130) from interruption
+
+
+def _network(options: dict[str, Any]) -> Any:
+    from phosphene.models.load import load
+
+    return load(
+        options.pop("net"), weights=options.pop("weights_file"), device=options.pop("device"),
+        precision=options.pop("precision"),
+    )  # fmt: skip
+
+
+def _perform(name: str, function: Callable, options: dict[str, Any], method: str | None = None) -> None:
+    from phosphene.core.errors import Mistake
+    from phosphene.core.results import Run
+    from phosphene.writing import Destination
+
+    def run() -> None:
+        out, force, quiet, as_json = (options.pop(key) for key in OUTPUT_OPTIONS)
+        to = Destination(name, out, force, options.get("photo"))
+        to.check_folder()
+        network = _network(options)
+        made = function(network, **options)
+        made.recipe |= {"command": name}
+        if method:
+            made.recipe["arguments"] = {"method": method} | made.recipe["arguments"]
+        to.check_files(made.names)
+        console = Console(stderr=as_json, quiet=quiet, soft_wrap=True)
+        stopped: BaseException | None = None
+        if isinstance(made, Run):
+            try:
+                _watch(made, f"{name} {method or ''}".strip(), quiet)
+            except (KeyboardInterrupt, Mistake) as error:
+                if made.last is None:
+                    raise
+                stopped = error
+        result = made.so_far() if isinstance(made, Run) else made
+        written = to.write(result)
+        _tell(console, result)
+        if isinstance(stopped, KeyboardInterrupt):
+            Console(stderr=True).print("interrupted: this is the best so far")
+        elif stopped is not None:
+            Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(stopped))}; kept the last good picture")
+        if written.note:
+            Console(stderr=True, soft_wrap=True).print(escape(written.note))
+        if as_json:
+            print(json.dumps(written.record, indent=1))
+            Console(stderr=True, soft_wrap=True).print(str(written.path), highlight=False)
+        else:
+            print(written.path)
+        if stopped is not None:
+            raise typer.Exit(130 if isinstance(stopped, KeyboardInterrupt) else 2)
+
+    _guarded(run)
+
+
+def _watch(run: Any, title: str, quiet: bool) -> None:
+    """Run to the end with a bar that tells the time left."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as progress:
+        task = progress.add_task(title, total=run.total)
+        for step in run:
+            progress.update(task, completed=step.index)
+
+
+def _tell(console: Console, result: Any) -> None:
+    """What was found, in words."""
+    if result.title:
+        console.print(f"[bold]{escape(result.title)}[/]", highlight=False)
+    for numbers in result.numbers[:1]:
+        for answer in numbers.get("top", ()):
+            console.print(f"  {100 * answer['p']:6.2f} %  {escape(answer['label'])} ({answer['class']})", highlight=False)
+    for panels in list(result.panels)[:8]:
+        for caption, _ in panels:
+            console.print(f"  {escape(caption)}", highlight=False)
+
+
+def list_networks(*, as_json: bool = False) -> None:
+    """List what can be loaded: embedded networks, torchvision's, timm's, your own."""
+    from phosphene.models.load import networks
+
+    found = networks()
+    if as_json:
+        print(json.dumps(found, indent=1))
+        return
+    _table(["network", "what it is"], [[spec, words] for spec, words in found.items()])
+
+
+def list_layers(network: Any, *, as_json: bool = False) -> None:
+    """List a network's layers in order of execution: kind, shape, receptive field."""
+    rows = []
+    for layer in network.layers.values():
+        field = layer.field if layer.field or len(layer.shape) < 3 else network.receptive_field(layer.name)
+        rows.append({
+            "name": layer.name, "kind": layer.kind, "shape": list(layer.shape), "channel_axis": layer.channel_axis,
+            "channels": layer.channels, "receptive_field": str(field) if field else "the whole picture",
+        })  # fmt: skip
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    print(f"{network.name}: {network.size[0]} x {network.size[1]} px{', no other size' if network.fixed else ''}")
+    shown = [[r["name"], r["kind"], " x ".join(map(str, r["shape"])), r["receptive_field"]] for r in rows]
+    _table(["layer", "kind", "shape", "a position sees"], shown)
+
+
+def _table(heads: list[str], rows: list[list[str]]) -> None:
+    from rich.table import Table
+
+    table = Table(*heads, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width).print(table)
+
+
+def _listing_command(name: str, function: Callable) -> Callable:
+    def command(**options: Any) -> None:
+        as_json = options.pop("json")
+
+        def run() -> None:
+            function(*([_network(options)] if options else []), as_json=as_json)
+
+        _guarded(run)
+
+    network = _shared(NETWORK_OPTIONS) if name == "layers" else []
+    return _signed(command, [*network, _option("json", *OUTPUT_OPTIONS["json"])], _summary(function.__doc__))
+
+
+def _tour_command(name: str, function: Callable) -> Callable:
+    def command(**options: Any) -> None:
+        def run() -> None:
+            quiet, force, out = options.pop("quiet"), options.pop("force"), options.pop("out")
+            net = options["net"]
+            page = function(
+                lambda: _network(options), options.pop("photo"), spec=net, out=out or "tour", force=force,
+                fast=options.pop("fast"), seed=options.pop("seed"), console=Console(stderr=True, quiet=quiet),
+            )  # fmt: skip
+            print(page)
+
+        _guarded(run)
+
+    parameters = [
+        _positional("photo"),
+        *_shared(NETWORK_OPTIONS),
+        _option("out", str | None, None, "the page's folder; by default tour"),
+        _option("fast", bool, False, "a smoke run: few steps, small pictures"),
+        _option("seed", int, 0, "of all random numbers"),
+        _option("force", bool, False, "overwrite a page that is there"),
+        _option("quiet", bool, False, "say nothing but where the page is"),
+    ]
+    return _signed(command, parameters, _summary(function.__doc__))
+
+
+def _loaded(name: str) -> Callable:
+    """The command itself; imports what it needs."""
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    found = getattr(importlib.import_module(module), attribute)
+    if isinstance(found, Mapping):
+        return _methods_command(name, found)
+    special = {"networks": _listing_command, "layers": _listing_command, "tour": _tour_command}
+    return special.get(name, _recipe_command)(name, found)
+
+
+def _stub(summary: str) -> Callable:
+    return _signed(lambda: None, [], summary)
+
+
+def application(chosen: str | None) -> typer.Typer:
+    """The program, with the chosen command loaded and the others as lines of its help."""
+    app = typer.Typer(
+        add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+        help="See what a trained vision network sees, by optimizing its input.",
+    )  # fmt: skip
+    for name, (_, summary) in COMMANDS.items():
+        app.command(name, help=summary if name != chosen else None)(_loaded(name) if name == chosen else _stub(summary))
+
+    def say_version(wanted: bool) -> None:
+        if wanted:
+            print(f"phosphene {version('phosphene')}")
+            raise typer.Exit
+
+    @app.callback()
+    def common(
+        shown: Annotated[
+            bool, typer.Option("--version", help="Show the version.", callback=say_version, is_eager=True)
+        ] = False,
+    ) -> None:
+        pass
+
+    return app
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line."""
+    given = sys.argv[1:] if arguments is None else arguments
+    chosen = next((word for word in given if not word.startswith("-")), None)
+    try:
+        application(chosen if chosen in COMMANDS else None)(given)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,128 @@
+"""Where results go: checked before the work starts, never over what is there, elsewhere when the disk is full."""
+
+import json
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from phosphene.core.errors import Mistake
+from phosphene.core.pictures import save_png
+from phosphene.core.results import Result
+
+
+def photo_stem(photo: str | None) -> str:
+    """The photograph's name without folder and ending."""
+    return "" if photo is None else Path(photo.removeprefix("skimage:")).stem
+
+
+@dataclass
+class Written:
+    """What was written: the path to tell, its record, and a note where it went elsewhere."""
+
+    path: Path
+    record: Any
+    note: str = ""
+
+
+class Destination:
+    """The files of one command: NAME.png, NAME.figure.png, NAME.json, NAME.input.png, NAME.npy; several in a folder."""
+
+    def __init__(self, command: str, out: str | None, force: bool, photo: str | None = None) -> None:
+        self.command, self.force, self.photo = command, force, photo_stem(photo)
+        self.out = None if out is None else Path(out)
+
+    def check_folder(self) -> None:
+        """Raise a Mistake if the folder can't be written to."""
+        where = self.out or Path()
+        is_picture = where.suffix != ""
+        if is_picture and where.suffix.lower() != ".png":
+            raise Mistake(f"{where.name} can't keep every pixel; give a name that ends in .png, or a folder")
+        folder = where.parent if is_picture or self.out is None else where
+        try:
+            if is_picture or self.out is None:
+                folder.mkdir(parents=True, exist_ok=True)
+            while not folder.exists():
+                folder = folder.parent
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise Mistake(f"{folder} can't be written to ({(error.strerror or str(error)).lower()}); give --out") from error
+
+    def _stems(self, names: list[str]) -> list[Path]:
+        """The path of each picture without its ending."""
+        if len(names) > 1:
+            if self.out is not None and self.out.suffix:
+                raise Mistake(f"{self.out} is one picture, but {len(names)} are made; give a folder")
+            layers = {re.sub(r"-[\w@,]+$", "", name) for name in names}
+            folder = self.out or Path("-".join([self.command, *(layers if len(layers) == 1 else ["units"])]))
+            return [folder / name for name in names]
+        if self.out is not None and self.out.suffix:
+            return [self.out.with_suffix("")]
+        parts = [self.command, self.photo, *(n for n in names if n != self.command)]
+        name = re.sub(r"[^\w.@,#-]", "_", "-".join(filter(None, parts)))
+        return [(self.out or Path()) / name]
+
+    def check_files(self, names: Any) -> None:
+        """Raise a Mistake if a file that would be written is there already."""
+        for stem in self._stems(list(names)):
+            there = [p for p in self._files(stem) if p.exists()]
+            if there and not self.force:
+                raise Mistake(f"{there[0]} is there already; give --force to overwrite it, or another --out")
+
+    @staticmethod
+    def _files(stem: Path) -> list[Path]:
+        return [stem.with_name(stem.name + end) for end in (".png", ".figure.png", ".json", ".input.png", ".npy")]
+
+    def write(self, result: Result) -> Written:
+        """Write everything; where the place is full or gone, into a folder for temporary files, and say so."""
+        stems = self._stems(list(result.names))
+        try:
+            return self._write(result, stems)
+        except OSError as error:
+            reason = error.strerror or str(error)
+        except Mistake as mistake:
+            if not isinstance(mistake.__cause__, OSError):
+                raise
+            reason = mistake.__cause__.strerror or str(mistake)
+        for parent in (None, Path.home()):
+            try:
+                folder = Path(tempfile.mkdtemp(prefix="phosphene-", dir=parent))
+                written = self._write(result, [folder / stem.name for stem in stems])
+            except (OSError, Mistake):
+                continue
+            written.note = f"{stems[0].parent.resolve()} could not be written to ({reason.lower()}); it is in {folder}"
+            return written
+        raise Mistake(f"{stems[0]} could not be written ({reason.lower()}), and nowhere else either")
+
+    def _write(self, result: Result, stems: list[Path]) -> Written:
+        stems[0].parent.mkdir(parents=True, exist_ok=True)
+        records = []
+        for index, stem in enumerate(stems):
+            picture, drawn, text, fed, values = self._files(stem)
+            outputs = [picture, drawn, text]
+            save_png(result.image[index], picture, result.text())
+            result.figure(index).save(drawn, pnginfo=_text(result))
+            if result.input is not None:
+                save_png(result.input[index if len(result.input) > 1 else 0], fed)
+                outputs.append(fed)
+            if result.values is not None:
+                np.save(values, result.values[index])
+                outputs.append(values)
+            record = result.recipe | {"outputs": [p.name for p in outputs], "numbers": result.numbers[index]}
+            text.write_text(json.dumps(record, indent=1), encoding="utf-8")
+            records.append(record)
+        path = stems[0].with_name(stems[0].name + ".png") if len(stems) == 1 else stems[0].parent
+        return Written(path, records[0] if len(records) == 1 else records)
+
+
+def _text(result: Result) -> Any:
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    for key, value in result.text().items():
+        info.add_text(key, value)
+    return info

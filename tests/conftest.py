@@ -1,0 +1,80 @@
+"""What every test may use. The test data lies beside the project and may be absent; then its tests skip."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.dont_write_bytecode = True  # the data folder is read-only, and its networks are Python files
+
+DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def data():
+    """The folder of test data, or a skip."""
+    if not (DATA / "SHA256SUMS").is_file():
+        pytest.skip("test data not present")
+    return DATA.resolve()
+
+
+@pytest.fixture(scope="session")
+def shared_module(data):
+    """shared_module(name) -> the Python module of a shared network: build() and SPEC."""
+
+    def load(name):
+        pytest.importorskip("safetensors")
+        spec = importlib.util.spec_from_file_location(name, data / "models" / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def shared_network(shared_module):
+    """shared_network(name, dtype) -> a Network of a shared model, built anew."""
+    from phosphene.core.network import Network
+
+    def load(name, dtype=torch.float32):
+        module = shared_module(name)
+        spec = {key: module.SPEC[key] for key in ("mean", "std", "bgr", "labels")}
+        return Network(module.build().to(dtype), size=module.SPEC["input_size"], name=name, **spec)
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def zoo():
+    """zoo(name, **options) -> an untrained torchvision network in float64 whose every number matters."""
+    from phosphene.models.load import import_torchvision
+
+    models = pytest.importorskip("phosphene.models.load") and import_torchvision().models
+
+    def load(name, **options):
+        return stirred(models.get_model(name, weights=None, **options).double())
+
+    return load
+
+
+@torch.no_grad()
+def stirred(model):
+    """The model with no parameter or running statistic left at a value that hides it (0 or 1)."""
+    generator = torch.Generator().manual_seed(1)
+    for parameter in model.parameters():
+        if parameter.dim() < 2:
+            parameter += 0.1 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+        elif not parameter.any():
+            parameter += torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype) / len(parameter[0])
+    for name, buffer in model.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            buffer += 0.3 * torch.rand(buffer.shape, generator=generator, dtype=buffer.dtype)
+    return model.eval()
