@@ -13,8 +13,14 @@ DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
 
 
 @pytest.fixture(autouse=True)
-def _seed():
+def _alike(request):
+    """Every test begins with the same seed; one thread where the work is small, because waiting for a second costs more."""
     torch.manual_seed(0)
+    threads = torch.get_num_threads()
+    if "slow" not in request.keywords:
+        torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +63,7 @@ def zoo():
     """zoo(name, **options) -> an untrained torchvision network in float64 whose every number matters."""
     from phosphene.models.load import import_torchvision
 
-    models = pytest.importorskip("phosphene.models.load") and import_torchvision().models
+    models = import_torchvision().models
 
     def load(name, **options):
         return stirred(models.get_model(name, weights=None, **options).double())

@@ -1,10 +1,10 @@
 """phosphene shows what a trained vision network sees, by differentiating with respect to its input.
 
-    import phosphene
-    network = phosphene.load()
-    phosphene.predict(network, "dog.jpg").numbers
-    phosphene.visualize(network, ["mixed4a:0-7"]).save("units.png")
-    phosphene.dream(network, "dog.jpg").save("dream.png")
+import phosphene
+network = phosphene.load()
+phosphene.predict(network, "dog.jpg").numbers
+phosphene.visualize(network, ["mixed4a:0-7"]).save("units.png")
+phosphene.dream(network, "dog.jpg").save("dream.png")
 """
 
 import importlib

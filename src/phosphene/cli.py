@@ -52,7 +52,7 @@ def number(text: str | float) -> float:
     """A number, which may be written as a fraction: 8/255 (typer also hands a default to its parser, as it is)."""
     try:
         return float(Fraction(text.replace(" ", ""))) if isinstance(text, str) else text
-    except (ValueError, ZeroDivisionError) as error:
+    except (ValueError, ArithmeticError) as error:
         raise typer.BadParameter(f"'{text}' is no number; write 0.03 or 8/255") from error
 
 
@@ -90,7 +90,8 @@ def _option(name: str, annotation: Any, default: Any, words: str) -> inspect.Par
     switch = bool in (annotation, *get_args(annotation))
     declared = [f"{flag}/--no-{flag[2:]}"] if switch and default is not False else [flag]
     floats = float in (annotation, *get_args(annotation))
-    option = typer.Option(*declared, help=words, **({"parser": number, "metavar": "NUMBER"} if floats else {}))
+    extra: dict[str, Any] = {"parser": number, "metavar": "NUMBER"} if floats else {}
+    option = typer.Option(*declared, help=words, **extra)
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[annotation, option]
     )
@@ -241,7 +242,9 @@ def _perform(name: str, function: Callable, options: dict[str, Any], method: str
         if isinstance(stopped, KeyboardInterrupt):
             Console(stderr=True).print("interrupted: this is the best so far")
         elif stopped is not None:
-            Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(stopped))}; kept the last good picture")
+            Console(stderr=True, soft_wrap=True).print(
+                f"[bold red]error:[/] {escape(str(stopped))}; kept the last good picture"
+            )
         if written.note:
             Console(stderr=True, soft_wrap=True).print(escape(written.note))
         if as_json:
@@ -272,7 +275,9 @@ def _tell(console: Console, result: Any) -> None:
         console.print(f"[bold]{escape(result.title)}[/]", highlight=False)
     for numbers in result.numbers[:1]:
         for answer in numbers.get("top", ()):
-            console.print(f"  {100 * answer['p']:6.2f} %  {escape(answer['label'])} ({answer['class']})", highlight=False)
+            console.print(
+                f"  {100 * answer['p']:6.2f} %  {escape(answer['label'])} ({answer['class']})", highlight=False
+            )
     for panels in list(result.panels)[:8]:
         for caption, _ in panels:
             console.print(f"  {escape(caption)}", highlight=False)

@@ -50,7 +50,9 @@ class Destination:
             with tempfile.TemporaryFile(dir=folder):
                 pass
         except OSError as error:
-            raise Mistake(f"{folder} can't be written to ({(error.strerror or str(error)).lower()}); give --out") from error
+            raise Mistake(
+                f"{folder} can't be written to ({(error.strerror or str(error)).lower()}); give --out"
+            ) from error
 
     def _stems(self, names: list[str]) -> list[Path]:
         """The path of each picture without its ending."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from phosphene.core.constraints import linf
 from phosphene.core.engine import Draw, Step, argmin, best
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Mistake, check_range
 from phosphene.core.feeding import Fit, feed, logits, said_in_words, top
 from phosphene.core.network import Network
 from phosphene.core.objectives import gradient
@@ -41,8 +41,8 @@ def rounded(
 
 def _attack(network: Network, photo: Photo, target: str | int | None, eps: float, fit: Fit, name: str) -> tuple:
     """What both attacks share: the input, the objective away from (or towards) a class, and what comes of it."""
-    if not 0 < eps <= 1:
-        raise Mistake(f"eps is a distance in [0, 1], such as 8/255; {eps:g} is none")
+    if not 1 / 255 - 1e-6 <= eps <= 1:
+        raise Mistake(f"eps is {eps:g}; it must be 1/255 (the next 8-bit value) to 1, such as 8/255")
     fed = feed(network, photo, fit)
     said = logits(network, fed)
     truth = int(said[0].argmax())
@@ -55,7 +55,7 @@ def _attack(network: Network, photo: Photo, target: str | int | None, eps: float
     def finish(step: Step) -> Result:
         shown = rounded(step.pictures.to(fed), fed, eps)
         before, after = top(network, said[0]), top(network, logits(network, shown)[0])
-        apart = (shown - fed).float().cpu()
+        apart = ((shown * 255).round() - (fed * 255).round()).double().cpu() / 255  # exact: both are 8-bit
         fooled = after[0]["class"] == goal if goal is not None else after[0]["class"] != truth
         p = after[0]["p"] if goal is None else float(logits(network, shown)[0].double().softmax(0)[goal])
         numbers = {
@@ -71,11 +71,11 @@ def _attack(network: Network, photo: Photo, target: str | int | None, eps: float
         }
         panels = [
             (f"before: {said_in_words(before)}", fed.float().cpu()),
-            (f"the change, 10 times; at most {255 * numbers['linf']:.0f}/255", (0.5 + 10 * apart).clamp(0, 1)),
+            (f"the change, 10 times; at most {255 * numbers['linf']:.0f}/255", (0.5 + 10 * apart).clamp(0, 1).float()),
             (f"after: {said_in_words(after)}", shown.float().cpu()),
         ]
         title = f"{name}: {'fooled' if fooled else 'not fooled'}, {network.name}"
-        return Result(shown.float().cpu(), [stem], [numbers], [panels], title, fed.float().cpu(), apart.numpy())
+        return Result(shown.float().cpu(), [stem], [numbers], [panels], title, fed.float().cpu(), apart.float().numpy())
 
     return fed, gradient(network, loss), stem, finish
 
@@ -129,6 +129,8 @@ def pgd(
         fit: how the photograph becomes the network's input.
         seed: of the start.
     """
+    check_range("steps", steps, 0)
+    check_range("step-size", step_size, 1e-6, 1)
     fed, objective, stem, finish = _attack(network, photo, target, eps, fit, "pgd")
     start = fed
     if random_start:

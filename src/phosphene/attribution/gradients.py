@@ -1,8 +1,9 @@
 """Ask the gradient: how much does each pixel move a score?
 
-Baehrens et al. 2010; Simonyan et al. 2014 (arXiv:1312.6034) for saliency, Zeiler & Fergus 2014 (arXiv:1311.2901) for the
-deconvnet, Springenberg et al. 2015 (arXiv:1412.6806) for guided backprop. Guided backprop and the deconvnet show what the
-lower layers respond to, nearly whatever the class (Adebayo et al. 2018, arXiv:1810.03292); the gradient shows the score.
+Baehrens et al. 2010; Simonyan et al. 2014 (arXiv:1312.6034) for saliency, Zeiler & Fergus 2014 (arXiv:1311.2901) for
+the deconvnet, Springenberg et al. 2015 (arXiv:1412.6806) for guided backprop. Guided backprop and the deconvnet show
+what the lower layers respond to, nearly whatever the class (Adebayo et al. 2018, arXiv:1810.03292); the gradient shows
+the score.
 """
 
 import torch
@@ -33,7 +34,7 @@ def _asked(
     slope = slope.float().cpu()
     asked = unit_words(network, unit, score)
     shown = grey_heat(slope.abs().amax(1)) if name == "saliency" else signed_picture(slope)
-    kept: Float[Tensor, 1 *map] = slope.abs().amax(1) if name == "saliency" else slope
+    kept: Float[Tensor, 1 * map] = slope.abs().amax(1) if name == "saliency" else slope
     return Result(
         image=shown,
         names=[f"{name}-{unit.stem}" if target is not None else name],

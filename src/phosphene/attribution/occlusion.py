@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.core.engine import Step
-from phosphene.core.errors import Mistake
+from phosphene.core.engine import NotFinite, Step
+from phosphene.core.errors import Mistake, check_range
 from phosphene.core.feeding import Fit, feed, target_unit, unit_words
 from phosphene.core.figures import heat, overlay
 from phosphene.core.network import Network
@@ -29,13 +29,16 @@ def _scores(network: Network, unit: Unit, kind: Score, pictures: Float[Tensor, "
     term = unit_term([unit], kind)
     zeros = torch.zeros(len(pictures), dtype=torch.long, device=pictures.device)
     layers = network.read(pictures, term.layers)
-    return term.of(Reading(pictures, zeros, pictures, torch.arange(len(pictures), device=pictures.device), layers))
+    said = term.of(Reading(pictures, zeros, pictures, torch.arange(len(pictures), device=pictures.device), layers))
+    if not said.isfinite().all():
+        raise NotFinite(f"{network.name} answers with values that are not finite; its weights may be damaged")
+    return said
 
 
 def _drops(
     network: Network, fed: Tensor, unit: Unit, kind: Score, window: tuple[int, int], stride: int, batch: int
 ) -> Iterator[Step]:
-    """Each step covers `batch` more places; its picture is the map so far, (1, 1, h, w), mean drop of the score."""
+    """Each step covers `batch` more places; its picture is the map so far, the mean drop of the score, three times."""
     _, _, height, width = fed.shape
     corners = [(r, c) for r in places(height, window[0], stride) for c in places(width, window[1], stride)]
     before = _scores(network, unit, kind, fed)
@@ -48,7 +51,8 @@ def _drops(
         for drop, (r, c) in zip(before - _scores(network, unit, kind, covered), part, strict=True):
             total[..., r : r + window[0], c : c + window[1]] += drop
             count[..., r : r + window[0], c : c + window[1]] += 1
-        yield Step(min(start + batch, len(corners)), (total / count.clamp(min=1)).float().cpu(), before.float().cpu())
+        mean = (total / count.clamp(min=1)).float().cpu()
+        yield Step(min(start + batch, len(corners)), mean.expand(-1, 3, -1, -1), before.float().cpu())
 
 
 @recipe
@@ -77,34 +81,40 @@ def occlusion(
         batch: squares at a time.
         fit: how the photograph becomes the network's input.
     """
+    for name, given in (("window", window), ("stride", stride), ("batch", batch)):
+        check_range(name, given, 1)
     fed = feed(network, photo, fit)
     unit = target_unit(network, fed, target)
     side = window or max(1, round(min(fed.shape[2:]) / 7))
     step_by = stride or max(1, side // 2)
-    if side < 1 or step_by < 1 or side > min(fed.shape[2:]):
-        raise Mistake(f"a window of {side} px every {step_by} px does not fit a picture of {tuple(fed.shape[2:])} pixels")
+    if side > min(fed.shape[2:]):
+        raise Mistake(f"a window of {side} px does not fit a picture of {fed.shape[2]} x {fed.shape[3]} pixels")
     asked = unit_words(network, unit, score)
+    stem = f"occlusion-{unit.stem}" if target is not None else "occlusion"
     total = len(places(fed.shape[2], side, step_by)) * len(places(fed.shape[3], side, step_by))
 
     def finish(step: Step) -> Result:
         values, shown = step.pictures[:, 0], fed.float().cpu()
+        words = f"how much the {asked} drops where a {side} px square is grey"
         return Result(
             image=heat(values, signed=True),
-            names=[f"occlusion-{unit.stem}" if target is not None else "occlusion"],
+            names=[stem],
             numbers=[
-                {"target": str(unit), "words": asked, "value": float(step.values[0]), "largest drop": float(values.max()),
-                 "window": side, "stride": step_by, "places": step.index}
+                {
+                    "target": str(unit),
+                    "words": asked,
+                    "value": float(step.values[0]),
+                    "largest drop": float(values.max()),
+                    "window": side,
+                    "stride": step_by,
+                    "places": step.index,
+                }
             ],
-            panels=[
-                [
-                    ("what was fed", shown),
-                    (f"how much the {asked} drops where a {side} px square is grey", overlay(shown, values, signed=True)),
-                ]
-            ],
+            panels=[[("what was fed", shown), (words, overlay(shown, values, signed=True))]],
             title=f"occlusion: {asked} of {network.name}",
             input=shown,
             values=values.numpy(),
         )  # fmt: skip
 
     steps = _drops(network, fed, unit, score, (side, side), step_by, batch)
-    return Run(steps, total=total, names=["occlusion"], finish=finish)
+    return Run(steps, total=total, names=[stem], finish=finish)

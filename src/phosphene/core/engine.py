@@ -12,7 +12,7 @@ a batch equals the same problem run alone (Philox: Salmon et al. 2011, doi:10.11
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -82,6 +82,7 @@ Update = Callable[[list[Tensor], Int[Tensor, " n"], Callable[[], tuple[Tensor, l
 at the parameters as they then are, with the same draw (line searches)."""
 
 
+@runtime_checkable
 class Image(Protocol):
     """A parameterization: pictures as a function of parameters whose first axis counts problems."""
 
@@ -150,15 +151,7 @@ def argmin(
         if not math.isfinite(pictures.detach().sum().item()):
             raise NotFinite(f"the picture is not finite after step {index - 1}; a smaller step may help")
 
-        def evaluate(rows: Tensor = rows, draw: Draw = draw) -> tuple[Tensor, Tensor]:
-            everything = len(rows) == len(pictures)
-            at = pictures.detach() if everything else pictures.detach()[rows]
-            found, slope = objective(at, rows, draw)
-            if not everything:
-                slope = torch.zeros_like(pictures).index_copy_(0, rows.to(slope.device), slope)
-            return found, slope
-
-        found, slope = evaluate()
+        found, slope = _evaluated(objective, pictures, rows, draw)
         values[rows] = found.to(values)
         alive = torch.zeros(len(pictures), dtype=torch.bool)
         if stop is not None:
@@ -169,9 +162,7 @@ def argmin(
             return
 
         def again(rows: Tensor = rows, draw: Draw = draw) -> tuple[Tensor, list[Tensor]]:
-            nonlocal pictures
-            pictures = image()
-            found, slope = evaluate(rows, draw)
+            found, slope = _evaluated(objective, image(), rows, draw)
             return found, image.pull(slope)
 
         update(image.pull(slope), rows, again)
@@ -181,6 +172,14 @@ def argmin(
                 allowed = constraint(pictures.detach()[rows], rows)
                 image.assign(allowed, rows)
             pictures = image()
+
+
+def _evaluated(objective: Objective, pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+    """The values of these rows, and the slopes of all pictures: 0 for the others."""
+    if len(rows) == len(pictures):
+        return objective(pictures.detach(), rows, draw)
+    found, slope = objective(pictures.detach()[rows], rows, draw)
+    return found, torch.zeros_like(pictures).index_copy_(0, rows.to(slope.device), slope)
 
 
 def best(steps: Iterator[Step]) -> Iterator[Step]:

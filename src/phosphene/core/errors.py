@@ -1,11 +1,19 @@
 """What is said to a person who gave something that does not work: one sentence, and the nearest thing that does."""
 
+import math
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
 
 class Mistake(ValueError):
     """A user's mistake, told in one sentence: what was given, what was expected, the nearest valid choice."""
+
+
+def check_range(name: str, value: float | None, low: float, high: float = math.inf) -> None:
+    """Raise a Mistake unless low <= value <= high, or the value is None, which is none given."""
+    if value is not None and not low <= value <= high:
+        allowed = f"at least {low:g}" if high == math.inf else f"{low:g} to {high:g}"
+        raise Mistake(f"{name} is {value:g}; it must be {allowed}")
 
 
 def nearest(name: str, choices: Iterable[str], n: int = 3) -> list[str]:

@@ -15,8 +15,13 @@ from phosphene.core.units import Unit, class_index, label, parse_unit
 Fit = Literal["crop", "squash", "whole"]
 
 
+def working_dtype(network: Network) -> torch.dtype:
+    """What pictures are kept in: float32, or float64 where the network is; less would not keep 8-bit pixels apart."""
+    return torch.promote_types(network.dtype, torch.float32)
+
+
 def feed(network: Network, photo: Photo, how: Fit = "crop") -> Float[Tensor, "1 3 h w"]:
-    """What the network is fed for this photograph, on its device: 8-bit pixels in its dtype.
+    """What the network is fed for this photograph, on its device: 8-bit pixels.
 
     Args:
         how: "crop" brings the shorter side to the network's size and cuts the middle out, "squash" brings both, "whole"
@@ -27,7 +32,7 @@ def feed(network: Network, photo: Photo, how: Fit = "crop") -> Float[Tensor, "1 
         raise Mistake(f"fit '{how}' is not known; there are crop, squash and whole")
     if not (how == "whole" and not network.fixed):
         picture = fit(picture, network.size, how)
-    return picture.to(network.device, network.dtype)
+    return picture.to(network.device, working_dtype(network))
 
 
 @torch.no_grad()

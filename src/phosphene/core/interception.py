@@ -10,6 +10,7 @@ Carried here: the rules for the backward pass through an activation (deconvnet, 
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -37,7 +38,11 @@ def is_in_place(function: Callable, arguments: Mapping[str, Any]) -> bool:
     """Whether the call overwrites its input (`relu_`, `+=`, `inplace=True`)."""
     name = getattr(function, "__name__", "")
     written = name.endswith("_") and not name.endswith("__")
-    return written or name in ("__iadd__", "__isub__", "__imul__", "__itruediv__", "__idiv__") or bool(arguments.get("inplace", False))
+    return (
+        written
+        or name in ("__iadd__", "__isub__", "__imul__", "__itruediv__", "__idiv__")
+        or bool(arguments.get("inplace", False))
+    )
 
 
 class Interception(TorchFunctionMode):
@@ -106,7 +111,7 @@ def intercepted(owners: Mapping[str, nn.Module], handle: Callable[[str, Callable
     inner = {child: None for module in owners.values() for child in module.modules()}
     with ExitStack() as stack:
         for module, name in (inner | chosen).items():
-            stack.enter_context(forward_within(module, lambda name=name: mode.inside(name)))
+            stack.enter_context(forward_within(module, partial(mode.inside, name)))
         yield
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -277,7 +278,9 @@ def record(model: nn.Module, x: Tensor) -> list[Recorded]:
         name += f"#{index}" if index > 1 else ""
         hidden = hidden or not name or output.dim() < 2 or len(output) != len(x) or not output.is_floating_point()
         field = fields.get(output)
-        found.append(Recorded(name, kind, tuple(output.shape[1:]), field, Tap(owner, function, index), function, hidden))
+        found.append(
+            Recorded(name, kind, tuple(output.shape[1:]), field, Tap(owner, function, index), function, hidden)
+        )
 
     def handle(owner: str, function: Callable, args: tuple, kwargs: dict) -> Any:
         result = function(*args, **kwargs)
@@ -302,7 +305,7 @@ def record(model: nn.Module, x: Tensor) -> list[Recorded]:
 
     with ExitStack() as stack, torch.no_grad():
         for module, name in names.items():
-            stack.enter_context(forward_within(module, lambda name=name: mode.inside(name)))
+            stack.enter_context(forward_within(module, partial(mode.inside, name)))
             stack.callback(module.register_forward_hook(leave).remove)
         model(x)
     return found

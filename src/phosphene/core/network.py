@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import torch
@@ -53,7 +54,7 @@ class _Enough(BaseException):
         self.reader = reader
 
 
-def unwrapped(model: nn.Module) -> nn.Module:
+def unwrapped(model: Any) -> nn.Module:
     """The module inside `DataParallel`, `DistributedDataParallel` and `torch.compile` wrappers.
 
     Raises:
@@ -143,12 +144,16 @@ class Network:
     @property
     def device(self) -> torch.device:
         """Where its parameters are."""
-        return next((p.device for p in self.model.parameters()), torch.device("cpu"))
+        return next((p.device for p in self._tensors()), torch.device("cpu"))
 
     @property
     def dtype(self) -> torch.dtype:
         """What its parameters are; what it is fed is cast to it."""
-        return next((p.dtype for p in self.model.parameters() if p.is_floating_point()), torch.float32)
+        return next((p.dtype for p in self._tensors() if p.is_floating_point()), torch.float32)
+
+    def _tensors(self) -> Iterator[Tensor]:
+        """Its parameters; behind them its buffers, for a network that has no parameters."""
+        return chain(self.model.parameters(), self.model.buffers())
 
     @property
     def plan(self) -> Plan:
@@ -165,7 +170,7 @@ class Network:
     def size(self) -> tuple[int, int]:
         """(height, width) of the input that it was trained on."""
         if self._size:
-            return self._size
+            return self._size[0], self._size[1]
         for side in USUAL_SIZES:
             if not isinstance(self._try((side, side)), Exception):
                 return side, side
@@ -224,14 +229,20 @@ class Network:
         shapes = {stage.tap: stage.shape for stage in other or ()}
         layers = {
             stage.name: Layer(
-                stage.name, stage.kind, stage.shape, channel_axis(stage.shape, shapes.get(stage.tap)), stage.field,
+                stage.name,
+                stage.kind,
+                stage.shape,
+                channel_axis(stage.shape, shapes.get(stage.tap)),
+                stage.field,
                 stage.tap,
-            )  # fmt: skip
+            )
             for stage in native
             if not stage.hidden
         }
         with torch.no_grad(), _alone(None), borrowed(self.model):
-            out = self._logits(self.model(self._fed(torch.zeros(1, 3, *self.size, device=self.device, dtype=self.dtype))))
+            out = self._logits(
+                self.model(self._fed(torch.zeros(1, 3, *self.size, device=self.device, dtype=self.dtype)))
+            )
         layers["logits"] = Layer("logits", "logits", tuple(out.shape[1:]), 1, None, Tap("", None, 1))
         return layers
 
@@ -289,20 +300,24 @@ class Network:
 
         middle = [places[0] // 2, places[1] // 2]
         here = box(*middle)
-        axes = []
-        for size, many, part, at in zip((height, width), places, here, middle, strict=True):
+
+        def axis(size: int, many: int, part: slice, at: int) -> Axis:
             stride = round(size / many)
-            axes.append(Axis(part.stop - part.start, stride, part.start - at * stride))
-        return ReceptiveField(*axes, measured=True)
+            return Axis(part.stop - part.start, stride, part.start - at * stride)
+
+        rows, columns = (axis(*along) for along in zip((height, width), places, here, middle, strict=True))
+        return ReceptiveField(rows, columns, measured=True)
 
     # ------------------------------------------------------------------------------------------------- reading
 
     def _logits(self, out: Any) -> Tensor:
+        found: Any
         if callable(self.output):
             found = self.output(out)
+        elif isinstance(self.output, int) or (self.output is not None and isinstance(out, Mapping)):
+            found = out[self.output]
         elif self.output is not None:
-            indexable = isinstance(self.output, int) or isinstance(out, Mapping)
-            found = out[self.output] if indexable else getattr(out, self.output)
+            found = getattr(out, self.output)
         else:
             found = first_tensor(out)
         if not isinstance(found, Tensor):
@@ -394,7 +409,7 @@ class _Reader:
         return self.found
 
     def _keep(self, tap: Tap, tensor: Tensor) -> Tensor:
-        """Keep what was read, channels on axis 1; what the model goes on with comes from that and can be overwritten."""
+        """Keep what was read, channels on axis 1; the model goes on with what comes from it and may overwrite that."""
         axis = self.missing.pop(tap)
         self.found[tap] = tensor if axis == 1 else tensor.movedim(axis, 1)
         if not self.missing:

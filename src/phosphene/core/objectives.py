@@ -29,7 +29,7 @@ def gradient(network: Network, term: Term, transform: Transform = as_is, rule: R
         pictures: Tensor, rows: Tensor, draw: Draw, part: Term
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3 h w"]]:
         with torch.inference_mode(False), torch.enable_grad():
-            x = pictures.detach().requires_grad_()
+            x = (pictures.clone() if pictures.is_inference() else pictures.detach()).requires_grad_()
             views, of = transform(x, rows, draw)
             layers = network.read(views, part.layers, rule) if part.layers else {}
             values = part.of(Reading(x, rows.to(x.device), views, of, layers))
@@ -45,9 +45,7 @@ def gradient(network: Network, term: Term, transform: Transform = as_is, rule: R
                 values, slope = evaluate(pictures, rows, draw, part)
                 for what, numbers in (("value", values), ("gradient", slope)):
                     if not numbers.isfinite().all():
-                        raise NotFinite(
-                            f"step {draw.step}: the {what} of {part.name} is not finite on {network.name}"
-                        )
+                        raise NotFinite(f"step {draw.step}: the {what} of {part.name} is not finite on {network.name}")
             raise NotFinite(f"step {draw.step}: {term.name} is too large to be added up on {network.name}")
         return values, slope
 
@@ -59,7 +57,7 @@ def mean(*objectives: Objective) -> Objective:
 
     def objective(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
         values, slopes = zip(*(one(pictures, rows, draw.child(i)) for i, one in enumerate(objectives)), strict=True)
-        return sum(values) / len(values), sum(slopes) / len(slopes)  # type: ignore[return-value]
+        return sum(values) / len(values), sum(slopes) / len(slopes)
 
     return objective
 

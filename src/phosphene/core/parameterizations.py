@@ -41,7 +41,7 @@ class Pixels:
 
 
 class Fourier:
-    """Coefficients of the real Fourier transform in decorrelated colours, through a sigmoid (lucid, `param/spatial.py`).
+    """Coefficients of the Fourier transform in decorrelated colours, through a sigmoid (lucid, `param/spatial.py`).
 
     x = sigmoid(C irfft2(theta / max(frequency, 1 / side)^decay) sqrt(h w) / 4); coefficients start as N(0, .01^2).
 

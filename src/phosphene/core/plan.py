@@ -30,7 +30,7 @@ class Plan:
 def plan(dtype: torch.dtype, device: torch.device) -> Plan:
     """The plan for parameters of this dtype on this device.
 
-    Channels last pays in float32 and below (GoogLeNet at 224 px: 94 to 77 ms on two cores); float64 convolutions have no
-    kernels for it. The rewrite always pays.
+    Channels last pays in float32 and below (GoogLeNet at 224 px: 94 to 77 ms on two cores); float64 convolutions have
+    no kernels for it. The rewrite always pays.
     """
     return Plan(str(dtype).removeprefix("torch."), dtype != torch.float64, ("local_response_norm",))

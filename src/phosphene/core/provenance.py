@@ -17,7 +17,7 @@ from phosphene.core.pictures import open_photo, to_uint8
 from phosphene.core.results import Result, Run
 
 
-def file_sha256(path: str | Path) -> str:
+def file_sha256(path: str | os.PathLike[str]) -> str:
     """The SHA-256 of a file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -29,7 +29,11 @@ def _photo_record(photo: Any) -> dict[str, Any]:
         return {"name": Path(photo).name, "sha256": file_sha256(photo)}
     pixels = to_uint8(open_photo(photo))
     name = str(photo) if isinstance(photo, str) else type(photo).__name__
-    return {"name": name, "pixels_sha256": hashlib.sha256(pixels.tobytes()).hexdigest(), "shape": list(pixels.shape[1:3])}
+    return {
+        "name": name,
+        "pixels_sha256": hashlib.sha256(pixels.tobytes()).hexdigest(),
+        "shape": list(pixels.shape[1:3]),
+    }
 
 
 def versions() -> dict[str, str]:
@@ -73,4 +77,3 @@ def recipe(function: Callable[..., Any]) -> Callable[..., Any]:
         return made
 
     return recorded
-

@@ -92,7 +92,8 @@ class Run:
         self.total, self.names = total, names
         self.last: Step | None = None
         self.recipe: dict[str, Any] = {}
-        self._steps, self._finish, self._result = steps, finish, None
+        self._steps, self._finish = steps, finish
+        self._result: Result | None = None
 
     def __iter__(self) -> Iterator[Step]:
         for step in self._steps:

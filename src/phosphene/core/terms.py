@@ -87,7 +87,7 @@ def channel(layer: str, units: Sequence[int]) -> Term:
 
     def of(r: Reading) -> Float[Tensor, " n"]:
         y = r.layers[layer]
-        return r.mean(y[torch.arange(len(y)), _per_problem(units, r.problems)].flatten(1).mean(1))
+        return r.mean(y[torch.arange(len(y)), _per_problem(units, r.problems)].reshape(len(y), -1).mean(1))
 
     return Term(of, frozenset([layer]), f"channel of {layer}")
 
@@ -124,7 +124,7 @@ def cross_entropy(classes: Sequence[int]) -> Term:
 
 
 def energy(layer: str) -> Term:
-    """Half the mean square of a layer's activations: DeepDream's objective, whose slope at the layer is the activation."""
+    """Half the mean square of a layer's activations: DeepDream's objective, whose slope there is the activation."""
 
     def of(r: Reading) -> Float[Tensor, " n"]:
         return r.mean(0.5 * r.layers[layer].flatten(1).square().mean(1))

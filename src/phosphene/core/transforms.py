@@ -1,7 +1,7 @@
 """What a picture must survive: T, from pictures to views and the picture that each view shows.
 
 A transform is (pictures, rows, draw) -> (views, of). What is random is drawn for each problem on its own, so a row of
-a batch sees what it would see alone. Shifts, scalings and rotations are one resampling, because every further one blurs.
+a batch sees what it would see alone. Shifts, scalings and rotations are one resampling: every further one blurs.
 """
 
 import math

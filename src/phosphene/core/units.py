@@ -65,11 +65,13 @@ def class_index(network: Network, name: str | int) -> int:
     if hits:
         raise Mistake(
             f"'{text}' is the name of {len(hits)} classes of {network.name}: "
-            + ", ".join(f"{i} ({network.labels[i]})" for i in hits)
+            + ", ".join(f"{i} ({full})" for i, full in enumerate(network.labels or ()) if i in hits)
             + "; give the number"
         )
     every = [part.strip() for full in network.labels or () for part in full.split(",")]
-    raise Mistake(f"no class '{text}'{did_you_mean(text, every)} ({network.classes} in all, 0 to {network.classes - 1})")
+    raise Mistake(
+        f"no class '{text}'{did_you_mean(text, every)} ({network.classes} in all, 0 to {network.classes - 1})"
+    )
 
 
 def parse_unit(network: Network, text: str) -> list[Unit]:

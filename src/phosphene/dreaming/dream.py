@@ -13,7 +13,8 @@ import torch
 from phosphene.core.constraints import box
 from phosphene.core.depths import halfway
 from phosphene.core.engine import Step, argmin
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Mistake, check_range
+from phosphene.core.feeding import working_dtype
 from phosphene.core.network import Network
 from phosphene.core.objectives import gradient
 from phosphene.core.optimizers import normalized
@@ -28,8 +29,11 @@ from phosphene.core.units import parse_units, unit_term
 
 def octave_sizes(size: tuple[int, int], octaves: int, zoom: float) -> list[tuple[int, int]]:
     """(height, width) of each octave, the smallest first; none is smaller than 32 px."""
-    sizes = [(round(size[0] / zoom**k), round(size[1] / zoom**k)) for k in range(octaves)]
-    return [s for s in reversed(sizes) if min(s) >= 32] or [size]
+    sizes, scale = [size], zoom
+    while len(sizes) < octaves and round(min(size) / scale) >= 32:
+        sizes.insert(0, (round(size[0] / scale), round(size[1] / scale)))
+        scale *= zoom
+    return sizes
 
 
 def _resized(pictures: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -64,7 +68,9 @@ def dream(
     """
     if octaves < 1 or zoom <= 1:
         raise Mistake(f"a dream needs at least one octave and a zoom above 1, not {octaves} and {zoom}")
-    whole = open_photo(photo).to(network.device, network.dtype)
+    check_range("steps", steps, 0)
+    check_range("jitter", jitter, 0)
+    whole = open_photo(photo).to(network.device, working_dtype(network))
     name = layer or halfway(network)
     if ":" in name:
         units = parse_units(network, name)

@@ -1,5 +1,6 @@
 """What the network says."""
 
+from phosphene.core.errors import check_range
 from phosphene.core.feeding import Fit, feed, logits, said_in_words, top
 from phosphene.core.figures import bars, beside, figure
 from phosphene.core.network import Network
@@ -18,6 +19,7 @@ def predict(network: Network, photo: Photo, *, top_k: int = 5, fit: Fit = "crop"
         top_k: how many classes.
         fit: how the photograph becomes the network's input.
     """
+    check_range("top", top_k, 1)
     fed = feed(network, photo, fit)
     answers = top(network, logits(network, fed)[0], top_k)
     chart = bars([(answer["label"], answer["p"]) for answer in answers])

@@ -1,8 +1,8 @@
 """What units look for: pictures that excite them, found by climbing from noise (Erhan et al. 2009; Olah et al. 2017).
 
-Gradient ascent on the pixels alone finds noise that the network mistakes for what it looks for. Two things make pictures
-of it: coordinates in which natural pictures are easy (Fourier coefficients in decorrelated colours), and transforms that
-the picture has to survive.
+Gradient ascent on the pixels alone finds noise that the network mistakes for what it looks for. Two things make
+pictures of it: coordinates in which natural pictures are easy (Fourier coefficients in decorrelated colours), and
+transforms that the picture has to survive.
 """
 
 from collections.abc import Sequence
@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 
 from phosphene.core.engine import Draw, Step, argmin
-from phosphene.core.feeding import unit_words
+from phosphene.core.errors import check_range
+from phosphene.core.feeding import unit_words, working_dtype
 from phosphene.core.network import Network
 from phosphene.core.objectives import Objective, chunked, gradient
 from phosphene.core.optimizers import adam
 from phosphene.core.parameterizations import Fourier
+from phosphene.core.pictures import LEAST_SIDE
 from phosphene.core.provenance import recipe
 from phosphene.core.results import Result, Run
 from phosphene.core.terms import Score
@@ -38,7 +40,9 @@ def _transform(robustness: Robustness, size: tuple[int, int]) -> Transform:
 
 def _objective(network: Network, units: Sequence[Unit], sign: float, kind: Score, transform: Transform) -> Objective:
     """Problem i excites units[i]; units of several layers are several objectives over their own rows."""
-    groups = [list(group) for _, group in groupby(range(len(units)), lambda i: (units[i].layer, units[i].position is None))]
+    groups = [
+        list(group) for _, group in groupby(range(len(units)), lambda i: (units[i].layer, units[i].position is None))
+    ]
     terms = [-sign * unit_term([units[i] for i in group], kind) for group in groups]
     parts = [gradient(network, term, transform) for term in terms]
     if len(parts) == 1:
@@ -90,15 +94,16 @@ def visualize(
         batch: at most so many pictures at a time go through the network: memory stays flat.
         seed: of the start and the transforms.
     """
+    check_range("size", size, LEAST_SIDE, 10_000)
+    check_range("steps", steps, 0)
+    check_range("batch", batch, 1)
     asked = parse_units(network, units)
     side = size or default_side(network)
     names = [unit.index for unit in asked]
-    image = Fourier(names, (side, side), seed=seed, decay=decay, dtype=_working(network), device=network.device)
+    image = Fourier(names, (side, side), seed=seed, decay=decay, dtype=working_dtype(network), device=network.device)
     sign = -1.0 if negative else 1.0
     objective = _objective(network, asked, sign, score, _transform(robustness, (side, side)))
-    path = argmin(
-        image, chunked(objective, batch), optimizer=adam(rate), steps=steps, seed=seed, problems=names
-    )
+    path = argmin(image, chunked(objective, batch), optimizer=adam(rate), steps=steps, seed=seed, problems=names)
 
     def finish(step: Step) -> Result:
         reached = [-sign * value for value in step.values.tolist()]
@@ -119,8 +124,3 @@ def visualize(
         )
 
     return Run(path, total=steps, names=[unit.stem for unit in asked], finish=finish)
-
-
-def _working(network: Network) -> torch.dtype:
-    """Parameters are kept in float32, or in float64 where the network is."""
-    return torch.float64 if network.dtype == torch.float64 else torch.float32

@@ -1,13 +1,14 @@
 """What a layer remembers: find a picture with the same code (Mahendran & Vedaldi 2015, arXiv:1412.0035).
 
-argmin |Phi(x) - Phi_0|^2 / |Phi_0|^2 + lambda TV(x), over Fourier coefficients from noise. Where the code is the same and
-the picture is not, the layer has forgotten the difference. The normalized error is reported, for the 8-bit picture.
+argmin |Phi(x) - Phi_0|^2 / |Phi_0|^2 + lambda TV(x), over Fourier coefficients from noise. Where the code is the same
+and the picture is not, the layer has forgotten the difference. The normalized error is that of the 8-bit picture.
 """
 
 import torch
 
 from phosphene.core.depths import halfway
 from phosphene.core.engine import Draw, Step, argmin
+from phosphene.core.errors import Mistake, check_range
 from phosphene.core.feeding import Fit, feed
 from phosphene.core.network import Network
 from phosphene.core.objectives import gradient
@@ -44,10 +45,15 @@ def invert(
         fit: how the photograph becomes the network's input.
         seed: of the start.
     """
+    check_range("steps", steps, 0)
+    check_range("tv", tv, 0)
     fed = feed(network, photo, fit)
     name = network.layer(layer).name if layer else halfway(network)
     with torch.no_grad():
         code = network.read(fed, [name])[name]
+    if not code.isfinite().all() or not code.any():
+        what = "nothing but zeros" if code.isfinite().all() else "values that are not finite"
+        raise Mistake(f"{name} of {network.name} says {what} about this photograph; there is nothing to invert")
     term = code_distance(name, code)
     whole = term + tv * total_variation() if tv else term
     image = Fourier([0], (fed.shape[2], fed.shape[3]), seed=seed, dtype=fed.dtype, device=fed.device)

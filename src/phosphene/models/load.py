@@ -33,7 +33,9 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.
 DEFAULT = "embedded:photo"
 
 
-def load(spec: str = DEFAULT, *, weights: str | Path | None = None, device: str = "auto", precision: str = "auto") -> Network:
+def load(
+    spec: str = DEFAULT, *, weights: str | Path | None = None, device: str = "auto", precision: str = "auto"
+) -> Network:
     """The network that `spec` names.
 
     Args:
@@ -214,7 +216,7 @@ def _timm(name: str, options: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            model = timm.create_model(name, pretrained=pretrained, **options)
+            model: Any = timm.create_model(name, pretrained=pretrained, **options)
     except (OSError, RuntimeError) as error:
         raise Mistake(
             f"the weights of {name} are not in the cache and could not be fetched ({str(error).splitlines()[0]}); "
@@ -248,7 +250,9 @@ def _file(spec: str) -> tuple[nn.Module, dict[str, Any]]:
     try:
         made = factory(**_options(query))
     except TypeError as error:
-        raise Mistake(f"{file.name}:{name} could not be called: {error}; arguments go behind it: ?NAME=VALUE") from error
+        raise Mistake(
+            f"{file.name}:{name} could not be called: {error}; arguments go behind it: ?NAME=VALUE"
+        ) from error
     beside = getattr(module, "SPEC", {}) if name == "build" else {}
     model, facts = made if isinstance(made, tuple) else (made, beside)
     if not isinstance(model, nn.Module):

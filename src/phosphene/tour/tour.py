@@ -22,7 +22,7 @@ from phosphene.adversarial import pgd
 from phosphene.attribution import gradient, guided, occlusion
 from phosphene.core.depths import spread
 from phosphene.core.errors import Mistake
-from phosphene.core.feeding import feed, said_in_words
+from phosphene.core.feeding import Fit, feed, said_in_words
 from phosphene.core.figures import overlay
 from phosphene.core.network import Network
 from phosphene.core.pictures import open_photo, png_bytes, to_pil
@@ -34,7 +34,7 @@ from phosphene.features import predict, visualize, weights
 from phosphene.inversion import invert
 
 REFERENCES = ("chelsea", "astronaut", "coffee", "rocket", "hubble_deep_field", "grass", "brick", "coins")
-"""Photographs that tell what a unit usually says, so that what this one excites can be told from what every one does."""
+"""Photographs that tell what a unit usually says, so that what only this one excites can be told."""
 
 LARGEST_INSIDE = 1_000_000  # bytes of a PNG that is put into the page as it is; larger ones go in as WebP
 
@@ -282,12 +282,12 @@ def _units(guide: Guide, said: dict[str, Any], ran: Ran) -> None:
 def _pixels(guide: Guide, said: dict[str, Any], ran: Ran) -> None:
     network, target = guide.network, said["class"]
     word = shlex.quote(_class_word(network, target))
-    fit = "crop" if guide.fast else "whole"
+    fit: Fit = "crop" if guide.fast else "whole"
     with guide.stop(
         "Which pixels matter",
-        f"The gradient tells how the score of {said['label']} moves with every pixel, and guided backprop lets only what "
-        "speaks for it pass. Both are local; the occlusion map covers a place and looks whether the score drops (red) or "
-        "rises (blue). Guided backprop looks clearest and knows least about the class: compare.",
+        f"The gradient tells how the score of {said['label']} moves with every pixel; guided backprop, which passes "
+        "only what speaks for it, looks clearest and knows least about the class. The occlusion map covers one place "
+        "after another and looks whether the score drops (red) or rises (blue).",
         "Simonyan et al. 2014, arXiv:1312.6034; Springenberg et al. 2015, arXiv:1412.6806; Zeiler & Fergus 2014",
         *(
             guide.command(f"attribute --method {m} --target {word} --fit {fit}")
@@ -302,7 +302,9 @@ def _pixels(guide: Guide, said: dict[str, Any], ran: Ran) -> None:
                 result = method(network, guide.photo, target=target, fit=fit)
                 guide.show(section, words, result.image, words.replace(" ", "-"), result)
         side = min(fed.shape[2:])
-        run = occlusion(network, guide.photo, target=target, fit=fit, window=max(1, side // 6), stride=max(1, side // 12))
+        run = occlusion(
+            network, guide.photo, target=target, fit=fit, window=max(1, side // 6), stride=max(1, side // 12)
+        )
         result = ran("occlusion", run)
         over = overlay(fed, torch.from_numpy(result.values), signed=True)
         caption = f"occlusion: red is where a grey square of {result.numbers[0]['window']} px hurts most"
@@ -380,4 +382,3 @@ def _rendered(guide: Guide) -> str:
         plan=network.plan.record(),
         day=date.today().isoformat(),
     )
-

@@ -1,0 +1,127 @@
+"""Attacks on linear models reach the optimum that is known, and are judged by the picture that is saved."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.small import LABELS, convnet, levels, linear, noise
+
+import phosphene
+from phosphene.adversarial import fgsm, pgd
+from phosphene.adversarial.attacks import rounded
+from phosphene.core.errors import Mistake
+from phosphene.core.pictures import open_photo
+
+WEIGHT = noise(2, 3, 8, 8) - 0.5
+APART = WEIGHT[0] - WEIGHT[1]
+PHOTO = levels(3, 8, 8, low=60, high=190)  # far from 0 and 1, so that nothing is clipped
+
+
+def two_classes(radius):
+    """A linear network that says class 0, and whose nearest other answer is `radius` (in levels) away, in l-inf."""
+    offset = radius / 255 * APART.abs().sum() - (APART * PHOTO.double()).sum()
+    return linear(WEIGHT, [offset.item(), 0.0])
+
+
+def margin(network, picture):
+    logits = network.model(picture.double())[0]
+    return (logits[0] - logits[1]).item()
+
+
+@pytest.mark.parametrize("attack", [fgsm, pgd])
+@pytest.mark.parametrize("eps", [1, 3, 8])
+def test_on_a_linear_model_the_margin_falls_by_eps_times_the_l1_norm(attack, eps):
+    network = two_classes(20)
+    run = attack(network, PHOTO, eps=eps / 255)
+    fallen = margin(network, PHOTO[None]) - margin(network, run.image)
+    assert fallen == pytest.approx(eps / 255 * APART.abs().sum().item(), rel=1e-5)
+    assert run.numbers[0]["linf"] == eps / 255
+
+
+@pytest.mark.parametrize("attack", [fgsm, pgd])
+@pytest.mark.parametrize(("eps", "fooled"), [(4, False), (5, True)])
+def test_the_answer_changes_exactly_at_the_smallest_radius(attack, eps, fooled):
+    network = two_classes(4.5)  # |w . x + b| / |w|_1, in levels
+    assert attack(network, PHOTO, eps=eps / 255).numbers[0]["fooled"] is fooled
+
+
+@pytest.mark.parametrize("attack", [fgsm, pgd])
+def test_what_rounding_to_8_bits_takes_away_fools_nobody(attack):
+    network = two_classes(1.2)
+    run = attack(network, PHOTO, eps=1.4 / 255)
+    assert run.numbers[0]["fooled"] is False
+    assert run.numbers[0]["after"][0]["class"] == 0
+    assert margin(network, run.last.pictures) < 0  # before rounding
+
+
+@pytest.mark.parametrize("attack", [fgsm, pgd])
+@pytest.mark.parametrize("eps", [2 / 255, 2.5 / 255, 8 / 255, 0.1])
+def test_the_saved_picture_is_within_eps_and_has_the_reported_answer(attack, eps, tmp_path):
+    network, photo = convnet(), levels(3, 16, 16)
+    run = attack(network, photo, eps=eps)
+    saved = open_photo(run.save(tmp_path / "fooled.png"))
+    assert ((saved[0] - photo).abs().max() * 255).round() <= math.floor(eps * 255 + 1e-6)
+    assert torch.equal(saved, run.image)
+    said = phosphene.predict(network, saved).numbers[0]["top"]
+    assert [a["class"] for a in said] == [a["class"] for a in run.numbers[0]["after"]]
+    assert said[0]["p"] == pytest.approx(run.numbers[0]["after"][0]["p"], rel=1e-5)
+
+
+@pytest.mark.parametrize("attack", [fgsm, pgd])
+def test_a_target_is_approached(attack):
+    network = linear(noise(4, 3, 8, 8) - 0.5, [3.0, 0, 0, 0], labels=LABELS)
+    before = phosphene.predict(network, PHOTO).numbers[0]["top"]
+    goal = before[-1]["class"]
+    run = attack(network, PHOTO, target=goal, eps=8 / 255)
+    assert run.numbers[0]["target"] == goal
+    assert run.numbers[0]["confidence"] > before[-1]["p"]
+    assert list(run.names) == list(run.result.names)
+
+
+def test_pgd_keeps_the_best_so_far():
+    values = [step.values.item() for step in pgd(convnet(), levels(3, 16, 16), steps=12, step_size=0.05)]
+    assert values == sorted(values, reverse=True)
+
+
+def test_a_random_start_depends_on_the_seed_and_stays_in_the_ball():
+    def start(**options):
+        return next(iter(pgd(convnet(), levels(3, 16, 16), eps=0.1, **options))).pictures
+
+    assert torch.equal(start(seed=1), start(seed=1))
+    assert not torch.equal(start(seed=1), start(seed=2))
+    assert (start(seed=1) - levels(3, 16, 16)).abs().max() <= 0.1 + 1e-6
+    torch.testing.assert_close(start(random_start=False)[0].float(), levels(3, 16, 16))
+
+
+@given(st.floats(1 / 255, 0.3), st.integers(0, 1000))
+def test_rounding_is_to_8_bits_and_never_out_of_the_ball(radius, seed):
+    center = levels(1, 3, 4, 4, seed=seed)
+    near = center + radius * (2 * noise(1, 3, 4, 4, seed=seed + 1, dtype=torch.float32) - 1)
+    found = rounded(near, center, radius)
+    assert ((found * 255).round() / 255 - found).abs().max() < 1e-7
+    assert (found - center).abs().max() <= radius + 1e-6
+    assert found.min() >= 0
+    assert found.max() <= 1
+    inside = (near * 255).round() == (found * 255).round()
+    assert inside[((near - center).abs() < radius - 1 / 255) & (near > 0) & (near < 1)].all()
+
+
+@pytest.mark.parametrize("attack", [fgsm, pgd])
+@pytest.mark.parametrize("eps", [0.0, -0.1, 1.5, 0.5 / 255])
+def test_a_radius_in_which_there_is_no_other_picture_is_a_mistake(attack, eps):
+    with pytest.raises(Mistake, match="eps"):
+        attack(convnet(), levels(3, 16, 16), eps=eps).result
+
+
+def test_what_it_says_already_is_no_target():
+    network = two_classes(4)
+    with pytest.raises(Mistake, match="already says"):
+        pgd(network, PHOTO, target=0)
+
+
+@pytest.mark.parametrize("options", [{"steps": -1}, {"step_size": 0.0}, {"step_size": -0.1}])
+def test_impossible_numbers_are_mistakes(options):
+    with pytest.raises(Mistake, match=next(iter(options)).replace("_", ".")):
+        pgd(convnet(), levels(3, 16, 16), **options).result

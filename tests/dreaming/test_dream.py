@@ -1,0 +1,111 @@
+"""DeepDream: sizes, the first step by hand, and a picture that keeps its own size."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.small import convnet, levels
+
+import phosphene
+from phosphene.core.engine import Draw
+from phosphene.core.errors import Mistake
+from phosphene.dreaming import dream
+from phosphene.dreaming.dream import octave_sizes
+
+
+def test_octaves_shrink_by_the_zoom_and_end_at_the_pictures_size():
+    assert octave_sizes((575, 1024), 4, 1.4) == [(210, 373), (293, 522), (411, 731), (575, 1024)]
+
+
+def test_a_small_picture_has_one_octave():
+    assert octave_sizes((20, 20), 4, 1.4) == [(20, 20)]
+
+
+@given(st.integers(8, 2000), st.integers(8, 2000), st.integers(1, 10**9), st.floats(1.001, 1e9))
+def test_octaves_grow_to_the_own_size_and_none_is_tiny(height, width, octaves, zoom):
+    sizes = octave_sizes((height, width), min(octaves, 300) if zoom < 1.1 else octaves, zoom)
+    assert sizes[-1] == (height, width)
+    assert sizes == sorted(sizes)
+    assert all(min(size) >= 32 for size in sizes[:-1])
+
+
+def step_by_hand(network, x, layer, rate, jitter, seed):
+    """Roll, climb half the mean square of the activations, roll back, in steps of a mean change of `rate`."""
+    down, right = (Draw(seed, 0, [0]).integers(torch.zeros(1, dtype=torch.long), 2, 2 * jitter + 1)[0] - jitter).tolist()
+    rolled = x.roll((down, right), (2, 3)).requires_grad_()
+    kept = []
+    hook = network.model.get_submodule(layer).register_forward_hook(lambda m, i, o: kept.append(o))
+    network.model((rolled - 0.5) / 0.2)
+    hook.remove()
+    (slope,) = torch.autograd.grad(kept[0].square().mean() / 2, rolled)
+    slope = slope.roll((-down, -right), (2, 3))
+    return (x + rate * slope / slope.abs().mean()).clamp(0, 1)
+
+
+@pytest.mark.parametrize("jitter", [0, 7])
+def test_the_first_step_equals_one_by_hand(jitter):
+    photo = levels(3, 40, 50)
+    run = dream(convnet(), photo, layer="conv3", octaves=1, steps=1, rate=0.01, jitter=jitter, seed=3)
+    expected = step_by_hand(convnet(), photo.double()[None], "conv3", 0.01, jitter, 3)
+    torch.testing.assert_close(run.image.double(), expected, rtol=0, atol=1e-6)
+
+
+def test_a_step_moves_pixels_by_the_rate_on_average():
+    photo = levels(3, 40, 50, low=60, high=200)
+    moved = (dream(convnet(), photo, layer="conv3", octaves=1, steps=1, rate=0.01).image - photo).abs()
+    assert moved.mean().item() == pytest.approx(0.01, rel=0.05)
+
+
+def test_the_picture_keeps_its_size_and_range_and_the_layer_sees_more():
+    network = phosphene.load()
+    photo = levels(3, 70, 90)
+    run = dream(network, photo, layer="mixed4a", octaves=2, steps=3)
+    image = run.image
+    assert image.shape == (1, 3, 70, 90)
+    assert image.min() >= 0
+    assert image.max() <= 1
+
+    def energy(picture):
+        return network.read(picture, ["mixed4a"])["mixed4a"].square().mean().item()
+
+    assert energy(image) > 1.1 * energy(photo[None])
+    assert run.numbers[0]["sizes"] == [(50, 64), (70, 90)]
+    assert run.last.index == run.total == 6
+
+
+def test_nothing_dreamt_is_the_photograph_itself():
+    photo = levels(3, 50, 60)
+    torch.testing.assert_close(dream(convnet(), photo, octaves=2, steps=0).image[0], photo, rtol=0, atol=1e-6)
+
+
+def test_one_unit_can_be_dreamt_of_and_several_can_not():
+    photo = levels(3, 40, 40)
+    run = dream(convnet(), photo, layer="conv3:2", octaves=1, steps=2)
+    first, *_, last = [-step.values.item() for step in run]
+    assert last > first
+    with pytest.raises(Mistake, match="names 3 units"):
+        dream(convnet(), photo, layer="conv3:0-2")
+
+
+@pytest.mark.parametrize(
+    "options", [{"octaves": 0}, {"zoom": 1.0}, {"zoom": 0.5}, {"jitter": -1}, {"steps": -1}]
+)
+def test_impossible_numbers_are_mistakes(options):
+    with pytest.raises(Mistake, match=next(iter(options)).rstrip("s")):
+        dream(convnet(), levels(3, 40, 40), **options).result
+
+
+def test_an_unknown_layer_is_answered_with_the_nearest():
+    with pytest.raises(Mistake, match="no layer 'conv9'; did you mean 'conv1'"):
+        dream(convnet(), levels(3, 40, 40), layer="conv9")
+
+
+@pytest.mark.slow
+def test_inception_dreams_into_the_sky(data):
+    network = phosphene.load(f"{data}/models/inception5h.py:build")
+    run = dream(network, f"{data}/images/sky.jpg", layer="mixed4c", octaves=2, steps=2)
+    assert run.image.shape == (1, 3, 575, 1024)
+    by_octave = [-step.values.item() for step in run._steps] or [-run.last.values.item()]
+    sky = phosphene.predict(network, f"{data}/images/sky.jpg", fit="whole").input
+    before = network.read(sky, ["mixed4c"])["mixed4c"].square().mean().item() / 2
+    assert by_octave[-1] > 1.3 * before

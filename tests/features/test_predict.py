@@ -1,0 +1,58 @@
+"""What a network says is the softmax of its logits on the pixels that it was fed."""
+
+import json
+import math
+
+import pytest
+import torch
+from tests.small import LABELS, convnet, levels, linear, noise
+
+from phosphene.core.errors import Mistake
+from phosphene.features import predict
+
+
+def test_prediction_is_softmax_by_hand():
+    weight, bias, photo = noise(4, 3, 8, 8) - 0.5, [0.1, -0.2, 0.3, 0.0], levels(3, 8, 8)
+    logits = [sum((weight[c] * photo.double()).flatten().tolist()) + bias[c] for c in range(4)]
+    whole = sum(math.exp(z) for z in logits)
+    answers = predict(linear(weight, bias, labels=LABELS), photo).numbers[0]["top"]
+    assert [a["class"] for a in answers] == sorted(range(4), key=lambda c: -logits[c])
+    for answer in answers:
+        assert answer["logit"] == pytest.approx(logits[answer["class"]], rel=1e-6)
+        assert answer["p"] == pytest.approx(math.exp(logits[answer["class"]]) / whole, rel=1e-6)
+        assert answer["label"] == LABELS[answer["class"]].split(",")[0]
+
+
+def test_as_many_answers_as_were_asked_for_and_no_more_than_there_are():
+    assert len(predict(convnet(), levels(3, 16, 16), top_k=2).numbers[0]["top"]) == 2
+    assert len(predict(convnet(), levels(3, 16, 16), top_k=99).numbers[0]["top"]) == 4
+
+
+def test_no_answers_are_not_asked_for():
+    with pytest.raises(Mistake, match="top"):
+        predict(convnet(), levels(3, 16, 16), top_k=0)
+
+
+def test_the_picture_is_what_was_fed():
+    result = predict(convnet(), levels(3, 40, 60))
+    assert result.image.shape == (1, 3, 16, 16)
+    torch.testing.assert_close(result.image, result.input, rtol=0, atol=0)
+    torch.testing.assert_close((result.image * 255).round() / 255, result.image)
+
+
+def test_a_network_that_takes_any_size_may_be_fed_the_whole_photograph():
+    assert predict(convnet(), levels(3, 40, 60), fit="whole").image.shape == (1, 3, 40, 60)
+
+
+def test_what_made_it_is_written_down():
+    result = predict(convnet(), levels(3, 16, 16), top_k=3)
+    assert result.recipe["command"] == "predict"
+    assert result.recipe["arguments"] == {"top_k": 3, "fit": "crop"}
+    assert json.loads(result.text()["phosphene"]) == result.recipe
+
+
+def test_a_network_that_answers_nan_is_told_off():
+    network = convnet()
+    torch.nn.init.constant_(network.model.fc.weight, math.nan)
+    with pytest.raises(Mistake, match="not finite"):
+        predict(network, levels(3, 16, 16))
