@@ -14,7 +14,7 @@ DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
 
 @pytest.fixture(autouse=True)
 def _alike(request):
-    """Every test begins with the same seed; one thread where the work is small, because waiting for a second costs more."""
+    """Every test begins with the same seed; small ones get one thread, as waiting for a second costs more."""
     torch.manual_seed(0)
     threads = torch.get_num_threads()
     if "slow" not in request.keywords:

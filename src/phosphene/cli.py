@@ -190,7 +190,7 @@ def _methods_command(name: str, methods: Mapping[str, Callable]) -> Callable:
 
 
 def _guarded(work: Callable[[], None]) -> None:
-    """A user's mistake is one sentence and exit code 2; an interruption is exit code 130."""
+    """A user's mistake, or too little memory, is one sentence and exit code 2; an interruption is exit code 130."""
     from phosphene.core.errors import Mistake
 
     try:
@@ -198,6 +198,9 @@ def _guarded(work: Callable[[], None]) -> None:
     except Mistake as mistake:
         Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(mistake))}", highlight=False)
         raise typer.Exit(2) from mistake
+    except MemoryError as error:
+        Console(stderr=True).print("[bold red]error:[/] there is not enough memory for this; make it smaller")
+        raise typer.Exit(2) from error
     except KeyboardInterrupt as interruption:
         Console(stderr=True).print("interrupted")
         raise typer.Exit(130) from interruption

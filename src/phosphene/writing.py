@@ -35,10 +35,14 @@ class Destination:
         self.command, self.force, self.photo = command, force, photo_stem(photo)
         self.out = None if out is None else Path(out)
 
+    def _is_picture(self) -> bool:
+        """Whether a picture's name was given, and not a folder's."""
+        return self.out is not None and self.out.suffix != "" and not self.out.is_dir()
+
     def check_folder(self) -> None:
         """Raise a Mistake if the folder can't be written to."""
         where = self.out or Path()
-        is_picture = where.suffix != ""
+        is_picture = self._is_picture()
         if is_picture and where.suffix.lower() != ".png":
             raise Mistake(f"{where.name} can't keep every pixel; give a name that ends in .png, or a folder")
         folder = where.parent if is_picture or self.out is None else where
@@ -57,12 +61,12 @@ class Destination:
     def _stems(self, names: list[str]) -> list[Path]:
         """The path of each picture without its ending."""
         if len(names) > 1:
-            if self.out is not None and self.out.suffix:
+            if self._is_picture():
                 raise Mistake(f"{self.out} is one picture, but {len(names)} are made; give a folder")
             layers = {re.sub(r"-[\w@,]+$", "", name) for name in names}
             folder = self.out or Path("-".join([self.command, *(layers if len(layers) == 1 else ["units"])]))
             return [folder / name for name in names]
-        if self.out is not None and self.out.suffix:
+        if self.out is not None and self._is_picture():
             return [self.out.with_suffix("")]
         parts = [self.command, self.photo, *(n for n in names if n != self.command)]
         name = re.sub(r"[^\w.@,#-]", "_", "-".join(filter(None, parts)))

@@ -289,7 +289,7 @@ def test_a_picture_that_is_not_finite_is_refused_and_the_last_good_one_stays():
         return update
 
     count, good = [], []
-    with pytest.raises(NotFinite, match="the picture is not finite after step 2; a smaller step may help"):
+    with pytest.raises(NotFinite, match=r"the picture is not finite after step 2; a smaller step may help"):
         for step in argmin(Pixels(photos(2)), bowl(photos(2)), optimizer=exploding):
             good.append(step)
     assert [step.index for step in good] == [0, 1, 2]
@@ -303,7 +303,7 @@ def test_the_steps_before_a_value_that_is_not_finite_are_good():
         return bowl(photos(2))(pictures, rows, draw)
 
     good = []
-    with pytest.raises(NotFinite, match="^step 2: the value of"):
+    with pytest.raises(NotFinite, match=r"^step 2: the value of"):
         for step in argmin(Pixels(photos(2, seed=1)), objective, optimizer=sign(0.1)):
             good.append(step)
     assert len(good) == 2 and good[-1].pictures.isfinite().all()

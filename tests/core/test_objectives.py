@@ -116,17 +116,17 @@ def test_the_members_of_an_ensemble_see_views_of_their_own():
 def test_a_value_that_is_not_finite_names_step_term_and_network():
     bad = Term(lambda r: 1e400 * r.layers["3"].flatten(1).mean(1), frozenset(["3"]), "a far too large term")
     objective = gradient(small(), total_variation() + 2 * bad)
-    with pytest.raises(NotFinite, match="^step 3: the value of 2 a far too large term is not finite on Sequential$"):
+    with pytest.raises(NotFinite, match=r"^step 3: the value of 2 a far too large term is not finite on Sequential$"):
         objective(photos(4), torch.arange(4), drawn())
 
 
 def test_a_gradient_that_is_not_finite_names_step_and_term():
     steep = Term(lambda r: (0 * r.pictures).sqrt().sum((1, 2, 3)), name="a root")
-    with pytest.raises(NotFinite, match="^step 3: the gradient of a root is not finite"):
+    with pytest.raises(NotFinite, match=r"^step 3: the gradient of a root is not finite"):
         gradient(small(), steep + total_variation())(photos(4), torch.arange(4), drawn())
 
 
 def test_parts_that_are_finite_but_whose_sum_is_not_are_refused():
     large = Term(lambda r: 1e308 + r.pictures.mean((1, 2, 3)), name="large")
-    with pytest.raises(NotFinite, match="step 3: large [+] large is too large to be added up"):
+    with pytest.raises(NotFinite, match=r"step 3: large [+] large is too large to be added up"):
         gradient(small(), large + large)(photos(1), torch.arange(1), drawn(1))

@@ -45,7 +45,7 @@ def test_the_colour_matrix_equals_lucids_formula():
 
 
 def slow_fourier(coefficients, height, width, decay):
-    """x = sigmoid(C irfft2(theta / max(frequency, 1 / side)^decay) sqrt(h w) / 4), by explicit sums over frequencies."""
+    """x = sigmoid(C irfft2(theta / max(frequency, 1 / side)^decay) sqrt(h w) / 4), by explicit sums."""
     half = width // 2 + 1
     channels = np.zeros((3, height, width))
     for c in range(3):

@@ -47,7 +47,7 @@ def test_what_a_layer_keeps_whole_is_found_again():
         model.turn.weight.copy_(torch.eye(3)[[1, 2, 0]][:, :, None, None])
         model.turn.bias.zero_()
     run = invert(Network(model, size=16), smooth(), layer="turn", steps=200, tv=0.0)
-    assert (run.image[0] - smooth()).abs().mean() < 4 / 255
+    assert (run.image[0] - smooth()).abs().mean() < 8 / 255
     assert run.numbers[0]["error"] < 5e-3
 
 

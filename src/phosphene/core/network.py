@@ -83,9 +83,11 @@ def unwrapped(model: Any) -> nn.Module:
 @contextmanager
 def borrowed(model: nn.Module) -> Iterator[None]:
     """In eval mode, its parameters frozen, not compiled; afterwards exactly as before."""
-    training = [module for module in model.modules() if module.training]
-    required = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    compiled = any(hasattr(m, "_orig_mod") or m._compiled_call_impl is not None for m in model.modules())
+    modules = list(model.modules())  # walked once, and without hasattr: this is done in every step
+    training = [module for module in modules if module.training]
+    parameters = [parameter for module in modules for parameter in module._parameters.values()]
+    required = [parameter for parameter in parameters if parameter is not None and parameter.requires_grad]
+    compiled = any("_orig_mod" in m._modules or m._compiled_call_impl is not None for m in modules)
     try:
         for module in training:
             module.training = False
@@ -398,6 +400,11 @@ class _Reader:
             except _Enough as enough:
                 if enough.reader is not self:
                     raise
+            except RuntimeError as error:
+                if tuple(x.shape[-2:]) == network.size:
+                    raise
+                size, reason = f"{x.shape[-2]} x {x.shape[-1]}", str(error).partition("\n")[0]
+                raise Mistake(f"{network.name} can't take a picture of {size} pixels: {reason}") from error
         if self.rule != "gradient" and not self.acted:
             raise Mistake(
                 f"{self.rule} changes what rectifiers (ReLU and its kin) pass back, and {network.name} has none that "

@@ -12,6 +12,7 @@ import ast
 import hashlib
 import importlib.util
 import json
+import re
 import sys
 import zipfile
 from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from phosphene.core.errors import Mistake, did_you_mean
@@ -31,6 +32,7 @@ WEIGHTS = Path(__file__).with_name("weights")
 EMBEDDED: dict[str, Callable[[], nn.Module]] = {"photo": Photo}
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 DEFAULT = "embedded:photo"
+_FILE = re.compile(r"(?P<file>.+?\.py)(?::(?P<name>[^?]*))?(?:\?(?P<query>.*))?", re.DOTALL)
 
 
 def load(
@@ -76,8 +78,8 @@ def networks() -> dict[str, str]:
 
 
 def _without_folders(spec: str) -> str:
-    file, colon, rest = spec.rpartition(".py")
-    return f"{Path(file).name}{colon}{rest}" if colon else spec
+    match = _FILE.fullmatch(spec)
+    return Path(match["file"]).name + spec[match.end("file") :] if match else spec
 
 
 def _options(query: str) -> dict[str, Any]:
@@ -196,9 +198,11 @@ def _torchvision(name: str, options: dict[str, Any]) -> tuple[nn.Module, dict[st
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             model = models.get_model(name, weights=None if untrained else weights, **options)
-    except OSError as error:
+    except (TypeError, ValueError) as error:
+        raise Mistake(f"torchvision's {name} can't be made like this: {_first_line(error)}") from error
+    except (OSError, RuntimeError) as error:
         raise Mistake(
-            f"the weights of {name} are not in the cache and could not be fetched ({error}); "
+            f"the weights of {name} are not in the cache and could not be fetched ({_first_line(error)}); "
             f"torchvision:{name}?weights=none is the untrained network"
         ) from error
     return model, facts
@@ -217,9 +221,11 @@ def _timm(name: str, options: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             model: Any = timm.create_model(name, pretrained=pretrained, **options)
-    except (OSError, RuntimeError) as error:
+    except TypeError as error:
+        raise Mistake(f"timm's {name} can't be made like this: {_first_line(error)}") from error
+    except Exception as error:  # whatever the ways to Hugging Face raise today
         raise Mistake(
-            f"the weights of {name} are not in the cache and could not be fetched ({str(error).splitlines()[0]}); "
+            f"the weights of {name} are not in the cache and could not be fetched ({_first_line(error)}); "
             f"timm:{name}?weights=none is the untrained network"
         ) from error
     config = model.pretrained_cfg
@@ -234,15 +240,13 @@ def _timm(name: str, options: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]
 
 
 def _file(spec: str) -> tuple[nn.Module, dict[str, Any]]:
-    path, _, rest = spec.partition(".py")
-    file = Path(path + ".py")
-    if not spec.startswith(path + ".py") or (rest and rest[0] not in ":?"):
+    match = _FILE.fullmatch(spec)
+    if not match:
         raise _not_a_spec(spec)
+    file, name, query = Path(match["file"]), match["name"] or "build", match["query"] or ""
     if not file.is_file():
         raise Mistake(f"there is no file {file}{did_you_mean(file.name, [p.name for p in _siblings(file)])}")
-    name, _, query = rest.removeprefix(":").partition("?")
     module = _imported(file)
-    name = name or "build"
     factory = getattr(module, name, None)
     if not callable(factory):
         local = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == module.__name__]
@@ -251,13 +255,20 @@ def _file(spec: str) -> tuple[nn.Module, dict[str, Any]]:
         made = factory(**_options(query))
     except TypeError as error:
         raise Mistake(
-            f"{file.name}:{name} could not be called: {error}; arguments go behind it: ?NAME=VALUE"
+            f"{file.name}:{name} could not be called: {_first_line(error)}; arguments go behind it: ?NAME=VALUE"
         ) from error
+    except Exception as error:  # a stranger's function: whatever it raises
+        raise Mistake(f"{file.name}:{name} failed: {type(error).__name__}: {_first_line(error)}") from error
     beside = getattr(module, "SPEC", {}) if name == "build" else {}
-    model, facts = made if isinstance(made, tuple) else (made, beside)
-    if not isinstance(model, nn.Module):
-        raise Mistake(f"{file.name}:{name} returned {type(model).__name__}, not a torch.nn.Module")
+    model, facts = made if isinstance(made, tuple) and len(made) == 2 else (made, beside)
+    if not isinstance(model, nn.Module) or not isinstance(facts, Mapping):
+        what = type(model).__name__ if isinstance(facts, Mapping) else f"a module and {type(facts).__name__}"
+        raise Mistake(f"{file.name}:{name} returned {what}, not a torch.nn.Module, or one and a dict of mean, std, ...")
     return model, _facts(facts)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _siblings(file: Path) -> list[Path]:
@@ -273,7 +284,7 @@ def _imported(file: Path) -> Any:
     try:
         found.loader.exec_module(module)
     except Exception as error:  # a stranger's file: whatever it raises
-        raise Mistake(f"{file.name} could not be imported: {type(error).__name__}: {error}") from error
+        raise Mistake(f"{file.name} could not be imported: {type(error).__name__}: {_first_line(error)}") from error
     finally:
         sys.dont_write_bytecode = writes
     return module
@@ -281,8 +292,16 @@ def _imported(file: Path) -> Any:
 
 def _not_a_spec(spec: str) -> Mistake:
     if Path(spec).suffix in (".pt", ".pth", ".pt2", ".ts", ".bin", ".safetensors", ".ckpt"):
-        reason = _refusal(Path(spec)) or "it holds weights, and weights alone don't tell what the network is"
-        return Mistake(f"{Path(spec).name} is not a network: {reason}; give --net FILE.py:FACTORY --weights {spec}")
+        if reason := _refusal(Path(spec)):
+            return Mistake(f"{Path(spec).name} is not a network: {reason}; give --net FILE.py:FACTORY")
+        try:
+            read_weights(Path(spec))
+        except Mistake as mistake:
+            return mistake
+        return Mistake(
+            f"{Path(spec).name} is not a network: it holds weights, and weights alone don't tell what the network is; "
+            f"give --net FILE.py:FACTORY --weights {spec}"
+        )
     return Mistake(
         f"no network '{spec}'{did_you_mean(spec, [*(f'embedded:{n}' for n in EMBEDDED), 'torchvision:resnet18'])}; "
         "write embedded:NAME, torchvision:NAME, timm:NAME or FILE.py:FACTORY"
@@ -316,19 +335,26 @@ def read_weights(file: Path) -> dict[str, Tensor]:
             with safe_open(file, "pt") as opened:
                 return {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 (not a mapping)
         state = torch.load(file, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        raise Mistake(
-            f"{file.name} would execute code when it is opened, so it is not; where you trust it, save its weights: "
-            "torch.save(model.state_dict(), FILE)"
-        ) from error
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise Mistake(f"{file.name} can't be read as weights: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # parsers of files from anywhere raise nearly anything
+        if isinstance(error, UnpicklingError) and any(sign in str(error) for sign in ("GLOBAL", "class", "Class")):
+            raise Mistake(
+                f"{file.name} would execute code when it is opened, so it is not; where you trust it, save its weights "
+                "alone: torch.save(model.state_dict(), FILE)"
+            ) from error
+        raise Mistake(f"{file.name} can't be read as weights; a safetensors file or a state dict can") from error
     for key in ("state_dict", "model", "model_state_dict"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+    named = isinstance(state, Mapping) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items())
+    if not named:
         raise Mistake(f"{file.name} holds no state dict (names to tensors) but {type(state).__name__}")
     return dict(state)
+
+
+def _without_wrappers(name: str, own: Mapping[str, Tensor]) -> str:
+    while name not in own and name.startswith(("module.", "_orig_mod.")):
+        name = name.partition(".")[2]
+    return name
 
 
 def put_weights(model: nn.Module, file: Path) -> None:
@@ -337,8 +363,8 @@ def put_weights(model: nn.Module, file: Path) -> None:
     Raises:
         Mistake: it does not fit; the first differences are told.
     """
-    state = {name.removeprefix("module.").removeprefix("_orig_mod."): v for name, v in read_weights(file).items()}
     own = model.state_dict()
+    state = {_without_wrappers(name, own): value for name, value in read_weights(file).items()}
     differences = [f"{name} is missing" for name in own if name not in state]
     differences += [f"{name} is unknown to the network" for name in state if name not in own]
     differences += [

@@ -1,0 +1,52 @@
+"""Make the pictures of the README: `python docs/make_pictures.py [SPEC of a network for the dream]`."""
+
+import sys
+from pathlib import Path
+
+import torch
+
+import phosphene
+from phosphene.core.figures import grid, overlay
+from phosphene.core.pictures import open_photo, resize, save_png
+
+HERE = Path(__file__).resolve().parent / "pictures"
+CLASSES = ("goldfish", "king penguin", "school bus", "African elephant", "monarch", "orange", "lemon", "sports car")
+
+
+def shown_classes(network: phosphene.Network) -> list[str]:
+    """The classes of the list that this network has."""
+    names = [part.strip() for label in network.labels or () for part in label.split(",")]
+    return [name for name in CLASSES if name in names][:6]
+
+
+def units(network: phosphene.Network) -> None:
+    """Three rows, from early units to classes."""
+    wanted = [*(f"mixed3b:{i}" for i in range(64, 70)), *(f"mixed4b:{i}" for i in range(128, 134))]
+    wanted += [f"logits:{name}" for name in shown_classes(network)]
+    made = phosphene.visualize(network, wanted, size=128, steps=256)
+    save_png(grid(made.image, columns=6, gap=4), HERE / "units.png")
+
+
+def dream(network: phosphene.Network) -> None:
+    """The photograph and the dream, side by side."""
+    photo = open_photo("skimage:chelsea")
+    made = phosphene.dream(network, "skimage:chelsea", layer="mixed4c" if "mixed4c" in network.layers else None)
+    save_png(grid(torch.cat([photo, made.image]), columns=2, gap=6), HERE / "dream.png")
+
+
+def pixels(network: phosphene.Network) -> None:
+    """Original, gradient, guided backprop, occlusion."""
+    photo = "skimage:chelsea"
+    parts = [phosphene.gradient(network, photo), phosphene.guided(network, photo)]
+    covered = phosphene.occlusion(network, photo, stride=8).result
+    fed = parts[0].input
+    strip = [fed, *(part.image for part in parts), overlay(fed, torch.from_numpy(covered.values), signed=True)]
+    save_png(grid(resize(torch.cat(strip), (224, 224)), columns=4, gap=6), HERE / "pixels.png")
+
+
+if __name__ == "__main__":
+    HERE.mkdir(exist_ok=True)
+    own, other = phosphene.load(), phosphene.load(*sys.argv[1:2])
+    units(own)
+    dream(other)
+    pixels(other)
