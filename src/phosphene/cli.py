@@ -266,7 +266,8 @@ def _watch(run: Any, title: str, quiet: bool) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
         task = progress.add_task(title, total=run.total)
         for step in run:
             progress.update(task, completed=step.index)
@@ -385,10 +386,11 @@ def application(chosen: str | None) -> typer.Typer:
     for name, (_, summary) in COMMANDS.items():
         app.command(name, help=summary if name != chosen else None)(_loaded(name) if name == chosen else _stub(summary))
 
-    def say_version(wanted: bool) -> None:
+    def say_version(wanted: bool) -> bool:
         if wanted:
             print(f"phosphene {version('phosphene')}")
             raise typer.Exit
+        return wanted
 
     @app.callback()
     def common(

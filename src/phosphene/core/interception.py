@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode, _get_current_function_mode
 
-Rule = Literal["gradient", "guided", "deconvnet"]
+Rule = Literal["gradient", "guided", "deconvnet", "redirected"]
 
 RECTIFIERS = frozenset(
     "relu relu6 hardtanh leaky_relu prelu rrelu elu selu celu gelu silu mish hardswish threshold softplus".split()
@@ -131,6 +131,8 @@ class _Ruled(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *above: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
+        if ctx.rule == "redirected":
+            return _redirected(ctx.activation, x, above[0]), None, None
         positive = above[0].clamp(min=0)
         if ctx.rule == "deconvnet":
             return positive, None, None
@@ -140,13 +142,26 @@ class _Ruled(torch.autograd.Function):
         return through * (x > 0), None, None
 
 
+def _redirected(activation: Callable[[Tensor], Tensor], x: Tensor, above: Tensor) -> Tensor:
+    """The gradient; where all of a picture's is blocked, the part that would open closed units (lucid's redirection).
+
+    The slope is that of something to be made small, so a closed unit is opened by a negative signal from above.
+    """
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        (through,) = torch.autograd.grad(activation(x), x, above)
+    blocked = (through.flatten(1) == 0).all(1).view(-1, *[1] * (x.dim() - 1))
+    return torch.where(blocked, above.clamp(max=0), through)
+
+
 def ruled(rule: Rule, function: Callable, args: tuple, kwargs: dict) -> Tensor:
     """Call a rectifier with the backward pass of `rule`.
 
     With f the input and R the signal from above (Springenberg et al. 2015, arXiv:1412.6806): the gradient passes
     (f > 0) R, deconvnet (R > 0) R, guided backprop (f > 0)(R > 0) R. For smooth or bent activations a with derivative
     a' this program defines: guided passes (f > 0)(R > 0) a'(f) R, so that ReLU6 also blocks f > 6 and LeakyReLU's
-    negative side is closed as ReLU's; deconvnet passes max(R, 0) and ignores the activation.
+    negative side is closed as ReLU's; deconvnet passes max(R, 0) and ignores the activation. "redirected" is the
+    gradient, except for pictures whose whole gradient is blocked (lucid, `redirected_relu_grad.py`).
     """
     x, *rest = args if args else (kwargs["input"],)
     options = {name: value for name, value in kwargs.items() if name not in ("input", "inplace")}

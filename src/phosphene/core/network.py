@@ -326,6 +326,11 @@ class Network:
             raise Mistake(f"{self.name} returns {type(out).__name__}, not a tensor; say which part with output=")
         return found
 
+    @property
+    def rectified(self) -> bool:
+        """Whether it has rectifiers that a rule can act on."""
+        return bool(self._owners(RECTIFIERS))
+
     def _owners(self, functions: Iterable[str]) -> dict[str, nn.Module]:
         """The modules that call one of these functions themselves, by name."""
         wanted = set(functions)
@@ -340,7 +345,7 @@ class Network:
         Args:
             pictures: (n, 3, h, w) in [0, 1]; gradients flow back to them.
             layers: names; `logits` is the model's output.
-            rule: what the backward pass does at rectifiers: "gradient", "guided" or "deconvnet".
+            rule: what the backward pass does at rectifiers: "gradient", "guided", "deconvnet" or "redirected".
         Raises:
             Mistake: an unknown layer, or a rule that finds nothing to act on.
         """

@@ -52,6 +52,24 @@ def gradient(network: Network, term: Term, transform: Transform = as_is, rule: R
     return objective
 
 
+def unblocked(network: Network, term: Term, transform: Transform = as_is, steps: int = 16) -> Objective:
+    """`gradient`; where rectifiers block all of a picture's slope in the first steps, it is led past them.
+
+    Otherwise a unit that the starting noise does not excite at all would stay grey (lucid's redirection).
+    """
+    plain, redirected = gradient(network, term, transform), gradient(network, term, transform, "redirected")
+
+    def objective(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        values, slope = plain(pictures, rows, draw)
+        if draw.step < steps and network.rectified:
+            blocked = (slope.flatten(1).abs().amax(1) == 0).nonzero().flatten()
+            if len(blocked):
+                slope[blocked] = redirected(pictures[blocked], rows[blocked.cpu()], draw)[1]
+        return values, slope
+
+    return objective
+
+
 def mean(*objectives: Objective) -> Objective:
     """The mean of several objectives: an ensemble of networks."""
 

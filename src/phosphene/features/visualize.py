@@ -16,7 +16,7 @@ from phosphene.core.engine import Draw, Step, argmin
 from phosphene.core.errors import check_range
 from phosphene.core.feeding import unit_words, working_dtype
 from phosphene.core.network import Network
-from phosphene.core.objectives import Objective, chunked, gradient
+from phosphene.core.objectives import Objective, chunked, unblocked
 from phosphene.core.optimizers import adam
 from phosphene.core.parameterizations import Fourier
 from phosphene.core.pictures import LEAST_SIDE
@@ -44,7 +44,7 @@ def _objective(network: Network, units: Sequence[Unit], sign: float, kind: Score
         list(group) for _, group in groupby(range(len(units)), lambda i: (units[i].layer, units[i].position is None))
     ]
     terms = [-sign * unit_term([units[i] for i in group], kind) for group in groups]
-    parts = [gradient(network, term, transform) for term in terms]
+    parts = [unblocked(network, term, transform) for term in terms]
     if len(parts) == 1:
         return parts[0]
     group_of = torch.tensor([g for g, group in enumerate(groups) for _ in group])

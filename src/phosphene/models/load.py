@@ -14,6 +14,7 @@ import importlib.util
 import json
 import re
 import sys
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -334,9 +335,13 @@ def read_weights(file: Path) -> dict[str, Tensor]:
         if file.suffix == ".safetensors":
             with safe_open(file, "pt") as opened:
                 return {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 (not a mapping)
-        state = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # about pickle's protocol: it is read or it is not
+            state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # parsers of files from anywhere raise nearly anything
-        if isinstance(error, UnpicklingError) and any(sign in str(error) for sign in ("GLOBAL", "class", "Class")):
+        signs = ["GLOBAL", "class", "Class"]
+        if file.read_bytes()[:1] == b"\x80":  # a pickle, with something in it that no state dict needs
+            signs.append("Unsupported operand")
+        if isinstance(error, UnpicklingError) and any(sign in str(error) for sign in signs):
             raise Mistake(
                 f"{file.name} would execute code when it is opened, so it is not; where you trust it, save its weights "
                 "alone: torch.save(model.state_dict(), FILE)"

@@ -1,0 +1,156 @@
+"""The tour: one page that needs nothing else, and whose every command works."""
+
+import html
+import json
+import re
+import shlex
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from tests.small import SOURCE
+
+from phosphene.cli import main
+from phosphene.core.pictures import open_photo, read_text
+
+STOPS = [
+    "What it says",
+    "Its first layer",
+    "What its units look for",
+    "Which pixels matter",
+    "What it dreams",
+    "What survives",
+    "How little it takes to fool it",
+]
+
+
+def call(*words):
+    with pytest.raises(SystemExit) as left:
+        main([str(word) for word in words])
+    return left.value.code or 0
+
+
+class Page(HTMLParser):
+    """What a page loads and links to."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.loaded, self.linked, self.text = [], [], text
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.loaded += [value for name, value in attrs if name in ("src", "srcset", "poster", "data", "action")]
+        self.linked += [found["href"]] if "href" in found else []
+        assert tag not in ("script", "link", "iframe", "object", "embed", "base")
+
+
+def commands(text):
+    return [html.unescape(line) for line in re.findall(r"<pre><code>(.*?)</code></pre>", text, re.DOTALL)]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tour")
+    assert call("tour", "--fast", "--quiet", "--out", folder) == 0
+    return folder / "index.html"
+
+
+def test_the_page_loads_nothing_from_anywhere(page):
+    text = page.read_text()
+    found = Page(text)
+    assert len(found.loaded) > 15
+    assert all(address.startswith("data:image/") for address in found.loaded)
+    for link in found.linked:
+        assert re.fullmatch(r"pictures/[\w.@,#-]+\.png", link)
+        assert (page.parent / link).is_file()
+    assert "@import" not in text
+    assert "url(" not in text
+
+
+def test_all_stops_are_there_and_nothing_is_left_out(page):
+    text = page.read_text()
+    assert re.findall(r"<h2><span>\d</span>(.*?)</h2>", text) == STOPS
+    assert 'class="missing"' not in text
+    for section in text.split("<section")[1:]:
+        assert "<img" in section
+        assert "<pre><code>phosphene " in section
+        assert 'class="source"' in section
+    assert 'name="viewport"' in text
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_the_photograph_has_its_own_size_where_pixels_matter(page):
+    assert open_photo(page.parent / "pictures" / "dream.png").shape == (1, 3, 300, 451)
+
+
+def test_its_pictures_carry_their_recipes(page):
+    recipe = json.loads(read_text(page.parent / "pictures" / "dream.png")["phosphene"])
+    assert recipe["command"] == "dream"
+
+
+def test_every_command_is_one_that_the_program_has(page):
+    names = [shlex.split(command)[1] for command in commands(page.read_text())]
+    assert set(names) == {"predict", "weights", "visualize", "attribute", "dream", "invert", "attack"}
+
+
+def test_a_page_is_not_overwritten(page, capsys):
+    assert call("tour", "--fast", "--out", page.parent) == 2
+    assert "is there already; give --force" in capsys.readouterr().err
+
+
+def test_the_last_line_is_the_page(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("own.py").write_text(SOURCE)
+    assert call("tour", "--fast", "--net", "own.py", "--out", "my tour") == 0
+    out, err = capsys.readouterr()
+    assert out == str(Path("my tour/index.html")) + "\n"
+    assert "Traceback" not in err
+    assert "--net own.py" in "".join(commands(Path("my tour/index.html").read_text()))
+
+
+def test_what_a_network_can_not_do_is_left_out_and_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("own.py").write_text(SOURCE.replace("nn.ReLU()", "nn.Tanh()"))
+    assert call("tour", "--fast", "--quiet", "--net", "own.py") == 0
+    assert "Left out: guided changes what rectifiers" in html.unescape(Path("tour/index.html").read_text())
+
+
+def test_a_photograph_with_a_difficult_name_gets_commands_that_can_be_pasted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("own.py").write_text(SOURCE)
+    name = "the cat's <b>ünï</b> & $HOME.png".replace("/", "-")
+    from skimage import data
+    from PIL import Image
+
+    Image.fromarray(data.chelsea()[:64, :64]).save(name)
+    assert call("tour", name, "--fast", "--quiet", "--net", "own.py") == 0
+    text = Path("tour/index.html").read_text()
+    assert "<b>" not in text
+    assert all(shlex.split(c)[2] == name for c in commands(text) if shlex.split(c)[1] in ("predict", "dream", "invert"))
+
+
+def quick(words):
+    """The same command with as few steps as it allows."""
+    if words[0] in ("visualize", "dream", "invert", "attack"):
+        words = [*words, "--steps", "2"]
+    return words
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("net", ["embedded:photo", "inception5h"])
+def test_every_command_that_the_page_prints_works(net, tmp_path, monkeypatch, capsys, request):
+    monkeypatch.chdir(tmp_path)
+    words = []
+    if net != "embedded:photo":
+        data = request.getfixturevalue("data")
+        words = [data / "images" / "dog.jpg", "--net", f"{data}/models/{net}.py:build"]
+    assert call("tour", *words, "--fast") == 0
+    printed = commands(Path("tour/index.html").read_text())
+    assert len(printed) > 8
+    for number, command in enumerate(printed):
+        name, *rest = shlex.split(command)
+        assert name == "phosphene"
+        capsys.readouterr()
+        assert call(*quick(rest), "--out", f"{number}/") == 0, (command, capsys.readouterr().err)
+        assert Path(capsys.readouterr().out.splitlines()[-1]).exists()
