@@ -42,7 +42,7 @@ def convnet(dtype=torch.float64, labels=LABELS, size=16, relu=nn.ReLU):
     return Network(nn.Sequential(steps).to(dtype), size=size, labels=labels, mean=(0.5,) * 3, std=(0.2,) * 3)
 
 
-SOURCE = '''
+SOURCE = """
 from collections import OrderedDict
 
 import torch
@@ -90,5 +90,5 @@ def clumsy():
 
 def scripted():
     return torch.jit.script(Small())
-'''
+"""
 """A user's own network, as a file."""

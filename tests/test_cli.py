@@ -312,9 +312,7 @@ def bomb(path, side=30_000):
     packed, row = zlib.compressobj(1), bytes(1 + (side + 7) // 8)
     pixels = b"".join(packed.compress(row * 500) for _ in range(side // 500)) + packed.flush()
     header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    path.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b""))
 
 
 def bad_photo(kind):
@@ -393,7 +391,10 @@ def test_a_wrong_network_is_one_sentence(net, run):
         ["predict", "cat.png"],
         ["visualize", "conv3:0"],
         ["visualize", "logits:0"],
-        *(["attribute", "cat.png", "--target", "0", "--method", m] for m in ("gradient", "saliency", "guided", "occlusion")),
+        *(
+            ["attribute", "cat.png", "--target", "0", "--method", m]
+            for m in ("gradient", "saliency", "guided", "occlusion")
+        ),
         ["dream", "cat.png", "--layer", "conv3"],
         ["invert", "cat.png", "--layer", "conv3"],
         ["attack", "cat.png"],
@@ -593,5 +594,3 @@ def test_a_unit_and_a_dream_of_inception(data, run):
     assert code == 0, err
     assert open_photo(last(out)).shape == open_photo(data / "images" / "sky.jpg").shape
     assert json.loads(last(out).with_suffix(".json").read_text())["network"]["spec"] == "inception5h.py:build"
-
-

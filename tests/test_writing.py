@@ -136,9 +136,7 @@ def test_when_the_disk_is_full_it_goes_elsewhere_and_says_where(monkeypatch, tmp
     written = Destination("try", str(here / "cat.png"), False).write(result())
     assert not written.path.is_relative_to(here)
     assert sorted(p.name for p in written.path.parent.iterdir()) == sorted(f"cat{end}" for end in ENDS)
-    assert written.note == (
-        f"{here} could not be written to (no space left on device); it is in {written.path.parent}"
-    )
+    assert written.note == (f"{here} could not be written to (no space left on device); it is in {written.path.parent}")
 
 
 def test_when_every_disk_is_full_it_is_a_mistake(monkeypatch, tmp_path):

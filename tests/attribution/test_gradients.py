@@ -90,9 +90,7 @@ def test_captum_computes_the_same(method, theirs):
     fed = ((photo.double() - 0.5) / 0.2)[None].requires_grad_()
     options = {"abs": False} if theirs == "Saliency" else {}
     expected = getattr(attr, theirs)(network.model).attribute(fed, target=2, **options)[0] / 0.2
-    torch.testing.assert_close(
-        values(method(network, photo, target=2)), expected.detach(), rtol=1e-5, atol=1e-7
-    )
+    torch.testing.assert_close(values(method(network, photo, target=2)), expected.detach(), rtol=1e-5, atol=1e-7)
 
 
 def test_a_unit_of_a_layer_can_be_asked_about():

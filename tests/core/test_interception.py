@@ -282,3 +282,14 @@ def test_functions_have_one_name_however_they_are_written():
         y *= 2
     assert [name for name, _ in names] == ["add", "add", "relu", "relu", "relu", "relu", "mul"]
     assert all(written for _, written in names)
+
+
+def test_a_closed_unit_is_opened_by_the_redirected_gradient():
+    """The plain slope of a closed unit is 0; redirected it points where the unit opens, and is plain for open ones."""
+    weight = torch.tensor([[1.0, -2.0]], dtype=torch.float64)
+    x = torch.tensor([[0.1, 0.9], [0.9, 0.1]], dtype=torch.float64, requires_grad=True)
+    value = -ruled("redirected", F.relu, (x @ weight.T,), {}).sum()
+    (slope,) = torch.autograd.grad(value, x)
+    torch.testing.assert_close(slope, -weight.expand(2, -1))
+    (pushed_shut,) = torch.autograd.grad(ruled("redirected", F.relu, (x @ weight.T,), {}).sum(), x)
+    torch.testing.assert_close(pushed_shut, torch.cat([torch.zeros_like(weight), weight]))

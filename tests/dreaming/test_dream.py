@@ -31,7 +31,9 @@ def test_octaves_grow_to_the_own_size_and_none_is_tiny(height, width, octaves, z
 
 def step_by_hand(network, x, layer, rate, jitter, seed):
     """Roll, climb half the mean square of the activations, roll back, in steps of a mean change of `rate`."""
-    down, right = (Draw(seed, 0, [0]).integers(torch.zeros(1, dtype=torch.long), 2, 2 * jitter + 1)[0] - jitter).tolist()
+    down, right = (
+        Draw(seed, 0, [0]).integers(torch.zeros(1, dtype=torch.long), 2, 2 * jitter + 1)[0] - jitter
+    ).tolist()
     rolled = x.roll((down, right), (2, 3)).requires_grad_()
     kept = []
     hook = network.model.get_submodule(layer).register_forward_hook(lambda m, i, o: kept.append(o))
@@ -87,9 +89,7 @@ def test_one_unit_can_be_dreamt_of_and_several_can_not():
         dream(convnet(), photo, layer="conv3:0-2")
 
 
-@pytest.mark.parametrize(
-    "options", [{"octaves": 0}, {"zoom": 1.0}, {"zoom": 0.5}, {"jitter": -1}, {"steps": -1}]
-)
+@pytest.mark.parametrize("options", [{"octaves": 0}, {"zoom": 1.0}, {"zoom": 0.5}, {"jitter": -1}, {"steps": -1}])
 def test_impossible_numbers_are_mistakes(options):
     with pytest.raises(Mistake, match=next(iter(options)).rstrip("s")):
         dream(convnet(), levels(3, 40, 40), **options).result

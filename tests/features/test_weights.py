@@ -46,9 +46,7 @@ def test_a_filter_of_zeros_is_grey():
 def test_a_network_that_wants_blue_first_is_shown_in_true_colours():
     network = convnet()
     turned = Network(network.model, size=16, bgr=True)
-    torch.testing.assert_close(
-        tile(weights(turned).image, 0, 3, 48), tile(weights(network).image, 0, 3, 48).flip(0)
-    )
+    torch.testing.assert_close(tile(weights(turned).image, 0, 3, 48), tile(weights(network).image, 0, 3, 48).flip(0))
 
 
 def test_filters_over_grey_are_grey():

@@ -191,7 +191,9 @@ def test_a_file_that_can_not_be_imported_says_why(tmp_path):
         load(str(tmp_path / "bad.py"))
 
 
-@pytest.mark.parametrize(("option", "said"), [("device", "device 'gpu' is not here; there is cpu"), ("precision", "gpu")])
+@pytest.mark.parametrize(
+    ("option", "said"), [("device", "device 'gpu' is not here; there is cpu"), ("precision", "gpu")]
+)
 def test_a_wrong_device_or_precision_is_told(option, said):
     with pytest.raises(Mistake, match=said):
         load(**{option: "gpu"})

@@ -45,7 +45,7 @@ class Draw:
 
     def child(self, index: int) -> "Draw":
         """Numbers of their own for the index-th part of a composition."""
-        return replace(self, stream=16 * self.stream + index + 1)
+        return replace(self, stream=1024 * self.stream + index + 1)
 
     def _generators(self, rows: Int[Tensor, " n"]) -> Iterator[np.random.Generator]:
         for row in rows.tolist():

@@ -301,13 +301,14 @@ class Network:
             return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
         middle = [places[0] // 2, places[1] // 2]
-        here = box(*middle)
+        here, before = box(*middle), box(*(max(at - 1, 0) for at in middle))
 
-        def axis(size: int, many: int, part: slice, at: int) -> Axis:
-            stride = round(size / many)
+        def axis(size: int, many: int, part: slice, one_before: slice, at: int) -> Axis:
+            # where the picture's edge cuts the boxes off, the number of positions tells
+            stride = part.start - one_before.start or round(size / many)
             return Axis(part.stop - part.start, stride, part.start - at * stride)
 
-        rows, columns = (axis(*along) for along in zip((height, width), places, here, middle, strict=True))
+        rows, columns = (axis(*along) for along in zip((height, width), places, here, before, middle, strict=True))
         return ReceptiveField(rows, columns, measured=True)
 
     # ------------------------------------------------------------------------------------------------- reading

@@ -69,8 +69,7 @@ class Term:
 
     def __rmul__(self, weight: float) -> "Term":
         parts = tuple(weight * part for part in self.parts)
-        name = self.name if abs(weight) == 1 else f"{weight:g} {self.name}"
-        return replace(self, of=lambda r: weight * self.of(r), name=name, parts=parts)
+        return replace(self, of=lambda r: weight * self.of(r), name=f"{weight:g} {self.name}", parts=parts)
 
     def __neg__(self) -> "Term":
         return -1.0 * self
