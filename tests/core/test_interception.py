@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from phosphene.core.errors import Mistake
-from phosphene.core.interception import is_in_place, local_response_norm, plain_name
+from phosphene.core.interception import is_in_place, local_response_norm, plain_name, ruled
 from phosphene.core.network import Network
 from tests.core.test_network import Around, apart, conv, mean, of, pictures, state
 
