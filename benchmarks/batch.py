@@ -30,7 +30,7 @@ def run(repeats: int, quick: bool) -> Report:
     """The race and what must come out of it."""
     network = _network()
     model = frozen(network.model)
-    steps, many = (3, 8) if quick else (16, MANY)
+    steps, many = (3, 8) if quick else (24, MANY)
 
     def forward(x: Tensor) -> Tensor:
         x = F.max_pool2d(model.conv2(model.conv1(x)), 3, 2, 1)
@@ -39,7 +39,7 @@ def run(repeats: int, quick: bool) -> Report:
 
     def ours(tick: Callable[[], None]) -> None:
         units = [f"{LAYER}:0-{many - 1}"]
-        for _ in visualize(network, units, size=SIDE, steps=steps, robustness="lucid", batch=many):
+        for _ in visualize(network, units, size=SIDE, steps=steps, robustness="lucid"):
             tick()
 
     def by_hand(tick: Callable[[], None]) -> None:

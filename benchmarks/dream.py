@@ -146,7 +146,7 @@ def run(repeats: int, quick: bool) -> Report:
     apart = _apart(objective(picture, rows, draw)[1], _plain(network.model, picture))
     notes = [
         _exactness(network, part),
-        f"In float32 the gradients of the first two rows differ by {apart:.1e} of their norm: a few ReLUs near zero flip.",
+        f"In float32 the first two gradients differ by {apart:.1e} of their norm: a few ReLUs near zero flip.",
     ]
     if not PHOTO.is_file():
         notes.append("The picture is noise: sky.jpg is not here.")

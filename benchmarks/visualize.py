@@ -65,7 +65,7 @@ def run(repeats: int, quick: bool) -> Report:
         units = [f"{LAYER}:0-{many - 1}"]
 
         def run(tick: Callable[[], None]) -> None:
-            for _ in visualize(network, units, size=SIDE, steps=steps, robustness="lucid", batch=many):
+            for _ in visualize(network, units, size=SIDE, steps=steps, robustness="lucid"):
                 tick()
 
         return run
@@ -79,7 +79,7 @@ def run(repeats: int, quick: bool) -> Report:
         x = torch.rand(many, 3, VIEW, VIEW).contiguous(memory_format=torch.channels_last)
         return lambda tick: forward_and_backward(truncated, x, steps, tick)
 
-    steps, few, many = (4, 2, 4) if quick else (64, 4, MANY)
+    steps, few, many = (4, 2, 4) if quick else (64, 12, MANY)
     one: dict[str, Contestant] = {OURS: ours(1, steps), BY_HAND: by_hand(1, steps), FLOOR: floor(1, steps)}
     batch: dict[str, Contestant] = {OURS: ours(many, few), BY_HAND: by_hand(many, few), FLOOR: floor(many, few)}
     notes = [f"One step is a move of all pictures; {steps} steps of one channel, {few} of the batch in each repeat."]

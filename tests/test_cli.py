@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.small import SOURCE
 
 import phosphene
 from phosphene import cli, writing
 from phosphene.cli import COMMANDS, main
 from phosphene.core.pictures import open_photo, read_text
+from tests.small import SOURCE
 
 ENDS = [".png", ".figure.png", ".json", ".input.png"]
 

@@ -109,7 +109,7 @@ def test_several_pictures_do_not_fit_one_file():
 @pytest.mark.parametrize("out", ["file/cat.png", "file/units", "file", "/proc/none/cat.png", "/proc/none"])
 def test_a_place_that_can_not_be_written_to_is_told_at_once(out):
     Path("file").write_text("a file, no folder")
-    with pytest.raises(Mistake, match="can't be written to .*give --out"):
+    with pytest.raises(Mistake, match=r"can't be written to .*give --out"):
         Destination("try", out, False).check_folder()
 
 
@@ -141,7 +141,7 @@ def test_when_the_disk_is_full_it_goes_elsewhere_and_says_where(monkeypatch, tmp
 
 def test_when_every_disk_is_full_it_is_a_mistake(monkeypatch, tmp_path):
     monkeypatch.setattr(writing, "save_png", full(Path("/")))
-    with pytest.raises(Mistake, match="could not be written .*no space left on device.* nowhere else either"):
+    with pytest.raises(Mistake, match=r"could not be written .*no space left on device.* nowhere else either"):
         Destination("try", "cat.png", False).write(result())
 
 

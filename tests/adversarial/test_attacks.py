@@ -6,13 +6,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.small import LABELS, convnet, levels, linear, noise
 
 import phosphene
 from phosphene.adversarial import fgsm, pgd
 from phosphene.adversarial.attacks import rounded
 from phosphene.core.errors import Mistake
 from phosphene.core.pictures import open_photo
+from tests.small import LABELS, convnet, levels, linear, noise
 
 WEIGHT = noise(2, 3, 8, 8) - 0.5
 APART = WEIGHT[0] - WEIGHT[1]
@@ -112,7 +112,7 @@ def test_rounding_is_to_8_bits_and_never_out_of_the_ball(radius, seed):
 @pytest.mark.parametrize("eps", [0.0, -0.1, 1.5, 0.5 / 255])
 def test_a_radius_in_which_there_is_no_other_picture_is_a_mistake(attack, eps):
     with pytest.raises(Mistake, match="eps"):
-        attack(convnet(), levels(3, 16, 16), eps=eps).result
+        list(attack(convnet(), levels(3, 16, 16), eps=eps))
 
 
 def test_what_it_says_already_is_no_target():
@@ -124,4 +124,4 @@ def test_what_it_says_already_is_no_target():
 @pytest.mark.parametrize("options", [{"steps": -1}, {"step_size": 0.0}, {"step_size": -0.1}])
 def test_impossible_numbers_are_mistakes(options):
     with pytest.raises(Mistake, match=next(iter(options)).replace("_", ".")):
-        pgd(convnet(), levels(3, 16, 16), **options).result
+        list(pgd(convnet(), levels(3, 16, 16), **options))

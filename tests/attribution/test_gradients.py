@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from tests.small import LABELS, convnet, levels, linear, noise
 
 from phosphene.attribution import deconvnet, gradient, guided, saliency
 from phosphene.core.errors import Mistake
 from phosphene.core.network import Network
+from tests.small import LABELS, convnet, levels, linear, noise
 
 WEIGHT = noise(4, 3, 8, 8) - 0.5
 BIAS = [0.1, -0.2, 0.3, 0.0]

@@ -4,11 +4,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.small import convnet, levels, linear, noise
 
 from phosphene.attribution import occlusion
 from phosphene.attribution.occlusion import places
 from phosphene.core.errors import Mistake
+from tests.small import convnet, levels, linear, noise
 
 
 def naive(network, photo, target, window, stride):
@@ -73,11 +73,11 @@ def test_a_picture_that_is_not_covered_yet_is_worth_nothing_and_the_rest_is_kept
 )
 def test_squares_that_do_not_fit_are_mistakes(options):
     with pytest.raises(Mistake, match=next(iter(options))):
-        occlusion(convnet(), levels(3, 16, 16), **options).result
+        list(occlusion(convnet(), levels(3, 16, 16), **options))
 
 
 def test_a_network_that_answers_nan_is_told_off():
     network = convnet()
     torch.nn.init.constant_(network.model.fc.weight, float("nan"))
     with pytest.raises(Mistake, match="not finite"):
-        occlusion(network, levels(3, 16, 16), target=1).result
+        list(occlusion(network, levels(3, 16, 16), target=1))

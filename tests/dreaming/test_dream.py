@@ -4,13 +4,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.small import convnet, levels
 
 import phosphene
 from phosphene.core.engine import Draw
 from phosphene.core.errors import Mistake
 from phosphene.dreaming import dream
 from phosphene.dreaming.dream import octave_sizes
+from tests.small import convnet, levels
 
 
 def test_octaves_shrink_by_the_zoom_and_end_at_the_pictures_size():
@@ -92,7 +92,7 @@ def test_one_unit_can_be_dreamt_of_and_several_can_not():
 @pytest.mark.parametrize("options", [{"octaves": 0}, {"zoom": 1.0}, {"zoom": 0.5}, {"jitter": -1}, {"steps": -1}])
 def test_impossible_numbers_are_mistakes(options):
     with pytest.raises(Mistake, match=next(iter(options)).rstrip("s")):
-        dream(convnet(), levels(3, 40, 40), **options).result
+        list(dream(convnet(), levels(3, 40, 40), **options))
 
 
 def test_an_unknown_layer_is_answered_with_the_nearest():

@@ -5,10 +5,10 @@ import math
 
 import pytest
 import torch
-from tests.small import LABELS, convnet, levels, linear, noise
 
 from phosphene.core.errors import Mistake
 from phosphene.features import predict
+from tests.small import LABELS, convnet, levels, linear, noise
 
 
 def test_prediction_is_softmax_by_hand():

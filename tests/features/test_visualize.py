@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tests.small import convnet
 
 import phosphene
 from phosphene.core.engine import Draw
@@ -12,6 +11,7 @@ from phosphene.core.transforms import as_is
 from phosphene.core.units import parse_units
 from phosphene.features import visualize
 from phosphene.features.visualize import _objective
+from tests.small import convnet
 
 
 def by_hand(network, unit, size, steps, rate):
@@ -138,10 +138,17 @@ def test_a_unit_that_is_not_there_is_answered_with_what_is(units, said):
         visualize(convnet(), units)
 
 
-@pytest.mark.parametrize("options", [{"size": 0}, {"size": -3}, {"steps": -1}, {"batch": 0}, {"size": 10**6}])
+def test_a_position_that_a_small_picture_does_not_have_is_a_mistake():
+    with pytest.raises(Mistake, match="conv1 has only 8 rows and 8 columns on pictures of this size"):
+        visualize(convnet(), ["conv1:0@2,2", "conv1:0@15,15"], size=8, robustness="none").save("never.png")
+
+
+@pytest.mark.parametrize(
+    "options", [{"decay": 1e30}, {"size": 0}, {"size": -3}, {"steps": -1}, {"batch": 0}, {"size": 10**6}]
+)
 def test_impossible_numbers_are_mistakes(options):
     with pytest.raises(Mistake, match=next(iter(options))):
-        visualize(convnet(), ["conv1:0"], **options).result
+        list(visualize(convnet(), ["conv1:0"], **options))
 
 
 @pytest.mark.slow

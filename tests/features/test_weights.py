@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from tests.small import convnet
 from torch import nn
 
 from phosphene.core.errors import Mistake
 from phosphene.core.network import Network
 from phosphene.features import weights
+from tests.small import convnet
 
 
 def filters(network):

@@ -4,13 +4,13 @@ from collections import OrderedDict
 
 import pytest
 import torch
-from tests.small import convnet, levels
 from torch import nn
 
 from phosphene.core.errors import Mistake
 from phosphene.core.network import Network
 from phosphene.core.pictures import open_photo
 from phosphene.inversion import invert
+from tests.small import convnet, levels
 
 
 def smooth(side=16):
@@ -68,7 +68,7 @@ def test_what_was_fed_is_shown_beside_it():
 @pytest.mark.parametrize("options", [{"steps": -1}, {"tv": -1.0}])
 def test_impossible_numbers_are_mistakes(options):
     with pytest.raises(Mistake, match=next(iter(options))):
-        invert(convnet(), levels(3, 16, 16), **options).result
+        list(invert(convnet(), levels(3, 16, 16), **options))
 
 
 def test_a_layer_that_says_nothing_can_not_be_inverted():
@@ -76,4 +76,4 @@ def test_a_layer_that_says_nothing_can_not_be_inverted():
     nn.init.zeros_(network.model.conv2.weight)
     nn.init.zeros_(network.model.conv2.bias)
     with pytest.raises(Mistake, match="conv2"):
-        invert(network, levels(3, 16, 16), layer="conv2").result
+        list(invert(network, levels(3, 16, 16), layer="conv2"))

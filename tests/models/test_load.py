@@ -8,12 +8,12 @@ import zipfile
 import pytest
 import torch
 from safetensors.torch import save_file
-from tests.small import LABELS, SOURCE
 from torch import nn
 
 import phosphene
 from phosphene.core.errors import Mistake
 from phosphene.models.load import load, networks, put_weights, read_weights, state_sha256
+from tests.small import LABELS, SOURCE
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_a_shared_file_brings_its_spec(data, shared_module, name):
 def test_a_shared_factory_with_an_argument(data):
     network = load(f"{data}/models/vgg19_16x.py:build_encoder?level=3")
     assert list(network.layers)[-2] == "relu3_1"
-    with pytest.raises(Mistake, match="level must be 1..5"):
+    with pytest.raises(Mistake, match=r"level must be 1..5"):
         load(f"{data}/models/vgg19_16x.py:build_encoder?level=9")
 
 
@@ -187,7 +187,7 @@ def test_a_wrong_file_is_answered_with_its_neighbours(own):
 
 def test_a_file_that_can_not_be_imported_says_why(tmp_path):
     (tmp_path / "bad.py").write_text("def build(:\n")
-    with pytest.raises(Mistake, match="bad.py could not be imported: SyntaxError"):
+    with pytest.raises(Mistake, match=r"bad.py could not be imported: SyntaxError"):
         load(str(tmp_path / "bad.py"))
 
 
@@ -324,7 +324,7 @@ def test_what_holds_no_weights_is_told_in_one_sentence(name, content, tmp_path):
 @pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, {0: torch.zeros(1)}, torch.zeros(2)])
 def test_a_file_with_something_else_in_it_is_told(content, tmp_path):
     torch.save(content, tmp_path / "w.pt")
-    with pytest.raises(Mistake, match="w.pt holds no state dict"):
+    with pytest.raises(Mistake, match=r"w.pt holds no state dict"):
         read_weights(tmp_path / "w.pt")
 
 

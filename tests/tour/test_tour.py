@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from tests.small import SOURCE
 
 from phosphene.cli import main
 from phosphene.core.pictures import open_photo, read_text
+from tests.small import SOURCE
 
 STOPS = [
     "What it says",
@@ -120,8 +120,8 @@ def test_a_photograph_with_a_difficult_name_gets_commands_that_can_be_pasted(tmp
     monkeypatch.chdir(tmp_path)
     Path("own.py").write_text(SOURCE)
     name = "the cat's <b>ünï</b> & $HOME.png".replace("/", "-")
-    from skimage import data
     from PIL import Image
+    from skimage import data
 
     Image.fromarray(data.chelsea()[:64, :64]).save(name)
     assert call("tour", name, "--fast", "--quiet", "--net", "own.py") == 0

@@ -77,4 +77,4 @@ def target_unit(network: Network, fed: Float[Tensor, "1 3 h w"], target: str | i
 
 def unit_words(network: Network, unit: Unit, kind: Score = "logit") -> str:
     """How a caption calls a unit."""
-    return f"{kind} of {label(network, unit.index)}" if unit.layer == "logits" else str(unit)
+    return f"{kind} of {label(network, unit.index)}" if unit.layer == "logits" else f"unit {unit}"

@@ -45,9 +45,8 @@ def gradient(network: Network, term: Term, transform: Transform = as_is, rule: R
                 parts = evaluate(pictures, rows, draw, part)
                 for what, numbers in zip(("value", "gradient"), parts, strict=True):
                     if not numbers.isfinite().all():
-                        raise NotFinite(
-                            f"step {draw.step}: the {what} of {part.name.removeprefix('-1 ')} is not finite on {network.name}"
-                        )
+                        name = part.name.removeprefix("-1 ")
+                        raise NotFinite(f"step {draw.step}: the {what} of {name} is not finite on {network.name}")
             if not (values.isfinite().all() and slope.isfinite().all()):
                 raise NotFinite(f"step {draw.step}: {term.name} is too large to be added up on {network.name}")
         return values, slope

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from phosphene.core.errors import Mistake
+
 Score = Literal["logit", "log-p", "p"]
 
 
@@ -94,9 +96,13 @@ def channel(layer: str, units: Sequence[int]) -> Term:
 
 def neuron(layer: str, units: Sequence[int], positions: Sequence[tuple[int, int] | None]) -> Term:
     """One position of a channel; problem i asks for units[i] at positions[i] (row, column), None for the middle."""
+    rows, columns = (1 + max((place[axis] for place in positions if place), default=0) for axis in (0, 1))
 
     def of(r: Reading) -> Float[Tensor, " n"]:
         y = r.layers[layer]
+        if rows > y.shape[2] or columns > y.shape[3]:
+            size = f"{y.shape[2]} rows and {y.shape[3]} columns"
+            raise Mistake(f"{layer} has only {size} on pictures of this size; give another position, or a larger size")
         middle = (y.shape[2] // 2, y.shape[3] // 2)
         places = torch.tensor([middle if p is None else p for p in positions], device=y.device)[r.problems]
         return r.mean(y[torch.arange(len(y)), _per_problem(units, r.problems), places[:, 0], places[:, 1]])
