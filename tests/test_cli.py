@@ -579,7 +579,7 @@ def test_an_elephant_becomes_a_tiger_shark_within_8_levels(data, shared_module, 
     target = next(i for i, label in enumerate(module.SPEC["labels"]) if "tiger shark" in label)
     assert said[0][target] > 0.99
     assert said[1][target] < 0.01
-    assert "elephant" in module.SPEC["labels"][int(said[1].argmax())].casefold()
+    assert "tusker" in module.SPEC["labels"][int(said[1].argmax())]
 
 
 @pytest.mark.slow

@@ -40,7 +40,7 @@ def weights(network: Network, *, layer: str | None = None, common: bool = False)
     caption = f"{len(filters)} filters of {filters.shape[2]} x {filters.shape[3]} px; zero is grey"
     return Result(
         image=sheet,
-        names=[name],
+        names=[str(name)],
         numbers=[{"layer": name, "shape": list(module.weight.shape), "largest": float(filters.abs().max())}],
         panels=[[(caption + (", one scale" if common else ", each on its own scale"), sheet)]],
         title=f"What {name} of {network.name} multiplies pictures with",
