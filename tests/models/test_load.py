@@ -333,7 +333,7 @@ def test_a_missing_file_of_weights_is_told(own, tmp_path):
         load(str(own), weights=tmp_path / "none.pt")
 
 
-def test_weights_that_can_not_be_fetched_are_a_sentence(monkeypatch, tmp_path):
+def test_weights_that_can_not_be_fetched_are_a_sentence(monkeypatch, tmp_path, capsys):
     def offline(*args, **kwargs):
         raise urllib.error.URLError("Name or service not known")
 
@@ -343,6 +343,7 @@ def test_weights_that_can_not_be_fetched_are_a_sentence(monkeypatch, tmp_path):
         load("torchvision:squeezenet1_1")
     assert "could not be fetched" in str(told.value)
     assert "torchvision:squeezenet1_1?weights=none is the untrained network" in str(told.value)
+    assert capsys.readouterr().out == ""  # it belongs to the program's own output
     assert "\n" not in str(told.value)
 
 

@@ -17,6 +17,7 @@ import sys
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -196,7 +197,7 @@ def _torchvision(name: str, options: dict[str, Any]) -> tuple[nn.Module, dict[st
         "mean": preset.mean, "std": preset.std, "size": preset.crop_size[0], "labels": weights.meta["categories"],
     }  # fmt: skip
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), redirect_stdout(sys.stderr):  # a download says so
             torch.manual_seed(0)
             model = models.get_model(name, weights=None if untrained else weights, **options)
     except (TypeError, ValueError) as error:
@@ -269,7 +270,7 @@ def _file(spec: str) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def _siblings(file: Path) -> list[Path]:
