@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from phosphene.core.network import Network
@@ -51,7 +52,8 @@ def record(command: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """The recipe of a picture, ready for JSON."""
     network = arguments["network"]
     photos = {name: value for name, value in arguments.items() if name == "photo"}
-    plain = {name: value for name, value in arguments.items() if name not in ("network", "photo")}
+    rest = {name: value for name, value in arguments.items() if name not in ("network", "photo")}
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in rest.items()}
     return {
         "command": command,
         "arguments": plain,
