@@ -80,7 +80,7 @@ def _attack(network: Network, photo: Photo, target: str | int | None, eps: float
     return fed, gradient(network, loss), stem, finish
 
 
-@recipe
+@recipe("search")
 def fgsm(
     network: Network,
     photo: Photo,
@@ -103,7 +103,7 @@ def fgsm(
     return Run(path, total=1, names=[stem], finish=finish)
 
 
-@recipe
+@recipe("search")
 def pgd(
     network: Network,
     photo: Photo,
