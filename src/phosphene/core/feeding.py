@@ -51,7 +51,8 @@ def logits(network: Network, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor
 
 def top(network: Network, said: Float[Tensor, " classes"], many: int = 5) -> list[dict]:
     """The most probable classes: index, label, probability, logit."""
-    p = said.double().softmax(0)
+    said = said.cpu().double()  # not on the device: Apple's has no doubles
+    p = said.softmax(0)
     return [
         {"class": int(i), "label": label(network, int(i)), "p": float(p[i]), "logit": float(said[i])}
         for i in p.argsort(descending=True)[:many]
