@@ -19,7 +19,7 @@ OURS, BY_HAND, FLOOR = "phosphene", "loop by hand", "forward and backward alone"
 
 def _network() -> Network:
     if (WEIGHTS / "photo.safetensors").is_file():
-        return load("embedded:photo", device="cpu")
+        return load("embedded:photo", device="cpu", precision="float32")
     torch.manual_seed(0)
     return Network(
         Photo().eval(), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), size=64, name="untrained photo"

@@ -4,10 +4,12 @@ The same coordinates, transforms and optimizer as `visualize`, but nothing that 
 other objectives, no check of any kind, no stop, no borrowed model that has to be given back.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from phosphene.core.engine import Draw
 from phosphene.core.parameterizations import decorrelated
@@ -61,6 +63,14 @@ def forward_and_backward(forward: Callable[[Tensor], Tensor], x: Tensor, steps: 
         leaf = x.detach().requires_grad_()
         torch.autograd.grad(forward(leaf).mean(), leaf)
         tick()
+
+
+def folded(model: nn.Module) -> nn.Module:
+    """A copy of torchvision's GoogLeNet with batch normalization folded into the convolutions."""
+    model = copy.deepcopy(model).eval()
+    for block in [m for m in model.modules() if hasattr(m, "conv") and hasattr(m, "bn")]:
+        block.conv, block.bn = fuse_conv_bn_eval(block.conv, block.bn), nn.Identity()
+    return model
 
 
 def frozen(model: nn.Module) -> nn.Module:

@@ -76,15 +76,14 @@ def pairs(model: nn.Module, x: Tensor) -> list[Pair]:
 
 
 def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """The weight and bias of the convolution that does the work of both."""
-    assert norm.running_mean is not None and norm.running_var is not None
-    scale = (norm.running_var.double() + norm.eps).rsqrt()
-    if norm.weight is not None:
-        scale = scale * norm.weight.double()
-    bias = (-norm.running_mean.double() if conv.bias is None else conv.bias.double() - norm.running_mean) * scale
-    if norm.bias is not None:
-        bias = bias + norm.bias
-    return conv.weight.double() * scale.view(-1, 1, 1, 1), bias
+    """The weight and bias of the convolution that does the work of both, in float64 on the CPU (MPS has none)."""
+
+    def exact(value: Tensor | None, otherwise: float) -> Tensor:
+        return torch.tensor(otherwise).double() if value is None else value.to("cpu", torch.float64)
+
+    scale = exact(norm.weight, 1) / (exact(norm.running_var, 1) + norm.eps).sqrt()
+    bias = (exact(conv.bias, 0) - exact(norm.running_mean, 0)) * scale + exact(norm.bias, 0)
+    return exact(conv.weight, 0) * scale.view(-1, 1, 1, 1), bias
 
 
 @dataclass(frozen=True)
@@ -107,21 +106,21 @@ def loans(model: nn.Module, fold: Sequence[Pair], dtype: torch.dtype | None, cha
     """The weights to lend: of folded pairs, and, where products are computed in another dtype, of all of PyTorch's own
     convolutions and linear layers."""
 
-    def cast(value: Tensor, own: torch.dtype) -> Tensor:
+    def cast(value: Tensor, own: Tensor) -> Tensor:
         layout = torch.channels_last if channels_last and value.dim() == 4 else torch.contiguous_format
-        return value.to(dtype or own).contiguous(memory_format=layout)
+        return value.to(dtype or own.dtype).to(own.device).contiguous(memory_format=layout)
 
     found: dict[nn.Module, Loan] = {}
     for name, reader in fold:
         conv, norm = model.get_submodule(name), model.get_submodule(reader)
         assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
         values = zip(("weight", "bias"), folded(conv, norm), strict=True)
-        found[conv] = Loan(conv, {key: cast(value, conv.weight.dtype) for key, value in values}, name, norm)
+        found[conv] = Loan(conv, {key: cast(value, conv.weight) for key, value in values}, name, norm)
     if dtype is not None:
         for module in model.modules():
             if type(module) in (nn.Conv2d, nn.Linear) and module not in found:
                 own = {key: value for key, value in module._parameters.items() if value is not None}
-                found[module] = Loan(module, {key: cast(value, value.dtype) for key, value in own.items()})
+                found[module] = Loan(module, {key: cast(value, value) for key, value in own.items()})
     return list(found.values())
 
 
