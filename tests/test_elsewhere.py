@@ -47,7 +47,8 @@ class Many(nn.Module):
 def network(device, dtype=torch.float32, kind=Many):
     torch.manual_seed(0)
     model = kind().to(dtype).to(device).eval()
-    return Network(model, size=20, labels=LABELS, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), bgr=True)
+    facts = {"mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.4), "bgr": True, "precision": "float32"}
+    return Network(model, size=20, labels=LABELS, **facts)
 
 
 def fixed():

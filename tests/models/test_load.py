@@ -125,7 +125,8 @@ def test_timm_untrained_is_seeded_and_knows_how_to_be_fed():
 
 def test_precision_and_device_are_set():
     assert load(precision="float64", device="cpu").dtype == torch.float64
-    assert load(precision="bfloat16").dtype == torch.bfloat16
+    assert load(precision="bfloat16").dtype == torch.float32
+    assert load(precision="bfloat16").plan.precision == "bfloat16"
     assert load().dtype == torch.float32
 
 

@@ -11,10 +11,11 @@ from phosphene.core.errors import Mistake, check_range
 from phosphene.core.feeding import Fit, feed, target_unit, unit_words
 from phosphene.core.figures import heat, overlay
 from phosphene.core.network import Network
+from phosphene.core.objectives import values
 from phosphene.core.pictures import Photo
 from phosphene.core.provenance import recipe
 from phosphene.core.results import Result, Run
-from phosphene.core.terms import Reading, Score
+from phosphene.core.terms import Score
 from phosphene.core.units import Unit, unit_term
 
 
@@ -24,12 +25,8 @@ def places(length: int, window: int, stride: int) -> list[int]:
     return sorted({*range(0, last, stride), last})
 
 
-@torch.no_grad()
 def _scores(network: Network, unit: Unit, kind: Score, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, " n"]:
-    term = unit_term([unit], kind)
-    zeros = torch.zeros(len(pictures), dtype=torch.long, device=pictures.device)
-    layers = network.read(pictures, term.layers)
-    said = term.of(Reading(pictures, zeros, pictures, torch.arange(len(pictures), device=pictures.device), layers))
+    said = values(network, unit_term([unit], kind), pictures, torch.zeros(len(pictures), dtype=torch.long))
     if not said.isfinite().all():
         raise NotFinite(f"{network.name} answers with values that are not finite; its weights may be damaged")
     return said
@@ -94,26 +91,26 @@ def occlusion(
     total = len(places(fed.shape[2], side, step_by)) * len(places(fed.shape[3], side, step_by))
 
     def finish(step: Step) -> Result:
-        values, shown = step.pictures[:, 0], fed.float().cpu()
+        drops, shown = step.pictures[:, 0], fed.float().cpu()
         words = f"how much the {asked} drops where a {side} px square is grey"
         return Result(
-            image=heat(values, signed=True),
+            image=heat(drops, signed=True),
             names=[stem],
             numbers=[
                 {
                     "target": str(unit),
                     "words": asked,
                     "value": float(step.values[0]),
-                    "largest drop": float(values.max()),
+                    "largest drop": float(drops.max()),
                     "window": side,
                     "stride": step_by,
                     "places": step.index,
                 }
             ],
-            panels=[[("what was fed", shown), (words, overlay(shown, values, signed=True))]],
+            panels=[[("what was fed", shown), (words, overlay(shown, drops, signed=True))]],
             title=f"occlusion: {asked} of {network.name}",
             input=shown,
-            values=values.numpy(),
+            values=drops.numpy(),
         )  # fmt: skip
 
     steps = _drops(network, fed, unit, score, (side, side), step_by, batch)

@@ -54,6 +54,16 @@ def gradient(network: Network, term: Term, transform: Transform = as_is, rule: R
     return objective
 
 
+@torch.no_grad()
+def values(
+    network: Network, term: Term, pictures: Float[Tensor, "n 3 h w"], rows: Int[Tensor, " n"]
+) -> Float[Tensor, " n"]:
+    """What `term` is on these pictures as they are, without its gradient."""
+    layers = network.read(pictures, term.layers)
+    of = torch.arange(len(pictures), device=pictures.device)
+    return term.of(Reading(pictures, rows.to(pictures.device), pictures, of, layers))
+
+
 def unblocked(network: Network, term: Term, transform: Transform = as_is, steps: int = 4) -> Objective:
     """`gradient`; where rectifiers block all of a picture's slope in the first steps, it is led past them.
 

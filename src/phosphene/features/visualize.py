@@ -16,13 +16,13 @@ from phosphene.core.engine import Draw, Step, argmin
 from phosphene.core.errors import check_range
 from phosphene.core.feeding import unit_words, working_dtype
 from phosphene.core.network import Network
-from phosphene.core.objectives import Objective, chunked, unblocked
+from phosphene.core.objectives import Objective, chunked, unblocked, values
 from phosphene.core.optimizers import adam
 from phosphene.core.parameterizations import Fourier
 from phosphene.core.pictures import LEAST_SIDE
 from phosphene.core.provenance import recipe
 from phosphene.core.results import Result, Run
-from phosphene.core.terms import Score
+from phosphene.core.terms import Score, Term
 from phosphene.core.transforms import Transform, as_is, lucid, strong
 from phosphene.core.units import Unit, parse_units, unit_term
 
@@ -38,28 +38,43 @@ def _transform(robustness: Robustness, size: tuple[int, int]) -> Transform:
     return {"strong": strong(size), "lucid": lucid(), "none": as_is}[robustness]
 
 
-def _objective(network: Network, units: Sequence[Unit], sign: float, kind: Score, transform: Transform) -> Objective:
-    """Problem i excites units[i]; units of several layers are several objectives over their own rows."""
-    groups = [
-        list(group) for _, group in groupby(range(len(units)), lambda i: (units[i].layer, units[i].position is None))
-    ]
-    terms = [-sign * unit_term([units[i] for i in group], kind) for group in groups]
-    parts = [unblocked(network, term, transform) for term in terms]
+Parts = list[tuple[list[int], Term]]
+"""Units of one layer each: which problems they are, and what is made small for them."""
+
+
+def _parts(units: Sequence[Unit], sign: float, kind: Score) -> Parts:
+    groups = groupby(range(len(units)), lambda i: (units[i].layer, units[i].position is None))
+    parts = [list(group) for _, group in groups]
+    return [(part, -sign * unit_term([units[i] for i in part], kind)) for part in parts]
+
+
+def _objective(network: Network, parts: Parts, transform: Transform) -> Objective:
+    """Units of several layers are several objectives over their own rows."""
+    objectives = [unblocked(network, term, transform) for _, term in parts]
     if len(parts) == 1:
-        return parts[0]
-    group_of = torch.tensor([g for g, group in enumerate(groups) for _ in group])
-    first = torch.tensor([group[0] for group in groups])
+        return objectives[0]
+    part_of = torch.tensor([p for p, (problems, _) in enumerate(parts) for _ in problems])
 
     def objective(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
         values, slope = pictures.new_zeros(len(pictures)), torch.zeros_like(pictures)
-        for g, part in enumerate(parts):
-            mine = (group_of[rows] == g).nonzero().flatten()
+        for p, ((first, *_), _) in enumerate(parts):
+            mine = (part_of[rows] == p).nonzero().flatten()
             if len(mine):
-                shown = Draw(draw.seed, draw.step, draw.problems[int(first[g]) :], draw.stream)
-                values[mine], slope[mine] = part(pictures[mine], rows[mine] - first[g], shown)
+                shown = Draw(draw.seed, draw.step, draw.problems[first:], draw.stream)
+                values[mine], slope[mine] = objectives[p](pictures[mine], rows[mine] - first, shown)
         return values, slope
 
     return objective
+
+
+def _reached(network: Network, parts: Parts, pictures: Tensor, batch: int) -> Tensor:
+    """What each unit says about its picture, as it is shown: rounded to 8 bits, without any transform."""
+    shown = (pictures.clamp(0, 1) * 255).round() / 255
+    found = []
+    for problems, term in parts:
+        rows = torch.arange(len(problems))
+        found += [values(network, term, shown[problems][some], some) for some in rows.split(batch)]
+    return torch.cat(found)
 
 
 @recipe("picture")
@@ -104,11 +119,14 @@ def visualize(
     names = [unit.index for unit in asked]
     image = Fourier(names, (side, side), seed=seed, decay=decay, dtype=working_dtype(network), device=network.device)
     sign = -1.0 if negative else 1.0
-    objective = _objective(network, asked, sign, score, _transform(robustness, (side, side)))
+    parts = _parts(asked, sign, score)
+    objective = _objective(network, parts, _transform(robustness, (side, side)))
     path = argmin(image, chunked(objective, batch), optimizer=adam(rate), steps=steps, seed=seed, problems=names)
 
     def finish(step: Step) -> Result:
-        reached = [-sign * value for value in step.values.tolist()]
+        found = _reached(network.planned("reading"), parts, step.pictures, batch)
+        found = torch.where(found.isfinite(), found, step.values.to(found))  # where it fails, the last good one
+        reached = [-sign * value for value in found.tolist()]
         words = ["least excites" if negative else "excites" for _ in asked]
         captions = [
             f"{word} the {unit_words(network, unit, score)}: {value:.4g}"
