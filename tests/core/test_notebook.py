@@ -22,15 +22,15 @@ class Cell:
     def __init__(self):
         self.shown = []
 
-    def display(self, thing, *, raw=False, display_id=None):
-        assert raw == isinstance(thing, dict)
+    def display(self, data, *, raw, display_id=None):
+        assert raw
         assert not self.shown  # one output, drawn again and again
-        self.shown.append(thing)
+        self.shown.append(data)
         return self if display_id else None
 
-    def update(self, thing, *, raw=False):
-        assert raw == isinstance(thing, dict)
-        self.shown.append(thing)
+    def update(self, data, *, raw):
+        assert raw
+        self.shown.append(data)
 
 
 @pytest.fixture
@@ -72,8 +72,18 @@ def run(clock, steps, n=1, seconds=0.1, before=lambda index: None):
     return Run(path(), total=steps, names=[f"p{i}" for i in range(n)], finish=result)
 
 
-def same(one, other):
-    return one.size == other.size and one.tobytes() == other.tobytes()
+def opened(text):
+    """The picture in what was shown."""
+    return Image.open(io.BytesIO(base64.b64decode(text)))
+
+
+def address(drawing):
+    return drawing["text/html"].partition("base64,")[2].partition('"')[0]
+
+
+def is_figure(data, expected):
+    shown = opened(data["image/png"])
+    return "text/html" not in data and shown.size == expected.size and shown.tobytes() == expected.tobytes()
 
 
 def test_a_run_is_drawn_at_most_twice_a_second_and_ends_as_its_figure(cell, clock):
@@ -81,7 +91,7 @@ def test_a_run_is_drawn_at_most_twice_a_second_and_ends_as_its_figure(cell, cloc
     first, *between, last = cell.shown
     assert first == {"text/plain": "step 0 of 100"}
     assert 15 < len(between) <= 20  # it takes ten seconds
-    assert same(last, figure([("p0", levels(1, 3, 8, 10, seed=100))], "after 100"))
+    assert is_figure(last, figure([("p0", levels(1, 3, 8, 10, seed=100))], "after 100"))
 
 
 def test_a_drawing_is_the_step_the_time_left_the_losses_and_the_picture(cell, clock):
@@ -89,18 +99,14 @@ def test_a_drawing_is_the_step_the_time_left_the_losses_and_the_picture(cell, cl
     drawing = cell.shown[11]
     assert drawing["text/plain"] == "step 10 of 200, 3:29 left, loss -10  -10  -10  -10 ..."
     assert drawing["text/plain"] in drawing["text/html"]
-    png = base64.b64decode(drawing["text/html"].partition("base64,")[2].partition('"')[0])
-    with Image.open(io.BytesIO(png)) as picture:
-        assert picture.size == (3 * 10 + 2 * 2, 2 * 8 + 2)  # five in two rows
+    assert opened(address(drawing)).size == (3 * 10 + 2 * 2, 2 * 8 + 2)  # five in two rows
     assert f'width="{34 * 7}"' in drawing["text/html"]  # and each of its pixels is a square
 
 
 def test_a_large_picture_is_scaled_down_for_the_drawing(clock):
     made = run(clock, 1)
     made.last = Step(0, torch.rand(1, 3, 900, 1800), torch.zeros(1))
-    png = base64.b64decode(notebook._drawing(made)["text/html"].partition("base64,")[2].partition('"')[0])
-    with Image.open(io.BytesIO(png)) as picture:
-        assert picture.size == (640, 320)
+    assert opened(address(notebook._drawing(made))).size == (640, 320)
 
 
 @pytest.mark.parametrize("where", ["computing", "drawing"])
@@ -118,7 +124,7 @@ def test_an_interruption_keeps_the_best_so_far_and_ends_there(where, cell, clock
     reached = {"computing": 7, "drawing": 5}[where]
     assert capsys.readouterr().out == f"interrupted at step {reached} of 100: this is the best so far\n"
     assert made.result.title == f"after {reached}"  # asking for it does not go on
-    assert same(cell.shown[-1], made.result.figure())
+    assert is_figure(cell.shown[-1], made.result.figure())
 
 
 def test_an_interruption_before_there_is_anything_is_an_interruption(cell, clock):
@@ -137,14 +143,14 @@ def test_a_failure_on_the_way_is_told_under_the_last_good_picture(cell, clock):
     made = run(clock, 100, before=fail)
     with pytest.raises(Mistake, match="not finite"):
         made._ipython_display_()
-    assert same(cell.shown[-1], figure([("p0", levels(1, 3, 8, 10, seed=2))], "after 2"))
+    assert is_figure(cell.shown[-1], figure([("p0", levels(1, 3, 8, 10, seed=2))], "after 2"))
 
 
 def test_a_run_that_was_run_before_shows_its_figure(cell, clock):
     made = run(clock, 3)
     assert len(made.image) == 1
     made._ipython_display_()
-    assert same(cell.shown[-1], made.result.figure())
+    assert is_figure(cell.shown[-1], made.result.figure())
     assert clock.now == pytest.approx(100.4)
 
 
@@ -152,7 +158,7 @@ def test_a_result_shows_the_figures_of_all_its_pictures_in_one(cell):
     pictures = levels(3, 3, 8, 10)
     panels = [[(f"a{i}", pictures[i]), (f"b{i}", 1 - pictures[i])] for i in range(3)]
     Result(pictures, ["x", "y", "z"], [{}] * 3, panels, "three")._ipython_display_()
-    assert same(cell.shown[0], figure([panel for pair in panels for panel in pair], "three"))
+    assert is_figure(cell.shown[0], figure([panel for pair in panels for panel in pair], "three"))
 
 
 def test_many_pictures_are_shown_smaller():

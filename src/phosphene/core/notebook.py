@@ -6,6 +6,7 @@ IPython is imported here only, since whoever asks is IPython.
 
 import base64
 import time
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from jaxtyping import Float
@@ -25,7 +26,7 @@ def show(result: "Result") -> None:
     """The labelled figure of all pictures, as a cell's output."""
     from IPython.display import display
 
-    display(result.sheet())
+    display(_figure(result), raw=True)
 
 
 def watch(run: "Run") -> None:
@@ -49,7 +50,14 @@ def watch(run: "Run") -> None:
         print(f"interrupted at step {run.last.index} of {run.total}: this is the best so far")
     finally:
         if run.last is not None:
-            drawing.update(run.so_far().sheet())
+            drawing.update(_figure(run.so_far()), raw=True)
+
+
+def _figure(result: "Result") -> dict[str, str]:
+    """The labelled figure as what a notebook shows, as PNG alone (a PIL image would add a JPEG)."""
+    buffer = BytesIO()
+    result.sheet().save(buffer, "PNG")
+    return {"text/plain": result.title, "image/png": base64.b64encode(buffer.getvalue()).decode()}
 
 
 def _drawing(run: "Run", left: float = 0.0) -> dict[str, str]:
