@@ -14,6 +14,10 @@ def noise(*shape, seed=0, dtype=torch.float64):
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
+def normal(*shape, seed=0):
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
 def levels(*shape, seed=0, low=0, high=255):
     """A random picture of 8-bit values, as float32."""
     whole = torch.randint(low, high + 1, shape, generator=torch.Generator().manual_seed(seed))

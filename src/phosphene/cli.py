@@ -8,7 +8,7 @@ import importlib
 import inspect
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from importlib.metadata import version
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -27,6 +27,8 @@ COMMANDS = {
     "dream": ("phosphene.dreaming:dream", "Amplify what a layer sees in a photograph (DeepDream)."),
     "invert": ("phosphene.inversion:invert", "Find a picture that a layer can't tell from a photograph."),
     "attack": ("phosphene.adversarial:METHODS", "Fool a network with a change that nobody sees."),
+    "replay": ("phosphene.cli:replay_picture", "Make a picture again and say whether every pixel is the same."),
+    "tune": ("phosphene.cli:tune_network", "Measure the fastest way to run a network on this machine."),
     "tour": ("phosphene.tour:tour", "Walk through all of it, on one photograph, into one page."),
 }
 DEFAULT_METHOD = {"attribute": "saliency", "attack": "pgd"}
@@ -37,15 +39,22 @@ NETWORK_OPTIONS: dict[str, tuple[Any, Any, str]] = {
     "weights_file": (str | None, None, "a safetensors file or state dict to put into it"),
     "device": (str, "auto", "auto, cpu, cuda or mps"),
     "precision": (str, "auto", "auto, float32, float64 or bfloat16"),
+    "plan": (str | None, None, "how the network is run: a file that `phosphene tune` wrote"),
+    "no_plan": (bool, False, "run the network as anybody would call it: no faster ways to the same numbers"),
 }
 OUTPUT_OPTIONS: dict[str, tuple[Any, Any, str]] = {
     "out": (str | None, None, "NAME.png, or a folder for several pictures; by default named after the command"),
     "force": (bool, False, "overwrite what is there"),
     "quiet": (bool, False, "say nothing but where the picture is"),
     "json": (bool, False, "print what was found as JSON"),
+    "no_provenance": (bool, False, "leave out of the files how they were made"),
 }
 SPELLED = {"weights_file": "--weights", "top_k": "--top"}
-POSITIONAL = {"photo": (str, DEFAULT_PHOTO, "a picture, or skimage:NAME"), "units": (list[str], ..., "LAYER:UNIT")}
+POSITIONAL = {
+    "photo": (str, DEFAULT_PHOTO, "a picture, or skimage:NAME"),
+    "units": (list[str], ..., "LAYER:UNIT"),
+    "picture": (str, ..., "a PNG that this program made"),
+}
 
 
 def number(text: str | float) -> float:
@@ -99,7 +108,7 @@ def _option(name: str, annotation: Any, default: Any, words: str) -> inspect.Par
 
 def _positional(name: str) -> inspect.Parameter:
     annotation, default, words = POSITIONAL[name]
-    given = typer.Argument(help=words, metavar={"units": "UNIT...", "photo": "PHOTO"}[name])
+    given = typer.Argument(help=words, metavar={"units": "UNIT..."}.get(name, name.upper()))
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
@@ -207,11 +216,15 @@ def _guarded(work: Callable[[], None]) -> None:
 
 
 def _network(options: dict[str, Any]) -> Any:
+    from phosphene.core.errors import Mistake
     from phosphene.models.load import load
 
+    plan, without = options.pop("plan"), options.pop("no_plan")
+    if plan is not None and without:
+        raise Mistake(f"--plan {plan} and --no-plan exclude each other; leave one out")
     return load(
         options.pop("net"), weights=options.pop("weights_file"), device=options.pop("device"),
-        precision=options.pop("precision"),
+        precision=options.pop("precision"), plan="none" if without else plan or "auto",
     )  # fmt: skip
 
 
@@ -221,7 +234,7 @@ def _perform(name: str, function: Callable, options: dict[str, Any], method: str
     from phosphene.writing import Destination
 
     def run() -> None:
-        out, force, quiet, as_json = (options.pop(key) for key in OUTPUT_OPTIONS)
+        out, force, quiet, as_json, anonymous = (options.pop(key) for key in OUTPUT_OPTIONS)
         to = Destination(name, out, force, options.get("photo"))
         to.check_folder()
         network = _network(options)
@@ -240,6 +253,8 @@ def _perform(name: str, function: Callable, options: dict[str, Any], method: str
                     raise
                 stopped = error
         result = made.so_far() if isinstance(made, Run) else made
+        if anonymous:
+            result.recipe = {}
         written = to.write(result)
         _tell(console, result)
         if isinstance(stopped, KeyboardInterrupt):
@@ -261,13 +276,17 @@ def _perform(name: str, function: Callable, options: dict[str, Any], method: str
     _guarded(run)
 
 
-def _watch(run: Any, title: str, quiet: bool) -> None:
-    """Run to the end with a bar that tells the time left."""
+def _bar(quiet: bool) -> Any:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
+    return Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
+
+
+def _watch(run: Any, title: str, quiet: bool) -> None:
+    """Run to the end with a bar that tells the time left."""
+    with _bar(quiet) as progress:
         task = progress.add_task(title, total=run.total)
         for step in run:
             progress.update(task, completed=step.index)
@@ -325,6 +344,121 @@ def _table(heads: list[str], rows: list[list[str]]) -> None:
     Console(width=width).print(table)
 
 
+def replay_picture(
+    picture: str, inputs: Sequence[str], to: Any, network: Callable[[Any], Any], quiet: bool, as_json: bool
+) -> bool:
+    """Make PICTURE again from the recipe that it carries, and say whether every pixel is the same.
+
+    Embedded networks and scikit-image's photographs are found by themselves; others have to be named with --net and
+    --input, and must be those that made it. The exit code is 1 where pixels differ.
+    """
+    from phosphene.core.results import Run
+    from phosphene.replay import as_many_threads, begin, finished, read_recipe
+
+    recipe = read_recipe(picture)
+    to.check_folder()
+    to.check_files([recipe.function])
+    with as_many_threads(recipe):
+        made = begin(recipe, network(recipe), inputs)
+        if isinstance(made, Run):
+            _watch(made, f"replay {recipe.function}", quiet)
+        again = finished(recipe, made.result if isinstance(made, Run) else made)
+    path = to.keep(again.png(), recipe.function)
+    if as_json:
+        facts = {"identical": again.same, "differing": again.differing, "largest": again.largest}
+        print(json.dumps(facts | {"changes": again.changes, "picture": str(path)}, indent=1))
+    else:
+        Console(quiet=quiet, soft_wrap=True).print(escape(again.words), highlight=False)
+        print(path)
+    return again.same
+
+
+def _replay_command(name: str, function: Callable) -> Callable:
+    def command(**options: Any) -> None:
+        from phosphene.models.load import load
+        from phosphene.replay import embedded_spec, recipe_precision
+        from phosphene.writing import Destination
+
+        same = []
+
+        def network(recipe: Any) -> Any:
+            spec = options["net"] or embedded_spec(recipe)
+            return load(
+                spec, weights=options["weights_file"], device=options["device"], precision=recipe_precision(recipe)
+            )
+
+        def run() -> None:
+            picture, quiet = options["picture"], options["quiet"]
+            to = Destination(name, options["out"], options["force"], picture)
+            same.append(function(picture, options["input"], to, network, quiet, options["json"]))
+
+        _guarded(run)
+        if not all(same):
+            raise typer.Exit(1)
+
+    shared = {key: NETWORK_OPTIONS[key] for key in ("weights_file", "device")}
+    parameters = [
+        _positional("picture"),
+        _option("input", list[str], [], "a photograph that it was made from; may be given several times"),
+        _option("net", str | None, None, "the network that made it, where it is not an embedded one"),
+        *_shared(shared),
+        _option("out", str | None, None, "NAME.png or a folder; by default replay-NAME.png"),
+        *_shared({key: OUTPUT_OPTIONS[key] for key in ("force", "quiet", "json")}),
+    ]
+    return _signed(command, parameters, _summary(function.__doc__))
+
+
+def tune_network(network: Any, out: str | None, force: bool, quiet: bool, **options: Any) -> None:
+    """Measure every way to run a network on this machine, and write the fastest into a file for --plan."""
+    from pathlib import Path
+
+    from phosphene.core.errors import Mistake
+    from phosphene.tuning import candidates, chosen, measure, written
+
+    file = Path(out or "plan-" + "".join(c if c.isalnum() else "-" for c in network.name).strip("-") + ".json")
+    if file.exists() and not force:
+        raise Mistake(f"{file} is there already; give --force to overwrite it, or another --out")
+    every = candidates(network)
+    with _bar(quiet) as progress:
+        task = progress.add_task(f"tune {network.name}", total=options["repeats"] * len(every))
+        for _ in measure(network, every, **options):
+            progress.advance(task)
+    plain = every[0].median
+    rows = [
+        [
+            str(one.plan), one.refused or f"{1000 * one.median:.1f} ms", f"{plain / one.median:.2f}",
+            f"{one.apart:.0e}", ", ".join(p for p, plan in chosen(every).items() if plan == one.plan),
+        ]
+        for one in sorted(every, key=lambda one: one.median)
+    ]  # fmt: skip
+    if not quiet:
+        _table(["plan", "there and back", "times as fast", "apart", "fastest for"], rows)
+    written(network, every, file)
+    print(file)
+
+
+def _tune_command(name: str, function: Callable) -> Callable:
+    def command(**options: Any) -> None:
+        def run() -> None:
+            without = options | {"plan": None, "no_plan": False, "precision": options["precision"]}
+            network = _network(without)
+            own = {key: options[key] for key in ("out", "force", "quiet", "size", "batch", "repeats")}
+            function(network, **own)
+
+        _guarded(run)
+
+    shared = {key: value for key, value in NETWORK_OPTIONS.items() if key not in ("plan", "no_plan")}
+    parameters = [
+        *_shared(shared),
+        _option("size", int | None, None, "side of the pictures in pixels; by default the network's own"),
+        _option("batch", int, 1, "pictures at a time"),
+        _option("repeats", int, 7, "how many turns each way has"),
+        _option("out", str | None, None, "the file; by default plan-NETWORK.json"),
+        *_shared({key: OUTPUT_OPTIONS[key] for key in ("force", "quiet")}),
+    ]
+    return _signed(command, parameters, _summary(function.__doc__))
+
+
 def _listing_command(name: str, function: Callable) -> Callable:
     def command(**options: Any) -> None:
         as_json = options.pop("json")
@@ -369,7 +503,10 @@ def _loaded(name: str) -> Callable:
     found = getattr(importlib.import_module(module), attribute)
     if isinstance(found, Mapping):
         return _methods_command(name, found)
-    special = {"networks": _listing_command, "layers": _listing_command, "tour": _tour_command}
+    special = {
+        "networks": _listing_command, "layers": _listing_command, "tour": _tour_command,
+        "replay": _replay_command, "tune": _tune_command,
+    }  # fmt: skip
     return special.get(name, _recipe_command)(name, found)
 
 

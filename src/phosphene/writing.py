@@ -104,16 +104,26 @@ class Destination:
             return written
         raise Mistake(f"{stems[0]} could not be written ({reason.lower()}), and nowhere else either")
 
+    def keep(self, png: bytes, name: str) -> Path:
+        """Write one picture that is a PNG already; where it went."""
+        path = self._files(self._stems([name])[0])[0]
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(png)
+        except OSError as error:
+            raise Mistake(f"{path} could not be written: {(error.strerror or str(error)).lower()}") from error
+        return path
+
     def _write(self, result: Result, stems: list[Path]) -> Written:
         stems[0].parent.mkdir(parents=True, exist_ok=True)
         records = []
         for index, stem in enumerate(stems):
             picture, drawn, text, fed, values = self._files(stem)
             outputs = [picture, drawn, text]
-            save_png(result.image[index], picture, result.text())
-            result.figure(index).save(drawn, pnginfo=_text(result))
+            parts = {"picture": picture, "figure": drawn} | ({} if result.input is None else {"input": fed})
+            for part, path in parts.items():
+                save_png(result.shown(part, index), path, result.text(part, index))
             if result.input is not None:
-                save_png(result.input[index if len(result.input) > 1 else 0], fed)
                 outputs.append(fed)
             if result.values is not None:
                 np.save(values, result.values[index])
@@ -123,12 +133,3 @@ class Destination:
             records.append(record)
         path = stems[0].with_name(stems[0].name + ".png") if len(stems) == 1 else stems[0].parent
         return Written(path, records[0] if len(records) == 1 else records)
-
-
-def _text(result: Result) -> Any:
-    from PIL.PngImagePlugin import PngInfo
-
-    info = PngInfo()
-    for key, value in result.text().items():
-        info.add_text(key, value)
-    return info

@@ -18,9 +18,11 @@ def naive(network, photo, target, window, stride):
         with torch.no_grad():
             return network.model((picture[None] - 0.5) / 0.2)[0, target].item()
 
+    def corners(length):
+        return sorted({*range(0, length - window, stride), length - window})
+
     height, width = photo.shape[1:]
     total, count = torch.zeros(2, height, width, dtype=torch.float64)
-    corners = lambda length: sorted({*range(0, length - window, stride), length - window})  # noqa: E731
     for top in corners(height):
         for left in corners(width):
             covered = photo.clone()

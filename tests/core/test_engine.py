@@ -17,6 +17,7 @@ from phosphene.core.parameterizations import Fourier, Pixels
 from phosphene.core.priors import total_variation
 from phosphene.core.terms import channel, cross_entropy, score
 from phosphene.core.transforms import compose, roll, shake, strong
+from tests.small import noise
 
 ALL = torch.arange(3)
 
@@ -29,8 +30,7 @@ def small():
 
 
 def photos(n, size=20, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand(n, 3, size, size, dtype=torch.float64, generator=generator)
+    return noise(n, 3, size, size, seed=seed)
 
 
 def bowl(target, depth=1.0):

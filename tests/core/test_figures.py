@@ -8,44 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from skimage import data
 
 from phosphene.core import figures
 from phosphene.core.errors import Mistake
 from phosphene.core.figures import bars, figure, grid, heat, overlay
-from phosphene.core.pictures import (
-    open_photo,
-)
-
-LEVEL = 1 / 255
-
-
-@pytest.fixture(scope="module")
-def cat() -> Image.Image:
-    return Image.fromarray(data.chelsea())
-
-
-@pytest.fixture(scope="module")
-def plain(cat) -> torch.Tensor:
-    return open_photo(cat)
-
-
-@pytest.fixture(scope="module")
-def grey(cat) -> np.ndarray:
-    return np.asarray(cat.convert("L"))
-
-
-def noise(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def close(a, b, levels: float) -> bool:
-    """The same size, and on average within so many of 255 levels."""
-    return a.shape == b.shape and (a - b).abs().mean().item() <= levels * LEVEL
-
-
-def as_picture(grey: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(grey / np.float32(255)).expand(1, 3, *grey.shape)
+from tests.core.photographs import noise
 
 
 @given(st.integers(1, 12), st.integers(1, 5), st.integers(1, 5), st.integers(0, 3), st.none() | st.integers(1, 5))

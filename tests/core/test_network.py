@@ -2,6 +2,7 @@
 
 import threading
 from collections import namedtuple
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -12,17 +13,18 @@ from torch.overrides import TorchFunctionMode
 
 from phosphene.core.errors import Mistake
 from phosphene.core.network import Network
+from phosphene.models.load import load
 from phosphene.models.photo import Photo
 from tests.core.witness import Witness, apart, state
+from tests.small import noise
 
 SHARED_FAST = ["cifar_cnn_a_adv", "cifar_cnn_a_mix", "mnist_cnn"]
 SHARED_SLOW = ["inception5h", "squeezenet1_1", "mobilenet_v2", "cifar_resnet20"]
-ZOO_SLOW = ["alexnet", "vgg11", "googlenet", "resnet18", "densenet121", "mobilenet_v3_small", "convnext_tiny", "swin_t"]
+ZOO_SLOW = ["alexnet", "googlenet", "resnet18", "densenet121", "mobilenet_v3_small", "convnext_tiny", "swin_t"]
 
 
 def pictures(*size, n=1, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand(n, 3, *size, dtype=torch.float64, generator=generator).requires_grad_()
+    return noise(n, 3, *size, seed=seed).requires_grad_()
 
 
 def fed(network, x):
@@ -34,39 +36,58 @@ def fed(network, x):
 
 
 def weighted(y):
-    return (y * torch.randn(y.shape, dtype=y.dtype, generator=torch.Generator().manual_seed(3))).sum()
+    """A random sum over a layer, of about the same size for every layer, so that none drowns in the others."""
+    weights = torch.randn(y.shape, dtype=y.dtype, generator=torch.Generator().manual_seed(3))
+    return (y * weights).sum() / (y.detach().norm() + 1e-30)
+
+
+@contextmanager
+def frozen(model):
+    """Parameters without gradients, as a reading has them, but by another hand."""
+    required = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    model.requires_grad_(False)
+    yield
+    for parameter in required:
+        parameter.requires_grad_(True)
 
 
 def assert_faithful(network, size, every):
-    """All values in one reading; value and gradient of every `every`-th layer in a truncated one."""
+    """Every layer's value and the slope of a sum over all of them; every `every`-th layer once more in a reading alone.
+
+    The sum weighs each layer at random, so a wrong slope of any one of them shows. The model is in train mode, to see
+    that it is put into eval mode and given back.
+    """
+    network.model.train()
     before = state(network.model)
     x = pictures(*size)
     names = list(network.layers)
-    with torch.no_grad():
-        together = network.read(x, names)
+    together = network.read(x, names)
     assert list(together) == names
-    network.model.requires_grad_(False)
-    seen = Witness(network.model).run(fed(network, x))
-    network.model.requires_grad_(True)
-
     assert len(names) == len({network.layers[name].tap for name in names})
-    chosen = [name for index, name in enumerate(names) if index % every == 0 or name == "logits"]
-    informative = 0
+    (slope,) = torch.autograd.grad(sum(map(weighted, together.values())), x)
+    assert state(network.model) == before
+
+    network.model.eval()
+    with frozen(network.model):
+        seen = Witness(network.model).run(fed(network, x))
+    expected = {
+        name: seen[layer.tap.owner, layer.tap.function, layer.tap.index].movedim(layer.channel_axis, 1)
+        for name, layer in network.layers.items()
+    }
     for name in names:
-        layer = network.layers[name]
-        expected = seen[layer.tap.owner, layer.tap.function, layer.tap.index].movedim(layer.channel_axis, 1)
-        assert apart(together[name], expected) < 1e-9, name
-        if name not in chosen:
-            continue
+        assert apart(together[name], expected[name]) < 1e-9, name
+        assert together[name].requires_grad == expected[name].requires_grad, name
+    (wanted,) = torch.autograd.grad(sum(map(weighted, expected.values())), x, retain_graph=True)
+    assert wanted.abs().max() > 0 and apart(slope, wanted) < 1e-9
+
+    before = state(network.model)
+    for name in names[::every]:
         (alone,) = network.read(x, [name]).values()
-        assert apart(alone, expected) < 1e-9, name
-        assert alone.requires_grad == expected.requires_grad
-        if expected.requires_grad:
+        assert apart(alone, expected[name]) < 1e-9, name
+        if expected[name].requires_grad:
             (slope,) = torch.autograd.grad(weighted(alone), x)
-            (wanted,) = torch.autograd.grad(weighted(expected), x, retain_graph=True)
+            (wanted,) = torch.autograd.grad(weighted(expected[name]), x, retain_graph=True)
             assert apart(slope, wanted) < 1e-9, name
-            informative += bool(wanted.abs().max() > 0)
-    assert informative >= 0.9 * len(chosen)
     assert state(network.model) == before
 
 
@@ -74,7 +95,7 @@ def assert_faithful(network, size, every):
 
 
 def test_every_layer_of_the_photo_network_equals_the_untouched_run():
-    assert_faithful(Network(Photo(10, norm=True).double().eval(), size=32), (32, 32), every=9)
+    assert_faithful(Network(Photo(10, norm=True).double().eval(), size=32), (32, 32), every=31)
 
 
 @pytest.mark.parametrize("name", SHARED_FAST)
@@ -97,30 +118,30 @@ def test_every_layer_of_the_other_encoders_equals_the_untouched_run(shared_modul
 @pytest.mark.parametrize("name", SHARED_SLOW)
 def test_every_layer_of_a_larger_network_equals_the_untouched_run(shared_network, name):
     network = shared_network(name, torch.float64)
-    assert_faithful(network, network.size if name.startswith("cifar") else (64, 96), every=3)
+    assert_faithful(network, network.size if name.startswith("cifar") else (64, 96), every=13)
 
 
 @pytest.mark.slow
-def test_every_layer_of_the_photo_network_and_its_gradient_equal_the_untouched_run():
-    assert_faithful(Network(Photo().double()), (64, 64), every=1)
+def test_every_layer_of_the_embedded_photo_network_equals_the_untouched_run():
+    network = load("embedded:photo", precision="float64")
+    assert_faithful(network, network.size, every=13)
 
 
 def test_every_layer_of_a_residual_network_equals_the_untouched_run(zoo):
-    assert_faithful(Network(zoo("resnet18", num_classes=10), size=64), (64, 64), every=12)
+    assert_faithful(Network(zoo("resnet18", num_classes=10), size=64), (64, 64), every=31)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ZOO_SLOW)
 def test_every_layer_of_the_zoo_equals_the_untouched_run(zoo, name):
     options = {"init_weights": False, "aux_logits": False} if name == "googlenet" else {}
-    every = {"resnet18": 1, "alexnet": 3, "vgg11": 4}.get(name, 7)
-    size = (64, 64) if name in ("alexnet", "vgg11") else (64, 96)
-    assert_faithful(Network(zoo(name, **options), size=64, std=(0.2, 0.3, 0.4), mean=(0.5, 0.4, 0.3)), size, every)
+    size = (64, 64) if name == "alexnet" else (64, 96)
+    assert_faithful(Network(zoo(name, **options), size=64, std=(0.2, 0.3, 0.4), mean=(0.5, 0.4, 0.3)), size, every=31)
 
 
 @pytest.mark.slow
 def test_every_layer_of_a_vision_transformer_equals_the_untouched_run(zoo):
-    assert_faithful(Network(zoo("vit_b_16"), size=224), (224, 224), every=9)
+    assert_faithful(Network(zoo("vit_b_16"), size=224), (224, 224), every=31)
 
 
 def test_a_functional_layer_is_named_after_its_module_and_call(shared_network):

@@ -4,12 +4,9 @@ import pytest
 import torch
 
 from phosphene.core.optimizers import adam, normalized, sign
+from tests.small import normal
 
 ALL = torch.arange(4)
-
-
-def start(*shape, seed=0):
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
 def never():
@@ -31,7 +28,7 @@ def run(optimizer, x, steps, rows_at=lambda step: ALL):
 
 @pytest.mark.parametrize("options", [{}, {"rate": 0.3, "betas": (0.5, 0.9), "eps": 1e-3}])
 def test_adam_equals_torchs(options):
-    x = start(4, 3, 5)
+    x = normal(4, 3, 5)
     ours = run(adam(**options), x, 40)
     theirs = x.clone().requires_grad_()
     torchs = torch.optim.Adam(
@@ -44,7 +41,7 @@ def test_adam_equals_torchs(options):
 
 
 def test_adam_moves_several_parameters_each_by_its_own_slope():
-    x, y = start(4, 3), start(4, 2, 2, seed=1)
+    x, y = normal(4, 3), normal(4, 2, 2, seed=1)
     together = [x.clone(), y.clone()]
     update = adam()(together)
     for step in range(10):
@@ -57,7 +54,7 @@ OPTIMIZERS = {"adam": adam(0.1), "sign": sign(0.01), "normalized": normalized(0.
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_a_row_of_a_batch_equals_the_same_row_alone(optimizer):
-    x = start(4, 3, 5)
+    x = normal(4, 3, 5)
     together = run(optimizer, x, 20)
     for row in range(4):
         alone = run(optimizer, x[row : row + 1], 20, lambda step: torch.arange(1))
@@ -66,7 +63,7 @@ def test_a_row_of_a_batch_equals_the_same_row_alone(optimizer):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_rows_that_left_do_not_move_and_the_others_do_not_notice(optimizer):
-    x = start(4, 3, 5)
+    x = normal(4, 3, 5)
     whole = run(optimizer, x, 20)
     until = {8: run(optimizer, x, 8), 20: whole}
     left = run(optimizer, x, 20, lambda step: ALL if step < 8 else torch.tensor([1, 3]))
@@ -81,9 +78,9 @@ def test_sign_moves_every_number_by_the_same_size():
 
 
 def test_normalized_moves_every_problem_by_the_same_mean():
-    x = start(4, 3, 5)
+    x = normal(4, 3, 5)
     before = x.clone()
-    g = start(4, 3, 5, seed=2) * torch.tensor([1e-6, 1.0, 1e3, 1e9], dtype=torch.float64)[:, None, None]
+    g = normal(4, 3, 5, seed=2) * torch.tensor([1e-6, 1.0, 1e3, 1e9], dtype=torch.float64)[:, None, None]
     normalized(0.5)([x])([g], ALL, never)
     moved = before - x
     torch.testing.assert_close(moved.abs().mean((1, 2)), torch.full((4,), 0.5, dtype=torch.float64))
@@ -92,7 +89,7 @@ def test_normalized_moves_every_problem_by_the_same_mean():
 
 def test_a_slope_of_zero_moves_nothing():
     for optimizer in OPTIMIZERS.values():
-        x = start(2, 3)
+        x = normal(2, 3)
         before = x.clone()
         optimizer([x])([torch.zeros_like(x)], torch.arange(2), never)
         assert torch.equal(x, before)

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phosphene.core.parameterizations import Fourier, Pixels, decorrelated
+from tests.small import noise
 
 
 def photo(n=2, height=4, width=5, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return 0.01 + 0.98 * torch.rand(n, 3, height, width, dtype=torch.float64, generator=generator)
+    return 0.01 + 0.98 * noise(n, 3, height, width, seed=seed)
 
 
 def image(problems=(0, 1), size=(4, 5), **options):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from phosphene.core.priors import power, total_variation
 from phosphene.core.terms import Reading
+from tests.small import noise
 
 
 def reading(x):
@@ -15,7 +16,7 @@ def reading(x):
 
 
 def picture(n=1, channels=3, height=6, width=6):
-    return torch.rand(n, channels, height, width, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    return noise(n, channels, height, width)
 
 
 def slow_total_variation(x, beta):

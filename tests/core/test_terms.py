@@ -15,10 +15,7 @@ from phosphene.core.terms import (
     neuron,
     score,
 )
-
-
-def normal(*shape, seed=0):
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+from tests.small import normal
 
 
 def reading(y, rows=None, of=None, name="layer"):

@@ -11,10 +11,11 @@ from scipy import ndimage
 
 from phosphene.core.engine import Draw
 from phosphene.core.transforms import as_is, compose, lucid, roll, shake, strong
+from tests.small import noise
 
 
 def pictures(n=2, height=12, width=10):
-    return torch.rand(n, 3, height, width, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    return noise(n, 3, height, width)
 
 
 def draw(n=2, step=0, seed=0):

@@ -55,9 +55,9 @@ def _attack(network: Network, photo: Photo, target: str | int | None, eps: float
     def finish(step: Step) -> Result:
         shown = rounded(step.pictures.to(fed), fed, eps)
         before, after = top(network, said[0]), top(network, logits(network, shown)[0])
-        apart = ((shown * 255).round() - (fed * 255).round()).double().cpu() / 255  # exact: both are 8-bit
+        apart = ((shown * 255).round() - (fed * 255).round()).cpu().double() / 255  # exact: both are 8-bit
         fooled = after[0]["class"] == goal if goal is not None else after[0]["class"] != truth
-        p = after[0]["p"] if goal is None else float(logits(network, shown)[0].double().softmax(0)[goal])
+        p = after[0]["p"] if goal is None else float(logits(network, shown)[0].cpu().double().softmax(0)[goal])
         numbers = {
             "fooled": fooled,
             "before": before,
@@ -80,7 +80,7 @@ def _attack(network: Network, photo: Photo, target: str | int | None, eps: float
     return fed, gradient(network, loss), stem, finish
 
 
-@recipe
+@recipe("search")
 def fgsm(
     network: Network,
     photo: Photo,
@@ -103,7 +103,7 @@ def fgsm(
     return Run(path, total=1, names=[stem], finish=finish)
 
 
-@recipe
+@recipe("search")
 def pgd(
     network: Network,
     photo: Photo,

@@ -46,7 +46,7 @@ def _asked(
     )
 
 
-@recipe
+@recipe("reading")
 def gradient(
     network: Network, photo: Photo, *, target: str | int | None = None, score: Score = "logit", fit: Fit = "crop"
 ) -> Result:
@@ -62,7 +62,7 @@ def gradient(
     return _asked(network, photo, target, score, fit, "gradient", "gradient", "how the score moves with each colour")
 
 
-@recipe
+@recipe("reading")
 def saliency(
     network: Network, photo: Photo, *, target: str | int | None = None, score: Score = "logit", fit: Fit = "crop"
 ) -> Result:
@@ -78,7 +78,7 @@ def saliency(
     return _asked(network, photo, target, score, fit, "gradient", "saliency", "how much the score depends on a pixel")
 
 
-@recipe
+@recipe("reading")
 def guided(
     network: Network, photo: Photo, *, target: str | int | None = None, score: Score = "logit", fit: Fit = "crop"
 ) -> Result:
@@ -94,7 +94,7 @@ def guided(
     return _asked(network, photo, target, score, fit, "guided", "guided", "what speaks for it, layer by layer")
 
 
-@recipe
+@recipe("reading")
 def deconvnet(
     network: Network, photo: Photo, *, target: str | int | None = None, score: Score = "logit", fit: Fit = "crop"
 ) -> Result:

@@ -55,7 +55,7 @@ def _drops(
         yield Step(min(start + batch, len(corners)), mean.expand(-1, 3, -1, -1), before.float().cpu())
 
 
-@recipe
+@recipe("search")
 def occlusion(
     network: Network,
     photo: Photo,

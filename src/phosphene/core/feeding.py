@@ -37,12 +37,12 @@ def feed(network: Network, photo: Photo, how: Fit = "crop") -> Float[Tensor, "1 
 
 @torch.no_grad()
 def logits(network: Network, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes"]:
-    """What the network says about each picture.
+    """What the network says about each picture, whatever it is run for otherwise.
 
     Raises:
         Mistake: it says something that is not finite.
     """
-    said = network.read(pictures, ["logits"])["logits"]
+    said = network.planned("reading").read(pictures, ["logits"])["logits"]
     said = said.flatten(2).mean(2) if said.dim() > 2 else said
     if not said.isfinite().all():
         raise Mistake(f"{network.name} answers with values that are not finite; its weights may be damaged")
@@ -51,7 +51,8 @@ def logits(network: Network, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor
 
 def top(network: Network, said: Float[Tensor, " classes"], many: int = 5) -> list[dict]:
     """The most probable classes: index, label, probability, logit."""
-    p = said.double().softmax(0)
+    said = said.cpu().double()  # not on the device: Apple's has no doubles
+    p = said.softmax(0)
     return [
         {"class": int(i), "label": label(network, int(i)), "p": float(p[i]), "logit": float(said[i])}
         for i in p.argsort(descending=True)[:many]

@@ -9,6 +9,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -40,7 +42,8 @@ from phosphene.core.layers import (
     record,
     replaced,
 )
-from phosphene.core.plan import Plan, plan
+from phosphene.core.lending import Loan, Pair, fingerprint, lent, loans, pairs
+from phosphene.core.plan import REWRITES, Plan, Plans, Purpose, plans
 
 USUAL_SIZES = (224, 32, 64, 28, 96, 128, 160, 192, 256, 299, 384, 448, 512)
 """Tried in this order for a model whose input size nobody told."""
@@ -114,6 +117,11 @@ class Network:
         output: which part of what the model returns holds the logits: a key, an attribute, an index, or a function;
             by default the tensor itself, `.logits`, or the first tensor.
         name: the spec string that loads it, for the record.
+        sha256: of its weights, for the record.
+        code_sha256: of the file that it was made by, for the record.
+        precision: "auto" (bfloat16 for synthesized pictures where the device has instructions for it), "float32" or
+            "bfloat16" for everything; what the model itself is in stays as it is.
+        plans: how it is run for each purpose, instead of by the rules.
 
     Raises:
         Mistake: a scripted model, or one that takes no picture.
@@ -131,12 +139,19 @@ class Network:
         output: str | int | Callable[[Any], Tensor] | None = None,
         name: str = "",
         sha256: str = "",
+        code_sha256: str = "",
+        precision: str = "auto",
+        plans: Plans | None = None,
     ) -> None:
         self.model = unwrapped(model)
         self.mean, self.std, self.bgr = tuple(mean), tuple(std), bgr
         self._size = (size, size) if isinstance(size, int) else size and tuple(size)
         self.labels = list(labels) if labels else None
         self.output, self.name, self.sha256 = output, name or type(self.model).__name__, sha256
+        self.code_sha256, self.precision = code_sha256, precision
+        self._given_plans = dict(plans or {})
+        self._purpose: Purpose = "reading"
+        self._loans: tuple[tuple, list[Loan]] | None = None
 
     def __repr__(self) -> str:
         return f"Network({self.name}, {self.size[0]} x {self.size[1]} px, {len(self.layers)} layers)"
@@ -158,9 +173,64 @@ class Network:
         return chain(self.model.parameters(), self.model.buffers())
 
     @property
+    def plans(self) -> dict[Purpose, Plan]:
+        """How it is run for each purpose: memory format, rewrites, precision."""
+        found: dict[Purpose, Plan] = plans(self.dtype, self.device, self.precision) | self._given_plans
+        by_rule = self.precision == "auto" and "picture" not in self._given_plans
+        if by_rule and self._purpose == "picture" and self._lowered(found["picture"]) and not self._runs_in_bfloat16:
+            found["picture"] = replace(found["picture"], precision="float32")
+        return found
+
+    @property
+    def purpose(self) -> Purpose:
+        """What it is run for."""
+        return self._purpose
+
+    @property
     def plan(self) -> Plan:
-        """How readings are computed: memory format, rewrites, precision."""
-        return plan(self.dtype, self.device)
+        """How it is run for its present purpose."""
+        return self.plans[self._purpose]
+
+    def planned(self, purpose: Purpose) -> "Network":
+        """The same model, run for this purpose from now on."""
+        if purpose == self._purpose:
+            return self
+        self.layers, self._pairs  # noqa: B018 (found once, for both)
+        if purpose == "picture" and self._lowered(self.plans["picture"]):
+            self._runs_in_bfloat16  # noqa: B018
+        other = copy(self)
+        other._purpose, other._loans = purpose, None
+        return other
+
+    def following(self, plans: Plans) -> "Network":
+        """The same model, run by these plans instead of the rules."""
+        self.layers  # noqa: B018 (found once, for both)
+        other = copy(self)
+        other._given_plans, other._loans = dict(plans), None
+        return other
+
+    def _lowered(self, plan: Plan) -> bool:
+        """Whether products are computed in less than the model's own precision."""
+        return plan.precision == "bfloat16" and self.dtype == torch.float32
+
+    @cached_property
+    def _pairs(self) -> list[Pair]:
+        with _alone(None), borrowed(self.model):
+            return pairs(self.model, self._fed(self._noise(self.size)))
+
+    @cached_property
+    def _runs_in_bfloat16(self) -> bool:
+        """Whether every function of the model exists in that precision, there and back."""
+        tried = copy(self)
+        tried._given_plans, tried._purpose, tried._loans = {"picture": Plan("bfloat16", True, ())}, "picture", None
+        try:
+            with torch.enable_grad():
+                x = self._noise(self.size)[:1].requires_grad_()
+                logits = tried.read(x, ["logits"])["logits"]
+                (slope,) = torch.autograd.grad(logits.square().sum(), x)
+        except RuntimeError:  # "... not implemented for 'BFloat16'", or types that don't go together
+            return False
+        return bool(logits.isfinite().all() and slope.isfinite().all())
 
     @cached_property
     def grey(self) -> bool:
@@ -203,10 +273,12 @@ class Network:
 
     # ---------------------------------------------------------------------------------------------- its layers
 
+    def _noise(self, size: tuple[int, int]) -> Tensor:
+        return torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0)).to(self.device, self.dtype)
+
     def _record(self, size: tuple[int, int]) -> list[Recorded]:
-        noise = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0)).to(self.device, self.dtype)
         with _alone(None), borrowed(self.model):
-            return record(self.model, self._fed(noise))
+            return record(self.model, self._fed(self._noise(size)))
 
     def _try(self, size: tuple[int, int]) -> list[Recorded] | Exception:
         try:
@@ -332,6 +404,12 @@ class Network:
         """Whether it has rectifiers that a rule can act on."""
         return bool(self._owners(RECTIFIERS))
 
+    @property
+    def rewritable(self) -> tuple[str, ...]:
+        """The exact rewrites that find something to act on."""
+        acts = {"local_response_norm": bool(self._owners(["local_response_norm"])), "batch_norm": bool(self._pairs)}
+        return tuple(name for name in REWRITES if acts[name])
+
     def _owners(self, functions: Iterable[str]) -> dict[str, nn.Module]:
         """The modules that call one of these functions themselves, by name."""
         wanted = set(functions)
@@ -352,9 +430,24 @@ class Network:
         """
         wanted = {name: self.layer(name) for name in layers}
         reader = _Reader(self, {layer.tap: layer.channel_axis for layer in wanted.values()}, rule)
-        with _alone(reader), borrowed(self.model):
+        plan = self.plan
+        low = self._lowered(plan)
+        lower = torch.autocast(self.device.type, torch.bfloat16) if low else nullcontext()
+        tapped = {layer.tap.owner for layer in wanted.values() if layer.tap.function is None}
+        with _alone(reader), borrowed(self.model), lent(self._lent(plan), tapped), lower:
             found = reader.run(self.door(pictures))
-        return {name: found[layer.tap] for name, layer in wanted.items()}
+        return {name: found[layer.tap].float() if low else found[layer.tap] for name, layer in wanted.items()}
+
+    def _lent(self, plan: Plan) -> list[Loan]:
+        """The weights that the plan runs on, made again when the model's own have changed."""
+        fold, low = "batch_norm" in plan.rewrites, self._lowered(plan)
+        if not (fold or low):
+            return []
+        own = fingerprint(self.model)
+        if self._loans is None or self._loans[0] != own:
+            dtype = torch.bfloat16 if low else None
+            self._loans = own, loans(self.model, self._pairs if fold else (), dtype, plan.channels_last)
+        return self._loans[1]
 
 
 @contextmanager
@@ -376,6 +469,7 @@ class _Reader:
 
     def __init__(self, network: Network, axes: Mapping[Tap, int], rule: Rule) -> None:
         self.network, self.rule = network, rule
+        self.rewrites = "local_response_norm" in network.plan.rewrites
         self.logits = Tap("", None, 1)
         self.missing = dict(axes)  # what is still to be read, and its channel axis
         self.found: dict[Tap, Tensor] = {}
@@ -386,7 +480,7 @@ class _Reader:
         network, model = self.network, self.network.model
         functions = {tap for tap in self.missing if tap.function is not None}
         owners = {tap.owner: model.get_submodule(tap.owner) for tap in functions}
-        if network.plan.rewrites:
+        if self.rewrites:
             owners |= network._owners(["local_response_norm"])
         if self.rule != "gradient":
             owners |= network._owners(RECTIFIERS)
@@ -463,5 +557,5 @@ class _Reader:
         if self.rule != "gradient" and name in RECTIFIERS:
             self.acted += 1
             return ruled(self.rule, function, args, kwargs)
-        new = rewritten(function, args, kwargs) if self.network.plan.rewrites else None
+        new = rewritten(function, args, kwargs) if self.rewrites else None
         return function(*args, **kwargs) if new is None else new

@@ -374,17 +374,20 @@ def to_pil(picture: Float[Tensor, "*one 3 h w"]) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(to_uint8(single(picture))[0]))
 
 
-def png_bytes(picture: Float[Tensor, "*one 3 h w"], text: Mapping[str, str] | None = None) -> bytes:
+def png_bytes(picture: Float[Tensor, "*one 3 h w"] | Image.Image, text: Mapping[str, str] | None = None) -> bytes:
     """One picture as a PNG file's bytes: lossless for 8-bit pixels, with text chunks (keywords: latin-1, 1 to 79)."""
     info, buffer = PngInfo(), BytesIO()
     for key, value in (text or {}).items():
         info.add_text(key, value)  # tEXt where latin-1 is enough, iTXt elsewhere
-    to_pil(picture).save(buffer, "PNG", pnginfo=info)
+    image = picture if isinstance(picture, Image.Image) else to_pil(picture)
+    image.save(buffer, "PNG", pnginfo=info)
     return buffer.getvalue()
 
 
 def save_png(
-    picture: Float[Tensor, "*one 3 h w"], path: str | os.PathLike[str], text: Mapping[str, str] | None = None
+    picture: Float[Tensor, "*one 3 h w"] | Image.Image,
+    path: str | os.PathLike[str],
+    text: Mapping[str, str] | None = None,
 ) -> None:
     """Write `png_bytes` to `path` at once: whatever happens, there is the old file or the whole new one.
 

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from phosphene.core.network import Network
-from phosphene.core.pictures import open_photo, to_uint8
+from phosphene.core.pictures import Photo, open_photo, to_uint8
+from phosphene.core.plan import Purpose
 from phosphene.core.results import Result, Run
 
 
@@ -24,17 +26,27 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _photo_record(photo: Any) -> dict[str, Any]:
-    """The name (not the path) and hash of a photograph."""
+def state_sha256(model: nn.Module) -> str:
+    """The hash of a model's weights: names, shapes and bytes."""
+    digest = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def photo_record(photo: Photo) -> dict[str, Any]:
+    """The name (not the path) and hash of a photograph: of the file, or of the pixels where there is none."""
     if isinstance(photo, (str, os.PathLike)) and not str(photo).startswith("skimage:"):
         return {"name": Path(photo).name, "sha256": file_sha256(photo)}
-    pixels = to_uint8(open_photo(photo))
     name = str(photo) if isinstance(photo, str) else type(photo).__name__
-    return {
-        "name": name,
-        "pixels_sha256": hashlib.sha256(pixels.tobytes()).hexdigest(),
-        "shape": list(pixels.shape[1:3]),
-    }
+    return {"name": name, **pixels_record(photo)}
+
+
+def pixels_record(photo: Photo) -> dict[str, Any]:
+    """The hash of what is in a photograph, whatever holds it."""
+    pixels = to_uint8(open_photo(photo))
+    return {"pixels_sha256": hashlib.sha256(pixels.tobytes()).hexdigest(), "shape": list(pixels.shape[1:3])}
 
 
 def versions() -> dict[str, str]:
@@ -44,8 +56,10 @@ def versions() -> dict[str, str]:
 
 
 def network_record(network: Network) -> dict[str, Any]:
-    """The spec that loads it and the hash of its weights."""
-    return {"spec": network.name, "sha256": network.sha256, "size": list(network.size)}
+    """The spec that loads it, the hash of its weights and, where a file made it, of that file."""
+    code = {"code_sha256": network.code_sha256} if network.code_sha256 else {}
+    sha256 = network.sha256 or state_sha256(network.model)
+    return {"spec": network.name, "sha256": sha256, "size": list(network.size), **code}
 
 
 def record(command: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -58,24 +72,29 @@ def record(command: str, arguments: dict[str, Any]) -> dict[str, Any]:
         "command": command,
         "arguments": plain,
         "network": network_record(network),
-        "inputs": [_photo_record(photo) for photo in photos.values()],
-        "plan": network.plan.record(),
+        "inputs": [photo_record(photo) for photo in photos.values()],
+        "plan": {purpose: network.plans[purpose].record() for purpose in sorted({"reading", network.purpose})},
         "seed": arguments.get("seed", 0),
         "threads": torch.get_num_threads(),
         "versions": versions(),
     }
 
 
-def recipe(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of a network whose result carries how it was made."""
-    signature = inspect.signature(function)
+def recipe(purpose: Purpose) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A function of a network, run by its plan for this purpose, whose result carries how it was made."""
 
-    @functools.wraps(function)
-    def recorded(*args: Any, **kwargs: Any) -> Any:
-        bound = signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        made: Result | Run = function(*args, **kwargs)
-        made.recipe = record(function.__name__, dict(bound.arguments))
-        return made
+    def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(function)
 
-    return recorded
+        @functools.wraps(function)
+        def recorded(*args: Any, **kwargs: Any) -> Any:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            bound.arguments["network"] = bound.arguments["network"].planned(purpose)
+            made: Result | Run = function(*bound.args, **bound.kwargs)
+            made.recipe = record(function.__name__, dict(bound.arguments))
+            return made
+
+        return recorded
+
+    return decorated

@@ -4,6 +4,7 @@ A `Run` is a recipe on its way: iterate over it to watch, or ask for its picture
 last line of a notebook's cell it is watched there.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,15 @@ from phosphene.core.pictures import png_bytes, save_png, to_pil
 
 Panel = tuple[str, Tensor]
 """A caption and a (1, 3, h, w) picture."""
+
+Part = tuple[str | int, ...]
+"""Which of a result's pictures: ("picture", i), ("panel", i, j), ("figure", i), ("input", i), or ("sheet",) of all."""
+
+
+def seal(recipe: dict[str, Any], picture: Image.Image) -> str:
+    """What tells that neither the recipe nor the pixels were changed afterwards: a SHA-256 of both."""
+    words = json.dumps({key: value for key, value in recipe.items() if key != "seal"}, sort_keys=True)
+    return hashlib.sha256(words.encode() + np.asarray(picture.convert("RGB")).tobytes()).hexdigest()
 
 
 @dataclass
@@ -65,20 +75,50 @@ class Result:
     def _panels(self, index: int) -> list[Panel]:
         return list(self.panels[index]) if self.panels else [(self.names[index], self.image[index])]
 
-    def text(self) -> dict[str, str]:
-        """The recipe as a PNG's text chunk."""
-        return {"phosphene": json.dumps(self.recipe)} if self.recipe else {}
+    def shown(self, *part: str | int) -> Image.Image:
+        """One of its pictures, in 8 bits, as it is saved.
+
+        Raises:
+            IndexError: there is no such part.
+        """
+        match part:
+            case ("picture", int(i)):
+                return to_pil(self.image[i])
+            case ("panel", int(i), int(j)):
+                return to_pil(self.panels[i][j][1])
+            case ("figure", int(i)):
+                return self.figure(i)
+            case ("input", int(i)) if self.input is not None:
+                return to_pil(self.input[i if len(self.input) > 1 else 0])
+            case ("sheet",):
+                return to_pil(grid(self.image))
+        raise IndexError(f"there is no {' '.join(map(str, part))}")
+
+    def text(self, *part: str | int) -> dict[str, str]:
+        """The recipe of this part, as a PNG's text chunk."""
+        if not self.recipe:
+            return {}
+        recipe = self.recipe | {"part": list(part)} | ({"names": list(self.names)} if part == ("sheet",) else {})
+        return {"phosphene": json.dumps(recipe | {"seal": seal(recipe, self.shown(*part))})}
+
+    def png(self, *part: str | int) -> bytes:
+        """A PNG of this part that carries its recipe."""
+        return png_bytes(self.shown(*part), self.text(*part))
+
+    @property
+    def _whole(self) -> Part:
+        return ("picture", 0) if len(self.image) == 1 else ("sheet",)
 
     def save(self, path: str | Path) -> Path:
         """Write the picture (several: as one sheet) as a PNG that carries its recipe."""
         path = Path(path)
         if path.suffix.lower() != ".png":
             raise Mistake(f"{path.name} can't keep every pixel; give a name that ends in .png")
-        save_png(self.image if len(self.image) == 1 else grid(self.image), path, self.text())
+        save_png(self.shown(*self._whole), path, self.text(*self._whole))
         return path
 
     def _repr_png_(self) -> bytes:
-        return png_bytes(self.image if len(self.image) == 1 else grid(self.image))
+        return png_bytes(self.shown(*self._whole))
 
     def _ipython_display_(self) -> None:
         show(self)

@@ -40,7 +40,7 @@ def _resized(pictures: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     return torch.nn.functional.interpolate(pictures, size, mode="bicubic", antialias=True, align_corners=False)
 
 
-@recipe
+@recipe("picture")
 def dream(
     network: Network,
     photo: Photo,

@@ -9,7 +9,7 @@ from phosphene.core.provenance import recipe
 from phosphene.core.results import Result
 
 
-@recipe
+@recipe("reading")
 def predict(network: Network, photo: Photo, *, top_k: int = 5, fit: Fit = "crop") -> Result:
     """Say what NETWORK sees in PHOTO: its most probable classes.
 

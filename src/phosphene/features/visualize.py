@@ -62,7 +62,7 @@ def _objective(network: Network, units: Sequence[Unit], sign: float, kind: Score
     return objective
 
 
-@recipe
+@recipe("picture")
 def visualize(
     network: Network,
     units: Sequence[str],

@@ -11,7 +11,7 @@ from phosphene.core.provenance import recipe
 from phosphene.core.results import Result
 
 
-@recipe
+@recipe("reading")
 def weights(network: Network, *, layer: str | None = None, common: bool = False) -> Result:
     """Show the first convolution's filters as colour tiles.
 

@@ -21,7 +21,7 @@ from phosphene.core.results import Result, Run
 from phosphene.core.terms import code_distance
 
 
-@recipe
+@recipe("picture")
 def invert(
     network: Network,
     photo: Photo,
@@ -50,7 +50,7 @@ def invert(
     fed = feed(network, photo, fit)
     name = network.layer(layer).name if layer else halfway(network)
     with torch.no_grad():
-        code = network.read(fed, [name])[name]
+        code = network.planned("reading").read(fed, [name])[name]
     if not code.isfinite().all() or not code.any():
         what = "nothing but zeros" if code.isfinite().all() else "values that are not finite"
         raise Mistake(f"{name} of {network.name} says {what} about this photograph; there is nothing to invert")
@@ -61,7 +61,9 @@ def invert(
 
     def finish(step: Step) -> Result:
         found = (step.pictures * 255).round() / 255
-        error, _ = gradient(network, term)(found.to(fed), torch.zeros(1, dtype=torch.long), Draw(seed, 0, [0]))
+        error, _ = gradient(network.planned("reading"), term)(
+            found.to(fed), torch.zeros(1, dtype=torch.long), Draw(seed, 0, [0])
+        )
         shown = found.float().cpu()
         return Result(
             image=shown,

@@ -9,7 +9,6 @@ Weights load without executing code: safetensors, or a state dict that `torch.lo
 """
 
 import ast
-import hashlib
 import importlib.util
 import json
 import re
@@ -28,18 +27,24 @@ from torch import Tensor, nn
 
 from phosphene.core.errors import Mistake, did_you_mean
 from phosphene.core.network import Network
+from phosphene.core.plan import PRECISIONS, Plans, parse_plans, plain
+from phosphene.core.provenance import file_sha256, state_sha256
 from phosphene.models.digits import Digits
 from phosphene.models.photo import Photo
 
 WEIGHTS = Path(__file__).with_name("weights")
 EMBEDDED: dict[str, Callable[[], nn.Module]] = {"photo": Photo, "digits": Digits}
-DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 DEFAULT = "embedded:photo"
 _FILE = re.compile(r"(?P<file>.+?\.py)(?::(?P<name>[^?]*))?(?:\?(?P<query>.*))?", re.DOTALL)
 
 
 def load(
-    spec: str = DEFAULT, *, weights: str | Path | None = None, device: str = "auto", precision: str = "auto"
+    spec: str = DEFAULT,
+    *,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    plan: str | Path | Plans = "auto",
 ) -> Network:
     """The network that `spec` names.
 
@@ -47,9 +52,12 @@ def load(
         spec: as described above.
         weights: a safetensors file, or a state dict saved by torch.save, to put into it.
         device: "auto" (a GPU where there is one), "cpu", "cuda" or "mps".
-        precision: "auto" (float32), "float32", "float64" or "bfloat16".
+        precision: "auto" (bfloat16 for synthesized pictures where the device has instructions for it, else float32),
+            or "float32", "float64" or "bfloat16" for everything.
+        plan: how the network is run: "auto" (by the rules of `core/plan.py`), "none" (as anybody would call it), or a
+            file that `phosphene tune` wrote.
     Raises:
-        Mistake: no such network, file, weights, device or precision; the nearest choice is told.
+        Mistake: no such network, file, weights, device, precision or plan; the nearest choice is told.
     """
     kind, _, rest = spec.partition(":")
     name, _, query = rest.partition("?")
@@ -64,9 +72,10 @@ def load(
         model, facts = _file(spec)
     if weights is not None:
         put_weights(model, Path(weights))
-    sha256 = state_sha256(model)
-    model = model.eval().to(device=_device(device), dtype=_dtype(precision))
-    return Network(model, name=_without_folders(spec), sha256=sha256, **facts)
+    sha256, dtype = state_sha256(model), _dtype(precision)
+    model = model.eval().to(device=_device(device), dtype=dtype)
+    facts |= {"name": _without_folders(spec), "sha256": sha256, "code_sha256": _code_sha256(spec)}
+    return Network(model, precision=precision, plans=_plans(plan, precision, dtype, sha256), **facts)
 
 
 def networks() -> dict[str, str]:
@@ -106,18 +115,52 @@ def _device(name: str) -> torch.device:
 
 
 def _dtype(precision: str) -> torch.dtype:
-    if precision not in ("auto", *DTYPES):
-        raise Mistake(f"precision '{precision}' is not known; there are auto, {', '.join(DTYPES)}")
-    return DTYPES.get(precision, torch.float32)
+    if precision not in ("auto", *PRECISIONS):
+        raise Mistake(f"precision '{precision}' is not known; there are auto, {', '.join(PRECISIONS)}")
+    return torch.float64 if precision == "float64" else torch.float32
 
 
-def state_sha256(model: nn.Module) -> str:
-    """The hash of a model's weights: names, shapes and bytes."""
-    digest = hashlib.sha256()
-    for name, value in model.state_dict().items():
-        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+def _code_sha256(spec: str) -> str:
+    match = _FILE.fullmatch(spec)
+    return file_sha256(match["file"]) if match else ""
+
+
+def _plans(given: str | Path | Plans, precision: str, dtype: torch.dtype, sha256: str) -> Plans | None:
+    """The plans that replace the rules."""
+    if given == "auto":
+        return None
+    if isinstance(given, Mapping):
+        found = given
+    elif given == "none":
+        found = plain(precision if precision == "bfloat16" else str(dtype).removeprefix("torch."))
+    elif precision != "auto":
+        raise Mistake(f"a plan file says which precision is used; leave out --plan or --precision {precision}")
+    else:
+        found = read_plans(given, sha256)
+    for plan in found.values():
+        if PRECISIONS[plan.precision] not in (dtype, torch.bfloat16):
+            raise Mistake(f"the plan is for {plan.precision}, the network is in {str(dtype).removeprefix('torch.')}")
+    return found
+
+
+def read_plans(file: str | Path, sha256: str) -> Plans:
+    """The plans in a file that `phosphene tune` wrote, for the network of this hash.
+
+    Raises:
+        Mistake: no such file, no plans, or those of another network.
+    """
+    try:
+        found = json.loads(Path(file).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Mistake(f"the plan {file} can't be read: {(error.strerror or str(error)).lower()}") from error
+    except ValueError as error:
+        raise Mistake(f"{file} is no plan; `phosphene tune` writes one") from error
+    network = found.get("network") if isinstance(found, dict) else None
+    if not isinstance(network, dict) or "plans" not in found:
+        raise Mistake(f"{file} is no plan; `phosphene tune` writes one")
+    if network.get("sha256") != sha256:
+        raise Mistake(f"{file} was measured for {network.get('spec')} with other weights; run `phosphene tune` again")
+    return parse_plans(found["plans"])
 
 
 # ------------------------------------------------------------------------------------------------------ embedded

@@ -379,6 +379,6 @@ def _rendered(guide: Guide) -> str:
         versions=versions(),
         sha256=network.sha256,
         seed=guide.seed,
-        plan=network.plan.record(),
+        plan=str(network.plan),
         day=date.today().isoformat(),
     )

@@ -1,0 +1,309 @@
+"""Make a picture again from the recipe that it carries, and say whether every pixel is the same.
+
+A picture may come from a stranger, so its recipe is data: only recipes of this program run, with arguments that their
+signatures allow; embedded networks and scikit-image's photographs are found by themselves, everything else (networks,
+weights, photographs) has to be named by the person who asks, and must have the hashes that the recipe gives. No path in
+a recipe is ever opened.
+"""
+
+import inspect
+import json
+import math
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+import torch
+from PIL import Image
+
+from phosphene import adversarial, attribution, dreaming, features, inversion
+from phosphene.core.errors import Mistake, did_you_mean
+from phosphene.core.network import Network
+from phosphene.core.pictures import SAMPLES, open_photo, png_bytes, read_text, to_pil
+from phosphene.core.plan import Plan, Purpose, parse_plans
+from phosphene.core.provenance import network_record, photo_record, pixels_record, versions
+from phosphene.core.results import Part, Result, Run, seal
+
+FAMILIES = (features, attribution, dreaming, inversion, adversarial)
+RECIPES = {name: getattr(family, name) for family in FAMILIES for name in family.__all__ if name.islower()}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a picture says about how it was made, checked.
+
+    Attributes:
+        picture: the file that carries it.
+        shown: its pixels.
+        function: the name of the recipe.
+        arguments: of it, without network and photograph.
+        network: spec, hashes and size.
+        inputs: names and hashes of the photographs.
+        plans: how the network was run.
+        part: which picture of the result this one is.
+        threads: how many worked at it.
+        versions: of what the pixels depend on.
+    """
+
+    picture: Path
+    shown: Image.Image
+    function: str
+    arguments: dict[str, Any]
+    network: dict[str, Any]
+    inputs: list[dict[str, Any]]
+    plans: dict[Purpose, Plan]
+    part: Part
+    threads: int
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """The picture, made again.
+
+    Attributes:
+        image: it.
+        text: its own recipe.
+        differing: how many pixels differ.
+        largest: the largest difference of a colour, in 8-bit levels.
+        changes: what is not as it was: versions, machine.
+    """
+
+    image: Image.Image
+    text: dict[str, str]
+    differing: int
+    largest: int
+    changes: tuple[str, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether every pixel is."""
+        return self.differing == 0
+
+    @property
+    def words(self) -> str:
+        """What came out, in a sentence."""
+        width, height = self.image.size
+        if self.same:
+            return f"identical: all {width} x {height} pixels"
+        why = f" ({'; '.join(self.changes)})" if self.changes else ""
+        return f"{self.differing} of {width * height} pixels differ, by at most {self.largest}/255{why}"
+
+    def png(self) -> bytes:
+        """The picture as a PNG that carries its recipe."""
+        return png_bytes(self.image, self.text)
+
+
+# --------------------------------------------------------------------------------------------------- reading one
+
+
+def read_recipe(picture: str | Path) -> Recipe:
+    """The recipe that a PNG carries.
+
+    Raises:
+        Mistake: it carries none, was changed since, or asks for what no recipe of this program does.
+    """
+    path = Path(picture)
+    text = read_text(path).get("phosphene")
+    if text is None:
+        raise Mistake(f"{path.name} does not say how it was made; only PNGs of this program do")
+    found = _parsed(text, path.name)
+    shown = to_pil(open_photo(path))
+    if found.get("seal") != seal(found, shown):
+        raise Mistake(f"{path.name} or its recipe was changed after it was made, so it can't be made again")
+    function, arguments = _call(found, path.name)
+    try:
+        part, inputs, network = tuple(found["part"]), found["inputs"], found["network"]
+        plans, threads = parse_plans(found["plan"]), found["threads"]
+        known = all(isinstance(record, Mapping) and isinstance(record["name"], str) for record in inputs)
+        good = known and all(isinstance(network[key], str) for key in ("spec", "sha256"))
+        good &= type(threads) is int and 1 <= threads <= 1024 and isinstance(found["versions"], Mapping)
+    except (KeyError, TypeError, AttributeError):
+        good = False
+    if not good:
+        raise Mistake(f"the recipe in {path.name} is incomplete: it was not written by this program")
+    return Recipe(
+        path, shown, function, arguments, network, list(inputs), plans, part, threads, dict(found["versions"])
+    )
+
+
+def _parsed(text: str, name: str) -> dict[str, Any]:
+    def refused(constant: str) -> None:
+        raise ValueError(f"{constant} is no number")
+
+    try:
+        found = json.loads(text, parse_constant=refused)
+    except (ValueError, RecursionError) as error:
+        raise Mistake(f"the recipe in {name} can't be read: {error}") from error
+    if not isinstance(found, dict):
+        raise Mistake(f"the recipe in {name} can't be read: it is no JSON object")
+    if isinstance(found.get("parts"), list):
+        parts = ", ".join(str(part) for part in found["parts"][:3])
+        raise Mistake(f"{name} is put together from other pictures; make those again: {parts}, ...")
+    return found
+
+
+def _call(found: Mapping[str, Any], name: str) -> tuple[str, dict[str, Any]]:
+    """The recipe's name, and arguments that its signature allows."""
+    arguments = found.get("arguments")
+    if not isinstance(arguments, Mapping):
+        raise Mistake(f"the recipe in {name} has no arguments")
+    arguments = dict(arguments)
+    function = arguments.pop("method", None) or found.get("command")
+    if not isinstance(function, str) or function not in RECIPES:
+        raise Mistake(f"{name} asks for '{function}', which is no recipe{did_you_mean(str(function), RECIPES)}")
+    hints = get_type_hints(RECIPES[function])
+    parameters = inspect.signature(RECIPES[function]).parameters
+    for key, value in arguments.items():
+        if key not in parameters or key in ("network", "photo"):
+            raise Mistake(f"{name} asks for an option '{key}', which {function} has not{did_you_mean(key, parameters)}")
+        if not _allowed(value, hints[key]):
+            raise Mistake(f"{name} gives {value!r} as {key} of {function}, which is none")
+    return function, arguments
+
+
+def _allowed(value: Any, annotation: Any) -> bool:
+    """Whether a value out of a file may be an argument of this type."""
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return value in get_args(annotation)
+    if origin in (Union, types.UnionType):
+        return any(_allowed(value, choice) for choice in get_args(annotation))
+    if origin is not None and isinstance(value, str):  # one unit
+        return get_args(annotation)[0] is str
+    if origin is not None:  # Sequence[str]
+        return isinstance(value, list) and all(_allowed(item, get_args(annotation)[0]) for item in value)
+    if annotation is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return value is None if annotation is type(None) else type(value) is annotation
+
+
+# --------------------------------------------------------------------------------------------------- making it again
+
+
+def embedded_spec(recipe: Recipe) -> str:
+    """The spec of the embedded network that made a picture.
+
+    Raises:
+        Mistake: another network did, which has to be named.
+    """
+    from phosphene.models.load import EMBEDDED
+
+    spec = recipe.network["spec"]
+    if spec.partition(":")[0] != "embedded" or spec.partition(":")[2] not in EMBEDDED:
+        raise Mistake(
+            f"{recipe.picture.name} was made with {spec}, which is not inside this program: name it with --net "
+            f"(its weights' SHA-256 begins with {recipe.network['sha256'][:12]})"
+        )
+    return spec
+
+
+def begin(recipe: Recipe, network: Network, inputs: Sequence[str | Path] = ()) -> Run | Result:
+    """Call the recipe again.
+
+    Args:
+        recipe: which.
+        network: the one that made the picture; run by the recorded plans whatever its own are.
+        inputs: files of the photographs, in any order.
+    Raises:
+        Mistake: network or photographs are not those that made the picture; says what differs.
+    """
+    _check_network(recipe, network)
+    function, photos = RECIPES[recipe.function], [_found(recipe, record, inputs) for record in recipe.inputs]
+    if len(photos) != ("photo" in inspect.signature(function).parameters):
+        raise Mistake(f"the recipe in {recipe.picture.name} is incomplete: it was not written by this program")
+    return function(network.following(recipe.plans), *photos, **recipe.arguments)
+
+
+def finished(recipe: Recipe, result: Result) -> Replayed:
+    """Compare what came out with the picture."""
+    try:
+        image, text = result.shown(*recipe.part), result.text(*recipe.part)
+    except (IndexError, TypeError) as error:
+        raise Mistake(f"the recipe in {recipe.picture.name} makes no {' '.join(map(str, recipe.part))}") from error
+    new, old = (np.asarray(picture.convert("RGB")).astype(int) for picture in (image, recipe.shown))
+    changes = tuple(
+        f"{name} was {before}, is {now}"
+        for name, now in versions().items()
+        if (before := recipe.versions.get(name)) != now
+    )
+    if new.shape != old.shape:
+        return Replayed(image, text, image.width * image.height, 255, changes)
+    apart = np.abs(new - old).max(2)
+    return Replayed(image, text, int((apart > 0).sum()), int(apart.max()), changes)
+
+
+@contextmanager
+def as_many_threads(recipe: Recipe) -> Iterator[None]:
+    """With as many threads as worked at the picture: the order of sums depends on it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(recipe.threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def replay(picture: str | Path, network: Network | None = None, inputs: Sequence[str | Path] = ()) -> Replayed:
+    """Make a picture again: the same pixels on the same kind of machine.
+
+    Args:
+        picture: a PNG of this program.
+        network: the one that made it, unless it is an embedded one.
+        inputs: the photographs that it was made from, unless they are scikit-image's.
+    Raises:
+        Mistake: it carries no recipe or was changed; or network or photographs are not those that made it.
+    """
+    from phosphene.models.load import load
+
+    recipe = read_recipe(picture)
+    with as_many_threads(recipe):
+        made = begin(recipe, network or load(embedded_spec(recipe), precision=recipe_precision(recipe)), inputs)
+        return finished(recipe, made.result if isinstance(made, Run) else made)
+
+
+def recipe_precision(recipe: Recipe) -> str:
+    """What the network itself is to be in."""
+    return "float64" if any(plan.precision == "float64" for plan in recipe.plans.values()) else "float32"
+
+
+def _check_network(recipe: Recipe, network: Network) -> None:
+    own, name = network_record(network), recipe.picture.name
+    for key, words in {"sha256": "weights", "code_sha256": "file"}.items():
+        before, now = recipe.network.get(key), own.get(key)
+        if before != now:
+            raise Mistake(
+                f"{network.name} is not the network that made {name}: the SHA-256 of its {words} begins with "
+                f"{str(now)[:12]}, not {str(before)[:12]}"
+            )
+    if recipe.network.get("size") != own["size"]:
+        raise Mistake(f"{network.name} is fed {own['size']} pixels; it was {recipe.network.get('size')} for {name}")
+
+
+def _found(recipe: Recipe, record: Mapping[str, Any], inputs: Sequence[str | Path]) -> str:
+    """The photograph of this record: scikit-image's, or one of the given files."""
+    name, picture = record["name"], recipe.picture.name
+    sample = name.removeprefix("skimage:")
+    if name.startswith("skimage:") and sample in SAMPLES:
+        if {"name": name, **pixels_record(name)} != dict(record):
+            raise Mistake(
+                f"{name} is another picture in this version of scikit-image than in the one that made {picture}"
+            )
+        return name
+    for file in map(str, inputs):
+        own = photo_record(file) if "sha256" in record else pixels_record(file)
+        if all(own[key] == record.get(key) for key in own if key != "name"):
+            return file
+    if not inputs:
+        raise Mistake(f"{picture} was made from the photograph {name!r}: name the file with --input")
+    given = " and ".join(Path(file).name for file in inputs)
+    key = "sha256" if "sha256" in record else "pixels_sha256"
+    begins = [str((photo_record(f) if key == "sha256" else pixels_record(f))[key])[:12] for f in inputs]
+    raise Mistake(
+        f"{given} is not the photograph {name!r} that {picture} was made from: the SHA-256 begins with "
+        f"{' and '.join(begins)}, not {str(record.get(key))[:12]}"
+    )
