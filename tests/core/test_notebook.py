@@ -163,7 +163,7 @@ def test_a_result_shows_the_figures_of_all_its_pictures_in_one(cell):
 
 def test_many_pictures_are_shown_smaller():
     def sheet(n):
-        return Result(levels(n, 3, 8, 8), [str(i) for i in range(n)], [{}] * n).sheet()
+        return Result(levels(n, 3, 8, 8), [str(i) for i in range(n)], [{}] * n).figures()
 
     assert sheet(16).width == sheet(40).width
     assert sheet(40).height < sheet(16).height

@@ -6,7 +6,6 @@ IPython is imported here only, since whoever asks is IPython.
 
 import base64
 import time
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 from jaxtyping import Float
@@ -55,9 +54,7 @@ def watch(run: "Run") -> None:
 
 def _figure(result: "Result") -> dict[str, str]:
     """The labelled figure as what a notebook shows, as PNG alone (a PIL image would add a JPEG)."""
-    buffer = BytesIO()
-    result.sheet().save(buffer, "PNG")
-    return {"text/plain": result.title, "image/png": base64.b64encode(buffer.getvalue()).decode()}
+    return {"text/plain": result.title, "image/png": base64.b64encode(png_bytes(result.figures())).decode()}
 
 
 def _drawing(run: "Run", left: float = 0.0) -> dict[str, str]:

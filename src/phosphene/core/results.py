@@ -65,7 +65,7 @@ class Result:
         """The labelled figure for people."""
         return self.drawing or figure(self._panels(index), self.title)
 
-    def sheet(self) -> Image.Image:
+    def figures(self) -> Image.Image:
         """The figures of all pictures in one; where there are many, smaller and eight in a row."""
         if self.drawing is not None or len(self.image) == 1:
             return self.figure()
