@@ -1,6 +1,7 @@
 """What a recipe gives back: pictures with names, numbers and a figure; at once, or in the making.
 
-A `Run` is a recipe on its way: iterate over it to watch, or ask for its picture and it runs to its end first.
+A `Run` is a recipe on its way: iterate over it to watch, or ask for its picture and it runs to its end first. On the
+last line of a notebook's cell it is watched there.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from torch import Tensor
 from phosphene.core.engine import Step
 from phosphene.core.errors import Mistake
 from phosphene.core.figures import figure, grid
+from phosphene.core.notebook import show, watch
 from phosphene.core.pictures import png_bytes, save_png, to_pil
 
 Panel = tuple[str, Tensor]
@@ -61,10 +63,17 @@ class Result:
 
     def figure(self, index: int = 0) -> Image.Image:
         """The labelled figure for people."""
-        if self.drawing is not None:
-            return self.drawing
-        panels = self.panels[index] if self.panels else [(self.names[index], self.image[index])]
-        return figure([(caption, picture) for caption, picture in panels], self.title)
+        return self.drawing or figure(self._panels(index), self.title)
+
+    def figures(self) -> Image.Image:
+        """The figures of all pictures in one; where there are many, smaller and eight in a row."""
+        if self.drawing is not None or len(self.image) == 1:
+            return self.figure()
+        panels = [panel for index in range(len(self.image)) for panel in self._panels(index)]
+        return figure(panels, self.title, **({"columns": 8, "side": 148} if len(panels) > 16 else {}))
+
+    def _panels(self, index: int) -> list[Panel]:
+        return list(self.panels[index]) if self.panels else [(self.names[index], self.image[index])]
 
     def shown(self, *part: str | int) -> Image.Image:
         """One of its pictures, in 8 bits, as it is saved.
@@ -111,6 +120,9 @@ class Result:
     def _repr_png_(self) -> bytes:
         return png_bytes(self.shown(*self._whole))
 
+    def _ipython_display_(self) -> None:
+        show(self)
+
     def pil(self, index: int = 0) -> Image.Image:
         """One picture as a PIL image."""
         return to_pil(self.image[index])
@@ -139,6 +151,10 @@ class Run:
         for step in self._steps:
             self.last, self._result = step, None
             yield step
+
+    def stop(self) -> None:
+        """Take no further step: the result is that of the steps that were taken."""
+        self._steps = iter(())
 
     def so_far(self) -> Result:
         """The result of the steps that were taken.
@@ -181,3 +197,6 @@ class Run:
 
     def _repr_png_(self) -> bytes:
         return self.result._repr_png_()
+
+    def _ipython_display_(self) -> None:
+        watch(self)

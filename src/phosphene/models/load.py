@@ -1,6 +1,6 @@
 """Networks from one spec string, the same in Python and on the command line.
 
-    embedded:photo                         a network of our own, inside the package
+    embedded:photo                         a network of our own, inside the package; embedded:digits is another
     torchvision:resnet18                   with its published weights; ?weights=none for untrained
     timm:resnet18                          the same from timm
     path/to/file.py:factory                your own; the function returns a module, or a module and a dict
@@ -29,10 +29,11 @@ from phosphene.core.errors import Mistake, did_you_mean
 from phosphene.core.network import Network
 from phosphene.core.plan import PRECISIONS, Plans, parse_plans, plain
 from phosphene.core.provenance import file_sha256, state_sha256
+from phosphene.models.digits import Digits
 from phosphene.models.photo import Photo
 
 WEIGHTS = Path(__file__).with_name("weights")
-EMBEDDED: dict[str, Callable[[], nn.Module]] = {"photo": Photo}
+EMBEDDED: dict[str, Callable[[], nn.Module]] = {"photo": Photo, "digits": Digits}
 DEFAULT = "embedded:photo"
 _FILE = re.compile(r"(?P<file>.+?\.py)(?::(?P<name>[^?]*))?(?:\?(?P<query>.*))?", re.DOTALL)
 
