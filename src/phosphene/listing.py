@@ -89,17 +89,17 @@ def _lines(network: Network, rows: dict[str, dict[str, Any]], width: int | None)
         number = _spaced(row["parameters"]) if row["parameters"] else ""
         cells = [kind, " x ".join(map(str, row["shape"])), row["receptive_field"], number]
         table.append((_name(name, depth), cells))
-    first = max(len(HEADS[0]), *(len(name) for name, _ in table))
+    longest = max(len(HEADS[0]), *(len(label) for label, _ in table))
     others = [max(len(head), *(len(cells[i]) for _, cells in table)) for i, head in enumerate(HEADS[1:])]
-    fits = width is None or first + sum(others) + 2 * len(others) <= width
+    fits = width is None or longest + sum(others) + 2 * len(others) <= width
     if fits:
-        yield Text(_columns([HEADS[0].ljust(first), *HEADS[1:]], [first, *others]), style="bold")
-    for name, cells in table:
+        yield Text(_columns([HEADS[0].ljust(longest), *HEADS[1:]], [longest, *others]), style="bold")
+    for label, cells in table:
         if fits:
-            yield name + Text(_columns([" " * (first - len(name)), *cells], [first - len(name), *others]))
+            yield label + Text(_columns([" " * (longest - len(label)), *cells], [longest - len(label), *others]))
         else:
-            indent = " " * (len(name) - len(name.plain.lstrip()) + 2)
-            yield name + Text(f"\n{indent}{', '.join(filter(None, cells[:3]))}", style="dim")
+            indent = " " * (len(label) - len(label.plain.lstrip()) + 2)
+            yield label + Text(f"\n{indent}{', '.join(filter(None, cells[:3]))}", style="dim")
 
 
 def _spaced(number: int) -> str:

@@ -249,7 +249,7 @@ class Strip:
 
 
 def contact(
-    strips: Sequence[Strip], title: str = "", words: str = "", width: int = 1600, highest: int = 420
+    strips: Sequence[Strip], title: str = "", words: str = "", width: int = 1600, highest: int = 340
 ) -> Image.Image:
     """Many pictures on one dark sheet to share: strips that fill the width, each with a heading, captions below.
 

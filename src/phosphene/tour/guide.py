@@ -115,9 +115,12 @@ class Guide:
         )
 
     @contextmanager
-    def stop(self, title: str, teaching: str, source: str, *commands: str, **looks: bool) -> Iterator[Section]:
+    def stop(
+        self, title: str, teaching: str, source: str, *commands: str, pairs: bool = False, shared: bool = False
+    ) -> Iterator[Section]:
         """A section; what a network can't do is said in it, and the tour goes on."""
-        section, start = Section(title, teaching, source, list(commands), **looks), time.perf_counter()
+        section = Section(title, teaching, source, list(commands), pairs=pairs, shared=shared)
+        start = time.perf_counter()
         self.sections.append(section)
         with self.trying(section):
             yield section
