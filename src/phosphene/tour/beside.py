@@ -52,7 +52,8 @@ def same_classes(one: Network, other: Network, first: str, many: int) -> list[tu
         Mistake: they share no name.
     """
     found: list[tuple[int, int]] = []
-    for name in (first, *FAMILIAR, *(full.split(",")[0] for full in one.labels or ())):
+    others = [name for full in one.labels or () for name in (full, *full.split(","))]
+    for name in (first, *FAMILIAR, *others):
         try:
             pair = class_index(one, name), class_index(other, name)
         except Mistake:
