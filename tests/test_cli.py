@@ -125,6 +125,7 @@ def test_an_unknown_command_or_option_is_exit_code_2(run):
 
 COMMANDS_AND_FILES = [
     (["predict", "cat.png"], "predict-cat", ENDS),
+    (["architecture"], "architecture", ENDS[:3]),
     (["weights"], "weights-conv1", [*ENDS[:3], ".npy"]),
     (["visualize", "conv2:3", "--steps", 2], "visualize-conv2-3", ENDS[:3]),
     (["visualize", "logits:zebra", "--steps", 2], "visualize-logits-1", ENDS[:3]),

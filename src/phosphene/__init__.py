@@ -15,6 +15,7 @@ _HOMES = {
     "networks": "phosphene.models.load",
     "Network": "phosphene.core.network",
     "Mistake": "phosphene.core.errors",
+    "architecture": "phosphene.features",
     "predict": "phosphene.features",
     "visualize": "phosphene.features",
     "weights": "phosphene.features",

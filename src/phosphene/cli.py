@@ -19,7 +19,8 @@ from rich.markup import escape
 
 COMMANDS = {
     "networks": ("phosphene.cli:list_networks", "List what can be loaded."),
-    "layers": ("phosphene.cli:list_layers", "List a network's layers: kind, shape, receptive field."),
+    "layers": ("phosphene.listing:list_layers", "List a network's layers: kind, shape, receptive field, parameters."),
+    "architecture": ("phosphene.features:architecture", "Draw what a network is made of."),
     "predict": ("phosphene.features:predict", "Say what a network sees in a photograph."),
     "weights": ("phosphene.features:weights", "Show the first convolution's filters."),
     "visualize": ("phosphene.features:visualize", "Paint what units look for."),
@@ -317,23 +318,6 @@ def list_networks(*, as_json: bool = False) -> None:
     _table(["network", "what it is"], [[spec, words] for spec, words in found.items()])
 
 
-def list_layers(network: Any, *, as_json: bool = False) -> None:
-    """List a network's layers in order of execution: kind, shape, receptive field."""
-    rows = []
-    for layer in network.layers.values():
-        field = layer.field if layer.field or len(layer.shape) < 3 else network.receptive_field(layer.name)
-        rows.append({
-            "name": layer.name, "kind": layer.kind, "shape": list(layer.shape), "channel_axis": layer.channel_axis,
-            "channels": layer.channels, "receptive_field": str(field) if field else "the whole picture",
-        })  # fmt: skip
-    if as_json:
-        print(json.dumps(rows, indent=1))
-        return
-    print(f"{network.name}: {network.size[0]} x {network.size[1]} px{', no other size' if network.fixed else ''}")
-    shown = [[r["name"], r["kind"], " x ".join(map(str, r["shape"])), r["receptive_field"]] for r in rows]
-    _table(["layer", "kind", "shape", "a position sees"], shown)
-
-
 def _table(heads: list[str], rows: list[list[str]]) -> None:
     from rich.table import Table
 
@@ -472,13 +456,24 @@ def _listing_command(name: str, function: Callable) -> Callable:
     return _signed(command, [*network, _option("json", *OUTPUT_OPTIONS["json"])], _summary(function.__doc__))
 
 
+def _beside(net: str, given: str | None) -> str:
+    """The spec of the tour's second network; the embedded one's is its robust twin, where there is one."""
+    from phosphene.models.load import EMBEDDED
+
+    if given is None:
+        return f"{net}-robust" if net.removeprefix("embedded:") + "-robust" in EMBEDDED else ""
+    return "" if given == "none" else given
+
+
 def _tour_command(name: str, function: Callable) -> Callable:
     def command(**options: Any) -> None:
         def run() -> None:
             quiet, force, out = options.pop("quiet"), options.pop("force"), options.pop("out")
-            net = options["net"]
+            net, beside = options["net"], _beside(options["net"], options.pop("beside"))
+            second = options | {"net": beside, "weights_file": None}
             page = function(
                 lambda: _network(options), options.pop("photo"), spec=net, out=out or "tour", force=force,
+                open_beside=(lambda: _network(second)) if beside else None, beside_spec=beside,
                 fast=options.pop("fast"), seed=options.pop("seed"), console=Console(stderr=True, quiet=quiet),
             )  # fmt: skip
             print(page)
@@ -488,6 +483,7 @@ def _tour_command(name: str, function: Callable) -> Callable:
     parameters = [
         _positional("photo"),
         *_shared(NETWORK_OPTIONS),
+        _option("beside", str | None, None, "a second network to compare with, as --net; none for none"),
         _option("out", str | None, None, "the page's folder; by default tour"),
         _option("fast", bool, False, "a smoke run: few steps, small pictures"),
         _option("seed", int, 0, "of all random numbers"),

@@ -166,3 +166,34 @@ def test_percentages_are_never_rounded_to_nothing(p, said):
 def test_bars_are_for_probabilities(rows):
     with pytest.raises(Mistake, match="bars need probabilities from 0 to 1"):
         bars(rows)
+
+
+def test_a_block_is_as_wide_as_its_picture_and_as_high_as_its_channels_on_a_logarithmic_scale():
+    blocks = [figures.Block("a", "kind", "words", "", 64, 4), figures.Block("b", "kind", "words", "", 8, 16)]
+    drawn = np.asarray(figures.funnel(blocks))
+    wide = [(drawn[24 + 84 * i + 42, :160] != drawn[0, 0]).any(1).sum() for i in (0, 1)]
+    assert wide == [133, 8 + 124 // 2 + 1]  # log 8 is half of log 64; a rectangle's last pixel counts
+    high = [(drawn[24 + 84 * i : 108 + 84 * i, 90] == drawn[66 + 84 * i, 90]).all(1).sum() for i in (0, 1)]
+    assert high == [29, 49]  # 8 + 40 times a half, and one
+
+
+def test_a_name_that_does_not_fit_keeps_its_end():
+    assert figures._ending("encoder.layers.encoder_layer_11", 20, 150).startswith("…")
+    assert figures._ending("encoder.layers.encoder_layer_11", 20, 150).endswith("layer_11")
+    assert figures._ending("conv1", 20, 150) == "conv1"
+
+
+@given(st.lists(st.tuples(st.integers(8, 300), st.integers(8, 300)), min_size=1, max_size=6))
+@settings(max_examples=10, deadline=None)
+def test_a_contact_sheet_is_as_wide_as_asked_and_holds_every_strip(sizes):
+    panels = [("caption", torch.rand(1, 3, *size)) for size in sizes]
+    sheet = figures.contact([figures.Strip("one", panels), figures.Strip("none", [])], "title", width=600, highest=100)
+    assert sheet.width == 600
+    assert figures.contact([figures.Strip("one", panels)] * 2, "title", width=600, highest=100).height > sheet.height
+
+
+def test_a_contact_sheet_or_a_network_of_nothing_is_refused():
+    with pytest.raises(Mistake, match="at least one picture"):
+        figures.contact([figures.Strip("empty", [])])
+    with pytest.raises(Mistake, match="at least one stage"):
+        figures.funnel([])

@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from phosphene import cli
 from phosphene.cli import main
+from phosphene.core.errors import Mistake
 from phosphene.core.pictures import open_photo, read_text
-from tests.small import SOURCE
+from phosphene.models import load
+from phosphene.tour.beside import same_classes
+from tests.small import SOURCE, convnet
 
 STOPS = [
+    "What it is",
     "What it says",
     "Its first layer",
     "What its units look for",
@@ -22,6 +27,7 @@ STOPS = [
     "What survives",
     "How little it takes to fool it",
 ]
+BESIDE = ["Two ideas of the same classes", "Two gradients", "Two attacks", "What survives in both"]
 
 
 def call(*words):
@@ -52,7 +58,7 @@ def commands(text):
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tour")
-    assert call("tour", "--fast", "--quiet", "--out", folder) == 0
+    assert call("tour", "--fast", "--quiet", "--beside", "embedded:photo", "--out", folder) == 0
     return folder / "index.html"
 
 
@@ -62,7 +68,7 @@ def test_the_page_loads_nothing_from_anywhere(page):
     assert len(found.loaded) > 15
     assert all(address.startswith("data:image/") for address in found.loaded)
     for link in found.linked:
-        assert re.fullmatch(r"pictures/[\w.@,#-]+\.png", link)
+        assert re.fullmatch(r"pictures/[\w.@,#-]+\.png|contact\.png", link)
         assert (page.parent / link).is_file()
     assert "@import" not in text
     assert "url(" not in text
@@ -70,9 +76,9 @@ def test_the_page_loads_nothing_from_anywhere(page):
 
 def test_all_stops_are_there_and_nothing_is_left_out(page):
     text = page.read_text()
-    assert re.findall(r"<h2><span>\d</span>(.*?)</h2>", text) == STOPS
+    assert re.findall(r"<h2><span>\d+</span>(.*?)</h2>", text) == STOPS + BESIDE
     assert 'class="missing"' not in text
-    for section in text.split("<section")[1:]:
+    for section in text.split('<section id="stop')[1:]:
         assert "<img" in section
         assert "<pre><code>phosphene " in section
         assert 'class="source"' in section
@@ -84,14 +90,78 @@ def test_the_photograph_has_its_own_size_where_pixels_matter(page):
     assert open_photo(page.parent / "pictures" / "dream.png").shape == (1, 3, 300, 451)
 
 
+def carried(path):
+    return json.loads(read_text(path)["phosphene"])
+
+
+def test_every_picture_links_to_its_file_and_every_file_is_shown(page):
+    links = re.findall(r'<a href="([^"]+)"><img', page.read_text())
+    assert len(links) == page.read_text().count("<img")
+    there = {f"pictures/{file.name}" for file in (page.parent / "pictures").iterdir()}
+    assert set(links) == there | {"contact.png"}
+
+
 def test_its_pictures_carry_their_recipes(page):
-    recipe = json.loads(read_text(page.parent / "pictures" / "dream.png")["phosphene"])
-    assert recipe["command"] == "dream"
+    made = {file.stem: carried(file)["command"] for file in (page.parent / "pictures").iterdir()}
+    assert made["dream"] == "dream"
+    assert made["photograph"] == "gradient"
+    assert made["before"] == made["change"] == made["adversarial"] == made["theirs-change"] == "pgd"
+    assert made["occlusion"] == "occlusion"
+    assert made["inverted-from"] == "invert"
+
+
+def test_a_network_beside_itself_has_the_same_pictures_twice(page):
+    for ours in (page.parent / "pictures").glob("ours-*.png"):
+        assert ours.read_bytes() == ours.with_name(ours.name.replace("ours", "theirs")).read_bytes(), ours.name
+
+
+def test_the_contact_sheet_names_its_parts_and_can_be_downloaded(page):
+    sheet = carried(page.parent / "contact.png")
+    assert set(sheet) == {"command", "parts"}
+    assert sheet["command"] == "tour"
+    assert len(sheet["parts"]) == len(set(sheet["parts"])) > 15
+    assert all((page.parent / part).is_file() for part in sheet["parts"])
+    assert sheet["parts"][:2] == ["pictures/photograph.png", "pictures/dream.png"]
+    assert open_photo(page.parent / "contact.png").shape[3] == 1600
+    assert page.read_text().count('<a class="download" href="contact.png" download>') == 1
+
+
+@pytest.mark.parametrize(
+    ("net", "given", "spec"),
+    [
+        ("embedded:photo", None, "embedded:photo-robust"),
+        ("embedded:photo", "none", ""),
+        ("embedded:photo", "own.py", "own.py"),
+        ("embedded:photo-robust", None, ""),
+        ("own.py", None, ""),
+    ],
+)
+def test_the_embedded_network_has_its_robust_twin_beside_it_if_there_is_one(net, given, spec, monkeypatch):
+    monkeypatch.setitem(load.EMBEDDED, "photo-robust", load.EMBEDDED["photo"])
+    assert cli._beside(net, given) == spec
+
+
+def test_classes_of_two_networks_are_matched_by_name():
+    one, other = convnet(), convnet(labels=["zebra", "horse", "mouser, cat", "crane, lifting machine"])
+    assert same_classes(one, other, "mouser", 6) == [(0, 2), (1, 0), (3, 3)]
+    assert same_classes(one, other, "horse", 1) == [(1, 0)]
+    with pytest.raises(Mistake, match="share no name of a class"):
+        same_classes(one, convnet(labels=["a", "b", "c", "d"]), "zebra", 6)
 
 
 def test_every_command_is_one_that_the_program_has(page):
     names = [shlex.split(command)[1] for command in commands(page.read_text())]
-    assert set(names) == {"predict", "weights", "visualize", "attribute", "dream", "invert", "attack"}
+    assert set(names) == {
+        "architecture",
+        "layers",
+        "predict",
+        "weights",
+        "visualize",
+        "attribute",
+        "dream",
+        "invert",
+        "attack",
+    }
 
 
 def test_a_page_is_not_overwritten(page, capsys):
@@ -152,5 +222,8 @@ def test_every_command_that_the_page_prints_works(net, tmp_path, monkeypatch, ca
         name, *rest = shlex.split(command)
         assert name == "phosphene"
         capsys.readouterr()
+        if rest[0] == "layers":  # it prints, and writes nothing
+            assert call(*rest) == 0
+            continue
         assert call(*quick(rest), "--out", f"{number}/") == 0, (command, capsys.readouterr().err)
         assert Path(capsys.readouterr().out.splitlines()[-1]).exists()

@@ -3,6 +3,8 @@
 import math
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -18,6 +20,8 @@ INFERNO = "000004 1b0c42 4b0c6b 781c6d a52c60 cf4446 ed6925 fb9a06 f7d03c fcffa4
 BLUE_WHITE_RED = "2166ac 67a9cf d1e5f0 f7f7f7 fddbc7 ef8a62 b2182b"
 
 INK, SOFT, HAIRLINE, TRACK, BAR, ACCENT = "#1f2328", "#6b7280", "#e5e7eb", "#f1f3f5", "#b6c2cf", "#c8553d"
+BLOCK_LIGHT = "#f6d9cf"
+NIGHT, NIGHT_INK, NIGHT_SOFT, NIGHT_ACCENT = "#141517", "#f3f1ed", "#a2a6ad", "#ee8d70"  # the page's, after dark
 TITLE_SIZE, TEXT_SIZE, LEADING = 24, 15, 1.4  # px, px, line height over size
 MARGIN, GAP, CAPTION_GAP = 32, 24, 8  # px
 
@@ -164,6 +168,136 @@ def bars(rows: Sequence[tuple[str, float]], width: int = 480, highlight: int | N
     return sheet
 
 
+@dataclass(frozen=True)
+class Block:
+    """One stage of a network, as it is drawn.
+
+    Attributes:
+        name, kind, words: the three lines beside it.
+        number: at the end of the first line.
+        side: how many places there are along one side: the block's width.
+        channels: the block's height and colour.
+    """
+
+    name: str
+    kind: str
+    words: str
+    number: str
+    side: float
+    channels: int
+
+
+def funnel(blocks: Sequence[Block], title: str = "", foot: str = "", width: int = 560) -> Image.Image:
+    """A network from top to bottom: one block a row, as wide as its picture, as high and dark as it has channels.
+
+    Both are on a logarithmic scale, so that 7 px can be seen beside 224 px. The letters are large enough for a phone.
+
+    Raises:
+        Mistake: there are no blocks.
+    """
+    if not blocks:
+        raise Mistake("a network needs at least one stage to be drawn")
+    margin, drawn, row, name_size, text_size = 24, 132, 84, 20, 17
+    heading = _wrapped(title, TITLE_SIZE, width - 2 * margin)
+    ending = _wrapped(foot, text_size, width - 2 * margin)
+    top = margin + (round(len(heading) * TITLE_SIZE * LEADING) + CAPTION_GAP if heading else 0)
+    below = round(len(ending) * text_size * LEADING) + CAPTION_GAP if ending else 0
+    sheet = Image.new("RGB", (width, top + len(blocks) * row + below + margin), "white")
+    pen = ImageDraw.Draw(sheet)
+    _write(pen, (margin, margin), heading, TITLE_SIZE, INK)
+
+    wide = _shares([block.side for block in blocks])
+    many = _shares([block.channels for block in blocks])
+    middle, boxes = margin + drawn / 2, []
+    for i, (w, c) in enumerate(zip(wide, many, strict=True)):
+        half, high = (8 + (drawn - 8) * w) / 2, 8 + 40 * c
+        centre = top + (i + 0.5) * row
+        boxes.append((middle - half, centre - high / 2, middle + half, centre + high / 2))
+    for (left, _, right, foot_of), (next_left, next_top, next_right, _) in pairwise(boxes):
+        pen.polygon([(left, foot_of), (right, foot_of), (next_right, next_top), (next_left, next_top)], fill=TRACK)
+    x = margin + drawn + GAP
+    for i, (block, box, c) in enumerate(zip(blocks, boxes, many, strict=True)):
+        pen.rounded_rectangle(box, 3, fill=_between(BLOCK_LIGHT, ACCENT, c * c))
+        y = round(top + i * row + (row - (name_size + 2 * text_size) * LEADING) / 2)
+        end = width - margin - round(_width(block.number, name_size))
+        _write(pen, (x, y), [_ending(block.name, name_size, end - x - 12)], name_size, INK)
+        _write(pen, (end, y), [block.number], name_size, INK)
+        lines = [*_wrapped(block.kind, text_size, width - margin - x, 1)]
+        lines += _wrapped(block.words, text_size, width - margin - x, 1)
+        _write(pen, (x, round(y + name_size * LEADING)), lines, text_size, SOFT)
+    _write(pen, (margin, top + len(blocks) * row + CAPTION_GAP), ending, text_size, SOFT)
+    return sheet
+
+
+def _shares(numbers: Sequence[float]) -> list[float]:
+    """Each number's logarithm as a part of the largest one's: 0 for 1, 1 for the largest."""
+    largest = math.log(max(max(numbers), 2))
+    return [math.log(max(n, 1)) / largest for n in numbers]
+
+
+def _between(light: str, dark: str, share: float) -> tuple[int, ...]:
+    pairs = zip(bytes.fromhex(light[1:]), bytes.fromhex(dark[1:]), strict=True)
+    return tuple(round(a + share * (b - a)) for a, b in pairs)
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One row of a contact sheet: a heading, and captioned pictures side by side, equally high."""
+
+    heading: str
+    panels: Sequence[tuple[str, Float[Tensor, "*one 3 _ _"]]]
+
+
+def contact(
+    strips: Sequence[Strip], title: str = "", words: str = "", width: int = 1600, highest: int = 340
+) -> Image.Image:
+    """Many pictures on one dark sheet to share: strips that fill the width, each with a heading, captions below.
+
+    Args:
+        words: a line below the title.
+        highest: px; a strip with few pictures does not grow beyond it, and begins at the left.
+    Raises:
+        Mistake: there are no pictures.
+    """
+    strips = [strip for strip in strips if strip.panels]
+    if not strips:
+        raise Mistake("a contact sheet needs at least one picture")
+    margin, gap, heading_size, caption_size, title_size = 64, 16, 26, 19, 52
+    inner = width - 2 * margin
+    heading, under = _wrapped(title, title_size, inner), _wrapped(words, heading_size, inner)
+    top = margin + round(len(heading) * title_size * 1.2) + round(len(under) * heading_size * LEADING) + 24
+    placed = []
+    y = top
+    for strip in strips:
+        shapes = [single(picture).shape[2:] for _, picture in strip.panels]
+        aspects = [w / h for h, w in shapes]
+        high = min(highest, (inner - gap * (len(aspects) - 1)) / sum(aspects))
+        sides = [(round(high), round(high * aspect)) for aspect in aspects]
+        captions = [_wrapped(c, caption_size, w) for (c, _), (_, w) in zip(strip.panels, sides, strict=True)]
+        placed.append((strip, y, sides, captions))
+        lines = max(len(caption) for caption in captions)
+        y += round(heading_size * 1.6) + round(high) + round(lines * caption_size * LEADING) + 52
+    sheet = Image.new("RGB", (width, y + margin - 52), NIGHT)
+    pen = ImageDraw.Draw(sheet)
+    _write(pen, (margin, margin), heading, title_size, NIGHT_INK)
+    _write(pen, (margin, margin + round(len(heading) * title_size * 1.25)), under, heading_size, NIGHT_SOFT)
+    for strip, y, sides, captions in placed:
+        _write(pen, (margin, y), _wrapped(strip.heading, heading_size, inner, 1), heading_size, NIGHT_ACCENT)
+        x, y = margin, y + round(heading_size * 1.6)
+        for (_, picture), (h, w), caption in zip(strip.panels, sides, captions, strict=True):
+            sheet.paste(_scaled(single(picture), (h, w)), (x, y))
+            _write(pen, (x, y + h + 8), caption, caption_size, NIGHT_SOFT)
+            x += w + gap
+    return sheet
+
+
+def _scaled(picture: Float[Tensor, "1 3 h w"], size: tuple[int, int]) -> Image.Image:
+    """Scaled smoothly; pictures that grow to three times their size and more keep their pixels as squares."""
+    picture = picture.detach().float()
+    large = size[0] >= 3 * picture.shape[2] and picture.shape[2] < 48
+    return to_pil(F.interpolate(picture, size, mode="nearest-exact") if large else resize(picture, size))
+
+
 def _panel(picture: Float[Tensor, "1 3 h w"], side: int) -> Image.Image:
     """Scaled to `side` px wide, or to half as much again in height if that comes first."""
     picture, (h, w) = picture.detach().float(), picture.shape[2:]
@@ -199,6 +333,15 @@ def _wrapped(text: str, size: int, width: int, most: int = 2) -> list[str]:
     while last and _width(last + "…", size) > width:
         last = last[:-1]
     return [*lines[: most - 1], last.rstrip() + "…"]
+
+
+def _ending(text: str, size: int, width: int) -> str:
+    """`text` on one line of `width` px; what does not fit is cut off at its beginning, as names differ at their end."""
+    text = _drawable(text)
+    cut = 0
+    while cut < len(text) and _width("…" * (cut > 0) + text[cut:], size) > width:
+        cut += 1
+    return "…" * (cut > 0) + text[cut:]
 
 
 def _broken(words: list[str], size: int, width: int) -> list[str]:

@@ -102,6 +102,13 @@ class Layer:
         return self.shape[self.channel_axis - 1]
 
 
+def parameter_count(model: nn.Module, layer: Layer) -> int:
+    """How many numbers were learnt in a layer, those inside of it included; a later call of it has none of its own."""
+    if layer.tap.function is not None or layer.tap.index > 1 or not layer.tap.owner:
+        return 0
+    return sum(p.numel() for p in model.get_submodule(layer.tap.owner).parameters())
+
+
 def first_tensor(output: Any) -> Tensor | None:
     """The tensor that a module's output is about: itself, `.logits`, or the first one in a tuple or mapping."""
     if isinstance(output, Tensor):

@@ -1,7 +1,8 @@
-"""What units look for, and what a network says."""
+"""What a network is made of, what its units look for, and what it says."""
 
+from phosphene.features.architecture import architecture
 from phosphene.features.predict import predict
 from phosphene.features.visualize import visualize
 from phosphene.features.weights import weights
 
-__all__ = ["predict", "visualize", "weights"]
+__all__ = ["architecture", "predict", "visualize", "weights"]
