@@ -16,6 +16,7 @@ NAMES = {
     "visualize": "feature visualization on GoogLeNet, beside torch-lucent and a loop by hand",
     "dream": "a DeepDream gradient of a large picture, beside the plain loop",
     "attack": "PGD on resnet18, with and without batch normalization folded, beside a loop by hand",
+    "plans": "what each way to run a network brings, on several networks",
     "batch": "64 channels of a small network at once, beside a loop by hand",
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -83,7 +84,9 @@ def replaced(text: str, heading: str, new: str) -> str:
 
 
 def main(
-    name: Annotated[str, typer.Argument(help="visualize, dream, attack or batch; without it they are listed.")] = "",
+    name: Annotated[
+        str, typer.Argument(help="visualize, dream, attack, plans or batch; without it they are listed.")
+    ] = "",
     repeats: Annotated[int, typer.Option(min=1, help="How often each contestant has its turn.")] = 5,
     quick: Annotated[bool, typer.Option("--quick", help="Few steps of small work: says whether it runs.")] = False,
     record: Annotated[bool, typer.Option("--record", help="Write the result into benchmarks/RESULTS.md.")] = False,

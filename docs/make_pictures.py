@@ -12,11 +12,19 @@ from phosphene.core.pictures import open_photo, resize, save_png
 HERE = Path(__file__).resolve().parent / "pictures"
 CLASSES = ("goldfish", "king penguin", "school bus", "African elephant", "monarch", "orange", "lemon", "sports car")
 
+ROBUST = (*CLASSES, "teapot")
+
 
 def shown_classes(network: phosphene.Network) -> list[str]:
     """The classes of the list that this network has."""
     names = [part.strip() for label in network.labels or () for part in label.split(",")]
     return [name for name in CLASSES if name in names][:6]
+
+
+def classes(network: phosphene.Network) -> None:
+    """Class images of the robust network."""
+    made = phosphene.visualize(network, [f"logits:{name}" for name in ROBUST], size=128, steps=256)
+    save_png(grid(made.image, columns=len(ROBUST), gap=4), HERE / "classes.png")
 
 
 def units(network: phosphene.Network) -> None:
@@ -47,6 +55,7 @@ def pixels(network: phosphene.Network) -> None:
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
     own, other = phosphene.load(), phosphene.load(*sys.argv[1:2])
+    classes(phosphene.load("embedded:photo-robust"))
     units(own)
     dream(other)
     pixels(other)

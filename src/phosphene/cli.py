@@ -368,7 +368,10 @@ def _replay_command(name: str, function: Callable) -> Callable:
         def network(recipe: Any) -> Any:
             spec = options["net"] or embedded_spec(recipe)
             return load(
-                spec, weights=options["weights_file"], device=options["device"], precision=recipe_precision(recipe)
+                spec,
+                weights=options["weights_file"],
+                device=options["device"] or recipe.device,
+                precision=recipe_precision(recipe),
             )
 
         def run() -> None:
@@ -380,12 +383,13 @@ def _replay_command(name: str, function: Callable) -> Callable:
         if not all(same):
             raise typer.Exit(1)
 
-    shared = {key: NETWORK_OPTIONS[key] for key in ("weights_file", "device")}
+    shared = {"weights_file": NETWORK_OPTIONS["weights_file"]}
     parameters = [
         _positional("picture"),
         _option("input", list[str], [], "a photograph that it was made from; may be given several times"),
         _option("net", str | None, None, "the network that made it, where it is not an embedded one"),
         *_shared(shared),
+        _option("device", str | None, None, "cpu, cuda or mps; by default where it was made"),
         _option("out", str | None, None, "NAME.png or a folder; by default replay-NAME.png"),
         *_shared({key: OUTPUT_OPTIONS[key] for key in ("force", "quiet", "json")}),
     ]
@@ -470,11 +474,12 @@ def _tour_command(name: str, function: Callable) -> Callable:
         def run() -> None:
             quiet, force, out = options.pop("quiet"), options.pop("force"), options.pop("out")
             net, beside = options["net"], _beside(options["net"], options.pop("beside"))
-            second = options | {"net": beside, "weights_file": None}
+            second = options | {"net": beside, "weights_file": None, "plan": None}  # those are of the first
             page = function(
                 lambda: _network(options), options.pop("photo"), spec=net, out=out or "tour", force=force,
                 open_beside=(lambda: _network(second)) if beside else None, beside_spec=beside,
-                fast=options.pop("fast"), seed=options.pop("seed"), console=Console(stderr=True, quiet=quiet),
+                fast=options.pop("fast"), seed=options.pop("seed"), anonymous=options.pop("no_provenance"),
+                console=Console(stderr=True, quiet=quiet),
             )  # fmt: skip
             print(page)
 
@@ -488,6 +493,7 @@ def _tour_command(name: str, function: Callable) -> Callable:
         _option("fast", bool, False, "a smoke run: few steps, small pictures"),
         _option("seed", int, 0, "of all random numbers"),
         _option("force", bool, False, "overwrite a page that is there"),
+        _option("no_provenance", *OUTPUT_OPTIONS["no_provenance"]),
         _option("quiet", bool, False, "say nothing but where the page is"),
     ]
     return _signed(command, parameters, _summary(function.__doc__))

@@ -45,6 +45,7 @@ class Recipe:
         inputs: names and hashes of the photographs.
         plans: how the network was run.
         part: which picture of the result this one is.
+        device: where it was computed.
         threads: how many worked at it.
         versions: of what the pixels depend on.
     """
@@ -57,6 +58,7 @@ class Recipe:
     inputs: list[dict[str, Any]]
     plans: dict[Purpose, Plan]
     part: Part
+    device: str
     threads: int
     versions: dict[str, str]
 
@@ -117,17 +119,22 @@ def read_recipe(picture: str | Path) -> Recipe:
         raise Mistake(f"{path.name} or its recipe was changed after it was made, so it can't be made again")
     function, arguments = _call(found, path.name)
     try:
-        part, inputs, network = tuple(found["part"]), found["inputs"], found["network"]
+        part, inputs, network, device = tuple(found["part"]), found["inputs"], found["network"], found["device"]
         plans, threads = parse_plans(found["plan"]), found["threads"]
         known = all(isinstance(record, Mapping) and isinstance(record["name"], str) for record in inputs)
         good = known and all(isinstance(network[key], str) for key in ("spec", "sha256"))
-        good &= type(threads) is int and 1 <= threads <= 1024 and isinstance(found["versions"], Mapping)
+        good &= (
+            isinstance(found["device"], str)
+            and type(threads) is int
+            and 1 <= threads <= 1024
+            and isinstance(found["versions"], Mapping)
+        )
     except (KeyError, TypeError, AttributeError):
         good = False
     if not good:
         raise Mistake(f"the recipe in {path.name} is incomplete: it was not written by this program")
     return Recipe(
-        path, shown, function, arguments, network, list(inputs), plans, part, threads, dict(found["versions"])
+        path, shown, function, arguments, network, list(inputs), plans, part, device, threads, dict(found["versions"])
     )
 
 
@@ -262,7 +269,9 @@ def replay(picture: str | Path, network: Network | None = None, inputs: Sequence
 
     recipe = read_recipe(picture)
     with as_many_threads(recipe):
-        made = begin(recipe, network or load(embedded_spec(recipe), precision=recipe_precision(recipe)), inputs)
+        if network is None:
+            network = load(embedded_spec(recipe), precision=recipe_precision(recipe), device=recipe.device)
+        made = begin(recipe, network, inputs)
         return finished(recipe, made.result if isinstance(made, Run) else made)
 
 

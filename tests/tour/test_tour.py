@@ -14,6 +14,7 @@ from phosphene.cli import main
 from phosphene.core.errors import Mistake
 from phosphene.core.pictures import open_photo, read_text
 from phosphene.models import load
+from phosphene.replay import replay
 from phosphene.tour.beside import same_classes
 from tests.small import SOURCE, convnet
 
@@ -108,6 +109,22 @@ def test_its_pictures_carry_their_recipes(page):
     assert made["before"] == made["change"] == made["adversarial"] == made["theirs-change"] == "pgd"
     assert made["occlusion"] == "occlusion"
     assert made["inverted-from"] == "invert"
+
+
+@pytest.mark.slow
+def test_every_picture_is_made_again(page):
+    for file in sorted((page.parent / "pictures").iterdir()):
+        again = replay(file)
+        assert again.same, (file.name, again.words)
+    with pytest.raises(Mistake, match=r"contact.png is put together from other pictures; make those again: pictures/"):
+        replay(page.parent / "contact.png")
+
+
+def test_without_provenance_no_picture_says_how_it_was_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("own.py").write_text(SOURCE)
+    assert call("tour", "--fast", "--quiet", "--net", "own.py", "--no-provenance") == 0
+    assert all(read_text(file) == {} for file in Path("tour/pictures").iterdir())
 
 
 def test_a_network_beside_itself_has_the_same_pictures_twice(page):

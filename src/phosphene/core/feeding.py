@@ -49,6 +49,11 @@ def logits(network: Network, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor
     return said
 
 
+def seen(network: Network, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
+    """What of these pictures the network can see: grey, where it sees no colours."""
+    return pictures.mean(1, keepdim=True).expand_as(pictures) if network.grey else pictures
+
+
 def top(network: Network, said: Float[Tensor, " classes"], many: int = 5) -> list[dict]:
     """The most probable classes: index, label, probability, logit."""
     said = said.cpu().double()  # not on the device: Apple's has no doubles

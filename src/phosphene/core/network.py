@@ -228,7 +228,7 @@ class Network:
                 x = self._noise(self.size)[:1].requires_grad_()
                 logits = tried.read(x, ["logits"])["logits"]
                 (slope,) = torch.autograd.grad(logits.square().sum(), x)
-        except RuntimeError:  # "... not implemented for 'BFloat16'", or types that don't go together
+        except (RuntimeError, TypeError, Mistake):  # "... not implemented for 'BFloat16'", or types that don't mix
             return False
         return bool(logits.isfinite().all() and slope.isfinite().all())
 
@@ -501,9 +501,11 @@ class _Reader:
                 if enough.reader is not self:
                     raise
             except RuntimeError as error:
+                size, reason = f"{x.shape[-2]} x {x.shape[-1]}", str(error).partition("\n")[0]
+                if tuple(x.shape[-2:]) == network.size and network._lowered(network.plan):
+                    raise Mistake(f"{network.name} can't be run in bfloat16: {reason}; use float32") from error
                 if tuple(x.shape[-2:]) == network.size:
                     raise
-                size, reason = f"{x.shape[-2]} x {x.shape[-1]}", str(error).partition("\n")[0]
                 raise Mistake(f"{network.name} can't take a picture of {size} pixels: {reason}") from error
         if self.rule != "gradient" and not self.acted:
             raise Mistake(

@@ -102,7 +102,7 @@ def parse_plan(given: Any) -> Plan:
     if not isinstance(given, Mapping) or set(given) != {"precision", "channels_last", "rewrites"}:
         raise Mistake(f"a plan has precision, channels_last and rewrites, not {_shortened(given)}")
     precision, rewrites = given["precision"], given["rewrites"]
-    if precision not in PRECISIONS:
+    if not isinstance(precision, str) or precision not in PRECISIONS:
         raise Mistake(f"a plan's precision is one of {', '.join(PRECISIONS)}, not {_shortened(precision)}")
     if not isinstance(given["channels_last"], bool):
         raise Mistake(f"a plan's channels_last is true or false, not {_shortened(given['channels_last'])}")

@@ -52,7 +52,8 @@ def pixels_record(photo: Photo) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Of everything that the pixels depend on."""
     packages = {name: version(name) for name in ("phosphene", "torch", "numpy", "pillow")}
-    return packages | {"python": platform.python_version(), "machine": platform.machine()}
+    machine = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    return packages | {"python": platform.python_version(), "machine": machine}
 
 
 def network_record(network: Network) -> dict[str, Any]:
@@ -75,6 +76,7 @@ def record(command: str, arguments: dict[str, Any]) -> dict[str, Any]:
         "inputs": [photo_record(photo) for photo in photos.values()],
         "plan": {purpose: network.plans[purpose].record() for purpose in sorted({"reading", network.purpose})},
         "seed": arguments.get("seed", 0),
+        "device": network.device.type,
         "threads": torch.get_num_threads(),
         "versions": versions(),
     }

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from phosphene.core.engine import Draw, Step, argmin
 from phosphene.core.errors import check_range
-from phosphene.core.feeding import unit_words, working_dtype
+from phosphene.core.feeding import seen, unit_words, working_dtype
 from phosphene.core.network import Network
 from phosphene.core.objectives import Objective, chunked, unblocked, values
 from phosphene.core.optimizers import adam
@@ -68,12 +68,11 @@ def _objective(network: Network, parts: Parts, transform: Transform) -> Objectiv
 
 
 def _reached(network: Network, parts: Parts, pictures: Tensor, batch: int) -> Tensor:
-    """What each unit says about its picture, as it is shown: rounded to 8 bits, without any transform."""
-    shown = (pictures.clamp(0, 1) * 255).round() / 255
+    """What each unit says about its picture, as it is, without any transform."""
     found = []
     for problems, term in parts:
         rows = torch.arange(len(problems))
-        found += [values(network, term, shown[problems][some], some) for some in rows.split(batch)]
+        found += [values(network, term, pictures[torch.tensor(problems)[some]], some) for some in rows.split(batch)]
     return torch.cat(found)
 
 
@@ -124,7 +123,8 @@ def visualize(
     path = argmin(image, chunked(objective, batch), optimizer=adam(rate), steps=steps, seed=seed, problems=names)
 
     def finish(step: Step) -> Result:
-        found = _reached(network.planned("reading"), parts, step.pictures, batch)
+        shown = seen(network, step.pictures)
+        found = _reached(network.planned("reading"), parts, shown, batch)
         found = torch.where(found.isfinite(), found, step.values.to(found))  # where it fails, the last good one
         reached = [-sign * value for value in found.tolist()]
         words = ["least excites" if negative else "excites" for _ in asked]
@@ -133,13 +133,13 @@ def visualize(
             for word, unit, value in zip(words, asked, reached, strict=True)
         ]
         return Result(
-            image=step.pictures.float().cpu(),
+            image=shown.float().cpu(),
             names=[unit.stem for unit in asked],
             numbers=[
                 {"unit": str(unit), "value": value, "steps": step.index}
                 for unit, value in zip(asked, reached, strict=True)
             ],
-            panels=[[(c, picture[None])] for c, picture in zip(captions, step.pictures.float().cpu(), strict=True)],
+            panels=[[(c, picture[None])] for c, picture in zip(captions, shown.float().cpu(), strict=True)],
             title=f"{network.name}",
         )
 

@@ -9,7 +9,7 @@ import torch
 from phosphene.core.depths import halfway
 from phosphene.core.engine import Draw, Step, argmin
 from phosphene.core.errors import Mistake, check_range
-from phosphene.core.feeding import Fit, feed
+from phosphene.core.feeding import Fit, feed, seen
 from phosphene.core.network import Network
 from phosphene.core.objectives import gradient
 from phosphene.core.optimizers import adam
@@ -60,7 +60,7 @@ def invert(
     path = argmin(image, gradient(network, whole), optimizer=adam(rate), steps=steps, seed=seed)
 
     def finish(step: Step) -> Result:
-        found = (step.pictures * 255).round() / 255
+        found = (seen(network, step.pictures) * 255).round() / 255
         error, _ = gradient(network.planned("reading"), term)(
             found.to(fed), torch.zeros(1, dtype=torch.long), Draw(seed, 0, [0])
         )

@@ -25,7 +25,8 @@ def contact_sheet(guide: Guide) -> Shown:
     drawing = contact(strips, f"What {guide.network.name} sees in {photo}", f"made with phosphene{beside}")
     picture = open_photo(drawing)
     parts = [shown.file for _, chosen in rows for shown in chosen]
-    png = png_bytes(picture, {"phosphene": json.dumps({"command": "tour", "parts": parts})})
+    text = None if guide.anonymous else {"phosphene": json.dumps({"command": "tour", "parts": parts})}
+    png = png_bytes(picture, text)
     (guide.folder / "contact.png").write_bytes(png)
     return Shown(picture, "the tour on one sheet", "contact.png", address(picture, png), *drawing.size, False)
 

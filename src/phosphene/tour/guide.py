@@ -78,6 +78,7 @@ class Guide:
         fast: few steps and small pictures.
         seed: of all random numbers.
         ran: runs a recipe to its end, with a progress bar.
+        anonymous: how they were made is left out of the pictures.
         sections: the page, as far as it is made.
         beside, beside_spec: a second network, to compare with.
         made: the result that each picture is of, by the picture's name.
@@ -90,6 +91,7 @@ class Guide:
     fast: bool
     seed: int
     ran: Ran
+    anonymous: bool = False
     sections: list[Section] = field(default_factory=list)
     beside: Network | None = None
     beside_spec: str = ""
@@ -105,6 +107,8 @@ class Guide:
 
     def show(self, section: Section, caption: str, name: str, result: Result, *part: str | int) -> None:
         """Write a part of a result (its picture, unless another one is named) beside the page and into the section."""
+        if self.anonymous:
+            result.recipe = {}
         data = result.png(*(part or ("picture", 0)))
         (self.folder / "pictures" / f"{name}.png").write_bytes(data)
         self.made[name] = result

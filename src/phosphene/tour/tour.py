@@ -33,6 +33,7 @@ def tour(
     force: bool = False,
     fast: bool = False,
     seed: int = 0,
+    anonymous: bool = False,
     console: Console | None = None,
 ) -> Path:
     """Walk through what a network sees in PHOTO and write one self-contained page.
@@ -47,6 +48,7 @@ def tour(
         force: overwrite a page that is there.
         fast: few steps and small pictures.
         seed: of all random numbers.
+        anonymous: leave out of the pictures how they were made.
         console: for the progress.
     Returns:
         The path of index.html.
@@ -58,7 +60,7 @@ def tour(
     open_photo(photo)
     network, beside = open_network(), open_beside and open_beside()
     with _progress(console) as ran:
-        guide = Guide(network, photo, spec, folder, fast, seed, ran, beside=beside, beside_spec=beside_spec)
+        guide = Guide(network, photo, spec, folder, fast, seed, ran, anonymous, beside=beside, beside_spec=beside_spec)
         stops.consists(guide)
         said = stops.says(guide)
         stops.filters(guide)
