@@ -19,7 +19,7 @@ from rich.markup import escape
 
 COMMANDS = {
     "networks": ("phosphene.cli:list_networks", "List what can be loaded."),
-    "layers": ("phosphene.listing:list_layers", "List a network's layers: kind, shape, receptive field, parameters."),
+    "layers": ("phosphene.listing:list_layers", "List a network's layers, as a tree."),
     "architecture": ("phosphene.features:architecture", "Draw what a network is made of."),
     "predict": ("phosphene.features:predict", "Say what a network sees in a photograph."),
     "weights": ("phosphene.features:weights", "Show the first convolution's filters."),

@@ -429,14 +429,14 @@ class Network:
             Mistake: an unknown layer, or a rule that finds nothing to act on.
         """
         wanted = {name: self.layer(name) for name in layers}
-        reader = _Reader(self, {layer.tap: layer.channel_axis for layer in wanted.values()}, rule)
-        plan = self.plan
-        low = self._lowered(plan)
-        lower = torch.autocast(self.device.type, torch.bfloat16) if low else nullcontext()
         tapped = {layer.tap.owner for layer in wanted.values() if layer.tap.function is None}
-        with _alone(reader), borrowed(self.model), lent(self._lent(plan), tapped), lower:
-            found = reader.run(self.door(pictures))
-        return {name: found[layer.tap].float() if low else found[layer.tap] for name, layer in wanted.items()}
+        with _Reader.lock:
+            reader = _Reader(self, {layer.tap: layer.channel_axis for layer in wanted.values()}, rule)
+            x = self.door(pictures)  # in the model's own precision: 8-bit pixels are closer than bfloat16's steps
+            lower = torch.autocast(self.device.type, torch.bfloat16) if reader.low else nullcontext()
+            with _alone(reader), borrowed(self.model), lent(self._lent(self.plan), tapped), lower:
+                found = reader.run(x)
+        return {name: found[layer.tap].float() if reader.low else found[layer.tap] for name, layer in wanted.items()}
 
     def _lent(self, plan: Plan) -> list[Loan]:
         """The weights that the plan runs on, made again when the model's own have changed."""
@@ -470,6 +470,7 @@ class _Reader:
     def __init__(self, network: Network, axes: Mapping[Tap, int], rule: Rule) -> None:
         self.network, self.rule = network, rule
         self.rewrites = "local_response_norm" in network.plan.rewrites
+        self.low = network._lowered(network.plan)
         self.logits = Tap("", None, 1)
         self.missing = dict(axes)  # what is still to be read, and its channel axis
         self.found: dict[Tap, Tensor] = {}
@@ -502,7 +503,7 @@ class _Reader:
                     raise
             except RuntimeError as error:
                 size, reason = f"{x.shape[-2]} x {x.shape[-1]}", str(error).partition("\n")[0]
-                if tuple(x.shape[-2:]) == network.size and network._lowered(network.plan):
+                if tuple(x.shape[-2:]) == network.size and self.low:
                     raise Mistake(f"{network.name} can't be run in bfloat16: {reason}; use float32") from error
                 if tuple(x.shape[-2:]) == network.size:
                     raise
