@@ -28,8 +28,8 @@ COMMANDS = {
     "dream": ("phosphene.dreaming:dream", "Amplify what a layer sees in a photograph (DeepDream)."),
     "invert": ("phosphene.inversion:invert", "Find a picture that a layer can't tell from a photograph."),
     "attack": ("phosphene.adversarial:METHODS", "Fool a network with a change that nobody sees."),
-    "replay": ("phosphene.cli:replay_picture", "Make a picture again and say whether every pixel is the same."),
-    "tune": ("phosphene.cli:tune_network", "Measure the fastest way to run a network on this machine."),
+    "replay": ("phosphene.cli:replay_picture", "Make a picture again, from the recipe that it carries."),
+    "tune": ("phosphene.cli:tune_network", "Measure the fastest way to run a network here."),
     "tour": ("phosphene.tour:tour", "Walk through all of it, on one photograph, into one page."),
 }
 DEFAULT_METHOD = {"attribute": "saliency", "attack": "pgd"}

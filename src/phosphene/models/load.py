@@ -33,7 +33,7 @@ from phosphene.models.digits import Digits
 from phosphene.models.photo import Photo
 
 WEIGHTS = Path(__file__).with_name("weights")
-EMBEDDED: dict[str, Callable[[], nn.Module]] = {"photo": Photo, "digits": Digits}
+EMBEDDED: dict[str, Callable[[], nn.Module]] = {"photo": Photo, "photo-robust": Photo, "digits": Digits}
 DEFAULT = "embedded:photo"
 _FILE = re.compile(r"(?P<file>.+?\.py)(?::(?P<name>[^?]*))?(?:\?(?P<query>.*))?", re.DOTALL)
 
