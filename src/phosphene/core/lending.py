@@ -124,10 +124,15 @@ def loans(model: nn.Module, fold: Sequence[Pair], dtype: torch.dtype | None, cha
     return list(found.values())
 
 
-def fingerprint(model: nn.Module) -> tuple:
-    """What changes when weights are exchanged or written to."""
-    tensors = (t for m in model.modules() for t in (*m._parameters.values(), *m._buffers.values()) if t is not None)
-    return tuple((id(tensor), tensor._version) for tensor in tensors)
+def fingerprint(modules: Sequence[nn.Module]) -> list[int]:
+    """What changes when one of their weights is exchanged or written to; a plain loop, as it runs in every step."""
+    found: list[int] = []
+    for module in modules:
+        for tensors in (module._parameters, module._buffers):
+            for tensor in tensors.values():
+                if tensor is not None:
+                    found += id(tensor), tensor._version
+    return found
 
 
 def _itself(x: Tensor) -> Tensor:

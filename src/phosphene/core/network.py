@@ -84,8 +84,8 @@ def unwrapped(model: Any) -> nn.Module:
 
 
 @contextmanager
-def borrowed(model: nn.Module) -> Iterator[None]:
-    """In eval mode, its parameters frozen, not compiled; afterwards exactly as before."""
+def borrowed(model: nn.Module) -> Iterator[list[nn.Module]]:
+    """In eval mode, its parameters frozen, not compiled; afterwards exactly as before. Yields its modules."""
     modules = list(model.modules())  # walked once, and without hasattr: this is done in every step
     training = [module for module in modules if module.training]
     parameters = [parameter for module in modules for parameter in module._parameters.values()]
@@ -97,7 +97,7 @@ def borrowed(model: nn.Module) -> Iterator[None]:
         for parameter in required:
             parameter.requires_grad_(False)
         with torch.compiler.set_stance("force_eager") if compiled else nullcontext():
-            yield
+            yield modules
     finally:
         for module in training:
             module.training = True
@@ -151,7 +151,7 @@ class Network:
         self.code_sha256, self.precision = code_sha256, precision
         self._given_plans = dict(plans or {})
         self._purpose: Purpose = "reading"
-        self._loans: tuple[tuple, list[Loan]] | None = None
+        self._loans: tuple[list[int], list[Loan]] | None = None
 
     def __repr__(self) -> str:
         return f"Network({self.name}, {self.size[0]} x {self.size[1]} px, {len(self.layers)} layers)"
@@ -434,16 +434,21 @@ class Network:
             reader = _Reader(self, {layer.tap: layer.channel_axis for layer in wanted.values()}, rule)
             x = self.door(pictures)  # in the model's own precision: 8-bit pixels are closer than bfloat16's steps
             lower = torch.autocast(self.device.type, torch.bfloat16) if reader.low else nullcontext()
-            with _alone(reader), borrowed(self.model), lent(self._lent(self.plan), tapped), lower:
+            with (
+                _alone(reader),
+                borrowed(self.model) as modules,
+                lent(self._lent(self.plan, modules), tapped),
+                lower,
+            ):
                 found = reader.run(x)
         return {name: found[layer.tap].float() if reader.low else found[layer.tap] for name, layer in wanted.items()}
 
-    def _lent(self, plan: Plan) -> list[Loan]:
+    def _lent(self, plan: Plan, modules: Sequence[nn.Module]) -> list[Loan]:
         """The weights that the plan runs on, made again when the model's own have changed."""
         fold, low = "batch_norm" in plan.rewrites, self._lowered(plan)
         if not (fold or low):
             return []
-        own = fingerprint(self.model)
+        own = fingerprint(modules)
         if self._loans is None or self._loans[0] != own:
             dtype = torch.bfloat16 if low else None
             self._loans = own, loans(self.model, self._pairs if fold else (), dtype, plan.channels_last)
