@@ -12,7 +12,7 @@ from phosphene.core.pictures import open_photo, resize, save_png
 HERE = Path(__file__).resolve().parent / "pictures"
 CLASSES = ("goldfish", "king penguin", "school bus", "African elephant", "monarch", "orange", "lemon", "sports car")
 
-ROBUST = (*CLASSES, "teapot")
+ROBUST = ("golden retriever", "king penguin", "school bus", "African elephant", "monarch", "pizza", "orange", "teapot")
 
 
 def shown_classes(network: phosphene.Network) -> list[str]:
@@ -23,7 +23,7 @@ def shown_classes(network: phosphene.Network) -> list[str]:
 
 def classes(network: phosphene.Network) -> None:
     """Class images of the robust network."""
-    made = phosphene.visualize(network, [f"logits:{name}" for name in ROBUST], size=128, steps=256)
+    made = phosphene.visualize(network, [f"logits:{name}" for name in ROBUST], size=128, steps=96)
     save_png(grid(made.image, columns=len(ROBUST), gap=4), HERE / "classes.png")
 
 
