@@ -23,6 +23,20 @@ def _alike(request):
     torch.set_num_threads(threads)
 
 
+@pytest.fixture
+def run(capsys):
+    """run("predict", "cat.png") -> (exit code, stdout, stderr) of this command line."""
+    from phosphene.cli import main
+
+    def call(*words):
+        with pytest.raises(SystemExit) as left:
+            main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        return left.value.code or 0, out, err
+
+    return call
+
+
 @pytest.fixture(scope="session")
 def data():
     """The folder of test data, or a skip."""

@@ -16,7 +16,7 @@ from PIL import Image
 
 import phosphene
 from phosphene import cli, writing
-from phosphene.cli import COMMANDS, main
+from phosphene.cli import COMMANDS
 from phosphene.core.pictures import open_photo, read_text
 from tests.small import SOURCE
 
@@ -33,15 +33,11 @@ def _here(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def run(capsys):
-    """run("predict", "cat.png") -> (exit code, stdout, stderr), on the small network unless another one is given."""
+def run(run):
+    """As everywhere, on the small network unless another one is given."""
 
     def call(*words, net="own.py"):
-        words = [str(word) for word in words]
-        with pytest.raises(SystemExit) as left:
-            main([*words, "--net", net] if net else words)
-        out, err = capsys.readouterr()
-        return left.value.code or 0, out, err
+        return run(*words, "--net", net) if net else run(*words)
 
     return call
 

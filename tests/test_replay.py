@@ -12,7 +12,6 @@ from PIL.PngImagePlugin import PngInfo
 
 import phosphene
 from phosphene import replay as replaying
-from phosphene.cli import main
 from phosphene.core.errors import Mistake
 from phosphene.core.pictures import read_text
 from phosphene.core.results import Run, seal
@@ -42,17 +41,6 @@ def _here(tmp_path, monkeypatch):
     Path("own.py").write_text(SOURCE)
     pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
     Image.fromarray(pixels).save("cat.png")
-
-
-@pytest.fixture
-def run(capsys):
-    def call(*words):
-        with pytest.raises(SystemExit) as left:
-            main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        return left.value.code or 0, out, err
-
-    return call
 
 
 def made(run, *words):

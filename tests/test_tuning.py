@@ -7,7 +7,6 @@ import pytest
 import torch
 
 import phosphene
-from phosphene.cli import main
 from phosphene.core.errors import Mistake
 from phosphene.core.plan import REWRITES, Plan
 from phosphene.tuning import Candidate, candidates, chosen, measure
@@ -16,6 +15,12 @@ from tests.small import SOURCE, convnet
 
 PLAIN, LAST = Plan("float32", False, ()), Plan("float32", True, ())
 FOLDED, LOW = Plan("float32", True, ("batch_norm",)), Plan("bfloat16", True, ("batch_norm",))
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("own.py").write_text(SOURCE)
 
 
 def test_every_way_that_does_something_is_a_candidate():
@@ -62,20 +67,6 @@ def test_too_little_is_refused(wrong):
     network = convnet(torch.float32)
     with pytest.raises(Mistake):
         next(measure(network, candidates(network), **wrong))
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    Path("own.py").write_text(SOURCE)
-
-    def call(*words):
-        with pytest.raises(SystemExit) as left:
-            main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        return left.value.code or 0, out, err
-
-    return call
 
 
 def test_a_plan_file_is_written_used_and_recorded(run):

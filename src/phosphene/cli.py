@@ -428,7 +428,7 @@ def tune_network(network: Any, out: str | None, force: bool, quiet: bool, **opti
 def _tune_command(name: str, function: Callable) -> Callable:
     def command(**options: Any) -> None:
         def run() -> None:
-            without = options | {"plan": None, "no_plan": False, "precision": options["precision"]}
+            without = options | {"plan": None, "no_plan": False}
             network = _network(without)
             own = {key: options[key] for key in ("out", "force", "quiet", "size", "batch", "repeats")}
             function(network, **own)

@@ -195,18 +195,23 @@ class Network:
         """The same model, run for this purpose from now on."""
         if purpose == self._purpose:
             return self
-        self.layers, self._pairs  # noqa: B018 (found once, for both)
-        if purpose == "picture" and self._lowered(self.plans["picture"]):
-            self._runs_in_bfloat16  # noqa: B018
-        other = copy(self)
-        other._purpose, other._loans = purpose, None
+        low = purpose == "picture" and self._lowered(self.plans["picture"])
+        other = self._copy("layers", "_pairs", *(["_runs_in_bfloat16"] if low else []))
+        other._purpose = purpose
         return other
 
     def following(self, plans: Plans) -> "Network":
         """The same model, run by these plans instead of the rules."""
-        self.layers  # noqa: B018 (found once, for both)
+        other = self._copy("layers")
+        other._given_plans = dict(plans)
+        return other
+
+    def _copy(self, *shared: str) -> "Network":
+        """The same model in another object; these cached properties are found first, so that both have them."""
+        for name in shared:
+            getattr(self, name)
         other = copy(self)
-        other._given_plans, other._loans = dict(plans), None
+        other._loans = None
         return other
 
     def _lowered(self, plan: Plan) -> bool:
