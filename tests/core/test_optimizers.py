@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from phosphene.core.optimizers import adam, normalized, sign
+from phosphene.core.optimizers import adam, nadam, normalized, sign, steepest
 from tests.small import normal
 
 ALL = torch.arange(4)
@@ -40,6 +40,24 @@ def test_adam_equals_torchs(options):
     torch.testing.assert_close(ours, theirs.detach(), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("options", [{"rate": 0.05}, {"rate": 0.2, "betas": (0.5, 0.9), "eps": 1e-3, "psi": 0.1}])
+def test_nadam_equals_torchs(options):
+    x = normal(4, 3, 5)
+    ours = run(nadam(**options), x, 40)
+    theirs = x.clone().requires_grad_()
+    names = {"rate": "lr", "psi": "momentum_decay"}
+    torchs = torch.optim.NAdam([theirs], **{names.get(k, k): v for k, v in options.items()})
+    for step in range(40):
+        theirs.grad = slope(theirs.detach(), step)
+        torchs.step()
+    torch.testing.assert_close(ours, theirs.detach(), rtol=1e-5, atol=1e-6)  # PyTorch keeps the product of momenta in float32
+
+
+def test_steepest_descent_is_the_slope_times_a_number():
+    x = normal(4, 3)
+    torch.testing.assert_close(run(steepest(0.3), x, 1), x - 0.3 * slope(x, 0))
+
+
 def test_adam_moves_several_parameters_each_by_its_own_slope():
     x, y = normal(4, 3), normal(4, 2, 2, seed=1)
     together = [x.clone(), y.clone()]
@@ -49,7 +67,7 @@ def test_adam_moves_several_parameters_each_by_its_own_slope():
     assert torch.equal(together[0], run(adam(), x, 10)) and torch.equal(together[1], run(adam(), y, 10))
 
 
-OPTIMIZERS = {"adam": adam(0.1), "sign": sign(0.01), "normalized": normalized(0.02)}
+OPTIMIZERS = {"adam": adam(0.1), "nadam": nadam(0.1), "steepest": steepest(0.1), "sign": sign(0.01), "normalized": normalized(0.02)}
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)

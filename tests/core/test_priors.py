@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phosphene.core.priors import power, total_variation
+from phosphene.core.operators import blurred
+from phosphene.core.priors import high_pass, l_alpha, power, total_variation
 from phosphene.core.terms import Reading
 from tests.small import noise
 
@@ -83,3 +84,34 @@ def test_power_is_the_power_and_has_its_slope(exponent, x):
     y = power(at, exponent)
     assert y.item() == pytest.approx(x**exponent)
     assert torch.autograd.grad(y, at)[0].item() == pytest.approx(exponent * x ** (exponent - 1))
+
+
+@pytest.mark.parametrize("alpha", [1.0, 2.0, 2.5, 6.0])
+def test_l_alpha_equals_its_formula(alpha):
+    x, center = picture(2, 3, 3, 4), (0.1, 0.4, 0.7)
+    slow = [
+        sum(abs(x[n, c, i, j].item() - center[c]) ** alpha for c in range(3) for i in range(3) for j in range(4)) / 36
+        for n in range(2)
+    ]
+    torch.testing.assert_close(l_alpha(alpha, center).of(reading(x)), torch.tensor(slow, dtype=torch.float64))
+
+
+def test_the_slope_of_the_high_pass_energy_is_what_a_blur_takes_away():
+    x = picture(2, 3, 8, 9).requires_grad_()
+    (slope,) = torch.autograd.grad(high_pass(1.0).of(reading(x)).sum(), x)
+    torch.testing.assert_close(slope * (3 * 8 * 9), (x - blurred(x, 1.0)).detach())
+
+
+PRIORS = {"tv1": total_variation(), "tv2": total_variation(2.0), "l2": l_alpha(), "l6": l_alpha(6, (0.4, 0.5, 0.6))}
+
+
+@pytest.mark.parametrize("prior", PRIORS.values(), ids=PRIORS)
+def test_the_gradient_of_a_prior_equals_differences(prior):
+    x = picture(1, 3, 4, 3).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: prior.of(reading(x)), x)
+
+
+@pytest.mark.parametrize("prior", [total_variation, high_pass, l_alpha])
+def test_an_exponent_or_deviation_of_zero_is_refused(prior):
+    with pytest.raises(ValueError, match="needs"):
+        prior(0)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from phosphene.core.engine import Draw
-from phosphene.core.transforms import as_is, compose, lucid, roll, shake, strong
+from phosphene.core.transforms import as_is, compose, crop, lucid, noisy, roll, several, shake, strong
 from tests.small import noise
 
 
@@ -176,3 +176,39 @@ def test_the_gradient_goes_through_a_shake():
 
 def test_lucids_view_of_128_pixels_is_140_wide():
     assert shown(lucid(), torch.rand(1, 3, 128, 128)).shape == (1, 3, 140, 140)
+
+
+def test_noise_has_its_deviation_and_belongs_to_its_problem():
+    x = torch.zeros(2, 3, 40, 40, dtype=torch.float64)
+    views = shown(noisy(0.1), x)
+    assert views.std().item() == pytest.approx(0.1, rel=0.05)
+    alone, _ = noisy(0.1)(x[1:], torch.tensor([1]), draw(2))
+    assert torch.equal(views[1], alone[0])
+
+
+@pytest.mark.parametrize("part", [0.25, 0.5, 1.0])
+def test_a_part_in_the_middle_is_the_picture_resampled(part):
+    x = pictures(2, 12, 12)
+    views = shown(crop(part, part, 6, spread=0.0), x)
+    at = (np.arange(6) + 0.5) / 6 * 12 * part + 6 - 6 * part - 0.5
+    places = np.stack(np.meshgrid(at, at, indexing="ij"))
+    for n in range(2):
+        for c in range(3):
+            expected = ndimage.map_coordinates(x[n, c].numpy(), places, order=1, mode="reflect")
+            np.testing.assert_allclose(views[n, c].numpy(), expected, atol=1e-9)
+
+
+def test_parts_are_square_and_lie_anywhere():
+    views, of = crop(0.2, 0.5, 7)(pictures(2, 12, 20), torch.arange(2), draw(2))
+    assert views.shape == (2, 3, 7, 7)
+    assert of.tolist() == [0, 1]
+    assert not torch.equal(views, shown(crop(0.2, 0.5, 7), pictures(2, 12, 20), step=1))
+
+
+def test_several_views_of_a_picture_differ_and_say_whose_they_are():
+    x = pictures()
+    views, of = several(3, shake(jitter=4))(x, torch.arange(2), draw(2))
+    assert of.tolist() == [0, 1, 0, 1, 0, 1]
+    assert len({tuple(view.flatten().tolist()) for view in views}) == 6
+    alone, _ = several(3, shake(jitter=4))(x[1:], torch.tensor([1]), draw(2))
+    assert torch.equal(views[1::2], alone)

@@ -74,6 +74,11 @@ Objective = Callable[
 Constraint = Callable[[Float[Tensor, "n 3 h w"], Int[Tensor, " n"]], Float[Tensor, "n 3 h w"]]
 """(pictures, rows) -> the nearest pictures that are allowed."""
 
+Operator = Callable[
+    [Float[Tensor, "n 3 h w"], Int[Tensor, " n"], Float[Tensor, "n 3 h w"], int], Float[Tensor, "n 3 h w"]
+]
+"""(pictures, rows, the slope that moved them, index of the move) -> the pictures to go on with."""
+
 Stop = Callable[[Float[Tensor, "n 3 h w"], Int[Tensor, " n"], Float[Tensor, " n"]], Bool[Tensor, " n"]]
 """(pictures, rows, values) -> which of these problems are finished."""
 
@@ -121,6 +126,7 @@ def argmin(
     objective: Objective,
     *,
     optimizer: Callable[[list[Tensor]], Update],
+    operator: Operator | None = None,
     constraint: Constraint | None = None,
     steps: int = 256,
     seed: int = 0,
@@ -133,7 +139,8 @@ def argmin(
         image: the parameterization; its parameters are changed in place.
         objective: what to make small.
         optimizer: from parameters to an update of them.
-        constraint: applied to the pictures after every move (for parameterizations that can be assigned to).
+        operator: applied to the pictures after every move (for parameterizations that can be assigned to).
+        constraint: applied to them after that.
         steps: how many moves.
         seed: of all random numbers.
         stop: which problems are finished; they leave the batch.
@@ -167,10 +174,14 @@ def argmin(
 
         update(image.pull(slope), rows, again)
         pictures = image()
-        if constraint is not None:
+        if operator is not None or constraint is not None:
             with torch.no_grad():
-                allowed = constraint(pictures.detach()[rows], rows)
-                image.assign(allowed, rows)
+                moved = pictures.detach()[rows]
+                if operator is not None:
+                    moved = operator(moved, rows, slope[rows], index)
+                if constraint is not None:
+                    moved = constraint(moved, rows)
+                image.assign(moved, rows)
             pictures = image()
 
 

@@ -3,6 +3,7 @@
 They combine: `chunked(mean(gradient(a, term), gradient(b, term)), 8)`.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -83,14 +84,51 @@ def unblocked(network: Network, term: Term, transform: Transform = as_is, steps:
     return objective
 
 
-def mean(*objectives: Objective) -> Objective:
-    """The mean of several objectives: an ensemble of networks."""
+def total(*objectives: Objective) -> Objective:
+    """The sum of several objectives."""
 
     def objective(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
         values, slopes = zip(*(one(pictures, rows, draw.child(i)) for i, one in enumerate(objectives)), strict=True)
-        return sum(values) / len(values), sum(slopes) / len(slopes)
+        return sum(values), sum(slopes)
 
     return objective
+
+
+def mean(*objectives: Objective) -> Objective:
+    """The mean of several objectives: an ensemble of networks."""
+    added = total(*objectives)
+
+    def objective(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        values, slope = added(pictures, rows, draw)
+        return values / len(objectives), slope / len(objectives)
+
+    return objective
+
+
+class Accumulated:
+    """An objective that remembers where its slopes were: the sum of |slope| over steps, for each of `many` problems.
+
+    What a picture was never asked to change can be made transparent (MaCo, Fel et al. 2023, arXiv:2306.06805).
+    """
+
+    def __init__(self, objective: Objective, many: int) -> None:
+        self._objective, self._many = objective, many
+        self._sum: Tensor | None = None
+
+    def __call__(self, pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        values, slope = self._objective(pictures, rows, draw)
+        sizes = slope.abs().mean(1, keepdim=True)
+        if self._sum is None:
+            self._sum = sizes.new_zeros(self._many, *sizes.shape[1:])
+        self._sum.index_add_(0, rows.to(sizes.device), sizes)
+        return values, slope
+
+    def visible(self, quantile: float = 0.8) -> Float[Tensor, "problems 1 h w"]:
+        """Opacity, 0 to 1: each problem's sum over its quantile (xplique's 80 %), where that is not 0."""
+        assert self._sum is not None
+        flat = self._sum.flatten(1)
+        limit = flat.kthvalue(math.ceil(quantile * flat.shape[1]), dim=1).values.view(-1, 1, 1, 1)
+        return (self._sum / torch.where(limit > 0, limit, 1.0)).clamp(0, 1)
 
 
 def chunked(objective: Objective, size: int) -> Objective:

@@ -5,10 +5,13 @@ code to prefer. Each is one number per picture, in pixel units ([0, 1]), and mea
 its meaning when the size changes.
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from phosphene.core.operators import blurred, colour
 from phosphene.core.terms import Reading, Term
 
 
@@ -32,9 +35,47 @@ def total_variation(beta: float = 1.0) -> Term:
         raise ValueError(f"total_variation needs beta > 0, got {beta}; 1 keeps edges, 2 smooths")
 
     def of(reading: Reading) -> Float[Tensor, " n"]:
-        x = reading.pictures
+        x = reading.pictures[:, :3]
         right = x.diff(dim=3, append=x[..., :, -1:])
         down = x.diff(dim=2, append=x[..., -1:, :])
         return power(right.square() + down.square(), beta / 2).mean((1, 2, 3))
 
     return Term(of, name="total variation")
+
+
+def l_alpha(alpha: float = 2.0, center: Sequence[float] = (0.5,)) -> Term:
+    """Mean over pixels and colours of |x - center|^alpha.
+
+    alpha 2 is the L2 prior of Simonyan et al. 2014 (arXiv:1312.6034, eq. 1), about the data set's mean colour; 6 only
+    keeps values from growing (Mahendran & Vedaldi 2015, arXiv:1412.0035, section 2).
+
+    Raises:
+        ValueError: alpha is not positive.
+    """
+    if alpha <= 0:
+        raise ValueError(f"l_alpha needs alpha > 0, got {alpha}; 2 is the usual decay, 6 bounds the values")
+
+    def of(reading: Reading) -> Float[Tensor, " n"]:
+        x = reading.pictures[:, :3]
+        return power((x - colour(center, x)).abs(), alpha).mean((1, 2, 3))
+
+    return Term(of, name=f"L{alpha:g} norm")
+
+
+def high_pass(deviation: float = 1.0) -> Term:
+    """Mean over pixels and colours of (x - blurred x)^2 / 2, the blurred picture held fixed.
+
+    Its slope is what a blur takes away, so every step of size s is s parts of a Gaussian blur of `deviation` pixels
+    (lucid's `blur_input_each_step`).
+
+    Raises:
+        ValueError: the deviation is not positive.
+    """
+    if deviation <= 0:
+        raise ValueError(f"high_pass needs a deviation above 0 pixels, got {deviation}")
+
+    def of(reading: Reading) -> Float[Tensor, " n"]:
+        x = reading.pictures[:, :3]
+        return 0.5 * (x - blurred(x.detach(), deviation)).square().mean((1, 2, 3))
+
+    return Term(of, name="high-pass energy")

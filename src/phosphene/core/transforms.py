@@ -92,6 +92,51 @@ def shake(
     return transform
 
 
+def noisy(deviation: float) -> Transform:
+    """Add white Gaussian noise of this standard deviation."""
+
+    def transform(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        noise = draw.normal(rows, *pictures.shape[1:]).to(pictures.device, pictures.dtype)
+        return pictures + deviation * noise, torch.arange(len(pictures), device=pictures.device)
+
+    return transform
+
+
+def crop(smallest: float, largest: float, side: int, spread: float = 0.15) -> Transform:
+    """A square part of the picture, enlarged to `side` pixels (MaCo, Fel et al. 2023, arXiv:2306.06805).
+
+    Args:
+        smallest, largest: the part's side as a fraction of the picture's shorter one, drawn evenly.
+        side: of the views, in pixels.
+        spread: standard deviation of the part's middle about the picture's, as a fraction of the picture's sides; where
+            a part leaves the picture, the picture is mirrored.
+    """
+
+    def transform(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        n, channels, height, width = pictures.shape
+        part = smallest + (largest - smallest) * draw.uniform(rows, 1)[:, 0]
+        middle = 2 * spread * draw.child(0).normal(rows, 2)
+        matrix = torch.zeros(n, 2, 3, dtype=torch.float64)
+        matrix[:, 0, 0], matrix[:, 1, 1] = part * min(height / width, 1), part * min(width / height, 1)
+        matrix[:, :, 2] = middle
+        matrix = matrix.to(pictures.device, pictures.dtype)
+        grid = F.affine_grid(matrix, [n, channels, side, side], align_corners=False)
+        views = F.grid_sample(pictures, grid, "bilinear", "reflection", align_corners=False)
+        return views, torch.arange(n, device=pictures.device)
+
+    return transform
+
+
+def several(many: int, transform: Transform) -> Transform:
+    """So many views of each picture, each with numbers of its own."""
+
+    def transformed(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        views, of = zip(*(transform(pictures, rows, draw.child(i)) for i in range(many)), strict=True)
+        return torch.cat(views), torch.cat(of)
+
+    return transformed
+
+
 def lucid() -> Transform:
     """Lucid's: pad 12, jitter 8 and 4, scale .9 to 1.1, rotate 10 degrees; a 128 px picture becomes a 140 px view.
 

@@ -6,74 +6,38 @@ transforms that the picture has to survive.
 """
 
 from collections.abc import Sequence
-from itertools import groupby
-from typing import Literal
+from zlib import crc32
 
-import torch
-from torch import Tensor
-
-from phosphene.core.engine import Draw, Step, argmin
-from phosphene.core.errors import check_range
-from phosphene.core.feeding import seen, unit_words, working_dtype
+from phosphene.core.engine import Step
+from phosphene.core.errors import Mistake, check_range
+from phosphene.core.feeding import unit_words
 from phosphene.core.network import Network
-from phosphene.core.objectives import Objective, chunked, unblocked, values
-from phosphene.core.optimizers import adam
-from phosphene.core.parameterizations import Fourier
-from phosphene.core.pictures import LEAST_SIDE
+from phosphene.core.pictures import LEAST_SIDE, Photo, open_photo, resize
 from phosphene.core.provenance import recipe
 from phosphene.core.results import Result, Run
-from phosphene.core.terms import Score, Term
-from phosphene.core.transforms import Transform, as_is, lucid, strong
-from phosphene.core.units import Unit, parse_units, unit_term
-
-Robustness = Literal["strong", "lucid", "none"]
-
-
-def default_side(network: Network) -> int:
-    """Large enough to see something, small enough to be quick: the network's size between 128 and 160 px."""
-    return min(network.size) if network.fixed else min(max(min(network.size), 128), 160)
-
-
-def _transform(robustness: Robustness, size: tuple[int, int]) -> Transform:
-    return {"strong": strong(size), "lucid": lucid(), "none": as_is}[robustness]
+from phosphene.core.terms import Score, diversity
+from phosphene.core.units import AnyUnit, Unit, groups, parse_units, unit_term
+from phosphene.features.painting import Painting, Parts, default_side
+from phosphene.features.presets import (
+    Border,
+    Optimizer,
+    Parameterization,
+    Preset,
+    Robustness,
+    Transparency,
+    settings,
+)
 
 
-Parts = list[tuple[list[int], Term]]
-"""Units of one layer each: which problems they are, and what is made small for them."""
+def identity(unit: AnyUnit, start: int = 0) -> int:
+    """The number that the random numbers of a unit's picture depend on: the same alone and in any batch."""
+    number = unit.index if isinstance(unit, Unit) and unit.index is not None else crc32(str(unit).encode())
+    return number + start * 2**32
 
 
-def _parts(units: Sequence[Unit], sign: float, kind: Score) -> Parts:
-    groups = groupby(range(len(units)), lambda i: (units[i].layer, units[i].position is None))
-    parts = [list(group) for _, group in groups]
-    return [(part, -sign * unit_term([units[i] for i in part], kind)) for part in parts]
-
-
-def _objective(network: Network, parts: Parts, transform: Transform) -> Objective:
-    """Units of several layers are several objectives over their own rows."""
-    objectives = [unblocked(network, term, transform) for _, term in parts]
-    if len(parts) == 1:
-        return objectives[0]
-    part_of = torch.tensor([p for p, (problems, _) in enumerate(parts) for _ in problems])
-
-    def objective(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-        values, slope = pictures.new_zeros(len(pictures)), torch.zeros_like(pictures)
-        for p, ((first, *_), _) in enumerate(parts):
-            mine = (part_of[rows] == p).nonzero().flatten()
-            if len(mine):
-                shown = Draw(draw.seed, draw.step, draw.problems[first:], draw.stream)
-                values[mine], slope[mine] = objectives[p](pictures[mine], rows[mine] - first, shown)
-        return values, slope
-
-    return objective
-
-
-def _reached(network: Network, parts: Parts, pictures: Tensor, batch: int) -> Tensor:
-    """What each unit says about its picture, as it is, without any transform."""
-    found = []
-    for problems, term in parts:
-        rows = torch.arange(len(problems))
-        found += [values(network, term, pictures[torch.tensor(problems)[some]], some) for some in rows.split(batch)]
-    return torch.cat(found)
+def parts_of(units: Sequence[AnyUnit], sign: float, kind: Score) -> Parts:
+    """Units that are read together, and the term that is made large for them."""
+    return [(problems, sign * unit_term([units[i] for i in problems], kind)) for problems in groups(units)]
 
 
 @recipe("picture")
@@ -81,66 +45,136 @@ def visualize(
     network: Network,
     units: Sequence[str],
     *,
+    preset: Preset = "default",
     size: int | None = None,
-    steps: int = 256,
     negative: bool = False,
     score: Score = "logit",
-    robustness: Robustness = "strong",
-    rate: float = 0.05,
-    decay: float = 1.0,
+    starts: int = 1,
+    diverse: float = 0.0,
+    start: Photo | None = None,
+    steps: int | None = None,
+    parameterization: Parameterization | None = None,
+    decay: float | None = None,
+    deviation: float | None = None,
+    optimizer: Optimizer | None = None,
+    rate: float | None = None,
+    average: float | None = None,
+    robustness: Robustness | None = None,
+    pad: float | None = None,
+    jitter: float | None = None,
+    smallest: float | None = None,
+    largest: float | None = None,
+    rotate: float | None = None,
+    border: Border | None = None,
+    crop_from: float | None = None,
+    crop_to: float | None = None,
+    views: int | None = None,
+    noise: float | None = None,
+    tv: float | None = None,
+    l2: float | None = None,
+    l6: float | None = None,
+    high_pass: float | None = None,
+    shrink: float | None = None,
+    blur_width: float | None = None,
+    blur_every: int | None = None,
+    small_norm: float | None = None,
+    small_contribution: float | None = None,
+    transparency: Transparency | None = None,
+    opacity: float | None = None,
+    until: float | None = None,
     batch: int = 16,
     seed: int = 0,
 ) -> Run:
-    """Paint what excites each of UNITS most: LAYER:UNIT, LAYER:0-63, LAYER:UNIT@ROW,COLUMN or logits:CLASS.
+    """Paint what excites each of UNITS most: LAYER:UNIT, LAYER:0-63, LAYER:all, LAYER, logits:CLASS, or a sum of them.
 
-    Adam on Fourier coefficients in decorrelated colours, under random shifts, scalings and rotations.
+    A preset says how (Adam on Fourier coefficients in decorrelated colours, under random shifts, scalings and
+    rotations); every option without a default of its own replaces one of its values.
 
     Args:
         network: whose units.
         units: which ones; all of them are painted in one batch.
+        preset: default, best (twice as long), lucid, maco, simonyan, yosinski-a to -d, plain (the lectures' loop).
         size: side of the pictures in pixels.
-        steps: how many moves.
         negative: what they dislike instead.
         score: what is climbed for a class: its logit (known to give the best pictures), log p or p.
-        robustness: the transforms that a picture must survive.
-        rate: Adam's step.
-        decay: how much low frequencies are preferred.
-        batch: so many pictures at a time go through the network: memory stays flat, and caches are used (16 is 1.3
+        starts: so many pictures of each unit, from different noise.
+        diverse: push the pictures of one unit apart: the weight of the similarity of their Gram matrices at its layer.
+        start: a photograph to start from instead of noise.
+        steps: how many moves.
+        parameterization: what is moved; deep-prior and cppn are networks, phase keeps a natural spectrum (MaCo).
+        decay: how much low frequencies are preferred (fourier).
+        deviation: of the starting noise, where it is pixels or fourier.
+        optimizer: how far a move goes.
+        rate: adam's and nadam's step; what the slope is multiplied by (steepest); the mean change (normalized).
+        average: memory of a running mean of the pictures that is kept instead of the last one, 0 to 1.
+        robustness: all transforms at once: strong, lucid's, or none.
+        pad: border around the picture, as a part of its side.
+        jitter: reach of the shifts, as a part of the side.
+        smallest: least scaling.
+        largest: greatest scaling.
+        rotate: degrees either way.
+        border: what is around the picture.
+        crop_from: show the network square parts, the smallest with this part of the side.
+        crop_to: the largest of them.
+        views: how many random views a step.
+        noise: deviation of the noise that is added to each view.
+        tv: weight of the total variation.
+        l2: weight of the mean square distance from the mean colour.
+        l6: weight of the mean sixth power of it, which bounds values.
+        high_pass: weight of what a blur removes.
+        shrink: part of the way to the mean colour after a move (L2 decay).
+        blur_width: deviation in pixels of a blur after a move.
+        blur_every: only after so many moves.
+        small_norm: percentile of the pixels nearest the mean colour that are set to it after a move.
+        small_contribution: percentile of the pixels that contribute least, likewise.
+        transparency: what the unit ignores becomes transparent: learned, or by the gradients on the way.
+        opacity: weight of the mean opacity, where it is learned.
+        until: stop a picture when its unit passes this value.
+        batch: so many views at a time go through the network: memory stays flat, and caches are used (16 is 1.3
             times as fast as 64 at 128 px on two cores).
         seed: of the start and the transforms.
     """
+    chosen = settings(preset, robustness, locals())
     check_range("size", size, LEAST_SIDE, 10_000)
-    check_range("steps", steps, 0)
     check_range("batch", batch, 1)
-    check_range("decay", decay, 0, 10)
+    check_range("starts", starts, 1, 1000)
+    if diverse and starts == 1:
+        raise Mistake("pictures are pushed apart only where a unit has several; give --starts 4")
     asked = parse_units(network, units)
-    side = size or default_side(network)
-    names = [unit.index for unit in asked]
-    image = Fourier(names, (side, side), seed=seed, decay=decay, dtype=working_dtype(network), device=network.device)
+    painted = [unit for unit in asked for _ in range(starts)]
+    names = [identity(unit, i) for unit in asked for i in range(starts)]
     sign = -1.0 if negative else 1.0
-    parts = _parts(asked, sign, score)
-    objective = _objective(network, parts, _transform(robustness, (side, side)))
-    path = argmin(image, chunked(objective, batch), optimizer=adam(rate), steps=steps, seed=seed, problems=names)
+    parts = parts_of(painted, sign, score)
+    if diverse:
+        parts = [(problems, term - diverse * _apart(painted, problems)) for problems, term in parts]
+    side = size or default_side(network)
+    painting = Painting(
+        network, parts, names, chosen, (side, side), seed=seed, batch=batch, together=starts if diverse else 1,
+        start=None if start is None else resize(open_photo(start), (side, side)),
+    )  # fmt: skip
+    stems = [unit.stem + (f"-{i + 1}" if starts > 1 else "") for unit in asked for i in range(starts)]
 
     def finish(step: Step) -> Result:
-        shown = seen(network, step.pictures)
-        found = _reached(network.planned("reading"), parts, shown, batch)
-        found = torch.where(found.isfinite(), found, step.values.to(found))  # where it fails, the last good one
-        reached = [-sign * value for value in found.tolist()]
-        words = ["least excites" if negative else "excites" for _ in asked]
+        shown = painting.shown(step).float().cpu()
+        said = [sign * value for value in painting.reached(step).tolist()]
+        word = "least excites" if negative else "excites"
         captions = [
             f"{word} the {unit_words(network, unit, score)}: {value:.4g}"
-            for word, unit, value in zip(words, asked, reached, strict=True)
+            for unit, value in zip(painted, said, strict=True)
         ]
         return Result(
-            image=shown.float().cpu(),
-            names=[unit.stem for unit in asked],
+            image=shown,
+            names=stems,
             numbers=[
                 {"unit": str(unit), "value": value, "steps": step.index}
-                for unit, value in zip(asked, reached, strict=True)
+                for unit, value in zip(painted, said, strict=True)
             ],
-            panels=[[(c, picture[None])] for c, picture in zip(captions, shown.float().cpu(), strict=True)],
+            panels=[[(c, picture[None])] for c, picture in zip(captions, shown, strict=True)],
             title=f"{network.name}",
         )
 
-    return Run(path, total=steps, names=[unit.stem for unit in asked], finish=finish)
+    return Run(painting.path, total=chosen.steps, names=stems, finish=finish)
+
+
+def _apart(units: Sequence[AnyUnit], problems: Sequence[int]) -> Term:
+    """How alike the pictures of one unit are at the unit's own layer (the features before the logits, for a class)."""
