@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Mistake, check_range
 
 _WORD = 2**64 - 1
 
@@ -67,19 +67,19 @@ class Draw:
 
 
 Objective = Callable[
-    [Float[Tensor, "n 3 h w"], Int[Tensor, " n"], Draw], tuple[Float[Tensor, " n"], Float[Tensor, "n 3 h w"]]
+    [Float[Tensor, "n c h w"], Int[Tensor, " n"], Draw], tuple[Float[Tensor, " n"], Float[Tensor, "n c h w"]]
 ]
 """(pictures, rows: which problem each picture belongs to, draw) -> (a value for each, the slope of each)."""
 
-Constraint = Callable[[Float[Tensor, "n 3 h w"], Int[Tensor, " n"]], Float[Tensor, "n 3 h w"]]
+Constraint = Callable[[Float[Tensor, "n c h w"], Int[Tensor, " n"]], Float[Tensor, "n c h w"]]
 """(pictures, rows) -> the nearest pictures that are allowed."""
 
 Operator = Callable[
-    [Float[Tensor, "n 3 h w"], Int[Tensor, " n"], Float[Tensor, "n 3 h w"], int], Float[Tensor, "n 3 h w"]
+    [Float[Tensor, "n c h w"], Int[Tensor, " n"], Float[Tensor, "n c h w"], int], Float[Tensor, "n c h w"]
 ]
 """(pictures, rows, the slope that moved them, index of the move) -> the pictures to go on with."""
 
-Stop = Callable[[Float[Tensor, "n 3 h w"], Int[Tensor, " n"], Float[Tensor, " n"]], Bool[Tensor, " n"]]
+Stop = Callable[[Float[Tensor, "n c h w"], Int[Tensor, " n"], Float[Tensor, " n"]], Bool[Tensor, " n"]]
 """(pictures, rows, values) -> which of these problems are finished."""
 
 Update = Callable[[list[Tensor], Int[Tensor, " n"], Callable[[], tuple[Tensor, list[Tensor]]]], None]
@@ -93,13 +93,13 @@ class Image(Protocol):
 
     parameters: list[Tensor]
 
-    def __call__(self) -> Float[Tensor, "n 3 h w"]: ...
+    def __call__(self) -> Float[Tensor, "n c h w"]: ...
 
-    def pull(self, slope: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
+    def pull(self, slope: Float[Tensor, "n c h w"]) -> list[Tensor]:
         """The slopes of the parameters, for a slope of the pictures that the last call returned."""
         ...
 
-    def assign(self, pictures: Float[Tensor, "n 3 h w"], rows: Int[Tensor, " n"]) -> None:
+    def assign(self, pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"]) -> None:
         """Set the parameters of these rows so that they show these pictures."""
         ...
 
@@ -110,13 +110,13 @@ class Step:
 
     Attributes:
         index: how many updates came before.
-        pictures: (n, 3, h, w).
+        pictures: (n, 3, h, w), or with alpha (n, 4, h, w).
         values: (n), to be made small.
         alive: (n), which problems still move.
     """
 
     index: int
-    pictures: Float[Tensor, "n 3 h w"]
+    pictures: Float[Tensor, "n c h w"]
     values: Float[Tensor, " n"]
     alive: Bool[Tensor, " n"] = field(default_factory=lambda: torch.tensor([]))
 
@@ -204,3 +204,27 @@ def best(steps: Iterator[Step]) -> Iterator[Step]:
             pictures = torch.where(better[:, None, None, None], step.pictures, kept.pictures)
             kept = Step(step.index, pictures, torch.where(better, step.values, kept.values), step.alive)
         yield kept
+
+
+def averaged(steps: Iterator[Step], beta: float = 0.99) -> Iterator[Step]:
+    """The same steps with each problem's pictures averaged over time: smoother than the last one, which still trembles.
+
+    m_t = beta m_(t-1) + (1 - beta) x_t, shown as m_t / (1 - beta^t): the bias correction of Adam (crowsonkb,
+    style-transfer-pytorch). A problem's average ends with its last move. The values are those of the steps.
+
+    Raises:
+        Mistake: beta is not from 0 to .9999.
+    """
+    check_range("beta", beta, 0, 0.9999)
+    total: Tensor | None = None
+    weight = moving = torch.tensor(0.0)
+    for step in steps:
+        if total is None:
+            total = torch.zeros_like(step.pictures)
+            weight = step.pictures.new_zeros(len(total), 1, 1, 1)
+            moving = torch.ones_like(step.alive)
+        at = moving.to(total.device)[:, None, None, None]
+        total = torch.where(at, torch.lerp(step.pictures, total, beta), total)
+        weight = torch.where(at, torch.lerp(torch.ones_like(weight), weight, beta), weight)
+        moving = step.alive
+        yield replace(step, pictures=total / weight)

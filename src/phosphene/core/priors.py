@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from phosphene.core.errors import Mistake
 from phosphene.core.operators import blurred, colour
 from phosphene.core.terms import Reading, Term
 
@@ -79,3 +80,19 @@ def high_pass(deviation: float = 1.0) -> Term:
         return 0.5 * (x - blurred(x.detach(), deviation)).square().mean((1, 2, 3))
 
     return Term(of, name="high-pass energy")
+
+
+def opacity() -> Term:
+    """Mean alpha: 0 where nothing of the picture is to be seen, 1 where there is no hole in it.
+
+    Raises (when read):
+        Mistake: the pictures have no alpha.
+    """
+
+    def of(reading: Reading) -> Float[Tensor, " n"]:
+        x = reading.pictures
+        if x.shape[1] != 4:
+            raise Mistake(f"opacity needs pictures with alpha, 4 channels, not {x.shape[1]}; see Transparent")
+        return x[:, 3].mean((1, 2))
+
+    return Term(of, name="opacity")

@@ -56,7 +56,7 @@ def _image(
         raise Mistake(f"a {kind} can't start from a photograph; fourier, laplacian, phase and pixels can")
     else:
         image = CPPN(names, size, **options) if kind == "cppn" else DeepPrior(names, size, **options)
-    return Transparent(image, names, **options) if chosen.transparency == "learned" else image
+    return Transparent(image) if chosen.transparency == "learned" else image
 
 
 def _noise(network: Network, chosen: Settings, names: Sequence[int], size: tuple[int, int], seed: int) -> Tensor:
