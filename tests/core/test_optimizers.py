@@ -50,7 +50,9 @@ def test_nadam_equals_torchs(options):
     for step in range(40):
         theirs.grad = slope(theirs.detach(), step)
         torchs.step()
-    torch.testing.assert_close(ours, theirs.detach(), rtol=1e-5, atol=1e-6)  # PyTorch keeps the product of momenta in float32
+    torch.testing.assert_close(
+        ours, theirs.detach(), rtol=1e-5, atol=1e-6
+    )  # PyTorch keeps the product of momenta in float32
 
 
 def test_steepest_descent_is_the_slope_times_a_number():
@@ -67,7 +69,13 @@ def test_adam_moves_several_parameters_each_by_its_own_slope():
     assert torch.equal(together[0], run(adam(), x, 10)) and torch.equal(together[1], run(adam(), y, 10))
 
 
-OPTIMIZERS = {"adam": adam(0.1), "nadam": nadam(0.1), "steepest": steepest(0.1), "sign": sign(0.01), "normalized": normalized(0.02)}
+OPTIMIZERS = {
+    "adam": adam(0.1),
+    "nadam": nadam(0.1),
+    "steepest": steepest(0.1),
+    "sign": sign(0.01),
+    "normalized": normalized(0.02),
+}
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)

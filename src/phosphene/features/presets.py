@@ -1,5 +1,6 @@
 """How a picture is climbed to: the settings of the papers by name, each of them to be overridden one by one."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
@@ -76,10 +77,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, least, most in (
-            ("steps", 0, None), ("decay", 0, 10), ("deviation", 0, None), ("rate", 0, None), ("average", 0, 0.9999),
+            ("steps", 0, math.inf), ("decay", 0, 10), ("deviation", 0, math.inf), ("rate", 0, math.inf), ("average", 0, 0.9999),
             ("pad", 0, 4), ("jitter", 0, 1), ("smallest", 0.01, 100), ("largest", 0.01, 100), ("rotate", 0, 180),
             ("crop_from", 0, 4), ("crop_to", 0, 4), ("views", 1, 10_000), ("noise", 0, 10), ("shrink", 0, 1),
-            ("blur_width", 0, 100), ("blur_every", 1, None), ("small_norm", 0, 100), ("small_contribution", 0, 100),
+            ("blur_width", 0, 100), ("blur_every", 1, math.inf), ("small_norm", 0, 100), ("small_contribution", 0, 100),
         ):  # fmt: skip
             check_range(name.replace("_", "-"), getattr(self, name), least, most)
         if self.smallest > self.largest:

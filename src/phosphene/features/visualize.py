@@ -6,7 +6,6 @@ transforms that the picture has to survive.
 """
 
 from collections.abc import Sequence
-from zlib import crc32
 
 from phosphene.core.engine import Step
 from phosphene.core.errors import Mistake, check_range
@@ -15,8 +14,8 @@ from phosphene.core.network import Network
 from phosphene.core.pictures import LEAST_SIDE, Photo, open_photo, resize
 from phosphene.core.provenance import recipe
 from phosphene.core.results import Result, Run
-from phosphene.core.terms import Score, diversity
-from phosphene.core.units import AnyUnit, Unit, groups, parse_units, unit_term
+from phosphene.core.terms import Score, Term, diversity
+from phosphene.core.units import AnyUnit, Sum, groups, parse_units, unit_term
 from phosphene.features.painting import Painting, Parts, default_side
 from phosphene.features.presets import (
     Border,
@@ -29,12 +28,6 @@ from phosphene.features.presets import (
 )
 
 
-def identity(unit: AnyUnit, start: int = 0) -> int:
-    """The number that the random numbers of a unit's picture depend on: the same alone and in any batch."""
-    number = unit.index if isinstance(unit, Unit) and unit.index is not None else crc32(str(unit).encode())
-    return number + start * 2**32
-
-
 def parts_of(units: Sequence[AnyUnit], sign: float, kind: Score) -> Parts:
     """Units that are read together, and the term that is made large for them."""
     return [(problems, sign * unit_term([units[i] for i in problems], kind)) for problems in groups(units)]
@@ -43,7 +36,7 @@ def parts_of(units: Sequence[AnyUnit], sign: float, kind: Score) -> Parts:
 @recipe("picture")
 def visualize(
     network: Network,
-    units: Sequence[str],
+    units: Sequence[str | AnyUnit],
     *,
     preset: Preset = "default",
     size: int | None = None,
@@ -142,11 +135,11 @@ def visualize(
         raise Mistake("pictures are pushed apart only where a unit has several; give --starts 4")
     asked = parse_units(network, units)
     painted = [unit for unit in asked for _ in range(starts)]
-    names = [identity(unit, i) for unit in asked for i in range(starts)]
+    names = [unit.key + i * 2**32 for unit in asked for i in range(starts)]
     sign = -1.0 if negative else 1.0
     parts = parts_of(painted, sign, score)
     if diverse:
-        parts = [(problems, term - diverse * _apart(painted, problems)) for problems, term in parts]
+        parts = [(problems, term - diverse * _apart(network, painted, problems, starts)) for problems, term in parts]
     side = size or default_side(network)
     painting = Painting(
         network, parts, names, chosen, (side, side), seed=seed, batch=batch, together=starts if diverse else 1,
@@ -166,7 +159,7 @@ def visualize(
             image=shown,
             names=stems,
             numbers=[
-                {"unit": str(unit), "value": value, "steps": step.index}
+                {"unit": unit.short, "value": value, "steps": step.index}
                 for unit, value in zip(painted, said, strict=True)
             ],
             panels=[[(c, picture[None])] for c, picture in zip(captions, shown, strict=True)],
@@ -176,5 +169,10 @@ def visualize(
     return Run(painting.path, total=chosen.steps, names=stems, finish=finish)
 
 
-def _apart(units: Sequence[AnyUnit], problems: Sequence[int]) -> Term:
-    """How alike the pictures of one unit are at the unit's own layer (the features before the logits, for a class)."""
+def _apart(network: Network, units: Sequence[AnyUnit], problems: Sequence[int], starts: int) -> Term:
+    """How alike the pictures of one unit are: at its own layer, or the last one with rows and columns."""
+    unit = units[problems[0]]
+    layer = network.layer(unit.parts[0][1].layer if isinstance(unit, Sum) else unit.layer)
+    if len(layer.shape) != 3:
+        layer = [one for one in network.layers.values() if len(one.shape) == 3 and min(one.shape[1:]) > 1][-1]
+    return diversity(layer.name, [problem // starts for problem in problems])
