@@ -27,6 +27,7 @@ from phosphene.core.pictures import SAMPLES, open_photo, png_bytes, read_text, t
 from phosphene.core.plan import Plan, Purpose, parse_plans
 from phosphene.core.provenance import network_record, photo_record, pixels_record, versions
 from phosphene.core.results import Part, Result, Run, seal
+from phosphene.core.units import names_file
 
 FAMILIES = (features, attribution, dreaming, inversion, adversarial)
 RECIPES = {name: getattr(family, name) for family in FAMILIES for name in family.__all__ if name.islower()}
@@ -168,6 +169,8 @@ def _call(found: Mapping[str, Any], name: str) -> tuple[str, dict[str, Any]]:
     for key, value in arguments.items():
         if key not in parameters or key in ("network", "photo"):
             raise Mistake(f"{name} asks for an option '{key}', which {function} has not{did_you_mean(key, parameters)}")
+        if names_file(value):
+            raise Mistake(f"{name} asks for a direction out of a file as {key}; a recipe carries the numbers instead")
         if not _allowed(value, hints[key]):
             raise Mistake(f"{name} gives {value!r} as {key} of {function}, which is none")
     return function, arguments
@@ -181,7 +184,7 @@ def _allowed(value: Any, annotation: Any) -> bool:
     if origin in (Union, types.UnionType):
         return any(_allowed(value, choice) for choice in get_args(annotation))
     if origin is not None and isinstance(value, str):  # one unit
-        return get_args(annotation)[0] is str
+        return _allowed(value, get_args(annotation)[0])
     if origin is not None:  # Sequence[str]
         return isinstance(value, list) and all(_allowed(item, get_args(annotation)[0]) for item in value)
     if annotation is float:

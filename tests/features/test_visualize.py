@@ -39,7 +39,21 @@ def test_without_transforms_it_is_adam_on_fourier_coefficients():
     assert run.numbers[0]["value"] == pytest.approx(value, rel=1e-9)
 
 
-UNITS = ["conv3:4", "conv1:0", "conv1:2", "logits:zebra", "conv2:1@2,3", "conv2:1", "logits:0"]
+UNITS = [
+    "conv3:4",
+    "conv1:0",
+    "conv2:1 - 0.5*logits:0",
+    "conv1:2",
+    "logits:zebra",
+    "conv2:1@2,3",
+    "conv2",
+    "conv2:1",
+    "conv3:v=[1,-2,0.5,0,3]",
+    "2*conv2:3 + logits:1",
+    "logits:0",
+    "conv3:w=[1,1,1,1,1]^2",
+    "conv3:u=[0,0,1,0,0]",
+]
 
 
 @pytest.mark.parametrize("robustness", ["strong", "lucid", "none"])
@@ -61,10 +75,37 @@ def test_small_chunks_make_the_same_pictures():
 
 def test_pictures_come_in_the_order_of_the_units():
     run = visualize(convnet(), UNITS, size=16, steps=1)
-    said = ["conv3:4", "conv1:0", "conv1:2", "logits:1", "conv2:1@2,3", "conv2:1", "logits:0"]
+    said = [
+        "conv3:4",
+        "conv1:0",
+        "conv2:1 - 0.5*logits:0",
+        "conv1:2",
+        "logits:1",
+        "conv2:1@2,3",
+        "conv2",
+        "conv2:1",
+        "conv3:v",
+        "2*conv2:3 + logits:1",
+        "logits:0",
+        "conv3:w^2",
+        "conv3:u",
+    ]
     assert [numbers["unit"] for numbers in run.numbers] == said
-    assert list(run.names) == [unit.replace(":", "-") for unit in said] == list(run.result.names)
-    assert run.image.shape == (7, 3, 16, 16)
+    assert list(run.names) == list(run.result.names)
+    assert run.names[:4] == ["conv3-4", "conv1-0", "conv2-1-0.5_logits-0", "conv1-2"]
+    assert run.image.shape == (13, 3, 16, 16)
+
+
+def test_the_reported_values_are_those_of_the_units_in_their_order():
+    network = convnet()
+    run = visualize(network, UNITS, size=16, steps=1, robustness="none")
+    y = network.read(list(run)[-1].pictures, ["conv2", "conv3", "logits"])
+    conv2, logits = y["conv2"].mean((2, 3)), y["logits"]
+    found = {numbers["unit"]: numbers["value"] for numbers in run.numbers}
+    assert found["conv2:1 - 0.5*logits:0"] == pytest.approx(float(conv2[2, 1] - 0.5 * logits[2, 0]), abs=1e-12)
+    assert found["conv2"] == pytest.approx(float(y["conv2"][6].square().mean() / 2), abs=1e-12)
+    assert found["2*conv2:3 + logits:1"] == pytest.approx(float(2 * conv2[9, 3] + logits[9, 1]), abs=1e-12)
+    assert found["logits:0"] == pytest.approx(float(logits[10, 0]), abs=1e-12)
 
 
 def test_a_range_is_all_of_its_units_and_none_twice():
@@ -121,7 +162,7 @@ def test_another_seed_is_another_picture_and_the_same_seed_the_same():
         (["conv1:6"], "conv1 has channels 0 to 5, not 6"),
         (["conv1:0-99"], "conv1 has channels 0 to 5, not 99"),
         (["conv1:4-2"], "goes backwards"),
-        (["conv1"], "names no unit"),
+        (["zebra"], "no layer 'zebra'; for the class write logits:zebra"),
         (["conv1:"], "names no unit"),
         (["conv1:x"], "'x' is no unit of conv1"),
         (["conv1:0@99,0"], "rows 0 to 15"),

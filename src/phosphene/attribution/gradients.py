@@ -38,7 +38,7 @@ def _asked(
     return Result(
         image=shown,
         names=[f"{name}-{unit.stem}" if target is not None else name],
-        numbers=[{"target": str(unit), "words": asked, "value": float(values[0]), "norm": float(slope.norm())}],
+        numbers=[{"target": unit.short, "words": asked, "value": float(values[0]), "norm": float(slope.norm())}],
         panels=[[("what was fed", fed.float().cpu()), (words, shown)]],
         title=f"{name}: {asked} of {network.name}",
         input=fed.float().cpu(),

@@ -16,7 +16,7 @@ from phosphene.core.pictures import Photo
 from phosphene.core.provenance import recipe
 from phosphene.core.results import Result, Run
 from phosphene.core.terms import Score
-from phosphene.core.units import Unit, unit_term
+from phosphene.core.units import AnyUnit, unit_term
 
 
 def places(length: int, window: int, stride: int) -> list[int]:
@@ -25,7 +25,7 @@ def places(length: int, window: int, stride: int) -> list[int]:
     return sorted({*range(0, last, stride), last})
 
 
-def _scores(network: Network, unit: Unit, kind: Score, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, " n"]:
+def _scores(network: Network, unit: AnyUnit, kind: Score, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, " n"]:
     said = values(network, unit_term([unit], kind), pictures, torch.zeros(len(pictures), dtype=torch.long))
     if not said.isfinite().all():
         raise NotFinite(f"{network.name} answers with values that are not finite; its weights may be damaged")
@@ -33,7 +33,7 @@ def _scores(network: Network, unit: Unit, kind: Score, pictures: Float[Tensor, "
 
 
 def _drops(
-    network: Network, fed: Tensor, unit: Unit, kind: Score, window: tuple[int, int], stride: int, batch: int
+    network: Network, fed: Tensor, unit: AnyUnit, kind: Score, window: tuple[int, int], stride: int, batch: int
 ) -> Iterator[Step]:
     """Each step covers `batch` more places; its picture is the map so far, the mean drop of the score, three times."""
     _, _, height, width = fed.shape
@@ -98,7 +98,7 @@ def occlusion(
             names=[stem],
             numbers=[
                 {
-                    "target": str(unit),
+                    "target": unit.short,
                     "words": asked,
                     "value": float(step.values[0]),
                     "largest drop": float(drops.max()),

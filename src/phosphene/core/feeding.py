@@ -6,11 +6,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from phosphene.core.directions import Direction
 from phosphene.core.errors import Mistake
 from phosphene.core.network import Network
 from phosphene.core.pictures import Photo, fit, open_photo
 from phosphene.core.terms import Score
-from phosphene.core.units import Unit, class_index, label, parse_unit
+from phosphene.core.units import AnyUnit, Sum, Unit, class_index, label, parse_unit, spells_layers
 
 Fit = Literal["crop", "squash", "whole"]
 
@@ -69,11 +70,11 @@ def said_in_words(answers: list[dict]) -> str:
     return f"{answers[0]['label']} {100 * answers[0]['p']:.1f} %"
 
 
-def target_unit(network: Network, fed: Float[Tensor, "1 3 h w"], target: str | int | None) -> Unit:
+def target_unit(network: Network, fed: Float[Tensor, "1 3 h w"], target: str | int | None) -> AnyUnit:
     """The class or unit that was asked for; by default the class that the network says."""
     if target is None:
         return Unit("logits", int(logits(network, fed)[0].argmax()))
-    if isinstance(target, str) and target.partition(":")[0] in network.layers:
+    if isinstance(target, str) and (":" in target or spells_layers(network, target)):
         (unit, *more) = parse_unit(network, target)
         if more:
             raise Mistake(f"'{target}' names several units; one is asked about at a time")
@@ -81,6 +82,8 @@ def target_unit(network: Network, fed: Float[Tensor, "1 3 h w"], target: str | i
     return Unit("logits", class_index(network, target))
 
 
-def unit_words(network: Network, unit: Unit, kind: Score = "logit") -> str:
+def unit_words(network: Network, unit: AnyUnit, kind: Score = "logit") -> str:
     """How a caption calls a unit."""
-    return f"{kind} of {label(network, unit.index)}" if unit.layer == "logits" else f"unit {unit}"
+    if isinstance(unit, Unit) and unit.index is not None:
+        return f"{kind} of {label(network, unit.index)}" if unit.layer == "logits" else f"unit {unit}"
+    return {Unit: "layer ", Direction: "direction ", Sum: "sum "}[type(unit)] + unit.short

@@ -11,7 +11,8 @@ Carried here: the rules for the backward pass through an activation (deconvnet, 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any, Literal
+from types import FunctionType
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +62,9 @@ class Interception(TorchFunctionMode):
     def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         if self.owner is None:
             return func(*args, **(kwargs or {}))
+        if func is F.multi_head_attention_forward:  # what nn.MultiheadAttention calls, and is seen into
+            with self:
+                return _opened(func)(*args, **(kwargs or {}))
         return self.handle(self.owner, func, args, kwargs or {})
 
     @contextmanager
@@ -81,6 +85,15 @@ class Interception(TorchFunctionMode):
     def _switch(self) -> None:
         self.on = not self.on
         self.__enter__() if self.on else self.__exit__(None, None, None)
+
+
+def _opened(function: Callable) -> Callable:
+    """A Python function of torch that does its work at once, instead of handing itself to whoever intercepts."""
+    own = cast(FunctionType, function)
+    seen = own.__globals__ | {"has_torch_function": lambda arguments: False}
+    opened = FunctionType(own.__code__, seen, own.__name__, own.__defaults__, own.__closure__)
+    opened.__kwdefaults__ = own.__kwdefaults__
+    return opened
 
 
 @contextmanager

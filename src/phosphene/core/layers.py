@@ -23,6 +23,7 @@ NORMALIZATIONS = frozenset("batch_norm layer_norm group_norm instance_norm local
 POOLS = frozenset(
     "max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d lp_pool2d mean amax max_pool1d avg_pool1d".split()
 )
+ATTENTION = "scaled_dot_product_attention"
 FUNCTIONAL = {
     **dict.fromkeys(RECTIFIERS | {"sigmoid", "tanh", "hardsigmoid"}, "activation"),
     **dict.fromkeys(NORMALIZATIONS, "normalization"),
@@ -30,8 +31,9 @@ FUNCTIONAL = {
     **dict.fromkeys(("softmax", "log_softmax"), "softmax"),
     "cat": "concatenation",
     "add": "addition",
+    ATTENTION: "attention",
 }
-"""Functional calls that are layers, and their kind."""
+"""Functional calls that are layers, and their kind; attention's units are its heads, (heads, tokens, dimensions)."""
 
 
 @dataclass(frozen=True)

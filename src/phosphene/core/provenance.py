@@ -18,6 +18,7 @@ from phosphene.core.network import Network
 from phosphene.core.pictures import Photo, open_photo, to_uint8
 from phosphene.core.plan import Purpose
 from phosphene.core.results import Result, Run
+from phosphene.core.units import self_contained
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
@@ -68,7 +69,10 @@ def record(command: str, arguments: dict[str, Any]) -> dict[str, Any]:
     network = arguments["network"]
     photos = {name: value for name, value in arguments.items() if name == "photo"}
     rest = {name: value for name, value in arguments.items() if name not in ("network", "photo")}
-    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in rest.items()}
+    plain = {
+        name: value.item() if isinstance(value, np.generic) else self_contained(network, value)
+        for name, value in rest.items()
+    }
     return {
         "command": command,
         "arguments": plain,

@@ -110,6 +110,59 @@ def neuron(layer: str, units: Sequence[int], positions: Sequence[tuple[int, int]
     return Term(of, frozenset([layer]), f"neuron of {layer}")
 
 
+@dataclass(frozen=True)
+class Patches:
+    """Where the patches of a picture are among a layer's tokens: behind all others, row by row.
+
+    Attributes:
+        prefix: how many tokens come before them: the class token, registers.
+        columns: how many patches are in a row; None where that depends on the picture's size.
+    """
+
+    prefix: int
+    columns: int | None = None
+
+    def token(self, place: tuple[int, int], tokens: int, size: tuple[int, int]) -> int | None:
+        """The token of the patch at (row, column) of a picture of (height, width); None where there is no such one."""
+        patches = tokens - self.prefix
+        columns = self.columns or max(1, round((patches * size[1] / size[0]) ** 0.5))
+        row, column = place
+        if patches % columns or column >= columns or row >= patches // columns:
+            return None
+        return self.prefix + row * columns + column
+
+
+def token(
+    layer: str, units: Sequence[int], positions: Sequence[int | tuple[int, int]], patches: Patches | None = None
+) -> Term:
+    """A channel at one token, or the mean of an attention head's output there; problem i asks for units[i].
+
+    Args:
+        layer: of shape (n, channels, tokens) or (n, heads, tokens, dimensions) when it is read.
+        units: channels or heads.
+        positions: the token, or the (row, column) of its patch.
+        patches: where those are; needed for rows and columns only.
+    Raises (when called):
+        Mistake: there is no such token on pictures of this size.
+    """
+    grid = patches or Patches(0)
+
+    def of(r: Reading) -> Float[Tensor, " n"]:
+        y = r.layers[layer]
+        many, size = y.shape[2], (r.views.shape[2], r.views.shape[3])
+        tokens = []
+        for asked in positions:
+            at = asked if isinstance(asked, int) else grid.token(asked, many, size)
+            if at is None or at >= many:
+                place = f"token {asked}" if isinstance(asked, int) else f"the patch at {asked[0]},{asked[1]}"
+                raise Mistake(f"{layer} has {many} tokens on pictures of this size, and {place} is none of them")
+            tokens.append(at)
+        there = y[torch.arange(len(y)), _per_problem(units, r.problems), _per_problem(tokens, r.problems)]
+        return r.mean(there.reshape(len(y), -1).mean(1))
+
+    return Term(of, frozenset([layer]), f"token of {layer}")
+
+
 def score(classes: Sequence[int], kind: Score = "logit") -> Term:
     """The logit, log p or p of a class; problem i asks for classes[i].
 
@@ -136,6 +189,104 @@ def energy(layer: str) -> Term:
         return r.mean(0.5 * r.layers[layer].flatten(1).square().mean(1))
 
     return Term(of, frozenset([layer]), f"energy of {layer}")
+
+
+def _along(
+    y: Float[Tensor, "m channels positions"], v: Float[Tensor, "m channels ..."], power: float
+) -> Float[Tensor, " m"]:
+    """The mean over positions of dot * max(.1, cos)^power, dot and cos over the channels; cos is 0 where y is."""
+    dot = (y * v).sum(1)
+    if power == 0:
+        return dot.mean(1)
+    lengths = torch.linalg.vector_norm(y, dim=1) * torch.linalg.vector_norm(v, dim=1)
+    cosine = dot / lengths.clamp(min=torch.finfo(y.dtype).tiny)
+    return (dot * cosine.clamp(min=0.1) ** power).mean(1)
+
+
+def direction(layer: str, vectors: Float[Tensor, "problems channels"], power: float = 1.0) -> Term:
+    """How far a layer goes in a direction: the mean over positions of dot(y, v) max(.1, cos(y, v))^power.
+
+    As in lucid (`objectives.direction`), without its 1e-4 added to the lengths. The cosine keeps the direction from
+    being reached by whatever excites the layer most; .1 leaves a slope where it points the other way.
+
+    Args:
+        layer: whose activations y, at each position a vector over the channels.
+        vectors: v of each problem; problem i has vectors[i].
+        power: of the cosine; 0 is the dot product alone.
+    Raises (when called):
+        Mistake: the layer has another number of channels.
+    """
+
+    def of(r: Reading) -> Float[Tensor, " n"]:
+        y = r.layers[layer].flatten(2) if r.layers[layer].dim() > 2 else r.layers[layer][..., None]
+        if y.shape[1] != vectors.shape[1]:
+            raise Mistake(f"{layer} has {y.shape[1]} channels, the direction has {vectors.shape[1]} numbers")
+        v = vectors.to(y.device, y.dtype)[r.problems.to(y.device)]
+        return r.mean(_along(y, v[..., None], power))
+
+    return Term(of, frozenset([layer]), f"direction of {layer}")
+
+
+def likeness(layer: str, codes: Float[Tensor, "problems *shape"], power: float = 1.0) -> Term:
+    """How far a layer goes where it went for a photograph, position by position: a caricature exaggerates it.
+
+    The mean over positions of dot(y, c) max(.1, cos(y, c))^power, with y and the code c vectors over the channels at
+    the same position (lucid, `notebooks/feature-visualization` caricatures; Carter et al. 2019,
+    doi:10.23915/distill.00015).
+
+    Args:
+        layer: whose activations y.
+        codes: what it says about the photographs, channels on axis 1; problem i has codes[i].
+        power: of the cosine; 0 is the dot product alone.
+    Raises (when called):
+        Mistake: the layer has another shape on pictures of this size.
+    """
+
+    def of(r: Reading) -> Float[Tensor, " n"]:
+        y = r.layers[layer]
+        if y.shape[1:] != codes.shape[1:]:
+            own, given = (" x ".join(map(str, x.shape[1:])) for x in (y, codes))
+            raise Mistake(f"{layer} is {own} on pictures of this size, the code is {given}; take pictures of one size")
+        c = codes.to(y.device, y.dtype)[r.problems.to(y.device)]
+        return r.mean(_along(y.reshape(*y.shape[:2], -1), c.reshape(*y.shape[:2], -1), power))
+
+    return Term(of, frozenset([layer]), f"likeness in {layer}")
+
+
+def diversity(layer: str, group: Sequence[int]) -> Term:
+    """How alike the pictures of a group are: the mean cosine of a picture's Gram matrix with those of the others.
+
+    With y (channels, positions) the Gram matrix is y y^T, not centred, and the mean over a picture's views where it has
+    several; the cosine is that of the flattened matrices. To be made small, it leads several pictures of one unit
+    apart (Olah et al. 2017, doi:10.23915/distill.00007, "diversity"). Rows are coupled on purpose, unlike in any other
+    term: the slope of a picture is that of the sum over its group, and only those in the same reading are compared.
+
+    Args:
+        layer: whose activations.
+        group: problem i belongs to group[i]; a group of one has value 0.
+    """
+
+    def of(r: Reading) -> Float[Tensor, " n"]:
+        y = r.layers[layer].flatten(2) if r.layers[layer].dim() > 2 else r.layers[layer][..., None]
+        views = y @ y.transpose(1, 2)
+        grams = views.new_zeros(len(r.pictures), *views.shape[1:]).index_add(0, r.of.to(y.device), views)
+        flat = torch.nn.functional.normalize(grams.flatten(1), dim=1)  # a sum points where the mean does
+        mine = _per_problem(group, r.rows)
+        others = (mine[:, None] == mine[None]).to(flat).fill_diagonal_(0)
+        return ((flat @ flat.T) * others).sum(1) / others.sum(1).clamp(min=1)
+
+    return Term(of, frozenset([layer]), f"likeness of pictures in {layer}")
+
+
+def weighted(weights: Sequence[float], term: Term) -> Term:
+    """A term with a weight for each problem: problem i has weights[i]."""
+
+    def of(r: Reading) -> Float[Tensor, " n"]:
+        values = term.of(r)
+        own = torch.tensor(weights, dtype=values.dtype, device=values.device)
+        return own[r.rows.to(values.device)] * values
+
+    return replace(term, of=of, name=f"weighted {term.name}", parts=())
 
 
 def code_distance(layer: str, code: Float[Tensor, "problems *shape"]) -> Term:

@@ -22,7 +22,6 @@ from phosphene.core.parameterizations import Pixels
 from phosphene.core.pictures import Photo, open_photo
 from phosphene.core.provenance import recipe
 from phosphene.core.results import Result, Run
-from phosphene.core.terms import energy
 from phosphene.core.transforms import roll
 from phosphene.core.units import parse_units, unit_term
 
@@ -58,7 +57,8 @@ def dream(
     Args:
         network: who dreams.
         photo: a path, `skimage:NAME`, or pixels.
-        layer: whose activations to amplify, or one unit of it (LAYER:UNIT); by default a layer above the middle.
+        layer: whose activations to amplify, or one unit of it (LAYER:UNIT), a direction or a sum; by default a layer
+            above the middle.
         octaves: at how many sizes.
         zoom: from one size to the next.
         steps: at each size.
@@ -72,13 +72,12 @@ def dream(
     check_range("jitter", jitter, 0)
     whole = open_photo(photo).to(network.device, working_dtype(network))
     name = layer or halfway(network)
-    if ":" in name:
-        units = parse_units(network, name)
-        if len(units) != 1:
-            raise Mistake(f"'{name}' names {len(units)} units; a dream amplifies one, or a whole layer")
-        term, stem = unit_term(units), units[0].stem
-    else:
-        term, stem = energy(network.layer(name).name), name.replace("/", "_")
+    units = parse_units(network, name)
+    if len(units) != 1:
+        raise Mistake(f"'{name}' names {len(units)} units; a dream amplifies one, or a whole layer")
+    term, stem = unit_term(units), units[0].stem
+    if "=" in name:  # the numbers of a direction, or its file
+        name = units[0].short
     sizes = octave_sizes((whole.shape[2], whole.shape[3]), octaves, zoom)
 
     def path() -> Iterator[Step]:

@@ -6,7 +6,6 @@ transforms that the picture has to survive.
 """
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Literal
 
 import torch
@@ -24,7 +23,7 @@ from phosphene.core.provenance import recipe
 from phosphene.core.results import Result, Run
 from phosphene.core.terms import Score, Term
 from phosphene.core.transforms import Transform, as_is, lucid, strong
-from phosphene.core.units import Unit, parse_units, unit_term
+from phosphene.core.units import AnyUnit, groups, parse_units, unit_term
 
 Robustness = Literal["strong", "lucid", "none"]
 
@@ -39,29 +38,29 @@ def _transform(robustness: Robustness, size: tuple[int, int]) -> Transform:
 
 
 Parts = list[tuple[list[int], Term]]
-"""Units of one layer each: which problems they are, and what is made small for them."""
+"""Units that one term asks for: which problems they are, and what is made small for them."""
 
 
-def _parts(units: Sequence[Unit], sign: float, kind: Score) -> Parts:
-    groups = groupby(range(len(units)), lambda i: (units[i].layer, units[i].position is None))
-    parts = [list(group) for _, group in groups]
-    return [(part, -sign * unit_term([units[i] for i in part], kind)) for part in parts]
+def _parts(units: Sequence[AnyUnit], sign: float, kind: Score) -> Parts:
+    return [(part, -sign * unit_term([units[i] for i in part], kind)) for part in groups(units)]
 
 
 def _objective(network: Network, parts: Parts, transform: Transform) -> Objective:
-    """Units of several layers are several objectives over their own rows."""
+    """Units of several signatures are several objectives over their own rows."""
     objectives = [unblocked(network, term, transform) for _, term in parts]
     if len(parts) == 1:
         return objectives[0]
-    part_of = torch.tensor([p for p, (problems, _) in enumerate(parts) for _ in problems])
+    part_of, place = torch.empty(2, sum(len(problems) for problems, _ in parts), dtype=torch.long)
+    for p, (problems, _) in enumerate(parts):
+        part_of[problems], place[problems] = p, torch.arange(len(problems))
 
     def objective(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
         values, slope = pictures.new_zeros(len(pictures)), torch.zeros_like(pictures)
-        for p, ((first, *_), _) in enumerate(parts):
+        for p, (problems, _) in enumerate(parts):
             mine = (part_of[rows] == p).nonzero().flatten()
             if len(mine):
-                shown = Draw(draw.seed, draw.step, draw.problems[first:], draw.stream)
-                values[mine], slope[mine] = objectives[p](pictures[mine], rows[mine] - first, shown)
+                shown = Draw(draw.seed, draw.step, [draw.problems[i] for i in problems], draw.stream)
+                values[mine], slope[mine] = objectives[p](pictures[mine], place[rows[mine]], shown)
         return values, slope
 
     return objective
@@ -73,13 +72,14 @@ def _reached(network: Network, parts: Parts, pictures: Tensor, batch: int) -> Te
     for problems, term in parts:
         rows = torch.arange(len(problems))
         found += [values(network, term, pictures[torch.tensor(problems)[some]], some) for some in rows.split(batch)]
-    return torch.cat(found)
+    order = torch.tensor([i for problems, _ in parts for i in problems])
+    return torch.cat(found)[order.argsort()]
 
 
 @recipe("picture")
 def visualize(
     network: Network,
-    units: Sequence[str],
+    units: Sequence[str | AnyUnit],
     *,
     size: int | None = None,
     steps: int = 256,
@@ -92,6 +92,9 @@ def visualize(
     seed: int = 0,
 ) -> Run:
     """Paint what excites each of UNITS most: LAYER:UNIT, LAYER:0-63, LAYER:UNIT@ROW,COLUMN or logits:CLASS.
+
+    Also LAYER:all, LAYER (all of it at once), LAYER:UNIT@TOKEN, directions (LAYER:file=VECTOR.npy), and sums of these
+    ("mixed4a:3 + 0.5*mixed4a:5").
 
     Adam on Fourier coefficients in decorrelated colours, under random shifts, scalings and rotations.
 
@@ -115,7 +118,7 @@ def visualize(
     check_range("decay", decay, 0, 10)
     asked = parse_units(network, units)
     side = size or default_side(network)
-    names = [unit.index for unit in asked]
+    names = [unit.key for unit in asked]
     image = Fourier(names, (side, side), seed=seed, decay=decay, dtype=working_dtype(network), device=network.device)
     sign = -1.0 if negative else 1.0
     parts = _parts(asked, sign, score)
@@ -136,7 +139,7 @@ def visualize(
             image=shown.float().cpu(),
             names=[unit.stem for unit in asked],
             numbers=[
-                {"unit": str(unit), "value": value, "steps": step.index}
+                {"unit": unit.short, "value": value, "steps": step.index}
                 for unit, value in zip(asked, reached, strict=True)
             ],
             panels=[[(c, picture[None])] for c, picture in zip(captions, shown.float().cpu(), strict=True)],
