@@ -89,6 +89,13 @@ RECIPES = {
     "visualize": lambda net, photo: visualize(
         net, ["conv1:1", "relu:2", "cat:3@1,2", "logits:zebra", "logits:2", "add:0-3"], steps=6, size=32, batch=4
     ),
+    "visualize sums, directions and layers": lambda net, photo: visualize(
+        net,
+        ["conv1:v=[1,-1,0,0,0.5,2]", "cat", "relu:2 - 0.5*logits:zebra", "conv1:w=[0,1,1,1,1,0]", "relu:1 + logits:0"],
+        steps=3,
+        size=32,
+        batch=4,
+    ),
     "visualize a probability": lambda net, photo: visualize(
         net, ["logits:1"], steps=3, size=32, score="p", robustness="lucid", negative=True
     ),
@@ -101,6 +108,7 @@ RECIPES = {
     "occlusion": lambda net, photo: occlusion(net, photo, window=5),
     "occlusion of a unit": lambda net, photo: occlusion(net, photo, target="conv2:1", window=6, batch=3),
     "dream": lambda net, photo: dream(net, photo, steps=2, octaves=2),
+    "dream of a sum": lambda net, photo: dream(net, photo, layer="conv2 + 2*relu:1", steps=2, octaves=1),
     "dream of a unit": lambda net, photo: dream(net, photo, layer="conv2:1", steps=2, octaves=1, jitter=3),
     "invert": lambda net, photo: invert(net, photo, layer="conv2", steps=5),
     "fgsm": lambda net, photo: fgsm(net, photo),

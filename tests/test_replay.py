@@ -12,9 +12,11 @@ from PIL.PngImagePlugin import PngInfo
 
 import phosphene
 from phosphene import replay as replaying
+from phosphene.core.directions import Direction
 from phosphene.core.errors import Mistake
 from phosphene.core.pictures import read_text
 from phosphene.core.results import Run, seal
+from phosphene.core.units import Sum, Unit
 from phosphene.replay import RECIPES, read_recipe, replay
 from tests.small import SOURCE, convnet
 
@@ -84,6 +86,41 @@ def test_one_of_several_pictures_is_made_again_with_the_batch_that_it_was_comput
     assert again.same
     assert (np.asarray(again.image) == pixels("units/conv2-2.png")).all()
     assert (np.asarray(again.image) != pixels("units/conv2-1.png")).any()
+
+
+def test_a_direction_out_of_a_file_is_made_again_without_the_file(run):
+    np.save("mine.npy", np.array([1, -2, 0.3, 0, 0, 1, 1, 5], dtype=np.float32))
+    words = ["visualize", "conv2:0 - 0.5*conv2:file=mine.npy^2", "--steps", "3", "--size", "24"]
+    made(run, *words)
+    Path("mine.npy").unlink()
+    for end in (".png", ".figure.png"):
+        if Path(f"made{end}").exists():
+            assert replay(f"made{end}", phosphene.load("own.py")).same
+    (unit,) = read_recipe("made.png").arguments["units"]
+    assert unit == f"conv2:0 - 0.5*conv2:mine=[1,-2,{float(np.float32(0.3))!r},0,0,1,1,5]^2"
+
+
+@pytest.mark.parametrize("given", ["conv2:file=mine.npy", "conv2:0 + 2*conv2:file=mine.npy"])
+def test_a_strangers_recipe_opens_no_file_of_a_direction(run, monkeypatch, given):
+    def harm(*args, **kwargs):
+        raise AssertionError("opened")
+
+    made(run, "visualize", "conv2:0", "--steps", "0", "--size", "24")
+    np.save("mine.npy", np.ones(8))
+    recipe = json.loads(read_text("made.png")["phosphene"])
+    monkeypatch.setattr("phosphene.core.units.read_direction", harm)
+    for units in (given, ["conv2:1", given]):
+        rewrite("made.png", recipe | {"arguments": recipe["arguments"] | {"units": units}})
+        said = refused(phosphene.load("own.py"))
+        assert said == "made.png asks for a direction out of a file as units; a recipe carries the numbers instead"
+
+
+def test_units_given_in_python_are_recorded_in_words():
+    network = convnet(torch.float32)
+    units = [Unit("conv2", 1), Sum(((1.0, Unit("conv2", 0)), (-0.5, Direction.of("conv3", range(5)))))]
+    phosphene.visualize(network, units, steps=2, size=24).save("sheet.png")
+    assert read_recipe("sheet.png").arguments["units"] == ["conv2:1", "conv2:0 - 0.5*conv3:direction=[0,1,2,3,4]"]
+    assert replay("sheet.png", network).same
 
 
 def test_a_sheet_names_its_pictures_and_is_made_again():

@@ -278,7 +278,7 @@ def _cuts(network: Network, text: str, start: int, sign: re.Match) -> bool:
         return False
     in_class = text.startswith("logits:", start) and not _UNIT.fullmatch(text[start + 7 : sign.start()])
     following = re.split(r"\s[+-]\s", rest)[0].strip()
-    return not in_class or bool(re.match(r"[^\s:]+:", rest)) or names_layer(network, following)
+    return not in_class or bool(re.match(r"[^\s:*+-]+:", rest)) or names_layer(network, following)
 
 
 def _named(network: Network, text: str) -> Iterable[Unit | Direction]:

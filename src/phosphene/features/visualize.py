@@ -6,6 +6,7 @@ transforms that the picture has to survive.
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 from phosphene.core.engine import Step
 from phosphene.core.errors import Mistake, check_range
@@ -14,23 +15,59 @@ from phosphene.core.network import Network
 from phosphene.core.pictures import LEAST_SIDE, Photo, open_photo, resize
 from phosphene.core.provenance import recipe
 from phosphene.core.results import Result, Run
-from phosphene.core.terms import Score, Term, diversity
-from phosphene.core.units import AnyUnit, Sum, groups, parse_units, unit_term
-from phosphene.features.painting import Painting, Parts, default_side
-from phosphene.features.presets import (
-    Border,
-    Optimizer,
-    Parameterization,
-    Preset,
-    Robustness,
-    Transparency,
-    settings,
-)
+from phosphene.core.terms import Score, Term
+from phosphene.core.transforms import Transform, as_is, lucid, strong
+from phosphene.core.units import AnyUnit, groups, parse_units, unit_term
+
+Robustness = Literal["strong", "lucid", "none"]
 
 
-def parts_of(units: Sequence[AnyUnit], sign: float, kind: Score) -> Parts:
-    """Units that are read together, and the term that is made large for them."""
-    return [(problems, sign * unit_term([units[i] for i in problems], kind)) for problems in groups(units)]
+def default_side(network: Network) -> int:
+    """Large enough to see something, small enough to be quick: the network's size between 128 and 160 px."""
+    return min(network.size) if network.fixed else min(max(min(network.size), 128), 160)
+
+
+def _transform(robustness: Robustness, size: tuple[int, int]) -> Transform:
+    return {"strong": strong(size), "lucid": lucid(), "none": as_is}[robustness]
+
+
+Parts = list[tuple[list[int], Term]]
+"""Units that one term asks for: which problems they are, and what is made small for them."""
+
+
+def _parts(units: Sequence[AnyUnit], sign: float, kind: Score) -> Parts:
+    return [(part, -sign * unit_term([units[i] for i in part], kind)) for part in groups(units)]
+
+
+def _objective(network: Network, parts: Parts, transform: Transform) -> Objective:
+    """Units of several signatures are several objectives over their own rows."""
+    objectives = [unblocked(network, term, transform) for _, term in parts]
+    if len(parts) == 1:
+        return objectives[0]
+    part_of, place = torch.empty(2, sum(len(problems) for problems, _ in parts), dtype=torch.long)
+    for p, (problems, _) in enumerate(parts):
+        part_of[problems], place[problems] = p, torch.arange(len(problems))
+
+    def objective(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        values, slope = pictures.new_zeros(len(pictures)), torch.zeros_like(pictures)
+        for p, (problems, _) in enumerate(parts):
+            mine = (part_of[rows] == p).nonzero().flatten()
+            if len(mine):
+                shown = Draw(draw.seed, draw.step, [draw.problems[i] for i in problems], draw.stream)
+                values[mine], slope[mine] = objectives[p](pictures[mine], place[rows[mine]], shown)
+        return values, slope
+
+    return objective
+
+
+def _reached(network: Network, parts: Parts, pictures: Tensor, batch: int) -> Tensor:
+    """What each unit says about its picture, as it is, without any transform."""
+    found = []
+    for problems, term in parts:
+        rows = torch.arange(len(problems))
+        found += [values(network, term, pictures[torch.tensor(problems)[some]], some) for some in rows.split(batch)]
+    order = torch.tensor([i for problems, _ in parts for i in problems])
+    return torch.cat(found)[order.argsort()]
 
 
 @recipe("picture")
@@ -80,8 +117,10 @@ def visualize(
 ) -> Run:
     """Paint what excites each of UNITS most: LAYER:UNIT, LAYER:0-63, LAYER:all, LAYER, logits:CLASS, or a sum of them.
 
-    A preset says how (Adam on Fourier coefficients in decorrelated colours, under random shifts, scalings and
-    rotations); every option without a default of its own replaces one of its values.
+    Also LAYER:all, LAYER (all of it at once), LAYER:UNIT@TOKEN, directions (LAYER:file=VECTOR.npy), and sums of these
+    ("mixed4a:3 + 0.5*mixed4a:5").
+
+    Adam on Fourier coefficients in decorrelated colours, under random shifts, scalings and rotations.
 
     Args:
         network: whose units.
@@ -134,8 +173,9 @@ def visualize(
     if diverse and starts == 1:
         raise Mistake("pictures are pushed apart only where a unit has several; give --starts 4")
     asked = parse_units(network, units)
-    painted = [unit for unit in asked for _ in range(starts)]
-    names = [unit.key + i * 2**32 for unit in asked for i in range(starts)]
+    side = size or default_side(network)
+    names = [unit.key for unit in asked]
+    image = Fourier(names, (side, side), seed=seed, decay=decay, dtype=working_dtype(network), device=network.device)
     sign = -1.0 if negative else 1.0
     parts = parts_of(painted, sign, score)
     if diverse:
@@ -160,7 +200,7 @@ def visualize(
             names=stems,
             numbers=[
                 {"unit": unit.short, "value": value, "steps": step.index}
-                for unit, value in zip(painted, said, strict=True)
+                for unit, value in zip(asked, reached, strict=True)
             ],
             panels=[[(c, picture[None])] for c, picture in zip(captions, shown, strict=True)],
             title=f"{network.name}",
