@@ -1,6 +1,7 @@
 """Climbing, as every recipe of this family does it: settings to a path of pictures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -24,6 +25,9 @@ Parts = list[tuple[list[int], Term]]
 """Which problems share a term, and the term that is made large for them."""
 
 
+OPTIMIZERS: dict[str, Callable] = {"adam": adam, "nadam": nadam, "steepest": steepest, "normalized": normalized}
+
+
 def default_side(network: Network) -> int:
     """Large enough to see something, small enough to be quick: the network's size between 128 and 160 px."""
     return min(network.size) if network.fixed else min(max(min(network.size), 128), 160)
@@ -37,7 +41,7 @@ def mean_colour(network: Network) -> tuple[float, ...]:
 def _image(
     network: Network, chosen: Settings, names: Sequence[int], size: tuple[int, int], seed: int, start: Tensor | None
 ) -> Image:
-    options = {"seed": seed, "dtype": working_dtype(network), "device": network.device}
+    options: dict[str, Any] = {"seed": seed, "dtype": working_dtype(network), "device": network.device}
     if start is not None:
         start = start.to(network.device, working_dtype(network)).expand(len(names), -1, -1, -1)
     kind = chosen.parameterization
@@ -176,21 +180,20 @@ class Painting:
         seed: int = 0, start: Float[Tensor, "m 3 h w"] | None = None, batch: int = 16, together: int = 1,
     ) -> None:  # fmt: skip
         self.network, self.parts, self.chosen, self.batch, self.names = network, parts, chosen, batch, names
-        if chosen.small_norm or chosen.small_contribution or chosen.shrink or chosen.blur_width:
-            if chosen.parameterization not in ("pixels", "fourier", "laplacian"):
-                raise Mistake(
-                    f"shrink, blur and clipping need pixels that can be set, which {chosen.parameterization} has not; "
-                    "use pixels, fourier or laplacian"
-                )
+        operated = chosen.small_norm or chosen.small_contribution or chosen.shrink or chosen.blur_width
+        if operated and chosen.parameterization not in ("pixels", "fourier", "laplacian"):
+            raise Mistake(
+                f"shrink, blur and clipping need pixels that can be set, which {chosen.parameterization} has not; "
+                "use pixels, fourier or laplacian"
+            )
         center = mean_colour(network)
         view = transform(chosen, size, min(network.size))
         many = max(together, batch // (chosen.views * together) * together)
         climbed: Objective = chunked(objective(network, parts, view, _priors(chosen, center)), many)
         self._seen = Accumulated(climbed, len(names)) if chosen.transparency == "gradient" else None
         image = _image(network, chosen, names, size, seed, start)
-        optimizer = {"adam": adam, "nadam": nadam, "steepest": steepest, "normalized": normalized}[chosen.optimizer]
         self.path: Iterator[Step] = argmin(
-            image, self._seen or climbed, optimizer=optimizer(chosen.rate), operator=_operator(chosen, center),
+            image, self._seen or climbed, optimizer=OPTIMIZERS[chosen.optimizer](chosen.rate), operator=_operator(chosen, center),
             constraint=_bounds(chosen), steps=chosen.steps, seed=seed, problems=names, stop=_until(chosen),
         )  # fmt: skip
 

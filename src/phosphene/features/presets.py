@@ -30,7 +30,6 @@ class Settings:
         deviation: of the starting noise, in the parameterization's own units; pixels start at the mean colour.
         optimizer, rate: how far a move goes: Adam's and NAdam's step; for "steepest" what the slope is multiplied by;
             for "normalized" the mean change of a parameter.
-        average: the picture is the running mean of what was passed, with this memory (0: the last one).
         pad, jitter, smallest, largest, rotate, border: random shifts, scalings (from `smallest` to `largest`) and
             rotations (degrees) that it has to survive, with a border of grey, or mirrored.
         crop_from, crop_to: the network is shown square parts with these sides instead of the whole picture (0: whole).
@@ -51,7 +50,6 @@ class Settings:
     deviation: float = 0.01
     optimizer: Optimizer = "adam"
     rate: float = 0.05
-    average: float = 0.0
     pad: float = 0.1
     jitter: float = 0.15
     smallest: float = 0.6
@@ -77,7 +75,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, least, most in (
-            ("steps", 0, math.inf), ("decay", 0, 10), ("deviation", 0, math.inf), ("rate", 0, math.inf), ("average", 0, 0.9999),
+            ("steps", 0, math.inf), ("decay", 0, 10), ("deviation", 0, math.inf), ("rate", 0, math.inf),
             ("pad", 0, 4), ("jitter", 0, 1), ("smallest", 0.01, 100), ("largest", 0.01, 100), ("rotate", 0, 180),
             ("crop_from", 0, 4), ("crop_to", 0, 4), ("views", 1, 10_000), ("noise", 0, 10), ("shrink", 0, 1),
             ("blur_width", 0, 100), ("blur_every", 1, math.inf), ("small_norm", 0, 100), ("small_contribution", 0, 100),

@@ -6,7 +6,6 @@ transforms that the picture has to survive.
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 from phosphene.core.engine import Step
 from phosphene.core.errors import Mistake, check_range
@@ -15,59 +14,23 @@ from phosphene.core.network import Network
 from phosphene.core.pictures import LEAST_SIDE, Photo, open_photo, resize
 from phosphene.core.provenance import recipe
 from phosphene.core.results import Result, Run
-from phosphene.core.terms import Score, Term
-from phosphene.core.transforms import Transform, as_is, lucid, strong
-from phosphene.core.units import AnyUnit, groups, parse_units, unit_term
-
-Robustness = Literal["strong", "lucid", "none"]
-
-
-def default_side(network: Network) -> int:
-    """Large enough to see something, small enough to be quick: the network's size between 128 and 160 px."""
-    return min(network.size) if network.fixed else min(max(min(network.size), 128), 160)
-
-
-def _transform(robustness: Robustness, size: tuple[int, int]) -> Transform:
-    return {"strong": strong(size), "lucid": lucid(), "none": as_is}[robustness]
+from phosphene.core.terms import Score, Term, diversity
+from phosphene.core.units import AnyUnit, Sum, groups, parse_units, unit_term
+from phosphene.features.painting import Painting, Parts, default_side
+from phosphene.features.presets import (
+    Border,
+    Optimizer,
+    Parameterization,
+    Preset,
+    Robustness,
+    Transparency,
+    settings,
+)
 
 
-Parts = list[tuple[list[int], Term]]
-"""Units that one term asks for: which problems they are, and what is made small for them."""
-
-
-def _parts(units: Sequence[AnyUnit], sign: float, kind: Score) -> Parts:
-    return [(part, -sign * unit_term([units[i] for i in part], kind)) for part in groups(units)]
-
-
-def _objective(network: Network, parts: Parts, transform: Transform) -> Objective:
-    """Units of several signatures are several objectives over their own rows."""
-    objectives = [unblocked(network, term, transform) for _, term in parts]
-    if len(parts) == 1:
-        return objectives[0]
-    part_of, place = torch.empty(2, sum(len(problems) for problems, _ in parts), dtype=torch.long)
-    for p, (problems, _) in enumerate(parts):
-        part_of[problems], place[problems] = p, torch.arange(len(problems))
-
-    def objective(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-        values, slope = pictures.new_zeros(len(pictures)), torch.zeros_like(pictures)
-        for p, (problems, _) in enumerate(parts):
-            mine = (part_of[rows] == p).nonzero().flatten()
-            if len(mine):
-                shown = Draw(draw.seed, draw.step, [draw.problems[i] for i in problems], draw.stream)
-                values[mine], slope[mine] = objectives[p](pictures[mine], place[rows[mine]], shown)
-        return values, slope
-
-    return objective
-
-
-def _reached(network: Network, parts: Parts, pictures: Tensor, batch: int) -> Tensor:
-    """What each unit says about its picture, as it is, without any transform."""
-    found = []
-    for problems, term in parts:
-        rows = torch.arange(len(problems))
-        found += [values(network, term, pictures[torch.tensor(problems)[some]], some) for some in rows.split(batch)]
-    order = torch.tensor([i for problems, _ in parts for i in problems])
-    return torch.cat(found)[order.argsort()]
+def parts_of(units: Sequence[AnyUnit], sign: float, kind: Score) -> Parts:
+    """Units that are read together, and the term that is made large for them."""
+    return [(problems, sign * unit_term([units[i] for i in problems], kind)) for problems in groups(units)]
 
 
 @recipe("picture")
@@ -88,7 +51,6 @@ def visualize(
     deviation: float | None = None,
     optimizer: Optimizer | None = None,
     rate: float | None = None,
-    average: float | None = None,
     robustness: Robustness | None = None,
     pad: float | None = None,
     jitter: float | None = None,
@@ -115,12 +77,13 @@ def visualize(
     batch: int = 16,
     seed: int = 0,
 ) -> Run:
-    """Paint what excites each of UNITS most: LAYER:UNIT, LAYER:0-63, LAYER:all, LAYER, logits:CLASS, or a sum of them.
+    """Paint what excites each of UNITS most: LAYER:UNIT, LAYER:0-63, LAYER:UNIT@ROW,COLUMN or logits:CLASS.
 
     Also LAYER:all, LAYER (all of it at once), LAYER:UNIT@TOKEN, directions (LAYER:file=VECTOR.npy), and sums of these
     ("mixed4a:3 + 0.5*mixed4a:5").
 
-    Adam on Fourier coefficients in decorrelated colours, under random shifts, scalings and rotations.
+    A preset says how (Adam on Fourier coefficients in decorrelated colours, under random shifts, scalings and
+    rotations); every option without a default of its own replaces one of its values.
 
     Args:
         network: whose units.
@@ -138,7 +101,6 @@ def visualize(
         deviation: of the starting noise, where it is pixels or fourier.
         optimizer: how far a move goes.
         rate: adam's and nadam's step; what the slope is multiplied by (steepest); the mean change (normalized).
-        average: memory of a running mean of the pictures that is kept instead of the last one, 0 to 1.
         robustness: all transforms at once: strong, lucid's, or none.
         pad: border around the picture, as a part of its side.
         jitter: reach of the shifts, as a part of the side.
@@ -173,9 +135,8 @@ def visualize(
     if diverse and starts == 1:
         raise Mistake("pictures are pushed apart only where a unit has several; give --starts 4")
     asked = parse_units(network, units)
-    side = size or default_side(network)
-    names = [unit.key for unit in asked]
-    image = Fourier(names, (side, side), seed=seed, decay=decay, dtype=working_dtype(network), device=network.device)
+    painted = [unit for unit in asked for _ in range(starts)]
+    names = [unit.key + i * 2**32 for unit in asked for i in range(starts)]
     sign = -1.0 if negative else 1.0
     parts = parts_of(painted, sign, score)
     if diverse:
@@ -200,7 +161,7 @@ def visualize(
             names=stems,
             numbers=[
                 {"unit": unit.short, "value": value, "steps": step.index}
-                for unit, value in zip(asked, reached, strict=True)
+                for unit, value in zip(painted, said, strict=True)
             ],
             panels=[[(c, picture[None])] for c, picture in zip(captions, shown, strict=True)],
             title=f"{network.name}",
