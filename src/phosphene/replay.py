@@ -23,7 +23,7 @@ from PIL import Image
 from phosphene import adversarial, attribution, dreaming, features, inversion
 from phosphene.core.errors import Mistake, did_you_mean
 from phosphene.core.network import Network
-from phosphene.core.pictures import SAMPLES, open_photo, png_bytes, read_text, to_pil
+from phosphene.core.pictures import SAMPLES, png_bytes, read_text, stored
 from phosphene.core.plan import Plan, Purpose, parse_plans
 from phosphene.core.provenance import network_record, photo_record, pixels_record, versions
 from phosphene.core.results import Part, Result, Run, seal
@@ -71,7 +71,7 @@ class Replayed:
         image: it.
         text: its own recipe.
         differing: how many pixels differ.
-        largest: the largest difference of a colour, in 8-bit levels.
+        largest: the largest difference of a colour or of alpha, in 8-bit levels.
         changes: what is not as it was: versions, machine.
     """
 
@@ -114,7 +114,7 @@ def read_recipe(picture: str | Path) -> Recipe:
     if text is None:
         raise Mistake(f"{path.name} does not say how it was made; only PNGs of this program do")
     found = _parsed(text, path.name)
-    shown = to_pil(open_photo(path))
+    shown = stored(path)
     if found.get("seal") != seal(found, shown):
         raise Mistake(f"{path.name} or its recipe was changed after it was made, so it can't be made again")
     function, arguments = _call(found, path.name)
@@ -232,7 +232,7 @@ def finished(recipe: Recipe, result: Result) -> Replayed:
         image, text = result.shown(*recipe.part), result.text(*recipe.part)
     except (IndexError, TypeError) as error:
         raise Mistake(f"the recipe in {recipe.picture.name} makes no {' '.join(map(str, recipe.part))}") from error
-    new, old = (np.asarray(picture.convert("RGB")).astype(int) for picture in (image, recipe.shown))
+    new, old = (np.asarray(picture.convert("RGBA")).astype(int) for picture in (image, recipe.shown))
     changes = tuple(
         f"{name} was {before}, is {now}"
         for name, now in versions().items()

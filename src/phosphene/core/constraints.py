@@ -11,10 +11,10 @@ def box(low: float = 0.0, high: float = 1.0) -> Constraint:
     return lambda pictures, rows: pictures.clamp(low, high)
 
 
-def linf(center: Float[Tensor, "problems 3 h w"], radius: float) -> Constraint:
+def linf(center: Float[Tensor, "problems c h w"], radius: float) -> Constraint:
     """No value further than `radius` (in pixel units of [0, 1]) from its problem's center, and within [0, 1]."""
 
-    def project(pictures: Float[Tensor, "n 3 h w"], rows: Int[Tensor, " n"]) -> Float[Tensor, "n 3 h w"]:
+    def project(pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"]) -> Float[Tensor, "n c h w"]:
         middle = center[rows]
         return pictures.clamp(middle - radius, middle + radius).clamp(0, 1)
 

@@ -67,14 +67,14 @@ class Draw:
 
 
 Objective = Callable[
-    [Float[Tensor, "n 3 h w"], Int[Tensor, " n"], Draw], tuple[Float[Tensor, " n"], Float[Tensor, "n 3 h w"]]
+    [Float[Tensor, "n c h w"], Int[Tensor, " n"], Draw], tuple[Float[Tensor, " n"], Float[Tensor, "n c h w"]]
 ]
 """(pictures, rows: which problem each picture belongs to, draw) -> (a value for each, the slope of each)."""
 
-Constraint = Callable[[Float[Tensor, "n 3 h w"], Int[Tensor, " n"]], Float[Tensor, "n 3 h w"]]
+Constraint = Callable[[Float[Tensor, "n c h w"], Int[Tensor, " n"]], Float[Tensor, "n c h w"]]
 """(pictures, rows) -> the nearest pictures that are allowed."""
 
-Stop = Callable[[Float[Tensor, "n 3 h w"], Int[Tensor, " n"], Float[Tensor, " n"]], Bool[Tensor, " n"]]
+Stop = Callable[[Float[Tensor, "n c h w"], Int[Tensor, " n"], Float[Tensor, " n"]], Bool[Tensor, " n"]]
 """(pictures, rows, values) -> which of these problems are finished."""
 
 Update = Callable[[list[Tensor], Int[Tensor, " n"], Callable[[], tuple[Tensor, list[Tensor]]]], None]
@@ -88,13 +88,13 @@ class Image(Protocol):
 
     parameters: list[Tensor]
 
-    def __call__(self) -> Float[Tensor, "n 3 h w"]: ...
+    def __call__(self) -> Float[Tensor, "n c h w"]: ...
 
-    def pull(self, slope: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
+    def pull(self, slope: Float[Tensor, "n c h w"]) -> list[Tensor]:
         """The slopes of the parameters, for a slope of the pictures that the last call returned."""
         ...
 
-    def assign(self, pictures: Float[Tensor, "n 3 h w"], rows: Int[Tensor, " n"]) -> None:
+    def assign(self, pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"]) -> None:
         """Set the parameters of these rows so that they show these pictures."""
         ...
 
@@ -105,13 +105,13 @@ class Step:
 
     Attributes:
         index: how many updates came before.
-        pictures: (n, 3, h, w).
+        pictures: (n, 3, h, w), or with alpha (n, 4, h, w).
         values: (n), to be made small.
         alive: (n), which problems still move.
     """
 
     index: int
-    pictures: Float[Tensor, "n 3 h w"]
+    pictures: Float[Tensor, "n c h w"]
     values: Float[Tensor, " n"]
     alive: Bool[Tensor, " n"] = field(default_factory=lambda: torch.tensor([]))
 

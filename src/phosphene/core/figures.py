@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from PIL import Image, ImageDraw, ImageFont
@@ -24,6 +25,7 @@ BLOCK_LIGHT = "#f6d9cf"
 NIGHT, NIGHT_INK, NIGHT_SOFT, NIGHT_ACCENT = "#141517", "#f3f1ed", "#a2a6ad", "#ee8d70"  # the page's, after dark
 TITLE_SIZE, TEXT_SIZE, LEADING = 24, 15, 1.4  # px, px, line height over size
 MARGIN, GAP, CAPTION_GAP = 32, 24, 8  # px
+CHECK = 8  # px of a square of the checkerboard behind transparent pictures
 
 # What Pillow's built-in font cannot draw and that has a usual plain spelling.
 PLAIN = str.maketrans(
@@ -35,12 +37,16 @@ PLAIN = str.maketrans(
 # Pictures of pictures
 
 
-def grid(pictures: Float[Tensor, "n 3 h w"], columns: int | None = None, gap: int = 2) -> Float[Tensor, "1 3 gh gw"]:
-    """All pictures in one, row by row, on white, `gap` px apart; about square unless `columns` says otherwise."""
-    n, _, h, w = pictures.shape
+def grid(pictures: Float[Tensor, "n c h w"], columns: int | None = None, gap: int = 2) -> Float[Tensor, "1 c gh gw"]:
+    """All pictures in one, row by row, `gap` px apart; about square unless `columns` says otherwise.
+
+    Between them it is white, or where they have alpha, nothing.
+    """
+    n, channels, h, w = pictures.shape
     columns = columns or math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
-    sheet = pictures.new_ones(1, 3, rows * (h + gap) - gap, columns * (w + gap) - gap)
+    sheet = pictures.new_ones(1, channels, rows * (h + gap) - gap, columns * (w + gap) - gap)
+    sheet[:, 3:] = 0
     for i, picture in enumerate(pictures):
         top, left = i // columns * (h + gap), i % columns * (w + gap)
         sheet[0, :, top : top + h, left : left + w] = picture
@@ -97,7 +103,7 @@ def _coloured(values: Float[Tensor, "n h w"], table: str) -> Float[Tensor, "n 3 
 
 
 def figure(
-    panels: Sequence[tuple[str, Float[Tensor, "*one 3 _ _"]]],
+    panels: Sequence[tuple[str, Float[Tensor, "*one c _ _"]]],
     title: str = "",
     columns: int | None = None,
     side: int = 320,
@@ -245,7 +251,7 @@ class Strip:
     """One row of a contact sheet: a heading, and captioned pictures side by side, equally high."""
 
     heading: str
-    panels: Sequence[tuple[str, Float[Tensor, "*one 3 _ _"]]]
+    panels: Sequence[tuple[str, Float[Tensor, "*one c _ _"]]]
 
 
 def contact(
@@ -291,19 +297,28 @@ def contact(
     return sheet
 
 
-def _scaled(picture: Float[Tensor, "1 3 h w"], size: tuple[int, int]) -> Image.Image:
+def _scaled(picture: Float[Tensor, "1 c h w"], size: tuple[int, int]) -> Image.Image:
     """Scaled smoothly; pictures that grow to three times their size and more keep their pixels as squares."""
     picture = picture.detach().float()
     large = size[0] >= 3 * picture.shape[2] and picture.shape[2] < 48
-    return to_pil(F.interpolate(picture, size, mode="nearest-exact") if large else resize(picture, size))
+    return _opaque(to_pil(F.interpolate(picture, size, mode="nearest-exact") if large else resize(picture, size)))
 
 
-def _panel(picture: Float[Tensor, "1 3 h w"], side: int) -> Image.Image:
+def _panel(picture: Float[Tensor, "1 c h w"], side: int) -> Image.Image:
     """Scaled to `side` px wide, or to half as much again in height if that comes first."""
     picture, (h, w) = picture.detach().float(), picture.shape[2:]
     scale = min(side / w, 1.5 * side / h)
     size = (max(1, round(scale * h)), max(1, round(scale * w)))
-    return to_pil(F.interpolate(picture, size, mode="nearest-exact") if scale >= 3 else resize(picture, size))
+    return _opaque(to_pil(F.interpolate(picture, size, mode="nearest-exact") if scale >= 3 else resize(picture, size)))
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """What is transparent over a light checkerboard of 8 px; other pictures as they are."""
+    if image.mode != "RGBA":
+        return image
+    y, x = np.indices((image.height, image.width)) // CHECK
+    board = Image.fromarray(np.where((x + y) % 2, 225, 250).astype(np.uint8)).convert("RGBA")
+    return Image.alpha_composite(board, image).convert("RGB")
 
 
 def _percent(p: float) -> str:

@@ -72,7 +72,7 @@ def _drawing(run: "Run", left: float = 0.0) -> dict[str, str]:
     return {"text/plain": line, "text/html": f"<div>{line}</div>{_img(run.so_far().image)}"}
 
 
-def _img(pictures: Float[Tensor, "n 3 h w"]) -> str:
+def _img(pictures: Float[Tensor, "n c h w"]) -> str:
     """All pictures as one element; large ones scaled down, the pixels of small ones as squares."""
     sheet = (pictures if len(pictures) == 1 else grid(pictures)).float().cpu()
     height, width = sheet.shape[2:]

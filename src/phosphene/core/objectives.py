@@ -27,7 +27,7 @@ def gradient(network: Network, term: Term, transform: Transform = as_is, rule: R
 
     def evaluate(
         pictures: Tensor, rows: Tensor, draw: Draw, part: Term
-    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3 h w"]]:
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n c h w"]]:
         with torch.inference_mode(False), torch.enable_grad():
             x = (pictures.clone() if pictures.is_inference() else pictures.detach()).requires_grad_()
             views, of = transform(x, rows, draw)
@@ -37,8 +37,8 @@ def gradient(network: Network, term: Term, transform: Transform = as_is, rule: R
         return values.detach(), slope
 
     def objective(
-        pictures: Float[Tensor, "n 3 h w"], rows: Int[Tensor, " n"], draw: Draw
-    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3 h w"]]:
+        pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"], draw: Draw
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n c h w"]]:
         values, slope = evaluate(pictures, rows, draw, term)
         if not (values.sum() + slope.sum()).isfinite():
             for part in term.leaves:
@@ -56,7 +56,7 @@ def gradient(network: Network, term: Term, transform: Transform = as_is, rule: R
 
 @torch.no_grad()
 def values(
-    network: Network, term: Term, pictures: Float[Tensor, "n 3 h w"], rows: Int[Tensor, " n"]
+    network: Network, term: Term, pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"]
 ) -> Float[Tensor, " n"]:
     """What `term` is on these pictures as they are, without its gradient."""
     layers = network.read(pictures, term.layers)

@@ -1,8 +1,9 @@
 """Pictures: files in and out, and fitting to a network.
 
-Inside, a picture is RGB in [0, 1], float32, (n, 3, h, w). What comes from outside is guarded: a few formats, a
-limit on pixels that is read off the header before anything is decoded, and one sentence for everything that can be
-wrong with a file. What goes out is PNG, whose 8-bit pixels come back as the same bits.
+Inside, a picture is RGB in [0, 1], float32, (n, 3, h, w); what is made with holes has alpha as a fourth channel. What
+comes from outside is guarded: a few formats, a limit on pixels that is read off the header before anything is decoded,
+and one sentence for everything that can be wrong with a file. What goes out is PNG, whose 8-bit pixels come back as the
+same bits.
 """
 
 import codecs
@@ -95,6 +96,18 @@ def sample(name: str) -> Float[Tensor, "1 3 h w"]:
     except ImportError as error:
         raise Mistake(f"skimage:{name} needs scikit-image: pip install scikit-image") from error
     return _from_pil(Image.fromarray(getattr(data, name)()), f"skimage:{name}")
+
+
+def stored(path: str | os.PathLike[str]) -> Image.Image:
+    """The 8-bit pixels of a file: RGBA as they are stored where that is how, as `open_photo` sees them elsewhere.
+
+    Raises:
+        Mistake: as `open_photo`.
+    """
+    with _opened(Path(path)) as image:
+        _check_size(image.size, str(path))
+        _load(image, str(path))
+        return image.copy() if image.mode == "RGBA" else to_pil(_from_pil(image, str(path)))
 
 
 def read_text(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -314,14 +327,22 @@ def fit(photo: Float[Tensor, "n 3 h w"], size: tuple[int, int], how: str = "crop
     return _fraction(_levels(fitted), 255)
 
 
-def resize(pictures: Float[Tensor, "n 3 h w"], size: tuple[int, int]) -> Float[Tensor, "n 3 rh rw"]:
-    """Pictures at (height, width) px, for showing: bicubic, antialiased, overshoot clipped to [0, 1]."""
+def resize(pictures: Float[Tensor, "n c h w"], size: tuple[int, int]) -> Float[Tensor, "n c rh rw"]:
+    """Pictures at (height, width) px, for showing: bicubic, antialiased, overshoot clipped to [0, 1].
+
+    Colours count as much as they are opaque, so that what can't be seen does not bleed into what can.
+    """
     if tuple(pictures.shape[2:]) == tuple(size):
         return pictures
+    if pictures.shape[1] == 4:
+        colour, alpha = pictures[:, :3], pictures[:, 3:]
+        scaled = F.interpolate(torch.cat([colour * alpha, alpha], 1), size, mode="bicubic", antialias=True)
+        weight = scaled[:, 3:]
+        return torch.cat([torch.where(weight > 0, scaled[:, :3] / weight, 0.0), weight], 1).clamp(0, 1)
     return F.interpolate(pictures, size, mode="bicubic", antialias=True).clamp(0, 1)
 
 
-def enlarge(pictures: Float[Tensor, "n 3 h w"], factor: int) -> Float[Tensor, "n 3 eh ew"]:
+def enlarge(pictures: Float[Tensor, "n c h w"], factor: int) -> Float[Tensor, "n c eh ew"]:
     """Every pixel as a square of `factor` x `factor` pixels."""
     return pictures.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
 
@@ -357,7 +378,7 @@ def _pad(photo: Tensor, size: tuple[int, int]) -> Tensor:
 # Writing
 
 
-def to_uint8(pictures: Float[Tensor, "n 3 h w"]) -> UInt8[np.ndarray, "n h w 3"]:
+def to_uint8(pictures: Float[Tensor, "n c h w"]) -> UInt8[np.ndarray, "n h w c"]:
     """Pixels 0 to 255, rounded to the nearest, clipped.
 
     Raises:
@@ -369,12 +390,12 @@ def to_uint8(pictures: Float[Tensor, "n 3 h w"]) -> UInt8[np.ndarray, "n h w 3"]
     return _levels(pictures).byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
-def to_pil(picture: Float[Tensor, "*one 3 h w"]) -> Image.Image:
-    """One picture, (3, h, w) or (1, 3, h, w), as an RGB PIL image."""
+def to_pil(picture: Float[Tensor, "*one c h w"]) -> Image.Image:
+    """One picture, (3, h, w) or (1, 3, h, w), as an RGB PIL image; with a fourth channel, alpha, as an RGBA one."""
     return Image.fromarray(np.ascontiguousarray(to_uint8(single(picture))[0]))
 
 
-def png_bytes(picture: Float[Tensor, "*one 3 h w"] | Image.Image, text: Mapping[str, str] | None = None) -> bytes:
+def png_bytes(picture: Float[Tensor, "*one c h w"] | Image.Image, text: Mapping[str, str] | None = None) -> bytes:
     """One picture as a PNG file's bytes: lossless for 8-bit pixels, with text chunks (keywords: latin-1, 1 to 79)."""
     info, buffer = PngInfo(), BytesIO()
     for key, value in (text or {}).items():
@@ -385,7 +406,7 @@ def png_bytes(picture: Float[Tensor, "*one 3 h w"] | Image.Image, text: Mapping[
 
 
 def save_png(
-    picture: Float[Tensor, "*one 3 h w"] | Image.Image,
+    picture: Float[Tensor, "*one c h w"] | Image.Image,
     path: str | os.PathLike[str],
     text: Mapping[str, str] | None = None,
 ) -> None:
@@ -414,9 +435,14 @@ def _levels(pictures: Tensor) -> Tensor:
     return (pictures.clamp(0, 1) * 255).round()
 
 
-def single(picture: Tensor) -> Float[Tensor, "1 3 h w"]:
+def single(picture: Tensor) -> Float[Tensor, "1 c h w"]:
+    """One picture with its batch's axis.
+
+    Raises:
+        Mistake: it is none, or several.
+    """
     if picture.ndim == 3:
         picture = picture[None]
-    if picture.ndim != 4 or picture.shape[:2] != (1, 3):
+    if picture.ndim != 4 or picture.shape[:2] not in ((1, 3), (1, 4)):
         raise Mistake(f"one picture is (3, h, w) or (1, 3, h, w), not {tuple(picture.shape)}; grid() joins several")
     return picture

@@ -23,16 +23,17 @@ from phosphene.core.notebook import show, watch
 from phosphene.core.pictures import png_bytes, save_png, to_pil
 
 Panel = tuple[str, Tensor]
-"""A caption and a (1, 3, h, w) picture."""
+"""A caption and a (1, 3 or 4, h, w) picture."""
 
 Part = tuple[str | int, ...]
 """Which of a result's pictures: ("picture", i), ("panel", i, j), ("figure", i), ("input", i), or ("sheet",) of all."""
 
 
 def seal(recipe: dict[str, Any], picture: Image.Image) -> str:
-    """What tells that neither the recipe nor the pixels were changed afterwards: a SHA-256 of both."""
+    """What tells that neither the recipe nor the pixels, alpha too, were changed afterwards: a SHA-256 of both."""
     words = json.dumps({key: value for key, value in recipe.items() if key != "seal"}, sort_keys=True)
-    return hashlib.sha256(words.encode() + np.asarray(picture.convert("RGB")).tobytes()).hexdigest()
+    pixels = picture if picture.mode == "RGBA" else picture.convert("RGB")
+    return hashlib.sha256(words.encode() + np.asarray(pixels).tobytes()).hexdigest()
 
 
 @dataclass
@@ -40,7 +41,7 @@ class Result:
     """Pictures and what is to be said about them.
 
     Attributes:
-        image: (n, 3, h, w) in [0, 1].
+        image: (n, 3, h, w) in [0, 1], or with alpha (n, 4, h, w).
         names: of each picture, as a file's name without ending.
         numbers: of each picture, ready for JSON.
         panels: of each picture, the captioned pictures of its figure.
@@ -51,7 +52,7 @@ class Result:
         drawing: the figure itself, where it is not made of panels.
     """
 
-    image: Float[Tensor, "n 3 h w"]
+    image: Float[Tensor, "n c h w"]
     names: Sequence[str]
     numbers: Sequence[dict[str, Any]]
     panels: Sequence[Sequence[Panel]] = ()
@@ -177,7 +178,7 @@ class Run:
         return self.so_far()
 
     @property
-    def image(self) -> Float[Tensor, "n 3 h w"]:
+    def image(self) -> Float[Tensor, "n c h w"]:
         """The pictures, after running to the end."""
         return self.result.image
 

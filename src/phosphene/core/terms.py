@@ -22,14 +22,14 @@ class Reading:
     """What a network said.
 
     Attributes:
-        pictures: (n, 3, h, w).
+        pictures: (n, 3, h, w), or with alpha (n, 4, h, w).
         rows: (n), the problem that each picture belongs to.
         views: (m, 3, h', w'), what the network was fed.
         of: (m), the picture that each view shows.
         layers: activations by name, (m, channels, ...).
     """
 
-    pictures: Float[Tensor, "n 3 h w"]
+    pictures: Float[Tensor, "n c h w"]
     rows: Int[Tensor, " n"]
     views: Float[Tensor, "m 3 hh ww"]
     of: Int[Tensor, " m"]
