@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Mistake, check_range
 
 _WORD = 2**64 - 1
 
@@ -193,3 +193,27 @@ def best(steps: Iterator[Step]) -> Iterator[Step]:
             pictures = torch.where(better[:, None, None, None], step.pictures, kept.pictures)
             kept = Step(step.index, pictures, torch.where(better, step.values, kept.values), step.alive)
         yield kept
+
+
+def averaged(steps: Iterator[Step], beta: float = 0.99) -> Iterator[Step]:
+    """The same steps with each problem's pictures averaged over time: smoother than the last one, which still trembles.
+
+    m_t = beta m_(t-1) + (1 - beta) x_t, shown as m_t / (1 - beta^t): the bias correction of Adam (crowsonkb,
+    style-transfer-pytorch). A problem's average ends with its last move. The values are those of the steps.
+
+    Raises:
+        Mistake: beta is not from 0 to .9999.
+    """
+    check_range("beta", beta, 0, 0.9999)
+    total: Tensor | None = None
+    weight = moving = torch.tensor(0.0)
+    for step in steps:
+        if total is None:
+            total = torch.zeros_like(step.pictures)
+            weight = step.pictures.new_zeros(len(total), 1, 1, 1)
+            moving = torch.ones_like(step.alive)
+        at = moving.to(total.device)[:, None, None, None]
+        total = torch.where(at, torch.lerp(step.pictures, total, beta), total)
+        weight = torch.where(at, torch.lerp(torch.ones_like(weight), weight, beta), weight)
+        moving = step.alive
+        yield replace(step, pictures=total / weight)
