@@ -1,16 +1,41 @@
 """Parameterizations against their formulas, their inverses and numerical derivatives."""
 
-import cmath
-import math
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phosphene.core.parameterizations import Fourier, Pixels, decorrelated
-from tests.small import noise
+from phosphene.core.engine import Image, argmin
+from phosphene.core.errors import Mistake
+from phosphene.core.objectives import gradient
+from phosphene.core.optimizers import adam
+from phosphene.core.parameterizations import (
+    CPPN,
+    DeepPrior,
+    Fourier,
+    Laplacian,
+    Phase,
+    Pixels,
+    Shared,
+    Transparent,
+    decorrelated,
+)
+from phosphene.core.terms import channel
+from phosphene.core.transforms import as_is, over_noise
+from tests.core.slow import Shown, set_to, slow_coloured, slow_decorrelated, slow_falling, slow_inverse, spectrum_of
+from tests.small import convnet, noise, normal
+
+SMALL = {
+    "Fourier": Fourier,
+    "Laplacian": lambda *given, **options: Laplacian(*given, levels=3, **options),
+    "Phase": Phase,
+    "CPPN": lambda *given, **options: CPPN(*given, layers=3, hidden=4, **options),
+    "DeepPrior": lambda *given, **options: DeepPrior(*given, scales=1, channels=3, skip=2, **options),
+    "Shared": lambda *given, **options: Shared(*given, factor=2, **options),
+    "Transparent": lambda *given, **options: Transparent(Fourier(*given, **options)),
+}
+INVERTIBLE = ["Fourier", "Laplacian", "Shared"]
 
 
 def photo(n=2, height=4, width=5, seed=0):
@@ -31,13 +56,6 @@ def test_pixels_are_themselves_and_what_was_handed_out_stays():
     assert torch.equal(shown, x) and torch.equal(x, photo())
 
 
-def slow_decorrelated():
-    """Lucid's colour matrix: the root of the covariance over its largest column norm, number by number."""
-    root = [[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]]
-    largest = max(math.sqrt(sum(root[i][j] ** 2 for i in range(3))) for j in range(3))
-    return [[value / largest for value in row] for row in root]
-
-
 def test_the_colour_matrix_equals_lucids_formula():
     expected = torch.tensor(slow_decorrelated(), dtype=torch.float64)
     torch.testing.assert_close(decorrelated(torch.float64), expected, rtol=1e-15, atol=0)
@@ -46,29 +64,8 @@ def test_the_colour_matrix_equals_lucids_formula():
 
 def slow_fourier(coefficients, height, width, decay):
     """x = sigmoid(C irfft2(theta / max(frequency, 1 / side)^decay) sqrt(h w) / 4), by explicit sums."""
-    half = width // 2 + 1
-    channels = np.zeros((3, height, width))
-    for c in range(3):
-        scaled = np.zeros((height, width), dtype=complex)
-        for u in range(height):
-            for v in range(half):
-                fu = (u if u <= (height - 1) // 2 else u - height) / height
-                frequency = max(math.hypot(fu, v / width), 1 / max(height, width))
-                value = complex(*coefficients[c, u, v].tolist()) / frequency**decay
-                scaled[u, v] = value
-        for u in range(height):  # a real picture: the other half is the mirrored conjugate
-            for v in range(half, width):
-                scaled[u, v] = scaled[(-u) % height, width - v].conjugate()
-        for i in range(height):
-            for j in range(width):
-                total = sum(
-                    scaled[u, v] * cmath.exp(2j * math.pi * (u * i / height + v * j / width))
-                    for u in range(height)
-                    for v in range(width)
-                )
-                channels[c, i, j] = total.real / (height * width) * math.sqrt(height * width) / 4
-    mixed = np.einsum("dc,chw->dhw", np.array(slow_decorrelated()), channels)
-    return torch.from_numpy(1 / (1 + np.exp(-mixed)))
+    spectra = spectrum_of(coefficients) * slow_falling(height, width, decay) / 4
+    return torch.from_numpy(slow_coloured(np.stack([slow_inverse(spectrum, height, width) for spectrum in spectra])))
 
 
 @pytest.mark.parametrize("decay", [0.0, 1.0, 1.5])
@@ -137,3 +134,98 @@ def test_the_random_start_has_the_deviation_it_says():
     numbers = image((0,), size=(64, 64), deviation=0.01).parameters[0].detach()
     assert numbers.std().item() == pytest.approx(0.01, rel=0.02)
     assert abs(numbers.mean().item()) < 3e-4
+
+
+# ------------------------------------------------------------------------------------------------------- all of them
+
+
+def small(name, problems=(0, 1), size=(6, 5), **options):
+    return SMALL[name](problems, size, **{"dtype": torch.float64, **options})
+
+
+def stirred(image, by=0.3):
+    """The image away from its start, where slopes are 0 or everything is alike; each problem in its own way."""
+    kept = [p.detach() for p in image.parameters]
+    return set_to(image, [p + by * normal(*p.shape, seed=i) for i, p in enumerate(kept)])
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_parameterization_shows_pictures_in_range_of_the_promised_shape(name):
+    image = stirred(small(name, (4, 0, 9), dtype=torch.float32))
+    pictures = image()
+    assert isinstance(image, Image)
+    assert pictures.shape == (3, 4 if name == "Transparent" else 3, 6, 5) and pictures.dtype == torch.float32
+    assert pictures.min() > 0 and pictures.max() < 1
+    assert all(len(p) == 3 and p.is_leaf and p.requires_grad for p in image.parameters)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_what_is_pulled_back_is_the_numerical_derivative(name):
+    image = stirred(small(name))
+    values = [p.detach().clone().requires_grad_() for p in image.parameters]
+    assert torch.autograd.gradcheck(lambda *given: Shown.apply(image, *given), values, fast_mode=True)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_what_is_pulled_back_is_autograds_slope(name):
+    image = stirred(small(name))
+    weights = normal(*image().shape, seed=5)
+    expected = torch.autograd.grad((image() * weights).sum(), image.parameters)
+    image()
+    for found, slope in zip(image.pull(weights), expected, strict=True):
+        torch.testing.assert_close(found, slope)
+        assert found.abs().max() > 0
+
+
+@pytest.mark.parametrize("name", [name for name in SMALL if name != "Shared"])
+def test_a_row_of_a_batch_is_the_problem_alone(name):
+    def path(problems):
+        image = stirred(small(name, problems, seed=2), by=0)
+        target = torch.stack([normal(*image().shape[1:], seed=problem) for problem in problems])
+
+        def objective(pictures, rows, draw):
+            apart = pictures - target[rows]
+            return apart.square().sum((1, 2, 3)), 2 * apart
+
+        return [step.pictures for step in argmin(image, objective, optimizer=adam(), steps=3, problems=problems)]
+
+    for many, alone in zip(path([7, 3, 5]), path([3]), strict=True):
+        torch.testing.assert_close(many[[1]], alone, rtol=1e-9, atol=1e-9)
+    if name not in ("CPPN", "Transparent"):  # whose start is grey, or nearly
+        assert not torch.equal(path([3])[0], path([7])[0])
+
+
+@pytest.mark.parametrize("name", [*INVERTIBLE, "Phase"])
+def test_a_picture_that_is_started_from_is_the_first_that_is_shown(name):
+    x = photo(2, 6, 5)
+    torch.testing.assert_close(small(name, start=x)().detach(), x, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", INVERTIBLE)
+def test_pictures_can_be_assigned_to_some_rows(name):
+    x = photo(3, 6, 5)
+    image = stirred(small(name, (0, 1, 2)))
+    before = image().detach().clone()
+    image.assign(x[[2, 0]], torch.tensor([2, 0]))
+    torch.testing.assert_close(image().detach(), torch.stack([x[0], before[1], x[2]]), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["CPPN", "DeepPrior"])
+def test_what_has_no_inverse_does_not_start_from_a_picture(name):
+    with pytest.raises(Mistake, match=r"can't start from a picture.*Fourier"):
+        small(name, start=photo(2, 6, 5))
+
+
+@pytest.mark.parametrize("name", ["CPPN", "DeepPrior", "Phase"])
+def test_what_has_no_inverse_says_so_when_it_is_assigned_to(name):
+    with pytest.raises(Mistake, match=r"can't be set to given pictures.*Fourier"):
+        small(name).assign(photo(2, 6, 5), torch.arange(2))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_parameterization_climbs(name):
+    image = small(name, size=(16, 16))
+    transform = over_noise() if name == "Transparent" else as_is
+    objective = gradient(convnet(), -channel("conv3", [0, 3]), transform)
+    steps = list(argmin(image, objective, optimizer=adam(0.05), steps=10))
+    assert (steps[-1].values < steps[0].values).all()

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from phosphene.core.errors import Mistake
 from phosphene.core.terms import Reading, Term
 
 
@@ -38,3 +39,19 @@ def total_variation(beta: float = 1.0) -> Term:
         return power(right.square() + down.square(), beta / 2).mean((1, 2, 3))
 
     return Term(of, name="total variation")
+
+
+def opacity() -> Term:
+    """Mean alpha: 0 where nothing of the picture is to be seen, 1 where there is no hole in it.
+
+    Raises (when read):
+        Mistake: the pictures have no alpha.
+    """
+
+    def of(reading: Reading) -> Float[Tensor, " n"]:
+        x = reading.pictures
+        if x.shape[1] != 4:
+            raise Mistake(f"opacity needs pictures with alpha, 4 channels, not {x.shape[1]}; see Transparent")
+        return x[:, 3].mean((1, 2))
+
+    return Term(of, name="opacity")

@@ -14,14 +14,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from phosphene.core.engine import Draw
+from phosphene.core.errors import Mistake
+from phosphene.core.parameterizations.colours import coloured, decorrelated
+from phosphene.core.parameterizations.fourier import falling
 
 Transform = Callable[
-    [Float[Tensor, "n 3 h w"], Int[Tensor, " n"], Draw], tuple[Float[Tensor, "m 3 hh ww"], Int[Tensor, " m"]]
+    [Float[Tensor, "n c h w"], Int[Tensor, " n"], Draw], tuple[Float[Tensor, "m d hh ww"], Int[Tensor, " m"]]
 ]
 """(pictures, rows, draw) -> (views, the picture that each shows)."""
 
 
-def as_is(pictures: Float[Tensor, "n 3 h w"], rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+def as_is(pictures: Float[Tensor, "n c h w"], rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
     """One view of each picture: itself."""
     return pictures, torch.arange(len(pictures), device=pictures.device)
 
@@ -108,3 +111,29 @@ def strong(size: tuple[int, int]) -> Transform:
     """
     side = min(size)
     return shake(pad=round(0.1 * side), jitter=round(0.15 * side), scale=(0.6, 1.2), rotate=20)
+
+
+def over_noise(contrast: float = 1.0, decay: float = 1.0) -> Transform:
+    """Pictures with alpha over random backgrounds, another one at every step: (n, 4, h, w) to (n, 3, h, w).
+
+    view = alpha x + (1 - alpha) b, b = sigmoid(C z): z is noise whose spectrum falls like 1 / frequency^decay, as that
+    of photographs, scaled to a root mean square of `contrast` (Mordvintsev et al. 2018, doi:10.23915/distill.00012).
+    Other transforms come after it.
+
+    Raises (when called):
+        Mistake: the pictures have no alpha.
+    """
+
+    def transform(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        if pictures.shape[1] != 4:
+            raise Mistake(f"over_noise needs pictures with alpha, 4 channels, not {pictures.shape[1]}; see Transparent")
+        size = pictures.shape[2], pictures.shape[3]
+        scale = falling(size, decay).to(pictures)
+        noise = draw.normal(rows, 3, *scale.shape, 2).to(pictures.device, pictures.dtype)
+        flat = torch.fft.irfft2(torch.view_as_complex(noise) * scale, s=size, norm="ortho")
+        flat = contrast * flat / flat.square().mean((1, 2, 3), keepdim=True).sqrt()
+        background = coloured(flat, decorrelated(pictures.dtype).to(pictures.device))
+        colour, alpha = pictures[:, :3], pictures[:, 3:]
+        return torch.lerp(background, colour, alpha), torch.arange(len(pictures), device=pictures.device)
+
+    return transform
