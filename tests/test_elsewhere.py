@@ -10,15 +10,24 @@ from torch.nn import functional as F
 from phosphene.adversarial import fgsm, pgd
 from phosphene.attribution import deconvnet, gradient, guided, occlusion, saliency
 from phosphene.core.constraints import box
-from phosphene.core.engine import Draw, argmin
+from phosphene.core.engine import Draw, argmin, averaged
 from phosphene.core.network import Network
 from phosphene.core.objectives import chunked, mean
 from phosphene.core.objectives import gradient as slope_of
-from phosphene.core.optimizers import normalized
-from phosphene.core.parameterizations import Fourier, Pixels
+from phosphene.core.optimizers import adam, normalized
+from phosphene.core.parameterizations import (
+    CPPN,
+    DeepPrior,
+    Fourier,
+    Laplacian,
+    Phase,
+    Pixels,
+    Shared,
+    Transparent,
+)
 from phosphene.core.results import Result, Run
 from phosphene.core.terms import energy, score
-from phosphene.core.transforms import compose, lucid, roll, shake
+from phosphene.core.transforms import as_is, compose, lucid, over_noise, roll, shake
 from phosphene.dreaming import dream
 from phosphene.features import predict, visualize, weights
 from phosphene.inversion import invert
@@ -26,6 +35,14 @@ from tests.elsewhere import ELSEWHERE, elsewhere
 from tests.small import LABELS, levels, noise
 
 PHOTO = levels(1, 3, 40, 48)
+IMAGES = {
+    "Laplacian": Laplacian,
+    "Phase": Phase,
+    "CPPN": CPPN,
+    "DeepPrior": lambda *given, device: DeepPrior(*given, scales=2, channels=4, device=device),
+    "Shared": Shared,
+    "Transparent": lambda *given, device: Transparent(Fourier(*given, device=device)),
+}
 
 
 class Many(nn.Module):
@@ -197,6 +214,32 @@ def test_fourier_coefficients_start_from_a_picture_elsewhere():
         torch.testing.assert_close(image()[0].detach().cpu(), x[1].clamp(0.002, 0.998))
         (slope,) = image.pull(torch.ones(2, 3, 10, 12, device=device))
         assert slope.device == ELSEWHERE
+
+
+@pytest.mark.parametrize("make", IMAGES.values(), ids=IMAGES)
+def test_every_parameterization_has_the_same_pictures_and_slopes_elsewhere(make):
+    def path(device):
+        image = make([4, 0], (16, 18), device=device)
+        steps = argmin(
+            image, slope_of(network(device), energy("add"), over_noise() if image().shape[1] == 4 else as_is),
+            optimizer=adam(0.01), steps=2, problems=[4, 0],
+        )  # fmt: skip
+        return [(step.pictures.cpu(), step.values.cpu()) for step in averaged(steps)]
+
+    expected = path("cpu")
+    with elsewhere(float64=False) as device:
+        close(path(device), expected, 1e-6)
+
+
+@pytest.mark.parametrize("make", [Laplacian, Phase, Shared], ids=lambda make: make.__name__)
+def test_other_parameters_start_from_a_picture_elsewhere(make):
+    x = noise(2, 3, 10, 12, dtype=torch.float32)
+    with elsewhere(float64=False) as device:
+        image = make([0, 1], (10, 12), start=x.to(device), device=device)
+        torch.testing.assert_close(image().detach().cpu(), x.clamp(0.002, 0.998))
+        if make is not Phase:
+            image.assign(x[[1]].to(device), torch.tensor([0]))
+            torch.testing.assert_close(image()[0].detach().cpu(), x[1].clamp(0.002, 0.998))
 
 
 # ------------------------------------------------------------------------------------------------ the device itself

@@ -1,5 +1,6 @@
 """Pictures made again from the recipes that they carry; and strangers' pictures, which can't make anything else run."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -15,7 +16,7 @@ from phosphene import replay as replaying
 from phosphene.core.directions import Direction
 from phosphene.core.errors import Mistake
 from phosphene.core.pictures import read_text
-from phosphene.core.results import Run, seal
+from phosphene.core.results import Result, Run, seal
 from phosphene.core.units import Sum, Unit
 from phosphene.replay import RECIPES, read_recipe, replay
 from tests.small import SOURCE, convnet
@@ -252,6 +253,30 @@ def test_a_changed_option_or_pixel_is_refused(picture):
     changed.putpixel((1, 1), (0, 0, 0))
     rewrite("made.png", picture, changed, sealed=False)
     assert "was changed after it was made" in refused(phosphene.load("own.py"), ["cat.png"])
+
+
+def test_alpha_is_sealed_and_compared(picture):
+    shown = Image.open("made.png").convert("RGBA")
+    shown.putpixel((1, 1), (0, 0, 0, 9))
+    rewrite("made.png", picture, shown)
+    recipe = read_recipe("made.png")
+    assert recipe.shown.mode == "RGBA" and recipe.shown.tobytes() == shown.tobytes()
+    for alpha, differing in ((9, 0), (12, 1)):
+        made = torch.from_numpy(np.array(shown)).permute(2, 0, 1)[None] / 255
+        made[0, 3, 1, 1] = alpha / 255
+        again = replaying.finished(recipe, Result(made, ["x"], [{}]))
+        assert (again.differing, again.largest) == (differing, alpha - 9)
+    shown.putpixel((1, 1), (0, 0, 0, 10))
+    rewrite("made.png", json.loads(read_text("made.png")["phosphene"]), shown, sealed=False)
+    with pytest.raises(Mistake, match=r"made\.png or its recipe was changed"):
+        read_recipe("made.png")
+
+
+def test_the_seal_of_a_picture_without_alpha_is_that_of_red_green_and_blue():
+    image = Image.open("cat.png")
+    expected = hashlib.sha256(b'{"a": 1}' + np.asarray(image.convert("RGB")).tobytes()).hexdigest()
+    assert seal({"a": 1, "seal": "old"}, image) == expected
+    assert seal({"a": 1}, image.convert("RGBA")) != expected
 
 
 def test_another_option_makes_another_picture_even_where_it_is_sealed(picture):

@@ -28,6 +28,23 @@ def test_a_grid_keeps_every_picture_in_reading_order_on_white(n, h, w, gap, colu
     torch.testing.assert_close(sheet.double().sum(), x.double().sum() + white)
 
 
+def test_between_pictures_with_alpha_there_is_nothing():
+    x = noise(2, 4, 3, 3)
+    sheet = grid(x, 2)
+    assert torch.equal(sheet[..., :3], x[:1]) and torch.equal(sheet[..., 5:], x[1:])
+    assert not sheet[:, 3, :, 3:5].any()
+
+
+def test_a_figure_shows_what_is_transparent_over_a_light_checkerboard():
+    x = torch.zeros(4, 320, 320)
+    x[3, :, :160] = 1  # black on the left, nothing on the right
+    shown = np.asarray(figure([("", x)]))[33:350, 33:350]
+    assert (shown[:, :150] == 0).all()
+    right = shown[:, 165:]
+    assert {tuple(colour) for colour in right.reshape(-1, 3).tolist()} == {(225, 225, 225), (250, 250, 250)}
+    assert abs(right.mean() - 237.5) < 2
+
+
 def test_zero_is_near_white_and_the_signs_are_blue_and_red():
     middle, red, blue = heat(torch.tensor([[[0.0, 1.0, -1.0]]]), signed=True)[0, :, 0].T
     torch.testing.assert_close(middle, torch.full((3,), 0xF7 / 255))

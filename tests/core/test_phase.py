@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from phosphene.core.errors import Mistake
@@ -77,6 +77,8 @@ def test_moving_a_photographs_phases_leaves_its_magnitudes():
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 12), st.integers(1, 12), st.sampled_from([4, 10]), st.integers(3, 7))
 def test_resampling_keeps_what_is_linear_in_frequency(height, width, rows, half):
+    assume((rows, half) != (height, width // 2 + 1))  # which is taken as it is, whether of an even or an odd width
+
     def linear(fy, fx):
         return torch.from_numpy(1 + 2 * np.abs(fy)[:, None] + 3 * fx[None])[None].expand(3, -1, -1)
 

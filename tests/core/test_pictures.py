@@ -26,6 +26,7 @@ from phosphene.core.pictures import (
     read_text,
     resize,
     save_png,
+    stored,
     to_pil,
     to_uint8,
 )
@@ -464,6 +465,35 @@ def test_what_was_fed_is_what_is_saved(plain, tmp_path):
 def test_a_picture_for_pil_is_the_picture():
     x = noise(3, 8, 9)
     assert torch.equal(open_photo(to_pil(x)), fit(x[None], (8, 9)))
+
+
+def test_a_picture_with_alpha_is_saved_with_it(tmp_path):
+    x = noise(1, 4, 8, 9)
+    save_png(x, tmp_path / "x.png")
+    kept = stored(tmp_path / "x.png")
+    assert kept.mode == "RGBA" and np.array_equal(np.asarray(kept), to_uint8(x)[0])
+    colour, alpha = (x * 255).round()[:, :3] / 255, (x * 255).round()[:, 3:] / 255
+    over_white = alpha * colour + 1 - alpha
+    assert (open_photo(tmp_path / "x.png") - over_white).abs().max() < 1.01 / 255
+
+
+def test_files_without_alpha_are_stored_as_they_are_seen(cat, tmp_path):
+    cat.save(tmp_path / "cat.jpg")
+    cat.convert("LA").save(tmp_path / "grey.png")
+    for name in ("cat.jpg", "grey.png"):
+        kept = stored(tmp_path / name)
+        assert kept.mode == "RGB" and kept.tobytes() == to_pil(open_photo(tmp_path / name)).tobytes()
+
+
+def test_what_is_transparent_does_not_bleed_into_what_is_not_when_it_is_scaled():
+    x = torch.zeros(1, 4, 16, 16)
+    x[:, 0], x[:, 1] = 1, 0.25
+    x[:, 3, :, :8] = 1
+    x[:, :3, :, 8:] = torch.tensor([0.0, 1, 1])[None, :, None, None]  # hidden
+    small = resize(x, (5, 5))
+    seen = small[:, 3] > 0.05
+    assert torch.allclose(small[:, :3].movedim(1, 3)[seen], torch.tensor([1, 0.25, 0]), atol=1e-4)
+    assert small[0, 3, 0, 0] == 1 and small[0, 3, 0, 4] == 0 and small.isfinite().all()
 
 
 def test_a_diverged_picture_is_not_written(tmp_path):

@@ -337,8 +337,8 @@ def resize(pictures: Float[Tensor, "n c h w"], size: tuple[int, int]) -> Float[T
     if pictures.shape[1] == 4:
         colour, alpha = pictures[:, :3], pictures[:, 3:]
         scaled = F.interpolate(torch.cat([colour * alpha, alpha], 1), size, mode="bicubic", antialias=True)
-        alpha = scaled[:, 3:].clamp(0, 1)
-        return torch.cat([torch.where(alpha > 0, scaled[:, :3] / alpha, 0.0).clamp(0, 1), alpha], 1)
+        weight = scaled[:, 3:]
+        return torch.cat([torch.where(weight > 0, scaled[:, :3] / weight, 0.0), weight], 1).clamp(0, 1)
     return F.interpolate(pictures, size, mode="bicubic", antialias=True).clamp(0, 1)
 
 

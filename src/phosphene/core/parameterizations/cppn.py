@@ -21,7 +21,7 @@ def places(size: tuple[int, int]) -> Float[Tensor, "hw 2"]:
 
 
 def composite(x: Tensor) -> Tensor:
-    """atan(x) / .67 beside (atan(x)^2 - .45) / .396: mean 0 and deviation 1 for x of N(0, 1) (lucid's, unbiased)."""
+    """atan(x) / .67 beside (atan(x)^2 - .45) / .396: mean 0 and deviation 1 for x of N(0, 1) (lucid, not biased)."""
     angle = x.atan()
     return torch.cat([angle / 0.67, (angle.square() - 0.45) / 0.396], -1)
 
@@ -31,8 +31,9 @@ class CPPN(Traced):
 
     x(place) = sigmoid(W_last a(... a(W_1 place + b_1) ...) + b_last), a: `composite`. Its pictures have no resolution:
     `at` shows them at any size. Weights start as N(0, 1 / inputs), biases and the last layer as 0, so that the picture
-    starts grey. Lucid's `param/cppn.py` (Mordvintsev et al. 2018, doi:10.23915/distill.00012), except that a place is
-    the middle of its pixel, so that sizes agree with each other, and that the picture needn't be square.
+    starts grey. After lucid's `param/cppn.py` (Mordvintsev et al. 2018, doi:10.23915/distill.00012), except that a
+    place is the middle of its pixel, so that sizes agree with each other; that the picture needn't be square; that of
+    lucid's two activations the unbiased one is used, not the default; and that its biases start as N(0, .1^2).
 
     Args:
         problems: the identity of each picture for the random start.

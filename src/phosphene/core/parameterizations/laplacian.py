@@ -14,7 +14,7 @@ from phosphene.core.parameterizations.traced import Traced
 
 
 class Laplacian(Traced):
-    """Levels of a pyramid in decorrelated colours, through a sigmoid (lucid, `laplacian_pyramid` in `param/lowres.py`).
+    """Levels of a pyramid in decorrelated colours, through a sigmoid (lucid, `laplacian_pyramid_image`).
 
     x = sigmoid(C sum_k up(theta_k)), level k with h // 2^k by w // 2^k places (at least 1), `up` bilinear. Values start
     as N(0, deviation^2). Unlike `Fourier`, what a step changes stays in its place.

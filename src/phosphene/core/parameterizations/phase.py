@@ -66,8 +66,9 @@ class Phase(Traced):
     are the formulas of its authors' Horama 0.3 (`maco_fv.py`), number by number, except that Horama maps (0, 1) on to
     the network's range. Phases start as N(0, 1).
 
-    From a photograph, its own magnitudes are kept and its own phases optimized, with nothing standardized (feature
-    accentuation, Hamblin et al. 2024, arXiv:2402.10039), so that the picture starts as the photograph.
+    From a photograph, its own magnitudes are kept and its own phases optimized, with nothing standardized, so that the
+    picture starts as the photograph (feature accentuation, Hamblin et al. 2024, arXiv:2402.10039; their faccent also
+    lets magnitudes shrink, times a sigmoid that starts at .993).
 
     Args:
         problems: the identity of each picture for the random start.

@@ -5,18 +5,18 @@ from torch import Tensor
 
 
 class Pixels:
-    """The pixels themselves, (n, 3, h, w) in [0, 1]."""
+    """The pixels themselves, (n, 3, h, w) in [0, 1], or with alpha (n, 4, h, w)."""
 
-    def __init__(self, pictures: Float[Tensor, "n 3 h w"]) -> None:
+    def __init__(self, pictures: Float[Tensor, "n c h w"]) -> None:
         self.parameters = [pictures.detach().clone()]
 
-    def __call__(self) -> Float[Tensor, "n 3 h w"]:
+    def __call__(self) -> Float[Tensor, "n c h w"]:
         return self.parameters[0].clone()  # pictures that were handed out don't change with the next update
 
-    def pull(self, slope: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
+    def pull(self, slope: Float[Tensor, "n c h w"]) -> list[Tensor]:
         """The slope itself."""
         return [slope]
 
-    def assign(self, pictures: Float[Tensor, "n 3 h w"], rows: Int[Tensor, " n"]) -> None:
+    def assign(self, pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"]) -> None:
         """Set these rows to these pictures."""
         self.parameters[0][rows.to(pictures.device)] = pictures
