@@ -143,4 +143,7 @@ def visualize(
             title=f"{network.name}",
         )
 
-    return Run(path, total=steps, names=[unit.stem for unit in asked], finish=finish)
+    def shown(step: Step) -> Tensor:
+        return seen(network, step.pictures)
+
+    return Run(path, total=steps, names=[unit.stem for unit in asked], finish=finish, shown=shown)
