@@ -123,6 +123,7 @@ COMMANDS_AND_FILES = [
     (["predict", "cat.png"], "predict-cat", ENDS),
     (["architecture"], "architecture", ENDS[:3]),
     (["weights"], "weights-conv1", [*ENDS[:3], ".npy"]),
+    (["weights", "fc", "--common"], "weights-fc", [*ENDS[:3], ".npy"]),
     (["visualize", "conv2:3", "--steps", 2], "visualize-conv2-3", ENDS[:3]),
     (["visualize", "logits:zebra", "--steps", 2], "visualize-logits-1", ENDS[:3]),
     (["attribute", "cat.png"], "attribute-cat-saliency", [*ENDS, ".npy"]),
@@ -362,7 +363,10 @@ def test_a_bad_photograph_is_one_sentence(command, kind, said, run):
         (["attack", "cat.png", "--target", "9"], "has classes 0 to 3, not 9"),
         (["dream", "cat.png", "--layer", "conv"], "no layer 'conv'; did you mean"),
         (["invert", "cat.png", "--layer", "conv9"], "no layer 'conv9'; did you mean"),
-        (["weights", "--layer", "conv3"], "'conv3' of own.py is no convolution over red, green and blue"),
+        (
+            ["weights", "relu3"],
+            "'relu3' of own.py has no weights of its own; the nearest that can be shown: 'conv3' and 'fc'",
+        ),
         (["visualize", "conv1:0", "--size", 0], "size is 0; it must be 8 to 10000"),
         (["visualize", "conv1:0", "--steps", -1], "steps is -1; it must be at least 0"),
         (["predict", "cat.png", "--top", 0], "top is 0; it must be at least 1"),
@@ -467,6 +471,52 @@ def test_ctrl_c_keeps_the_best_so_far(words, key, run, monkeypatch):
     assert last(out) == Path("x.png")
     assert open_photo("x.png").shape[1] == 3
     assert 0 < json.loads(Path("x.json").read_text())["numbers"][key] < 100
+
+
+def test_ctrl_c_keeps_the_film_so_far(run, monkeypatch):
+    Stopper(monkeypatch, 6, interrupt)
+    code, _, _ = run("invert", "cat.png", "--layer", "conv2", "--steps", 50, "--out", "x.png", "--film", "way.gif")
+    assert code == 130
+    with Image.open("way.gif") as film:
+        assert 2 <= film.n_frames < 10
+    assert json.loads(Path("x.json").read_text())["outputs"][-1] == "way.gif"
+
+
+@pytest.mark.parametrize("name", ["way.gif", "way.mp4"])
+def test_a_film_is_written_beside_the_picture_and_listed_in_its_record(name, run):
+    words = ["dream", "cat.png", "--octaves", 1, "--steps", 2, "--out", "x.png", "--film", name]
+    code, out, err = run(*words)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-2:] == [name, "x.png"]
+    assert json.loads(Path("x.json").read_text())["outputs"] == ["x.png", "x.figure.png", "x.json", "x.input.png", name]
+    before = Path(name).read_bytes()
+    assert f"{name} is there already" in is_one_sentence(*run(*words[:-3], "y.png", "--film", name))
+    assert Path(name).read_bytes() == before
+    assert not Path("y.png").exists()
+    assert run(*words, "--force")[0] == 0
+
+
+def test_only_what_takes_steps_is_filmed(run):
+    code, _, err = run("predict", "cat.png", "--film", "way.gif")
+    assert code == 2
+    assert "--film" in err
+    said = is_one_sentence(*run("attribute", "cat.png", "--method", "gradient", "--film", "way.gif"))
+    assert said == "gradient makes its picture at once; --film belongs to occlusion"
+    assert run("attribute", "cat.png", "--method", "occlusion", "--film", "way.gif")[0] == 0
+    assert "give one that ends in .gif or .mp4" in is_one_sentence(*run("dream", "cat.png", "--film", "way.png"))
+    assert files() == [f"attribute-cat-occlusion{end}" for end in sorted([*ENDS, ".npy"])] + ["way.gif"]
+
+
+def test_a_film_that_cannot_be_written_does_not_lose_the_picture(run, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("phosphene.core.film._write_gif", full)
+    code, out, err = run("dream", "cat.png", "--octaves", 1, "--steps", 1, "--out", "x.png", "--film", "way.gif")
+    assert code == 2
+    assert "way.gif cannot be written: no space left on device" in err
+    assert last(out) == Path("x.png")
+    assert "way.gif" not in json.loads(Path("x.json").read_text())["outputs"]
 
 
 def test_ctrl_c_before_anything_was_computed_is_exit_code_130(run, monkeypatch):

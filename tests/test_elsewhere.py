@@ -103,6 +103,7 @@ RECIPES = {
     "predict": lambda net, photo: predict(net, photo),
     "predict, whole": lambda net, photo: predict(net, photo, fit="whole"),
     "weights": lambda net, photo: weights(net),
+    "weights of a deeper layer": lambda net, photo: weights(net, "conv2", common=True),
     "visualize": lambda net, photo: visualize(
         net, ["conv1:1", "relu:2", "cat:3@1,2", "logits:zebra", "logits:2", "add:0-3"], steps=6, size=32, batch=4
     ),

@@ -24,6 +24,8 @@ from tests.small import SOURCE, convnet
 MADE = [
     ("predict", "cat.png"),
     ("weights",),
+    ("weights", "conv2", "--common", "--filters", "2-5", "--inputs", "1-3"),
+    ("weights", "fc"),
     ("architecture",),
     ("visualize", "conv2:1", "--steps", "3", "--size", "24"),
     ("attribute", "cat.png", "--method", "gradient"),

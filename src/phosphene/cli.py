@@ -22,7 +22,7 @@ COMMANDS = {
     "layers": ("phosphene.listing:list_layers", "List a network's layers, as a tree."),
     "architecture": ("phosphene.features:architecture", "Draw what a network is made of."),
     "predict": ("phosphene.features:predict", "Say what a network sees in a photograph."),
-    "weights": ("phosphene.features:weights", "Show the first convolution's filters."),
+    "weights": ("phosphene.features:weights", "Show a layer's weights as pictures."),
     "visualize": ("phosphene.features:visualize", "Paint what units look for."),
     "attribute": ("phosphene.attribution:METHODS", "Show which pixels matter."),
     "dream": ("phosphene.dreaming:dream", "Amplify what a layer sees in a photograph (DeepDream)."),
@@ -50,10 +50,16 @@ OUTPUT_OPTIONS: dict[str, tuple[Any, Any, str]] = {
     "json": (bool, False, "print what was found as JSON"),
     "no_provenance": (bool, False, "leave out of the files how they were made"),
 }
+FILM_OPTION: tuple[Any, Any, str] = (
+    str | None,
+    None,
+    "also write the way there: NAME.gif or NAME.mp4; a film does not replay; its last frame is the picture",
+)
 SPELLED = {"weights_file": "--weights", "top_k": "--top"}
 POSITIONAL = {
     "photo": (str, DEFAULT_PHOTO, "a picture, or skimage:NAME"),
     "units": (list[str], ..., "LAYER:UNIT"),
+    "layer": (str | None, None, "a layer's name, as `phosphene layers` lists them"),
     "picture": (str, ..., "a PNG that this program made"),
 }
 
@@ -109,7 +115,7 @@ def _option(name: str, annotation: Any, default: Any, words: str) -> inspect.Par
 
 def _positional(name: str) -> inspect.Parameter:
     annotation, default, words = POSITIONAL[name]
-    given = typer.Argument(help=words, metavar={"units": "UNIT..."}.get(name, name.upper()))
+    given = typer.Argument(help=words, metavar={"units": "UNIT...", "layer": "LAYER"}.get(name, name.upper()))
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
@@ -123,7 +129,7 @@ def _parameters(function: Callable, *, unset: bool = False) -> list[inspect.Para
     hints, words = get_type_hints(function), _argument_help(function)
     found = []
     for name, parameter in inspect.signature(function).parameters.items():
-        if name in POSITIONAL:
+        if name in POSITIONAL and parameter.kind is not parameter.KEYWORD_ONLY:
             found.append(_positional(name))
         elif name != "network":
             kind, default = _plain(hints[name]), parameter.default
@@ -154,6 +160,18 @@ def _signed(function: Callable, parameters: Iterable[inspect.Parameter], doc: st
     return function
 
 
+def _makes_a_run(function: Callable) -> bool:
+    from phosphene.core.results import Run
+
+    return get_type_hints(function)["return"] is Run
+
+
+def _output_options(functions: Iterable[Callable]) -> list[inspect.Parameter]:
+    """Where results go; a film, where one of these recipes takes steps."""
+    film = [_option("film", *FILM_OPTION)] if any(map(_makes_a_run, functions)) else []
+    return film + _shared(OUTPUT_OPTIONS)
+
+
 # ------------------------------------------------------------------------------------------------------- commands
 
 
@@ -165,7 +183,7 @@ def _recipe_command(name: str, function: Callable) -> Callable:
     def command(**options: Any) -> None:
         _perform(name, function, options)
 
-    parameters = [*_parameters(function), *_shared(NETWORK_OPTIONS), *_shared(OUTPUT_OPTIONS)]
+    parameters = [*_parameters(function), *_shared(NETWORK_OPTIONS), *_output_options([function])]
     return _signed(command, parameters, _summary(function.__doc__))
 
 
@@ -186,16 +204,20 @@ def _methods_command(name: str, methods: Mapping[str, Callable]) -> Callable:
                     others = [m for m, f in methods.items() if option in inspect.signature(f).parameters]
                     spelled = SPELLED.get(option, "--" + option.replace("_", "-"))
                     raise Mistake(f"{spelled} is no option of {method}; it belongs to {', '.join(others)}")
+            if options.get("film") is not None and not _makes_a_run(methods[method]):
+                others = [m for m, f in methods.items() if _makes_a_run(f)]
+                raise Mistake(f"{method} makes its picture at once; --film belongs to {', '.join(others)}")
             given = {k: v for k, v in options.items() if not (k in own and v is None)}
             _perform(name, methods[method], given, method)
 
         _guarded(run)
 
     union = {p.name: p for function in methods.values() for p in _parameters(function, unset=True)}
-    own = set(union) - set(POSITIONAL)
+    signatures = [inspect.signature(function).parameters.values() for function in methods.values()]
+    own = {p.name for parameters in signatures for p in parameters if p.kind is p.KEYWORD_ONLY}
     words = ", ".join(f"{m} ({_summary(f.__doc__).splitlines()[0].rstrip('.')})" for m, f in methods.items())
     method = _option("method", str, default, "one of " + ", ".join(methods))
-    parameters = [*union.values(), method, *_shared(NETWORK_OPTIONS), *_shared(OUTPUT_OPTIONS)]
+    parameters = [*union.values(), method, *_shared(NETWORK_OPTIONS), *_output_options(methods.values())]
     return _signed(command, parameters, f"{COMMANDS[name][1]}\n\nMethods: {words}.")
 
 
@@ -236,6 +258,7 @@ def _perform(name: str, function: Callable, options: dict[str, Any], method: str
 
     def run() -> None:
         out, force, quiet, as_json, anonymous = (options.pop(key) for key in OUTPUT_OPTIONS)
+        film = _film(options.pop("film", None), force)
         to = Destination(name, out, force, options.get("photo"))
         to.check_folder()
         network = _network(options)
@@ -248,7 +271,7 @@ def _perform(name: str, function: Callable, options: dict[str, Any], method: str
         stopped: BaseException | None = None
         if isinstance(made, Run):
             try:
-                _watch(made, f"{name} {method or ''}".strip(), quiet)
+                _watch(made, f"{name} {method or ''}".strip(), quiet, film)
             except (KeyboardInterrupt, Mistake) as error:
                 if made.last is None:
                     raise
@@ -256,7 +279,8 @@ def _perform(name: str, function: Callable, options: dict[str, Any], method: str
         result = made.so_far() if isinstance(made, Run) else made
         if anonymous:
             result.recipe = {}
-        written = to.write(result)
+        unfilmed = _written_film(film)
+        written = to.write(result, [] if film is None or unfilmed else [film.path])
         _tell(console, result)
         if isinstance(stopped, KeyboardInterrupt):
             Console(stderr=True).print("interrupted: this is the best so far")
@@ -264,13 +288,17 @@ def _perform(name: str, function: Callable, options: dict[str, Any], method: str
             Console(stderr=True, soft_wrap=True).print(
                 f"[bold red]error:[/] {escape(str(stopped))}; kept the last good picture"
             )
-        if written.note:
-            Console(stderr=True, soft_wrap=True).print(escape(written.note))
+        for note in filter(None, (written.note, unfilmed)):
+            Console(stderr=True, soft_wrap=True).print(escape(note))
         if as_json:
             print(json.dumps(written.record, indent=1))
             Console(stderr=True, soft_wrap=True).print(str(written.path), highlight=False)
         else:
+            if film is not None and not unfilmed:
+                console.print(escape(str(film.path)), highlight=False)
             print(written.path)
+        if unfilmed and stopped is None:
+            raise typer.Exit(2)
         if stopped is not None:
             raise typer.Exit(130 if isinstance(stopped, KeyboardInterrupt) else 2)
 
@@ -285,11 +313,31 @@ def _bar(quiet: bool) -> Any:
     return Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
 
 
-def _watch(run: Any, title: str, quiet: bool) -> None:
-    """Run to the end with a bar that tells the time left."""
+def _film(path: str | None, force: bool) -> Any:
+    from phosphene.core.film import Film
+
+    return None if path is None else Film(path, overwrite=force)
+
+
+def _written_film(film: Any) -> str:
+    """Write it; where that fails, what to say about it: the pictures are still to be written."""
+    from phosphene.core.errors import Mistake
+
+    try:
+        if film is not None:
+            film.write()
+    except Mistake as mistake:
+        return str(mistake)
+    return ""
+
+
+def _watch(run: Any, title: str, quiet: bool, film: Any = None) -> None:
+    """Run to the end with a bar that tells the time left; every step goes into the film, if there is one."""
     with _bar(quiet) as progress:
         task = progress.add_task(title, total=run.total)
         for step in run:
+            if film is not None:
+                film.add(step.index, run.shown(step))
             progress.update(task, completed=step.index)
 
 

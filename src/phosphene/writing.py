@@ -3,6 +3,7 @@
 import json
 import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,11 +84,15 @@ class Destination:
     def _files(stem: Path) -> list[Path]:
         return [stem.with_name(stem.name + end) for end in (".png", ".figure.png", ".json", ".input.png", ".npy")]
 
-    def write(self, result: Result) -> Written:
-        """Write everything; where the place is full or gone, into a folder for temporary files, and say so."""
+    def write(self, result: Result, beside: Sequence[Path] = ()) -> Written:
+        """Write everything; where the place is full or gone, into a folder for temporary files, and say so.
+
+        Args:
+            beside: what else came of it and is written already; the record lists it.
+        """
         stems = self._stems(list(result.names))
         try:
-            return self._write(result, stems)
+            return self._write(result, stems, beside)
         except OSError as error:
             reason = error.strerror or str(error)
         except Mistake as mistake:
@@ -97,7 +102,7 @@ class Destination:
         for parent in (None, Path.home()):
             try:
                 folder = Path(tempfile.mkdtemp(prefix="phosphene-", dir=parent))
-                written = self._write(result, [folder / stem.name for stem in stems])
+                written = self._write(result, [folder / stem.name for stem in stems], beside)
             except (OSError, Mistake):
                 continue
             written.note = f"{stems[0].parent.resolve()} could not be written to ({reason.lower()}); it is in {folder}"
@@ -114,7 +119,7 @@ class Destination:
             raise Mistake(f"{path} could not be written: {(error.strerror or str(error)).lower()}") from error
         return path
 
-    def _write(self, result: Result, stems: list[Path]) -> Written:
+    def _write(self, result: Result, stems: list[Path], beside: Sequence[Path]) -> Written:
         stems[0].parent.mkdir(parents=True, exist_ok=True)
         records = []
         for index, stem in enumerate(stems):
@@ -128,7 +133,10 @@ class Destination:
             if result.values is not None:
                 np.save(values, result.values[index])
                 outputs.append(values)
-            record = result.recipe | {"outputs": [p.name for p in outputs], "numbers": result.numbers[index]}
+            record = result.recipe | {
+                "outputs": [p.name for p in (*outputs, *beside)],
+                "numbers": result.numbers[index],
+            }
             text.write_text(json.dumps(record, indent=1), encoding="utf-8")
             records.append(record)
         path = stems[0].with_name(stems[0].name + ".png") if len(stems) == 1 else stems[0].parent

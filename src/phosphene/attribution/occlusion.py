@@ -114,4 +114,8 @@ def occlusion(
         )  # fmt: skip
 
     steps = _drops(network, fed, unit, score, (side, side), step_by, batch)
-    return Run(steps, total=total, names=[stem], finish=finish)
+
+    def shown(step: Step) -> Tensor:
+        return heat(step.pictures[:, 0], signed=True)
+
+    return Run(steps, total=total, names=[stem], finish=finish, shown=shown)

@@ -175,6 +175,80 @@ def bars(rows: Sequence[tuple[str, float]], width: int = 480, highlight: int | N
 
 
 @dataclass(frozen=True)
+class Legend:
+    """What colours mean: a bar from the lowest to the highest value, zero in the middle, and the words at its ends."""
+
+    bar: Float[Tensor, "1 3 1 w"]
+    ends: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Words beside a sheet, each with where it belongs in px of the sheet.
+
+    Attributes:
+        rows, columns: (where, what), at the left and on top.
+        below: (left, top, width, name), below parts of it.
+    """
+
+    rows: Sequence[tuple[float, str]] = ()
+    columns: Sequence[tuple[float, str]] = ()
+    below: Sequence[tuple[float, float, float, str]] = ()
+
+
+def scale_bar(signed: bool) -> Float[Tensor, "1 3 1 w"]:
+    """-1 to 1 from black to white or, signed, from blue to red."""
+    values = torch.linspace(-1, 1, 255)
+    return signed_colours(values[None, None]) if signed else (0.5 + 0.5 * values).expand(1, 3, 1, -1)
+
+
+def signed_colours(values: Float[Tensor, "n h w"]) -> Float[Tensor, "n 3 h w"]:
+    """-1 to 1 as blue over near white to red."""
+    return _coloured((values.clamp(-1, 1) + 1) / 2, BLUE_WHITE_RED)
+
+
+def plate(
+    sheet: Float[Tensor, "1 3 h w"],
+    title: str,
+    words: Sequence[str],
+    legend: Legend,
+    marks: Marks,
+) -> Image.Image:
+    """One picture, pixel for pixel, with numbers along its sides, words and a legend below, a title above, on white.
+
+    Args:
+        words: paragraphs.
+    """
+    small, line = 13, round(13 * LEADING)
+    labels = [_wrapped(text, small, 150, 1)[0] for _, text in marks.rows]
+    left = MARGIN + (math.ceil(max(_width(text, small) for text in labels)) + 8 if labels else 0)
+    foot = line + 4 if marks.below else 0
+    width = max(left + sheet.shape[3] + MARGIN, 600)
+    heading = _wrapped(title, TITLE_SIZE, width - 2 * MARGIN)
+    paragraphs = [text for part in words for text in _wrapped(part, TEXT_SIZE, width - 2 * MARGIN, 3)]
+    top = MARGIN + round(len(heading) * TITLE_SIZE * LEADING) + GAP - CAPTION_GAP + (line if marks.columns else 0)
+    under = top + sheet.shape[2] + foot + GAP // 2
+    ending = under + round(len(paragraphs) * TEXT_SIZE * LEADING) + 44
+    page = Image.new("RGB", (width, ending + MARGIN), "white")
+    pen = ImageDraw.Draw(page)
+    _write(pen, (MARGIN, MARGIN), heading, TITLE_SIZE, INK)
+    page.paste(to_pil(sheet), (left, top))
+    for (y, _), text in zip(marks.rows, labels, strict=True):
+        pen.text((left - 8, top + y), text, fill=SOFT, font=ImageFont.load_default(small), anchor="rm")
+    for x, text in marks.columns:
+        pen.text((left + x, top - 4), text, fill=SOFT, font=ImageFont.load_default(small), anchor="mb")
+    for x, y, wide, name in marks.below:
+        _write(pen, (round(left + x), round(top + y + 4)), _wrapped(name, small, round(wide), 1), small, SOFT)
+    _write(pen, (MARGIN, under), paragraphs, TEXT_SIZE, SOFT)
+    start, y, long = MARGIN, ending - 34, legend.bar.shape[3]
+    page.paste(to_pil(legend.bar.expand(1, 3, 14, -1)), (start, y))
+    pen.rectangle((start - 1, y - 1, start + long, y + 14), outline=HAIRLINE)
+    for x, text, anchor in ((0, legend.ends[0], "la"), (long / 2, "0", "ma"), (long, legend.ends[1], "ra")):
+        pen.text((start + x, y + 18), text, fill=SOFT, font=ImageFont.load_default(small), anchor=anchor)
+    return page
+
+
+@dataclass(frozen=True)
 class Block:
     """One stage of a network, as it is drawn.
 

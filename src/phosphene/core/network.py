@@ -241,7 +241,10 @@ class Network:
     def grey(self) -> bool:
         """Whether the model wants one channel: then it is fed the mean of the three."""
         first = next((m for m in self.model.modules() if isinstance(m, nn.Conv2d)), None)
-        return first is not None and first.in_channels == 1
+        if first is not None:
+            return first.in_channels == 1
+        linear = next((m for m in self.model.modules() if isinstance(m, nn.Linear)), None)
+        return linear is not None and self._size is not None and linear.in_features == self._size[0] * self._size[1]
 
     @cached_property
     def size(self) -> tuple[int, int]:

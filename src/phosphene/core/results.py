@@ -19,6 +19,7 @@ from torch import Tensor
 from phosphene.core.engine import Step
 from phosphene.core.errors import Mistake
 from phosphene.core.figures import figure, grid
+from phosphene.core.film import Film
 from phosphene.core.notebook import show, watch
 from phosphene.core.pictures import png_bytes, save_png, to_pil
 
@@ -137,15 +138,23 @@ class Run:
         total: how many updates there will be, for the progress.
         names: of the pictures, as files' names without ending.
         finish: from a step to the result.
+        shown: from a step to what is to be seen of it, where that is not its pictures; quicker than `finish`.
     """
 
     def __init__(
-        self, steps: Iterator[Step], *, total: int, names: Sequence[str], finish: Callable[[Step], Result]
+        self,
+        steps: Iterator[Step],
+        *,
+        total: int,
+        names: Sequence[str],
+        finish: Callable[[Step], Result],
+        shown: Callable[[Step], Tensor] | None = None,
     ) -> None:
         self.total, self.names = total, names
         self.last: Step | None = None
         self.recipe: dict[str, Any] = {}
         self._steps, self._finish = steps, finish
+        self.shown = shown or (lambda step: step.pictures)
         self._result: Result | None = None
 
     def __iter__(self) -> Iterator[Step]:
@@ -195,6 +204,25 @@ class Run:
     def save(self, path: str | Path) -> Path:
         """Run to the end and write the picture."""
         return self.result.save(path)
+
+    def film(self, path: str | Path) -> Path:
+        """Run to the end and write the way there as a film, .gif or .mp4 (needs PyAV); interrupted, the film so far.
+
+        A film carries no recipe and can't be replayed; its last frame is the picture.
+
+        Raises:
+            Mistake: another ending, or a place that can't be written to; before anything is computed.
+        """
+        film = Film(path)
+        try:
+            for step in self:
+                film.add(step.index, self.shown(step))
+            if not len(film) and self.last is not None:  # it has run already
+                film.add(self.last.index, self.shown(self.last))
+        finally:
+            if len(film):
+                film.write()
+        return film.path
 
     def _repr_png_(self) -> bytes:
         return self.result._repr_png_()

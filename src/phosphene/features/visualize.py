@@ -167,7 +167,7 @@ def visualize(
             title=f"{network.name}",
         )
 
-    return Run(painting.path, total=chosen.steps, names=stems, finish=finish)
+    return Run(painting.path, total=chosen.steps, names=stems, finish=finish, shown=painting.shown)
 
 
 def _apart(network: Network, units: Sequence[AnyUnit], problems: Sequence[int], starts: int) -> Term:

@@ -1,48 +1,397 @@
-"""First-layer weights as pictures: the only filters that live in the space of pictures."""
+"""Weights as pictures: what every unit of a layer multiplies its input with.
+
+Filters over pictures live in the space of pictures and are colour tiles; every deeper filter has one grey tile for
+each channel that it reads (Zeiler & Fergus 2014, arXiv:1311.2901). Rows of a fully connected layer take the shape of
+what was flattened before it; over the picture itself they are the templates of a linear classifier (CS231n). Where
+there is no shape, weights are a matrix in colours.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from phosphene.core.errors import Mistake
-from phosphene.core.figures import grid
+from phosphene.core.figures import Legend, Marks, plate, scale_bar, signed_colours
+from phosphene.core.layers import Layer
 from phosphene.core.network import Network
-from phosphene.core.pictures import enlarge
 from phosphene.core.provenance import recipe
 from phosphene.core.results import Result
+from phosphene.core.units import label
+
+WIDEST = 1600  # px of a sheet's longer side, unless more is asked for
+LARGEST_SHEET = 8192  # px, whatever is asked for
+MOST_TILES, MOST_CELLS = 32, 256  # along one side, unless more are asked for
+PLACED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """A layer's weights, put in order.
+
+    Attributes:
+        tiles: unit by unit, input by input; k is 3 for colours, otherwise 1.
+        unit: what a unit is called.
+        column: what an input is called; empty where all inputs are in one tile.
+        words: what they are, in words.
+        matrix: whether a tile is a single weight.
+        picture: whether what they multiply is the picture itself.
+    """
+
+    tiles: Float[Tensor, "n c k h w"]
+    unit: str
+    column: str
+    words: str
+    matrix: bool = False
+    picture: bool = False
 
 
 @recipe("reading")
-def weights(network: Network, *, layer: str | None = None, common: bool = False) -> Result:
-    """Show the first convolution's filters as colour tiles.
+def weights(
+    network: Network,
+    layer: str | None = None,
+    *,
+    common: bool = False,
+    filters: str | None = None,
+    inputs: str | None = None,
+) -> Result:
+    """Show a layer's weights as pictures: a convolution's filters, or the rows of a fully connected layer.
 
-    Zero is mid grey; each tile is scaled by its own largest weight, so that faint filters can be seen too (Zeiler &
-    Fergus 2014, arXiv:1311.2901, show why scale matters).
+    Filters over the picture are colour tiles; of deeper ones there is a row for each filter and a grey tile for each
+    channel that it reads; fully connected rows have the shape of their input, and are a matrix where it has none. Zero
+    is mid grey (white in a matrix). Each filter is scaled by its own largest weight, so that faint ones can be seen.
 
     Args:
         network: whose.
-        layer: a convolution that looks at pictures; by default the first one.
-        common: one scale for all tiles, so that their strengths can be compared.
+        layer: a convolution or a fully connected layer; by default the first one.
+        common: one scale for all filters, so that their strengths can be compared.
+        filters: which ones, as 7 or 0-31; by default as many as can be seen well.
+        inputs: which of the channels that they read, as 7 or 0-31; by default as many as can be seen well.
     Raises:
-        Mistake: this layer is no convolution over three colours or grey.
+        Mistake: this layer has no weights to be shown (the nearest that have are told), or not that many.
     """
-    name = layer or next((n for n, m in network.model.named_modules() if isinstance(m, nn.Conv2d)), None)
-    module = network.model.get_submodule(network.layer(name).tap.owner) if name else None
-    if not isinstance(module, nn.Conv2d) or module.weight.shape[1] not in (1, 3):
-        raise Mistake(f"'{name}' of {network.name} is no convolution over red, green and blue; leave the layer out")
-    filters = module.weight.detach().float().cpu()
-    if network.bgr:
-        filters = filters.flip(1)
-    filters = filters.expand(-1, 3, -1, -1)
-    size = filters.abs().amax() if common else filters.abs().amax((1, 2, 3), keepdim=True)
-    tiles = 0.5 + 0.5 * filters / size.clamp(min=torch.finfo(torch.float32).tiny)
-    side = max(1, 48 // filters.shape[-1])
-    sheet = grid(enlarge(tiles, side), gap=4)
-    caption = f"{len(filters)} filters of {filters.shape[2]} x {filters.shape[3]} px; zero is grey"
+    chosen = network.layer(layer) if layer else _first(network)
+    module = _shown(network, chosen)
+    if module is None:
+        raise Mistake(_no_weights(network, chosen))
+    weight = module.weight.detach().float().cpu()
+    if not weight.isfinite().all():
+        raise Mistake(f"the weights of {chosen.name} are not all finite; the file they came from may be damaged")
+    found = _in_order(network, chosen, module, weight)
+    n, c = found.tiles.shape[:2]
+    most_n, most_c = _as_many_as_can_be_seen(found)
+    rows = _range("filters", filters, n, chosen.name) or range(min(n, most_n))
+    columns = _range("inputs", inputs, c, chosen.name) or range(min(c, most_c))
+    if filters is None and inputs is not None:
+        rows = range(min(n, most_n * max(1, most_c // len(columns)) if not found.matrix else most_n))
+
+    largest = found.tiles.abs().flatten(1).amax(1)
+    scale = (largest.max() if common else largest[rows.start : rows.stop, None, None, None, None]).clamp(
+        min=torch.finfo(torch.float32).tiny
+    )
+    part = found.tiles[rows.start : rows.stop, columns.start : columns.stop] / scale
+    layout = _layout(found, len(rows), len(columns), _templates(network, chosen, found))
+    sheet = _sheet(part, layout, found.matrix)
+    lines = [
+        found.words.format(rows=_span(rows, n), columns=_span(columns, c)),
+        _left_out(rows, n, columns, c, found),
+        _scale_words(largest[rows.start : rows.stop], common, found),
+    ]
+    lines = [line for line in lines if line]
+    end = f"{float(largest.max()):.3g}"
+    ends = (f"-{end}", end) if common else ("-its largest", "its largest")
+    legend = Legend(scale_bar(signed=found.matrix), ends)
+    names = [label(network, i) for i in rows] if _is_answer(network, chosen, n) and network.labels else None
+    drawn = _marked(layout, rows, columns, names, bool(found.column) or found.matrix)
+    title = f"What {chosen.name} of {network.name} multiplies {'pictures' if found.picture else 'its input'} with"
     return Result(
         image=sheet,
-        names=[str(name)],
-        numbers=[{"layer": name, "shape": list(module.weight.shape), "largest": float(filters.abs().max())}],
-        panels=[[(caption + (", one scale" if common else ", each on its own scale"), sheet)]],
-        title=f"What {name} of {network.name} multiplies pictures with",
-        values=module.weight.detach().float().cpu().numpy()[None],
+        names=[chosen.name],
+        numbers=[
+            {
+                "layer": chosen.name,
+                "kind": type(module).__name__,
+                "shape": list(weight.shape),
+                "filters": [rows.start, rows.stop - 1],
+                "inputs": [columns.start, columns.stop - 1],
+                "scale": "common" if common else "each filter's own",
+                "largest": float(largest.max()),
+                "largest of each": largest[rows.start : rows.stop].tolist(),
+            }
+        ],
+        panels=[[("; ".join(lines), sheet)]],
+        title=title,
+        values=weight.numpy()[None],
+        drawing=plate(sheet, title, lines, legend, drawn),
     )
+
+
+# ------------------------------------------------------------------------------------------------ which weights
+
+
+def _shown(network: Network, layer: Layer) -> nn.Conv2d | nn.ConvTranspose2d | nn.Linear | None:
+    """The module at this layer, if it has weights that can be shown."""
+    if layer.tap.function is not None:
+        return None
+    module = network.model.get_submodule(layer.tap.owner)
+    return module if isinstance(module, PLACED) and isinstance(module.weight, Tensor) else None
+
+
+def _first(network: Network) -> Layer:
+    for layer in network.layers.values():
+        if _shown(network, layer) is not None:
+            return layer
+    raise Mistake(f"{network.name} has no convolution and no fully connected layer whose weights could be shown")
+
+
+def _no_weights(network: Network, layer: Layer) -> str:
+    """Why there is nothing to show, and where there is."""
+    order = list(network.layers.values())
+    at = next(i for i, other in enumerate(order) if other.name == layer.name)
+    inside = [o.name for o in order[:at] if o.name.startswith(layer.name + ".") and _shown(network, o) is not None]
+    before = [o.name for o in order[:at] if _shown(network, o) is not None][-1:]
+    after = [o.name for o in order[at + 1 :] if _shown(network, o) is not None][:1]
+    near = list(dict.fromkeys([*(inside[:2] or before), *([] if inside else after)]))
+    if not near:
+        return f"'{layer.name}' of {network.name} has no weights that could be shown, and no other layer has"
+    module = network.model.get_submodule(layer.tap.owner) if layer.tap.function is None else None
+    if isinstance(module, (nn.Conv1d, nn.Conv3d)):
+        why = f"is a {type(module).__name__}, whose filters are no pictures"
+    elif layer.tap.function is None and getattr(module, "weight", None) is not None:
+        why = f"is a {layer.kind}, whose weights are no filters"
+    else:
+        why = "has no weights of its own"
+    return f"'{layer.name}' of {network.name} {why}; the nearest that can be shown: {' and '.join(map(repr, near))}"
+
+
+def _in_order(
+    network: Network, layer: Layer, module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, weight: Tensor
+) -> Filters:
+    if isinstance(module, nn.Linear):
+        return _rows_of(network, layer, weight)
+    groups = int(module.groups)
+    if isinstance(module, nn.ConvTranspose2d):  # its weight is (inputs, outputs of a group, h, w)
+        weight = weight.unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1)
+    _, c, h, w = weight.shape
+    picture = int(module.in_channels) == (1 if network.grey else 3) and _sees_the_picture(network, layer, module)
+    if c == 3 and picture:
+        colours = (weight.flip(1) if network.bgr else weight)[:, None]
+        return Filters(colours, "filter", "", f"filters {{rows}} of {h} x {w} px, in colours", picture=True)
+    tiles = weight[:, :, None]
+    if c == 1:
+        alone = "" if int(module.in_channels) == 1 else "; each sees one channel alone"
+        return Filters(tiles, "filter", "", f"filters {{rows}} of {h} x {w}, a tile each{alone}", picture=picture)
+    column = "input channel" if groups == 1 else "channel of its group"
+    size = "a single weight each" if h == w == 1 else f"{h} x {w}"
+    words = f"a row for each filter ({{rows}}), a column for each {column} ({{columns}}), {size}"
+    return Filters(tiles, "filter", column, words, h == w == 1)
+
+
+def _sees_the_picture(network: Network, layer: Layer, module: nn.Conv2d | nn.ConvTranspose2d) -> bool:
+    """Whether its window is all that it can see of the network's input: nothing stands in between."""
+    if isinstance(module, nn.ConvTranspose2d):
+        return False
+    field = network.receptive_field(layer.name)
+    spans = [d * (k - 1) + 1 for d, k in zip(module.dilation, module.kernel_size, strict=True)]
+    return [field.rows.size, field.columns.size] == spans
+
+
+def _rows_of(network: Network, layer: Layer, weight: Float[Tensor, "n inputs"]) -> Filters:
+    """A fully connected layer's rows in the shape of what they read."""
+    shape, picture = _flattened(network, layer, weight.shape[1])
+    if shape is None:
+        words = "a row for each unit ({rows}), a column for each input ({columns})"
+        return Filters(weight[:, :, None, None, None], "unit", "input", words, matrix=True)
+    c, h, w = shape
+    tiles = weight.unflatten(1, shape)
+    if picture:
+        tiles = (tiles.flip(1) if network.bgr else tiles)[:, None]
+        return Filters(tiles, "unit", "", f"units {{rows}}, each a template of {h} x {w} px", picture=True)
+    if c == 1:
+        return Filters(tiles[:, :, None], "unit", "", f"units {{rows}}, in the shape of their input, {h} x {w}")
+    words = f"a row for each unit ({{rows}}), a column for each channel of its input ({{columns}}), {h} x {w}"
+    return Filters(tiles[:, :, None], "unit", "input channel", words)
+
+
+def _flattened(network: Network, layer: Layer, inputs: int) -> tuple[tuple[int, int, int] | None, bool]:
+    """(c, h, w) of what was flattened into a vector of this many numbers, and whether it is the picture itself."""
+    fed = (1 if network.grey else 3, *network.size)
+    order = list(network.layers.values())
+    before = order[: next(i for i, other in enumerate(order) if other.name == layer.name)]
+    for index, other in reversed(list(enumerate(before))):
+        if math.prod(other.shape) != inputs or (_shown(network, other) is not None and len(other.shape) == 1):
+            return None, False
+        if len(other.shape) == 3:
+            shape = (other.shape[0], other.shape[1], other.shape[2])
+            learnt = any(_shown(network, earlier) is not None for earlier in before[: index + 1])
+            return (None, False) if shape[1] * shape[2] == 1 else (shape, shape == fed and not learnt)
+    return (fed, True) if math.prod(fed) == inputs else (None, False)
+
+
+# ------------------------------------------------------------------------------------------------------ how many
+
+
+def _range(option: str, text: str | None, many: int, name: str) -> range | None:
+    """`7` or `0-31` as a range."""
+    if text is None:
+        return None
+    first, dash, last = text.partition("-")
+    if not first.strip().isdecimal() or (dash and not last.strip().isdecimal()):
+        raise Mistake(f"--{option} is '{text}'; write 7, or 0-{min(31, many - 1)}")
+    low, high = int(first), int(last or first)
+    if low > high:
+        raise Mistake(f"--{option} {text} goes backwards; write {high}-{low}")
+    if high >= many:
+        raise Mistake(f"{name} has {option} 0 to {many - 1}, not {high}")
+    return range(low, high + 1)
+
+
+def _as_many_as_can_be_seen(found: Filters) -> tuple[int, int]:
+    _, c, _, h, w = found.tiles.shape
+    if found.matrix:
+        return MOST_CELLS, MOST_CELLS
+    side = max(h, w) * (2 if max(h, w) < 64 else 1)
+    along = min(MOST_TILES, max(1, WIDEST // (side + 4)))
+    return along * max(1, along // min(c, along)), along
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where every tile is, in pixels: unit i stands in row i // blocks, and its tiles side by side.
+
+    Attributes:
+        units, tiles: how many units, and tiles of each.
+        blocks: how many units stand side by side.
+        height, width: of a tile.
+        zoom: px of one weight, (down, across).
+        gap: between tiles, (down, across); between units that stand side by side, `apart`.
+        labelled: whether there is room for a name below each tile.
+    """
+
+    units: int
+    tiles: int
+    blocks: int
+    height: int
+    width: int
+    zoom: tuple[int, int]
+    gap: tuple[int, int]
+    apart: int
+    labelled: bool = False
+
+    def corner(self, unit: int, tile: int) -> tuple[int, int]:
+        """(top, left) px."""
+        block = self.tiles * (self.width + self.gap[1]) - self.gap[1] + self.apart
+        return (
+            unit // self.blocks * (self.height + self.gap[0]),
+            unit % self.blocks * block + tile * (self.width + self.gap[1]),
+        )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) px of the sheet."""
+        bottom, _ = self.corner(self.units - 1, 0)
+        _, right = self.corner(min(self.units, self.blocks) - 1, self.tiles - 1)
+        return bottom + self.height, right + self.width
+
+
+def _layout(found: Filters, n: int, c: int, templates: bool) -> Layout:
+    h, w = found.tiles.shape[3:]
+    if found.matrix:
+        blocks = max(1, int(math.sqrt(n / c)))
+        across = max(1, min(32, (WIDEST - 8 * (blocks - 1)) // (blocks * c)))
+        down = max(1, min(32, 4 * across, WIDEST // math.ceil(n / blocks)))
+        layout = Layout(n, 1, blocks, down, across * c, (down, across), (0, 0), 8)
+    else:
+        blocks = math.ceil(math.sqrt(n)) if c == 1 else max(1, int(math.sqrt(n / c)))
+        along = max(blocks * c, math.ceil(n / blocks))
+        room = WIDEST // along - 4
+        zoom = max(1, min(16, (160 if along <= 10 and max(h, w) > 3 else 48) // max(h, w), room // max(h, w)))
+        side = zoom * max(h, w)
+        gap = 4 if side >= 24 else 2 if side >= 8 else 1
+        labelled = templates and c == 1 and zoom * w >= 64
+        down = 28 if labelled else gap
+        layout = Layout(
+            n, c, blocks, zoom * h, zoom * w, (zoom, zoom), (down, gap), gap if c == 1 else 5 * gap, labelled
+        )
+    if max(layout.size) > LARGEST_SHEET:
+        raise Mistake(f"{n} x {c} tiles make a picture of {max(layout.size)} px; give fewer --filters or --inputs")
+    return layout
+
+
+def _sheet(part: Float[Tensor, "n c k h w"], layout: Layout, matrix: bool) -> Float[Tensor, "1 3 sh sw"]:
+    """Every tile in its place, on white; -1 to 1 as black to white, or in a matrix as blue to red."""
+    n, c, _, h, w = part.shape
+    # in a matrix, a unit's weights are one tile
+    tiles = signed_colours(part[:, None, :, 0, 0, 0])[:, None] if matrix else (0.5 + 0.5 * part).expand(n, c, 3, h, w)
+    big = tiles.repeat_interleave(layout.zoom[0], 3).repeat_interleave(layout.zoom[1], 4)
+    sheet = torch.ones(1, 3, *layout.size)
+    for unit in range(layout.units):
+        for tile in range(layout.tiles):
+            top, left = layout.corner(unit, tile)
+            sheet[0, :, top : top + layout.height, left : left + layout.width] = big[unit, tile]
+    return sheet
+
+
+# -------------------------------------------------------------------------------------------------------- in words
+
+
+def _is_answer(network: Network, layer: Layer, n: int) -> bool:
+    """Whether its units are the classes."""
+    own = [other.name for other in network.layers.values() if _shown(network, other) is not None]
+    return n == network.classes and own[-1] == layer.name
+
+
+def _templates(network: Network, layer: Layer, found: Filters) -> bool:
+    return bool(network.labels) and not found.column and _is_answer(network, layer, len(found.tiles))
+
+
+def _span(shown: range, many: int) -> str:
+    span = f"{shown.start}" if len(shown) == 1 else f"{shown.start}-{shown.stop - 1}"
+    return span if len(shown) == many else f"{span} of {many}"
+
+
+def _left_out(rows: range, n: int, columns: range, c: int, found: Filters) -> str:
+    """What is not shown, and how to see it."""
+    missing, options = [], []
+    for shown, many, word, option in ((rows, n, found.unit, "filters"), (columns, c, found.column, "inputs")):
+        if len(shown) < many:
+            start = shown.stop if shown.stop < many else 0
+            missing.append(f"{many - len(shown)} {word}s")
+            options.append(f"--{option} {start}-{min(many, start + len(shown)) - 1}")
+    return f"left out: {' and '.join(missing)}; see others with {' or '.join(options)}" if missing else ""
+
+
+def _scale_words(largest: Float[Tensor, " n"], common: bool, found: Filters) -> str:
+    zero = f"zero is {'white' if found.matrix else 'grey'}"
+    if common:
+        return f"{zero}, one scale for all"
+    low, high = float(largest.min()), float(largest.max())
+    return f"{zero}, each {found.unit} on its own scale (largest weight: {low:.2g} to {high:.2g})"
+
+
+def _marked(layout: Layout, rows: range, columns: range, names: Sequence[str] | None, numbered: bool) -> Marks:
+    """The numbers and names beside the sheet: where, and what."""
+    below = []
+    if layout.labelled and names:
+        for i, name in enumerate(names):
+            top, left = layout.corner(i, 0)
+            below.append((float(left), float(top + layout.height), float(layout.width), name))
+        return Marks(below=below)
+    step = max(1, math.ceil(16 / (layout.height + layout.gap[0])))
+    step = next(s for s in (1, 2, 4, 8, 16, 32) if s >= step)
+    left_marks = []
+    for i in range(0, layout.units, layout.blocks * step):
+        text = names[i] if names and layout.blocks == 1 else str(rows[i])
+        left_marks.append((layout.corner(i, 0)[0] + layout.height / 2, text))
+    top_marks = []
+    if numbered:
+        cell = layout.zoom[1] if layout.tiles == 1 and len(columns) > 1 else layout.width + layout.gap[1]
+        step = next((s for s in (1, 2, 4, 8, 16, 32, 64) if s * cell >= 30), 128)
+        for block in range(min(layout.blocks, layout.units)):
+            start = layout.corner(block, 0)[1]
+            wide = layout.zoom[1] if layout.tiles == 1 and len(columns) > 1 else layout.width
+            top_marks += [(start + j * cell + wide / 2, str(columns[j])) for j in range(0, len(columns), step)]
+    return Marks(left_marks, top_marks)

@@ -74,4 +74,4 @@ def invert(
             input=fed.float().cpu(),
         )
 
-    return Run(path, total=steps, names=[name], finish=finish)
+    return Run(path, total=steps, names=[name], finish=finish, shown=lambda step: seen(network, step.pictures))
