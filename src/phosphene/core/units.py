@@ -224,7 +224,10 @@ def names_layer(network: Network, text: str) -> bool:
 
 def spells_layers(network: Network, text: str) -> bool:
     """Whether a word without any `:` is a whole layer or a sum of them, rather than a class."""
-    return not names_class(network, text) and all(names_layer(network, word) for _, word in _cut(network, text))
+    if names_class(network, text):
+        return False
+    words = [word for _, word in _cut(network, text)]
+    return all(not word.isdecimal() and names_layer(network, word) for word in words)  # -1 is no layer minus
 
 
 def self_contained(network: Network, value: Any) -> Any:
