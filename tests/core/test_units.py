@@ -11,11 +11,11 @@ from torch import nn
 from phosphene.core.directions import Direction
 from phosphene.core.engine import Draw
 from phosphene.core.errors import Mistake
-from phosphene.core.feeding import target_unit
+from phosphene.core.feeding import target_unit, unit_words
 from phosphene.core.network import Network
 from phosphene.core.objectives import gradient
 from phosphene.core.terms import Patches, Reading
-from phosphene.core.units import Sum, Unit, groups, parse_unit, parse_units, signature, unit_term
+from phosphene.core.units import Sum, Unit, groups, parse_unit, parse_units, signature, stems, unit_term
 from phosphene.models.load import import_torchvision
 from tests.small import convnet, noise, normal
 
@@ -299,6 +299,25 @@ def test_units_and_sums_have_names_for_files_that_tell_them_apart():
     assert max(map(len, long)) == 80 and long[0] != long[1]
 
 
+def test_no_two_units_share_a_file():
+    units = [Direction.of("conv1", [i, 1, 1, 1], name) for i, name in enumerate(["v", "V", "v_2", "v"])]
+    assert stems([*units, A]) == ["conv1-v", "conv1-V_2", "conv1-v_2_2", "conv1-v_3", "conv1-2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("conv1:2", "unit conv1:2"),
+        ("conv1", "layer conv1"),
+        ("logits:1", "p of sea-slug"),
+        ("conv1:v=[1,2,3,4]^2", "direction conv1:v^2"),
+        ("logits:1 - 2*conv1:v=[1,2,3,4] + conv1:2", "sum p:sea-slug - 2*conv1:v + conv1:2"),
+    ],
+)
+def test_a_caption_names_a_unit_in_short(text, words):
+    assert unit_words(NETWORK, one(NETWORK, text), "p") == words
+
+
 def test_a_target_is_a_class_first_and_then_a_layer():
     x = noise(1, 3, 8, 8)
     assert target_unit(NETWORK, x, "conv1") == Unit("logits", 4)  # there is such a class
@@ -315,7 +334,7 @@ def test_a_target_is_a_class_first_and_then_a_layer():
 def test_numbers_of_modules_are_classes_as_targets():
     network = Network(nn.Sequential(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()).double(), size=8)
     assert target_unit(network, noise(1, 3, 8, 8), "1") == Unit("logits", 1)
-    with pytest.raises(Mistake, match="no class '-1'"):
+    with pytest.raises(Mistake, match="'-1' means nothing"):
         target_unit(network, noise(1, 3, 8, 8), "-1")
 
 

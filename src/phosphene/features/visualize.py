@@ -23,7 +23,7 @@ from phosphene.core.provenance import recipe
 from phosphene.core.results import Result, Run
 from phosphene.core.terms import Score, Term
 from phosphene.core.transforms import Transform, as_is, lucid, strong
-from phosphene.core.units import AnyUnit, groups, parse_units, unit_term
+from phosphene.core.units import AnyUnit, groups, parse_units, stems, unit_term
 
 Robustness = Literal["strong", "lucid", "none"]
 
@@ -137,7 +137,7 @@ def visualize(
         ]
         return Result(
             image=shown.float().cpu(),
-            names=[unit.stem for unit in asked],
+            names=stems(asked),
             numbers=[
                 {"unit": unit.short, "value": value, "steps": step.index}
                 for unit, value in zip(asked, reached, strict=True)
@@ -146,4 +146,4 @@ def visualize(
             title=f"{network.name}",
         )
 
-    return Run(path, total=steps, names=[unit.stem for unit in asked], finish=finish)
+    return Run(path, total=steps, names=stems(asked), finish=finish)
