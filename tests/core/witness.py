@@ -1,10 +1,12 @@
 """An independent account of what a model computes, and of the state that it is in: the references of the tests."""
 
 import hashlib
+from contextlib import nullcontext
 from unittest import mock
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 SAME = {"iadd": "add", "radd": "add", "concat": "cat", "concatenate": "cat"}
@@ -22,11 +24,23 @@ class Witness(TorchFunctionMode):
         self.model = model
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
+        with self.attending() if func is F.multi_head_attention_forward else nullcontext():
+            result = func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "").strip("_")
         if isinstance(result, Tensor) and self.stack:
             self.note(self.stack[-1], SAME.get(name, name), result)
         return result
+
+    def attending(self):
+        """Torch's own attention calls another one, which no function mode sees: it is exchanged for one that notes."""
+        inner = F.scaled_dot_product_attention
+
+        def noted(*args):
+            result = inner(*args)
+            self.note(self.stack[-1], "scaled_dot_product_attention", result)
+            return result
+
+        return mock.patch.object(F, "scaled_dot_product_attention", noted)
 
     def note(self, owner, function, tensor):
         index = self.times[owner, function] = self.times.get((owner, function), 0) + 1

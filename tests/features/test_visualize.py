@@ -6,12 +6,14 @@ import torch
 import phosphene
 from phosphene.core.engine import Draw
 from phosphene.core.errors import Mistake
+from phosphene.core.network import Network
 from phosphene.core.parameterizations import Fourier
 from phosphene.core.transforms import as_is
 from phosphene.core.units import parse_units
 from phosphene.features import visualize
 from phosphene.features.painting import objective
 from phosphene.features.visualize import parts_of
+from phosphene.models.load import import_torchvision
 from tests.small import convnet
 
 
@@ -63,6 +65,25 @@ def test_every_row_of_mixed_units_equals_its_single_run(robustness):
     pictures = list(visualize(network, UNITS, **options))[-1].pictures
     for row, unit in enumerate(UNITS):
         alone = list(visualize(network, [unit], **options))[-1].pictures
+        torch.testing.assert_close(pictures[row], alone[0], rtol=0, atol=1e-9)
+
+
+def test_every_row_of_tokens_and_heads_equals_its_single_run():
+    facts = {"image_size": 24, "patch_size": 8, "num_layers": 1, "num_heads": 2, "hidden_dim": 4, "mlp_dim": 4}
+    network = Network(import_torchvision().models.VisionTransformer(**facts).double(), size=24)
+    block = "encoder.layers.encoder_layer_0"
+    head = f"{block}.self_attention.scaled_dot_product_attention"
+    units = [
+        f"{block}:3",
+        f"{block}:1@class",
+        f"{head}:1@2,0",
+        f"{block}:2@1,2 - {head}:0",
+        f"{block}:1@9",
+        f"{head}:0@3",
+    ]
+    pictures = list(visualize(network, units, steps=3))[-1].pictures
+    for row, unit in enumerate(units):
+        alone = list(visualize(network, [unit], steps=3))[-1].pictures
         torch.testing.assert_close(pictures[row], alone[0], rtol=0, atol=1e-9)
 
 

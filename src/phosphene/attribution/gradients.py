@@ -55,7 +55,7 @@ def gradient(
     Args:
         network: who is asked.
         photo: a path, `skimage:NAME`, or pixels.
-        target: a class, or a unit LAYER:UNIT; by default what the network says.
+        target: a class, a unit LAYER:UNIT, or a sum of units; by default what the network says.
         score: of a class: the unnormalized logit, log p or p.
         fit: how the photograph becomes the network's input.
     """
@@ -71,7 +71,7 @@ def saliency(
     Args:
         network: who is asked.
         photo: a path, `skimage:NAME`, or pixels.
-        target: a class, or a unit LAYER:UNIT; by default what the network says.
+        target: a class, a unit LAYER:UNIT, or a sum of units; by default what the network says.
         score: of a class: the unnormalized logit, log p or p.
         fit: how the photograph becomes the network's input.
     """
@@ -87,7 +87,7 @@ def guided(
     Args:
         network: who is asked; it must have ReLUs or their kin.
         photo: a path, `skimage:NAME`, or pixels.
-        target: a class, or a unit LAYER:UNIT; by default what the network says.
+        target: a class, a unit LAYER:UNIT, or a sum of units; by default what the network says.
         score: of a class: the unnormalized logit, log p or p.
         fit: how the photograph becomes the network's input.
     """
@@ -103,7 +103,7 @@ def deconvnet(
     Args:
         network: who is asked; it must have ReLUs or their kin.
         photo: a path, `skimage:NAME`, or pixels.
-        target: a class, or a unit LAYER:UNIT; by default what the network says.
+        target: a class, a unit LAYER:UNIT, or a sum of units; by default what the network says.
         score: of a class: the unnormalized logit, log p or p.
         fit: how the photograph becomes the network's input.
     """

@@ -71,7 +71,7 @@ def occlusion(
     Args:
         network: who is asked.
         photo: a path, `skimage:NAME`, or pixels.
-        target: a class, or a unit LAYER:UNIT; by default what the network says.
+        target: a class, a unit LAYER:UNIT, or a sum of units; by default what the network says.
         score: of a class: the unnormalized logit, log p or p.
         window: side of the square in pixels; by default a seventh of the shorter side.
         stride: from square to square in pixels; by default half a window.

@@ -86,4 +86,13 @@ def unit_words(network: Network, unit: AnyUnit, kind: Score = "logit") -> str:
     """How a caption calls a unit."""
     if isinstance(unit, Unit) and unit.index is not None:
         return f"{kind} of {label(network, unit.index)}" if unit.layer == "logits" else f"unit {unit}"
-    return {Unit: "layer ", Direction: "direction ", Sum: "sum "}[type(unit)] + unit.short
+    if isinstance(unit, Sum):
+        parts = [part for _, part in unit.parts]
+        return "sum " + unit.written([_part_words(network, part, kind) for part in parts])
+    return f"{'direction' if isinstance(unit, Direction) else 'layer'} {unit.short}"
+
+
+def _part_words(network: Network, part: Unit | Direction, kind: Score) -> str:
+    if part.layer != "logits" or not isinstance(part, Unit) or part.index is None:
+        return part.short
+    return f"{'logits' if kind == 'logit' else kind}:{label(network, part.index)}"

@@ -231,8 +231,8 @@ def likeness(layer: str, codes: Float[Tensor, "problems *shape"], power: float =
     """How far a layer goes where it went for a photograph, position by position: a caricature exaggerates it.
 
     The mean over positions of dot(y, c) max(.1, cos(y, c))^power, with y and the code c vectors over the channels at
-    the same position (lucid, `notebooks/feature-visualization` caricatures; Carter et al. 2019,
-    doi:10.23915/distill.00015).
+    the same position. (lucid's caricatures, `dot_compare`, take both over all positions at once: there a few strong
+    positions decide.)
 
     Args:
         layer: whose activations y.

@@ -18,6 +18,7 @@ or a known layer follows: `logits:black swan - 0.3*mixed3b:12`.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -106,9 +107,10 @@ class Sum:
             raise Mistake(f"the weights of {self.short} must be finite numbers")
 
     def __str__(self) -> str:
-        return self._written([str(unit) for _, unit in self.parts])
+        return self.written([str(unit) for _, unit in self.parts])
 
-    def _written(self, units: list[str]) -> str:
+    def written(self, units: Sequence[str]) -> str:
+        """The sum of these words, one for each unit."""
         words = ""
         for (weight, _), unit in zip(self.parts, units, strict=True):
             sign = "-" if weight < 0 else "+"
@@ -119,12 +121,12 @@ class Sum:
     @property
     def short(self) -> str:
         """For captions: without the numbers of directions."""
-        return self._written([unit.short for _, unit in self.parts])
+        return self.written([unit.short for _, unit in self.parts])
 
     @property
     def stem(self) -> str:
         """As a file's name: `mixed4a-476+0.5_mixed4a-55`; a long one is cut and ends in a hash."""
-        words = self._written([unit.stem for _, unit in self.parts]).replace(" ", "").replace("*", "_")
+        words = self.written([unit.stem for _, unit in self.parts]).replace(" ", "").replace("*", "_")
         return words if len(words) <= 80 else f"{words[:71]}-{self.key:08x}"
 
     @property
@@ -224,7 +226,20 @@ def names_layer(network: Network, text: str) -> bool:
 
 def spells_layers(network: Network, text: str) -> bool:
     """Whether a word without any `:` is a whole layer or a sum of them, rather than a class."""
-    return not names_class(network, text) and all(names_layer(network, word) for _, word in _cut(network, text))
+    if names_class(network, text):
+        return False
+    words = [word for _, word in _cut(network, text)]
+    return all(not word.isdecimal() and names_layer(network, word) for word in words)  # -1 is no layer minus
+
+
+def stems(units: Sequence[AnyUnit]) -> list[str]:
+    """Names for files, no two alike, whatever the case of their letters: units that share one are counted."""
+    taken: dict[str, str] = {}
+    for unit in units:
+        names = (f"{unit.stem}_{i}" if i > 1 else unit.stem for i in count(1))
+        name = next(name for name in names if name.casefold() not in taken)
+        taken[name.casefold()] = name
+    return list(taken.values())
 
 
 def self_contained(network: Network, value: Any) -> Any:

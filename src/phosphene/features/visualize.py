@@ -15,7 +15,7 @@ from phosphene.core.pictures import LEAST_SIDE, Photo, open_photo, resize
 from phosphene.core.provenance import recipe
 from phosphene.core.results import Result, Run
 from phosphene.core.terms import Score, Term, diversity
-from phosphene.core.units import AnyUnit, Sum, groups, parse_units, unit_term
+from phosphene.core.units import AnyUnit, Sum, groups, parse_units, stems, unit_term
 from phosphene.features.painting import Painting, Parts, default_side
 from phosphene.features.presets import (
     Border,
@@ -146,7 +146,7 @@ def visualize(
         network, parts, names, chosen, (side, side), seed=seed, batch=batch, together=starts if diverse else 1,
         start=None if start is None else resize(open_photo(start), (side, side)),
     )  # fmt: skip
-    stems = [unit.stem + (f"-{i + 1}" if starts > 1 else "") for unit in asked for i in range(starts)]
+    files = [stem + (f"-{i + 1}" if starts > 1 else "") for stem in stems(asked) for i in range(starts)]
 
     def finish(step: Step) -> Result:
         shown = painting.shown(step).float().cpu()
@@ -158,7 +158,7 @@ def visualize(
         ]
         return Result(
             image=shown,
-            names=stems,
+            names=files,
             numbers=[
                 {"unit": unit.short, "value": value, "steps": step.index}
                 for unit, value in zip(painted, said, strict=True)
@@ -167,7 +167,7 @@ def visualize(
             title=f"{network.name}",
         )
 
-    return Run(painting.path, total=chosen.steps, names=stems, finish=finish, shown=painting.shown)
+    return Run(painting.path, total=chosen.steps, names=files, finish=finish, shown=painting.shown)
 
 
 def _apart(network: Network, units: Sequence[AnyUnit], problems: Sequence[int], starts: int) -> Term:
