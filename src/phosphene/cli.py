@@ -55,6 +55,12 @@ FILM_OPTION: tuple[Any, Any, str] = (
     None,
     "also write the way there: NAME.gif or NAME.mp4; a film does not replay; its last frame is the picture",
 )
+JUDGED = ("visualize", "gallery", "context")
+JUDGE_OPTION: tuple[Any, Any, str] = (
+    list[str],
+    [],
+    "another network, as --net, that says what it sees in each picture; may be given several times",
+)
 SPELLED = {"weights_file": "--weights", "top_k": "--top"}
 POSITIONAL = {
     "photo": (str, DEFAULT_PHOTO, "a picture, or skimage:NAME"),
@@ -183,7 +189,8 @@ def _recipe_command(name: str, function: Callable) -> Callable:
     def command(**options: Any) -> None:
         _perform(name, function, options)
 
-    parameters = [*_parameters(function), *_shared(NETWORK_OPTIONS), *_output_options([function])]
+    judge = [_option("judge", *JUDGE_OPTION)] if name in JUDGED else []
+    parameters = [*_parameters(function), *judge, *_shared(NETWORK_OPTIONS), *_output_options([function])]
     return _signed(command, parameters, _summary(function.__doc__))
 
 
@@ -254,14 +261,25 @@ def _network(options: dict[str, Any]) -> Any:
 def _perform(name: str, function: Callable, options: dict[str, Any], method: str | None = None) -> None:
     from phosphene.core.errors import Mistake
     from phosphene.core.results import Run
+    from phosphene.sweep import PART
     from phosphene.writing import Destination
 
     def run() -> None:
         out, force, quiet, as_json, anonymous = (options.pop(key) for key in OUTPUT_OPTIONS)
         film = _film(options.pop("film", None), force)
+        judges = options.pop("judge", [])
         to = Destination(name, out, force, options.get("photo"))
         to.check_folder()
         network = _network(options)
+        judges = [_judge(spec, network) for spec in judges]
+        if name == "visualize" and (many := _many(network, options["units"])):
+            if film is not None or judges or anonymous or options["starts"] > 1:
+                raise Mistake(
+                    f"--film, --judge, --starts and --no-provenance are for at most {PART} units, not {len(many)}; "
+                    "name some of them"
+                )
+            _sweep(lambda some: function(network, **options | {"units": list(some)}), many, to, force, quiet, as_json)
+            return
         made = function(network, **options)
         made.recipe |= {"command": name}
         if method:
@@ -280,8 +298,11 @@ def _perform(name: str, function: Callable, options: dict[str, Any], method: str
         if anonymous:
             result.recipe = {}
         unfilmed = _written_film(film)
+        words = _judged(network, result, judges)
         written = to.write(result, [] if film is None or unfilmed else [film.path])
         _tell(console, result)
+        for line in words:
+            console.print(escape(line), highlight=False)
         if isinstance(stopped, KeyboardInterrupt):
             Console(stderr=True).print("interrupted: this is the best so far")
         elif stopped is not None:
@@ -303,6 +324,61 @@ def _perform(name: str, function: Callable, options: dict[str, Any], method: str
             raise typer.Exit(130 if isinstance(stopped, KeyboardInterrupt) else 2)
 
     _guarded(run)
+
+
+def _judge(spec: str, network: Any) -> Any:
+    """Another network, to look at what this one has made."""
+    from phosphene.models.load import load
+
+    return load(spec, device=network.device.type)
+
+
+def _judged(network: Any, result: Any, judges: Sequence[Any]) -> list[str]:
+    """Put what each judge sees beside the numbers; the same in words."""
+    from phosphene.features.judge import verdicts, words
+
+    lines = []
+    for judge in judges:
+        found = verdicts(judge, network, result.image[:, :3], [numbers.get("class") for numbers in result.numbers])
+        lines.append(words(found))
+        for numbers, one in zip(result.numbers, found, strict=True):
+            numbers.setdefault("judged", []).append(one)
+            answer = one["top"][0]
+            lines.append(f"  {numbers['unit']}: {answer['label']}, {100 * answer['p']:.1f} %")
+    return lines
+
+
+def _many(network: Any, units: Sequence[str]) -> dict[str, str]:
+    """The units and their files, where they are too many for one batch."""
+    from phosphene.core.units import parse_units, stems
+    from phosphene.sweep import PART
+
+    asked = parse_units(network, units)
+    return dict(zip(map(str, asked), stems(asked), strict=True)) if len(asked) > PART else {}
+
+
+def _sweep(begin: Callable, units: dict[str, str], to: Any, force: bool, quiet: bool, as_json: bool) -> None:
+    """Paint many units part by part into a folder; what is there already is kept."""
+    from phosphene.sweep import Sweep
+
+    folder = to.folder(list(units.values()))
+    sweep = Sweep(begin, units, folder, force=force)
+    console, before = Console(stderr=True, quiet=quiet, soft_wrap=True), len(units) - len(sweep.left)
+    if before:
+        console.print(f"{before} of {len(units)} are in {folder} already; going on with the others")
+    try:
+        with _bar(quiet) as progress:
+            task = progress.add_task(f"visualize, {len(sweep.left)} units", total=sweep.total)
+            for taken in sweep:
+                progress.update(task, completed=taken)
+    except KeyboardInterrupt:
+        words = (
+            f"interrupted: {len(sweep.there())} of {len(units)} are in {folder}; the same command goes on from there"
+        )
+        Console(stderr=True, soft_wrap=True).print(words)
+        raise typer.Exit(130) from None
+    sheet = sweep.write_sheet()
+    print(json.dumps({"folder": str(folder), "sheet": str(sheet), "units": units}, indent=1) if as_json else sheet)
 
 
 def _bar(quiet: bool) -> Any:

@@ -73,6 +73,10 @@ class Destination:
         name = re.sub(r"[^\w.@,#-]", "_", "-".join(filter(None, parts)))
         return [(self.out or Path()) / name]
 
+    def folder(self, names: list[str]) -> Path:
+        """Where several pictures go."""
+        return self._stems(names)[0].parent
+
     def check_files(self, names: Any) -> None:
         """Raise a Mistake if a file that would be written is there already."""
         for stem in self._stems(list(names)):

@@ -24,14 +24,14 @@ class Reading:
     Attributes:
         pictures: (n, 3, h, w), or with alpha (n, 4, h, w).
         rows: (n), the problem that each picture belongs to.
-        views: (m, 3, h', w'), what the network was fed.
+        views: (m, 3, h', w'), what the network was fed; for a prior alone, the pictures.
         of: (m), the picture that each view shows.
         layers: activations by name, (m, channels, ...).
     """
 
     pictures: Float[Tensor, "n c h w"]
     rows: Int[Tensor, " n"]
-    views: Float[Tensor, "m 3 hh ww"]
+    views: Float[Tensor, "m cc hh ww"]
     of: Int[Tensor, " m"]
     layers: Mapping[str, Tensor] = field(default_factory=dict)
 

@@ -15,13 +15,14 @@ from phosphene.core.units import class_index, label
 
 
 def counterpart(judge: Network, network: Network, index: int) -> int | None:
-    """The judge's number of a class of another network: the same name, else none."""
+    """The judge's number of a class of another network: the one that shares a name which is nobody else's."""
     if judge.labels == network.labels:
         return index
     for name in (network.labels or [])[index : index + 1]:
         for synonym in (name, *name.split(",")):
             try:
-                return class_index(judge, synonym.strip())
+                if class_index(network, synonym) == index:
+                    return class_index(judge, synonym)
             except Mistake:
                 continue
     return None

@@ -193,8 +193,9 @@ class Painting:
         self._seen = Accumulated(climbed, len(names)) if chosen.transparency == "gradient" else None
         image = _image(network, chosen, names, size, seed, start)
         self.path: Iterator[Step] = argmin(
-            image, self._seen or climbed, optimizer=OPTIMIZERS[chosen.optimizer](chosen.rate), operator=_operator(chosen, center),
-            constraint=_bounds(chosen), steps=chosen.steps, seed=seed, problems=names, stop=_until(chosen),
+            image, self._seen or climbed, optimizer=OPTIMIZERS[chosen.optimizer](chosen.rate),
+            operator=_operator(chosen, center), constraint=_bounds(chosen), stop=_until(chosen),
+            steps=chosen.steps, seed=seed, problems=names,
         )  # fmt: skip
 
     def shown(self, step: Step) -> Float[Tensor, "n c h w"]:

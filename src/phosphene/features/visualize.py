@@ -15,7 +15,7 @@ from phosphene.core.pictures import LEAST_SIDE, Photo, open_photo, resize
 from phosphene.core.provenance import recipe
 from phosphene.core.results import Result, Run
 from phosphene.core.terms import Score, Term, diversity
-from phosphene.core.units import AnyUnit, Sum, groups, parse_units, stems, unit_term
+from phosphene.core.units import AnyUnit, Sum, Unit, groups, parse_units, stems, unit_term
 from phosphene.features.painting import Painting, Parts, default_side
 from phosphene.features.presets import (
     Border,
@@ -31,6 +31,11 @@ from phosphene.features.presets import (
 def parts_of(units: Sequence[AnyUnit], sign: float, kind: Score) -> Parts:
     """Units that are read together, and the term that is made large for them."""
     return [(problems, sign * unit_term([units[i] for i in problems], kind)) for problems in groups(units)]
+
+
+def class_of(unit: AnyUnit) -> int | None:
+    """The class that a picture of this unit should show, where the unit is one."""
+    return unit.index if isinstance(unit, Unit) and unit.layer == "logits" else None
 
 
 @recipe("picture")
@@ -160,7 +165,7 @@ def visualize(
             image=shown,
             names=files,
             numbers=[
-                {"unit": unit.short, "value": value, "steps": step.index}
+                {"unit": unit.short, "class": class_of(unit), "value": value, "steps": step.index}
                 for unit, value in zip(painted, said, strict=True)
             ],
             panels=[[(c, picture[None])] for c, picture in zip(captions, shown, strict=True)],
