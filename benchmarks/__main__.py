@@ -2,6 +2,7 @@
 
 import datetime
 import importlib
+import inspect
 import re
 from pathlib import Path
 from typing import Annotated
@@ -10,14 +11,17 @@ import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from benchmarks.timing import Claim, Report, Table, kind_of_processor, machine, versions
+from benchmarks.timing import Claim, Finding, Report, kind_of_processor, machine, versions
 
 NAMES = {
-    "visualize": "feature visualization on GoogLeNet, beside torch-lucent and a loop by hand",
+    "visualize": "feature visualization on GoogLeNet, beside torch-lucent, Horama and a loop by hand",
     "dream": "a DeepDream gradient of a large picture, beside the plain loop",
     "attack": "PGD on resnet18, with and without batch normalization folded, beside a loop by hand",
     "plans": "what each way to run a network brings, on several networks",
     "batch": "64 channels of a small network at once, beside a loop by hand",
+    "legibility": "who recognizes the class images of each preset (--presets, --seeds, --classes)",
+    "channels": "how much more than any photograph a channel's picture excites it",
+    "memory": "the peak of 508 channels at once, from the command line",
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")
 INTRODUCTION = """\
@@ -30,33 +34,22 @@ of the ratios within each repeat. Made by `python -m benchmarks NAME --record`; 
 console = Console()
 
 
-def _rows(table: Table) -> list[tuple[str, str, str]]:
-    """Contestant, seconds, how many times this program's time."""
-    return [
-        (name, seconds.written(), "1" if index == 0 else table.ratio(name).written())
-        for index, (name, seconds) in enumerate(table.seconds.items())
-    ]
+def _verdict(claim: Claim | Finding) -> str:
+    return f"{'holds' if claim.holds else 'DOES NOT HOLD'}: {claim.sentence}: {claim.found}"
 
 
-HEADINGS = ("contestant", "seconds (least to most)", "times phosphene's")
-
-
-def _verdict(claim: Claim) -> str:
-    return f"{'holds' if claim.holds else 'DOES NOT HOLD'}: {claim.sentence}: {claim.ratio.written()}"
-
-
-def _facts(repeats: int) -> list[str]:
+def _facts(how_often: str) -> list[str]:
     now = datetime.datetime.now(datetime.UTC)
-    return [f"{machine()}.", f"{versions()}; {repeats} repeats; {now:%Y-%m-%d}."]
+    return [f"{machine()}.", f"{versions()}; {how_often}{now:%Y-%m-%d}."]
 
 
 def show(report: Report, facts: list[str]) -> None:
     """Print it."""
     for table in report.tables:
         printed = RichTable(title=table.title, title_justify="left", title_style="bold")
-        for heading, justify in zip(HEADINGS, ("left", "right", "right"), strict=True):
-            printed.add_column(heading, justify=justify)
-        for row in _rows(table):
+        for i, heading in enumerate(table.headings):
+            printed.add_column(heading, justify="right" if i else "left")
+        for row in table.rows:
             printed.add_row(*row)
         console.print(printed)
     for claim in report.claims:
@@ -69,8 +62,8 @@ def section(heading: str, report: Report, facts: list[str]) -> str:
     """The same as Markdown."""
     lines = [heading, "", *facts, ""]
     for table in report.tables:
-        lines += [f"{table.title}:", "", f"| {' | '.join(HEADINGS)} |", "|---|---|---|"]
-        lines += [f"| {' | '.join(row)} |" for row in _rows(table)] + [""]
+        lines += [f"{table.title}:", "", f"| {' | '.join(table.headings)} |", "|---" * len(table.headings) + "|"]
+        lines += [f"| {' | '.join(row)} |" for row in table.rows] + [""]
     lines += [f"- {text}" for text in (*map(_verdict, report.claims), *report.notes)]
     return "\n".join(lines) + "\n"
 
@@ -84,27 +77,37 @@ def replaced(text: str, heading: str, new: str) -> str:
 
 
 def main(
-    name: Annotated[
-        str, typer.Argument(help="visualize, dream, attack, plans or batch; without it they are listed.")
-    ] = "",
-    repeats: Annotated[int, typer.Option(min=1, help="How often each contestant has its turn.")] = 5,
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}; without it they are listed.")] = "",
+    repeats: Annotated[int | None, typer.Option(min=1, help="How often each contestant has its turn (5).")] = None,
+    presets: Annotated[str | None, typer.Option(help="Of legibility, with commas (all that are feasible).")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Of legibility: how many (3).")] = None,
+    classes: Annotated[str | None, typer.Option(help="Of legibility: choose or held-out (choose).")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Few steps of small work: says whether it runs.")] = False,
     record: Annotated[bool, typer.Option("--record", help="Write the result into benchmarks/RESULTS.md.")] = False,
 ) -> None:
-    """Time this program beside its peers and the bare floor, all by turns in one run."""
+    """Time this program beside its peers and the bare floor, all by turns in one run; and judge what it makes."""
     if not name:
         for known, words in NAMES.items():
             console.print(f"{known:10} {words}", highlight=False, soft_wrap=True)
         return
     if name not in NAMES:
         raise typer.BadParameter(f"no benchmark '{name}'; there are {', '.join(NAMES)}")
-    if record and (quick or repeats < 5):
-        raise typer.BadParameter("only whole runs of at least five repeats are recorded")
-    report: Report = importlib.import_module(f"benchmarks.{name}").run(repeats, quick)
-    facts = _facts(repeats)
+    run = importlib.import_module(f"benchmarks.{name}").run
+    takes = inspect.signature(run).parameters
+    options = {"repeats": repeats, "presets": presets, "seeds": seeds, "classes": classes}
+    given = {option: value for option, value in options.items() if value is not None}
+    for option in given:
+        if option not in takes:
+            raise typer.BadParameter(f"{name} takes no --{option}")
+    if "repeats" in takes:
+        given.setdefault("repeats", 5)
+    if record and (quick or given.get("repeats", 5) < 5 or given.get("seeds", 3) < 3):
+        raise typer.BadParameter("only whole runs of at least five repeats or three seeds are recorded")
+    report: Report = run(quick=quick, **given)
+    facts = _facts(f"{given['repeats']} repeats; " if "repeats" in takes else "")
     show(report, facts)
     if record and report.tables:
-        heading = f"## {name}, {kind_of_processor()}"
+        heading = f"## {report.name or name}, {kind_of_processor()}"
         before = RESULTS.read_text(encoding="utf-8") if RESULTS.is_file() else INTRODUCTION
         RESULTS.write_text(replaced(before, heading, section(heading, report, facts)), encoding="utf-8")
 

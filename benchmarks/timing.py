@@ -85,6 +85,28 @@ class Table:
         """How many times as long as this program `name` took."""
         return self.seconds[name].over(next(iter(self.seconds.values())))
 
+    @property
+    def headings(self) -> Sequence[str]:
+        """Of the columns."""
+        return "contestant", "seconds (least to most)", "times phosphene's"
+
+    @property
+    def rows(self) -> Sequence[Sequence[str]]:
+        """Contestant, seconds, how many times this program's time."""
+        return [
+            (name, seconds.written(), "1" if index == 0 else self.ratio(name).written())
+            for index, (name, seconds) in enumerate(self.seconds.items())
+        ]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A table of anything but times."""
+
+    title: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -105,14 +127,32 @@ class Claim:
     def holds(self) -> bool:
         return self.ratio.median >= self.limit if self.at_least else self.ratio.median <= self.limit
 
+    @property
+    def found(self) -> str:
+        """What was measured, in words."""
+        return self.ratio.written()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What must hold of anything but times: the sentence with its limit, whether it holds, what was found in words."""
+
+    sentence: str
+    holds: bool
+    found: str
+
 
 @dataclass(frozen=True)
 class Report:
-    """What one benchmark found: tables, what must hold, and sentences about how it was measured."""
+    """What one benchmark found: tables, what must hold, and sentences about how it was measured.
 
-    tables: Sequence[Table] = ()
-    claims: Sequence[Claim] = ()
+    `name` heads it in RESULTS.md, where that is not the benchmark's own.
+    """
+
+    tables: Sequence[Table | Rows] = ()
+    claims: Sequence[Claim | Finding] = ()
     notes: Sequence[str] = field(default_factory=list)
+    name: str = ""
 
 
 # ---------------------------------------------------------------------------------------------- where it was measured
@@ -154,5 +194,5 @@ def versions() -> str:
         except PackageNotFoundError:
             return f"no {package}"
 
-    packages = ", ".join(of(package) for package in ("phosphene", "torch", "torchvision", "torch-lucent"))
+    packages = ", ".join(of(package) for package in ("phosphene", "torch", "torchvision", "torch-lucent", "horama"))
     return f"Python {platform.python_version()}, {packages}"

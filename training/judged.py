@@ -9,10 +9,7 @@ import sys
 import torch
 
 import phosphene
-from phosphene.core.errors import Mistake
-from phosphene.core.feeding import logits
-from phosphene.core.pictures import fit
-from phosphene.core.units import class_index, label
+from phosphene.features.judge import verdicts
 
 PAINTERS = ("embedded:photo", "embedded:photo-robust")
 SIZE, STEPS, BATCH = 96, 192, 20
@@ -27,16 +24,9 @@ def painted(network: phosphene.Network) -> torch.Tensor:
 
 def hits(judge: phosphene.Network, painter: phosphene.Network, pictures: torch.Tensor) -> tuple[int, int]:
     """How many pictures the judge calls by their class, and how many of the classes it knows."""
-    known, right = 0, 0
-    for index, picture in enumerate(pictures):
-        try:
-            wanted = class_index(judge, label(painter, index))
-        except Mistake:
-            continue  # it has no such class
-        shown = fit((picture[None] * 255).round() / 255, judge.size, "squash").to(judge.device, judge.dtype)
-        known += 1
-        right += int(logits(judge, shown)[0].argmax()) == wanted
-    return right, known
+    found = [one["right"] for one in verdicts(judge, painter, pictures, range(len(pictures)))]
+    known = [right for right in found if right is not None]
+    return sum(known), len(known)
 
 
 def main() -> None:
