@@ -24,6 +24,9 @@ COMMANDS = {
     "predict": ("phosphene.features:predict", "Say what a network sees in a photograph."),
     "weights": ("phosphene.features:weights", "Show the first convolution's filters."),
     "visualize": ("phosphene.features:visualize", "Paint what units look for."),
+    "interpolate": ("phosphene.features:interpolate", "Paint a strip from one unit to another."),
+    "context": ("phosphene.features:context", "Paint a class several times: what else is in it?"),
+    "gallery": ("phosphene.features:gallery", "Show a paper's figure on your network, beside ours."),
     "attribute": ("phosphene.attribution:METHODS", "Show which pixels matter."),
     "dream": ("phosphene.dreaming:dream", "Amplify what a layer sees in a photograph (DeepDream)."),
     "invert": ("phosphene.inversion:invert", "Find a picture that a layer can't tell from a photograph."),
@@ -54,6 +57,8 @@ SPELLED = {"weights_file": "--weights", "top_k": "--top"}
 POSITIONAL = {
     "photo": (str, DEFAULT_PHOTO, "a picture, or skimage:NAME"),
     "units": (list[str], ..., "LAYER:UNIT"),
+    "paper": (str, ..., "simonyan, yosinski or olah"),
+    "class_name": (str, ..., "a class, by its name or number"),
     "picture": (str, ..., "a PNG that this program made"),
 }
 
@@ -109,7 +114,7 @@ def _option(name: str, annotation: Any, default: Any, words: str) -> inspect.Par
 
 def _positional(name: str) -> inspect.Parameter:
     annotation, default, words = POSITIONAL[name]
-    given = typer.Argument(help=words, metavar={"units": "UNIT..."}.get(name, name.upper()))
+    given = typer.Argument(help=words, metavar={"units": "UNIT...", "class_name": "CLASS"}.get(name, name.upper()))
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
