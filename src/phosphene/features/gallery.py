@@ -1,8 +1,8 @@
 """The figures of the papers on one's own network: their classes and units, the paper's way and today's side by side."""
 
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
-from typing import Literal, get_args
+from itertools import pairwise, zip_longest
+from typing import Literal
 from zlib import crc32
 
 import torch
@@ -22,7 +22,6 @@ from phosphene.features.painting import Painting, default_side
 from phosphene.features.presets import Preset, settings
 from phosphene.features.visualize import parts_of
 
-Paper = Literal["simonyan", "yosinski", "olah"]
 Only = Literal["paper", "ours"]
 Row = tuple[str, list[Unit]]
 """A heading and the units below it."""
@@ -65,7 +64,7 @@ CHANNELS = {"conv2d0": 64, "mixed3a": 256, "mixed3b": 480, "mixed4a": 508, "mixe
 @recipe("picture")
 def gallery(
     network: Network,
-    paper: Paper,
+    paper: str,
     *,
     only: Only | None = None,
     preset: Preset | None = None,
@@ -86,7 +85,7 @@ def gallery(
         batch: so many views at a time go through the network.
         seed: of the start, of the transforms, and of the units that are drawn.
     """
-    if paper not in get_args(Paper):
+    if paper not in AUTHORS:
         raise Mistake(f"no paper '{paper}'{did_you_mean(paper, AUTHORS)} (there are {', '.join(AUTHORS)})")
     check_range("size", size, LEAST_SIDE, 10_000)
     check_range("batch", batch, 1)
@@ -132,7 +131,12 @@ def gallery(
             drawing=contact(strips, title, lacking),
         )
 
-    return Run(side_by_side(paintings), total=max(p.chosen.steps for p in paintings), names=names, finish=finish)
+    return Run(
+        side_by_side([p.path for p in paintings]),
+        total=max(p.chosen.steps for p in paintings),
+        names=names,
+        finish=finish,
+    )
 
 
 # -------------------------------------------------------------------------------------------------- what is shown
@@ -196,7 +200,8 @@ def drawn(network: Network, layer: str, many: int, seed: int) -> list[Unit]:
     channels = network.layers[layer].channels
     many = min(many, channels)
     at = Draw(seed, -1, [crc32(layer.encode())]).uniform(torch.arange(1), many)[0].tolist()
-    return [Unit(layer, int((i + u) * channels / many)) for i, u in enumerate(at)]
+    ends = [i * channels // many for i in range(many + 1)]
+    return [Unit(layer, low + int(u * (high - low))) for (low, high), u in zip(pairwise(ends), at, strict=True)]
 
 
 def _called(network: Network, unit: Unit) -> str:
@@ -216,10 +221,10 @@ def abreast(tensors: Sequence[Shaped[Tensor, "n *shape"]]) -> Shaped[Tensor, "kn
     return torch.stack(list(tensors), 1).flatten(0, 1)
 
 
-def side_by_side(paintings: Sequence[Painting]) -> Iterator[Step]:
+def side_by_side(paths: Sequence[Iterator[Step]]) -> Iterator[Step]:
     """Several climbs of the same problems as one, their rows abreast; one that is at its end waits for the others."""
     last: Sequence[Step] = []
-    for steps in zip_longest(*(painting.path for painting in paintings)):
+    for steps in zip_longest(*paths):
         last = [new or old for new, old in zip_longest(steps, last)]
         yield Step(
             max(step.index for step in last), abreast([step.pictures for step in last]),
