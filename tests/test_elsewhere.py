@@ -29,7 +29,7 @@ from phosphene.core.results import Result, Run
 from phosphene.core.terms import energy, score
 from phosphene.core.transforms import as_is, compose, lucid, over_noise, roll, shake
 from phosphene.dreaming import dream
-from phosphene.features import predict, visualize, weights
+from phosphene.features import context, gallery, interpolate, predict, visualize, weights
 from phosphene.inversion import invert
 from tests.elsewhere import ELSEWHERE, elsewhere
 from tests.small import LABELS, levels, noise
@@ -118,6 +118,9 @@ RECIPES = {
         net, ["logits:1"], steps=3, size=32, score="p", robustness="lucid", negative=True
     ),
     "visualize alone": lambda net, photo: visualize(net, ["conv2:1"], steps=3, size=32, robustness="none"),
+    "interpolate": lambda net, photo: interpolate(net, ["conv2:1", "conv2:3"], count=3, steps=2, size=32),
+    "context": lambda net, photo: context(net, "zebra", starts=2, others=1, steps=2, size=32),
+    "gallery": lambda net, photo: gallery(net, "yosinski", preset="yosinski-d", steps=2, size=32),
     "gradient": lambda net, photo: gradient(net, photo, score="log-p"),
     "gradient of a unit": lambda net, photo: gradient(net, photo, target="conv2:3@2,2"),
     "saliency": lambda net, photo: saliency(net, photo, target="zebra"),

@@ -38,6 +38,12 @@ MADE = [
     ("attack", "cat.png", "--method", "fgsm"),
     ("attack", "cat.png", "--method", "pgd", "--steps", "3", "--eps", "3/255"),
 ]
+SEVERAL = [
+    ("interpolate", "conv2:1", "conv2:3", "--count", "3", "--steps", "2", "--size", "24"),
+    ("context", "zebra", "--starts", "2", "--others", "1", "--steps", "2", "--size", "24"),
+    ("gallery", "olah", "--steps", "1", "--size", "16", "--only", "paper"),
+]
+"""Those that make several pictures and one figure."""
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +69,7 @@ def pixels(path):
 
 
 def test_every_recipe_of_the_program_is_tried():
-    tried = {words[words.index("--method") + 1] if "--method" in words else words[0] for words in MADE}
+    tried = {words[words.index("--method") + 1] if "--method" in words else words[0] for words in MADE + SEVERAL}
     assert tried == set(RECIPES)
 
 
@@ -78,6 +84,20 @@ def test_every_command_makes_its_picture_again(run, words):
         assert (pixels(f"again{end}") == pixels(f"made{end}")).all()
         again, first = (json.loads(read_text(f"{name}{end}")["phosphene"]) for name in ("again", "made"))
         assert again["seal"] == first["seal"] or again["command"] != first["command"]  # pgd is called attack there
+
+
+@pytest.mark.parametrize("words", SEVERAL, ids=lambda words: words[0])
+def test_pictures_of_a_folder_and_their_one_figure_are_made_again(run, words):
+    code, _, err = run(*words, "--net", "own.py", "--out", "made")
+    assert code == 0, err
+    (drawn,) = Path("made").glob("*.figure.png")
+    pictures = sorted(set(Path("made").glob("*.png")) - {drawn})
+    network = phosphene.load("own.py")
+    for picture in (pictures[0], pictures[-1], drawn):
+        again = replay(picture, network)
+        assert again.same
+        assert (np.asarray(again.image) == pixels(picture)).all()
+    assert run(*words, "--net", "own.py", "--out", "made")[0] == 2  # it is there already
 
 
 def test_one_of_several_pictures_is_made_again_with_the_batch_that_it_was_computed_in(run):

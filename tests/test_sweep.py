@@ -59,7 +59,7 @@ def test_a_stopped_sweep_goes_on_with_what_is_missing(run):
     assert second.total == 4
     assert list(second)[-1] <= second.total
     assert calls == [["conv2:3", "conv2:4", "conv2:5"], ["conv2:6", "conv2:7"]]
-    code, out, err = run(*COMMAND)
+    code, _, err = run(*COMMAND)
     assert code == 0
     assert "8 of 8 are in layer already" in err
     assert sweep().total == 0

@@ -24,6 +24,9 @@ COMMANDS = {
     "predict": ("phosphene.features:predict", "Say what a network sees in a photograph."),
     "weights": ("phosphene.features:weights", "Show a layer's weights as pictures."),
     "visualize": ("phosphene.features:visualize", "Paint what units look for."),
+    "interpolate": ("phosphene.features:interpolate", "Paint a strip from one unit to another."),
+    "context": ("phosphene.features:context", "Paint a class several times: what else is in it?"),
+    "gallery": ("phosphene.features:gallery", "Show a paper's figure on your network, beside ours."),
     "attribute": ("phosphene.attribution:METHODS", "Show which pixels matter."),
     "dream": ("phosphene.dreaming:dream", "Amplify what a layer sees in a photograph (DeepDream)."),
     "invert": ("phosphene.inversion:invert", "Find a picture that a layer can't tell from a photograph."),
@@ -66,6 +69,8 @@ POSITIONAL = {
     "photo": (str, DEFAULT_PHOTO, "a picture, or skimage:NAME"),
     "units": (list[str], ..., "LAYER:UNIT"),
     "layer": (str | None, None, "a layer's name, as `phosphene layers` lists them"),
+    "paper": (str, ..., "simonyan, yosinski or olah"),
+    "class_name": (str, ..., "a class, by its name or number"),
     "picture": (str, ..., "a PNG that this program made"),
 }
 
@@ -121,7 +126,8 @@ def _option(name: str, annotation: Any, default: Any, words: str) -> inspect.Par
 
 def _positional(name: str) -> inspect.Parameter:
     annotation, default, words = POSITIONAL[name]
-    given = typer.Argument(help=words, metavar={"units": "UNIT...", "layer": "LAYER"}.get(name, name.upper()))
+    names = {"units": "UNIT...", "layer": "LAYER", "class_name": "CLASS"}
+    given = typer.Argument(help=words, metavar=names.get(name, name.upper()))
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
@@ -341,10 +347,9 @@ def _judged(network: Any, result: Any, judges: Sequence[Any]) -> list[str]:
     for judge in judges:
         found = verdicts(judge, network, result.image[:, :3], [numbers.get("class") for numbers in result.numbers])
         lines.append(words(found))
-        for numbers, one in zip(result.numbers, found, strict=True):
+        for name, numbers, one in zip(result.names, result.numbers, found, strict=True):
             numbers.setdefault("judged", []).append(one)
-            answer = one["top"][0]
-            lines.append(f"  {numbers['unit']}: {answer['label']}, {100 * answer['p']:.1f} %")
+            lines.append(f"  {name}: {one['top'][0]['label']}, {100 * one['top'][0]['p']:.1f} %")
     return lines
 
 

@@ -79,14 +79,19 @@ class Destination:
 
     def check_files(self, names: Any) -> None:
         """Raise a Mistake if a file that would be written is there already."""
-        for stem in self._stems(list(names)):
-            there = [p for p in self._files(stem) if p.exists()]
+        stems = self._stems(list(names))
+        for files in [*map(self._files, stems), [self._one_figure(stems)]]:
+            there = [p for p in files if p.exists()]
             if there and not self.force:
                 raise Mistake(f"{there[0]} is there already; give --force to overwrite it, or another --out")
 
     @staticmethod
     def _files(stem: Path) -> list[Path]:
         return [stem.with_name(stem.name + end) for end in (".png", ".figure.png", ".json", ".input.png", ".npy")]
+
+    def _one_figure(self, stems: list[Path]) -> Path:
+        """Where the figure goes, if it is one of all pictures."""
+        return stems[0].with_name((stems[0].name if len(stems) == 1 else self.command) + ".figure.png")
 
     def write(self, result: Result, beside: Sequence[Path] = ()) -> Written:
         """Write everything; where the place is full or gone, into a folder for temporary files, and say so.
@@ -128,8 +133,11 @@ class Destination:
         records = []
         for index, stem in enumerate(stems):
             picture, drawn, text, fed, values = self._files(stem)
+            drawn = drawn if result.drawing is None else self._one_figure(stems)
             outputs = [picture, drawn, text]
             parts = {"picture": picture, "figure": drawn} | ({} if result.input is None else {"input": fed})
+            if result.drawing is not None and index:  # it is written already
+                del parts["figure"]
             for part, path in parts.items():
                 save_png(result.shown(part, index), path, result.text(part, index))
             if result.input is not None:

@@ -1,5 +1,6 @@
 """Climbing, as every recipe of this family does it: settings to a path of pictures."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -68,6 +69,17 @@ def _noise(network: Network, chosen: Settings, names: Sequence[int], size: tuple
     noise = Draw(seed, -1, names).normal(torch.arange(len(names)), 3, *size)
     pictures = colour(mean_colour(network), noise) + chosen.deviation * noise
     return pictures.clamp(0, 1).to(network.device, working_dtype(network))
+
+
+def stretched(
+    pictures: Float[Tensor, "n c h w"], center: Sequence[float], ends: float = 0.01
+) -> Float[Tensor, "n c h w"]:
+    """With full contrast: c + .5 (x - c) / q, clipped to [0, 1], where q is the 1 - `ends` quantile of |x - c|."""
+    middle = colour(center, pictures)
+    away = pictures - middle
+    sizes = away.abs().flatten(1)
+    q = sizes.kthvalue(math.ceil((1 - ends) * sizes.shape[1]), dim=1).values.view(-1, 1, 1, 1)
+    return (middle + 0.5 * away / torch.where(q > 0, q, 0.5)).clamp(0, 1)
 
 
 def transform(chosen: Settings, size: tuple[int, int], view: int) -> Transform:
@@ -198,14 +210,18 @@ class Painting:
             steps=chosen.steps, seed=seed, problems=names,
         )  # fmt: skip
 
+    def _colours(self, step: Step) -> Float[Tensor, "n 3 h w"]:
+        colours = seen(self.network, step.pictures[:, :3])
+        return stretched(colours, mean_colour(self.network)) if self.chosen.stretch else colours
+
     def shown(self, step: Step) -> Float[Tensor, "n c h w"]:
         """A step's pictures, as the network can see them, with their transparency where there is one."""
-        colours = seen(self.network, step.pictures[:, :3])
+        colours = self._colours(step)
         if self._seen is not None and step.index:
             return torch.cat([colours, self._seen.visible()], 1)
         return torch.cat([colours, step.pictures[:, 3:]], 1)
 
     def reached(self, step: Step) -> Float[Tensor, " n"]:
         """What each problem's term is on its picture as it is shown, opaque and without transforms."""
-        found = reached(self.network, self.parts, seen(self.network, step.pictures[:, :3]), self.batch)
+        found = reached(self.network, self.parts, self._colours(step), self.batch)
         return torch.where(found.isfinite(), found, -step.values.to(found))  # where it fails, the last good one

@@ -42,6 +42,8 @@ class Settings:
         transparency: none; learned (an alpha channel over random backgrounds); or from the gradients passed on the way.
         opacity: weight of the mean alpha, where it is learned.
         until: stop a picture when its unit passes this value (0: go on).
+        stretch: show pictures with their full contrast, as papers print them: about the mean colour, until 1 % of the
+            values are at an end.
     """
 
     steps: int = 256
@@ -72,6 +74,7 @@ class Settings:
     transparency: Transparency = "none"
     opacity: float = 1.0
     until: float = 0.0
+    stretch: bool = False
 
     def __post_init__(self) -> None:
         for name, least, most in (
@@ -93,7 +96,9 @@ ROBUSTNESS: dict[str, dict[str, Any]] = {
 """Transforms by name: strong (pictures made under them are recognized best by other networks), lucid's, none."""
 
 _STILL = Settings(**ROBUSTNESS["none"])
-_YOSINSKI = replace(_STILL, parameterization="pixels", deviation=10 / 255, optimizer="steepest", rate=100 / 255**2)
+_YOSINSKI = replace(
+    _STILL, parameterization="pixels", deviation=10 / 255, optimizer="steepest", rate=100 / 255**2, stretch=True
+)
 
 PRESETS: dict[str, Settings] = {
     # chosen by `python -m benchmarks legibility`
@@ -106,13 +111,23 @@ PRESETS: dict[str, Settings] = {
         _STILL, parameterization="phase", optimizer="nadam", rate=1.0, crop_from=0.05, crop_to=0.5, views=32,
         noise=0.08, transparency="gradient",
     ),
-    # Simonyan et al. 2014, arXiv:1312.6034: the logit minus an L2 norm, from the mean picture; its rates are not told
-    "simonyan": replace(_STILL, parameterization="pixels", deviation=0.0, optimizer="normalized", rate=1 / 255, l2=1.0),
-    # Yosinski et al. 2015, arXiv:1506.06579, table 1: rates are for values of 0 to 255
-    "yosinski-a": replace(_YOSINSKI, blur_width=0.5, blur_every=4, small_norm=50.0, steps=500),
+    # Simonyan et al. 2014, arXiv:1312.6034: the logit minus an L2 norm, from the mean picture, by gradient ascent.
+    # Rate and lambda are not told and were chosen by looking, on Inception: goose and dalmatian can be named
+    "simonyan": replace(
+        _STILL, parameterization="pixels", deviation=0.0, optimizer="steepest", rate=0.01, l2=50_000.0, steps=200,
+        stretch=True,
+    ),
+    # Yosinski et al. 2015, arXiv:1506.06579, table 1; the rate of b and c is 100 for values of 0 to 255, and does on
+    # Inception what it did on CaffeNet. For a and d none is told (their program chooses one for each step, so that
+    # the unit should rise by the same amount), so steps of the same size were chosen by looking
+    "yosinski-a": replace(
+        _YOSINSKI, blur_width=0.5, blur_every=4, small_norm=50.0, steps=500, optimizer="normalized", rate=0.01
+    ),
     "yosinski-b": replace(_YOSINSKI, shrink=0.3, small_norm=20.0, steps=750),
     "yosinski-c": replace(_YOSINSKI, shrink=1e-4, blur_width=1.0, blur_every=4, steps=1000),
-    "yosinski-d": replace(_YOSINSKI, blur_width=0.5, blur_every=4, small_contribution=90.0, steps=1000),
+    "yosinski-d": replace(
+        _YOSINSKI, blur_width=0.5, blur_every=4, small_contribution=90.0, steps=1000, optimizer="normalized", rate=3e-4
+    ),
     # the lectures' loop: add a small part of the gradient until the unit passes a value
     "plain": replace(_STILL, parameterization="pixels", optimizer="steepest", rate=0.01, until=100.0, steps=1000),
 }  # fmt: skip

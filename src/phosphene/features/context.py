@@ -1,0 +1,143 @@
+"""What a network takes for part of a class: other classes that it sees in several pictures of this one.
+
+Training photographs of dumbbells show the arms that lift them, and so does a network's dumbbell (Mordvintsev et al.
+2015, "Inceptionism"). One picture may hold anything; what is in most of several realizations was learned.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from zlib import crc32
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from phosphene.core.engine import Draw, Step
+from phosphene.core.errors import Mistake, check_range
+from phosphene.core.feeding import logits, seen
+from phosphene.core.figures import Strip, contact
+from phosphene.core.network import Network
+from phosphene.core.pictures import LEAST_SIDE
+from phosphene.core.provenance import recipe
+from phosphene.core.results import Result, Run
+from phosphene.core.units import Unit, class_index, label
+from phosphene.features.painting import Painting, default_side
+from phosphene.features.presets import Preset, settings
+from phosphene.features.visualize import parts_of
+
+TOP = 5
+
+
+@recipe("picture")
+def context(
+    network: Network,
+    class_name: str | int,
+    *,
+    starts: int = 6,
+    others: int = 4,
+    preset: Preset = "default",
+    size: int | None = None,
+    steps: int | None = None,
+    batch: int = 16,
+    seed: int = 0,
+) -> Run:
+    """Paint CLASS several times, and say which other classes the network sees in these pictures.
+
+    A class is told where it is among the five best others in at least a third of the pictures, with how often it is
+    among the five best in pictures of other classes too: what is seen everywhere is the network's habit, not part
+    of CLASS.
+
+    Args:
+        network: whose class.
+        class_name: a class, by its name or number.
+        starts: so many pictures of it, from different noise.
+        others: so many pictures of other classes to compare with, each of another one at random; 0 for none.
+        preset: how they are climbed to.
+        size: side of the pictures in pixels.
+        steps: how many moves.
+        batch: so many views at a time go through the network.
+        seed: of the start, the transforms, and the other classes.
+    """
+    check_range("size", size, LEAST_SIDE, 10_000)
+    check_range("batch", batch, 1)
+    check_range("starts", starts, 1, 1000)
+    check_range("others", others, 0, 1000)
+    wanted = class_index(network, class_name)
+    if network.classes < 3:
+        raise Mistake(f"{network.name} has {network.classes} classes; there is nothing to tell beside '{class_name}'")
+    elsewhere = _others(network, wanted, others, seed)
+    classes = [wanted] * starts + elsewhere
+    units = [Unit("logits", index) for index in classes]
+    keys = [wanted + i * 2**32 for i in range(starts)] + elsewhere
+    chosen = settings(preset, None, {"steps": steps})
+    side = size or default_side(network)
+    painting = Painting(network, parts_of(units, 1.0, "logit"), keys, chosen, (side, side), seed=seed, batch=batch)
+    stem = units[0].stem
+    names = [f"{stem}-{i + 1}" for i in range(starts)] + [f"{stem}-other{index}" for index in elsewhere]
+
+    def finish(step: Step) -> Result:
+        shown = painting.shown(step)
+        colours = seen(network, shown[:, :3])
+        said = torch.cat([logits(network, some) for some in colours.split(batch)]).float().cpu()
+        shown = shown.float().cpu()
+        best = best_others(said, classes)
+        found = in_several(best[:starts], best[starts:])
+        words = [
+            f"{label(network, one['class'])} in {one['count']} of {starts}"
+            + (f" (elsewhere in {one['elsewhere']} of {len(elsewhere)})" if one["elsewhere"] else "")
+            for one in found
+        ]
+        title = f"{label(network, wanted)}: also {', '.join(words) if words else 'no class in several pictures'}"
+        numbers: list[dict[str, Any]] = [
+            {
+                "class": index,
+                "value": float(answer[index]),
+                "others": [{"class": k, "label": label(network, k), "logit": float(answer[k])} for k in also],
+            }
+            for index, answer, also in zip(classes, said, best, strict=True)
+        ]
+        numbers[0]["context"] = [{"label": label(network, one["class"])} | one for one in found]
+        captions = [", ".join(label(network, k) for k in also[:3]) for also in best]
+        captions[starts:] = [f"{label(network, k)}: {c}" for k, c in zip(elsewhere, captions[starts:], strict=True)]
+        panels = [(caption, picture[None]) for caption, picture in zip(captions, shown, strict=True)]
+        strips = [Strip("its pictures, and what else is seen in each", panels[i : min(i + 6, starts)])
+                  for i in range(0, starts, 6)]  # fmt: skip
+        strips += [Strip("other classes, to compare with", panels[i : i + 6]) for i in range(starts, len(panels), 6)]
+        return Result(
+            image=shown, names=names, numbers=numbers, panels=[[panel] for panel in panels],
+            title=f"{title} ({network.name})", drawing=contact(strips, label(network, wanted), title),
+        )  # fmt: skip
+
+    return Run(painting.path, total=chosen.steps, names=names, finish=finish)
+
+
+def _others(network: Network, wanted: int, many: int, seed: int) -> list[int]:
+    """So many other classes at random, each once; all of them where there are fewer."""
+    order = Draw(seed, -1, [crc32(f"other than {wanted}".encode())]).uniform(torch.arange(1), network.classes)[0]
+    return [int(index) for index in order.argsort() if index != wanted][:many]
+
+
+def best_others(said: Float[Tensor, "n classes"], classes: Sequence[int], many: int = TOP) -> list[list[int]]:
+    """For each picture the classes with the largest logits, apart from its own."""
+    rest = said.clone()
+    rest[torch.arange(len(rest)), torch.tensor(classes)] = -torch.inf
+    return rest.topk(min(many, rest.shape[1] - 1), dim=1).indices.tolist()
+
+
+def in_several(own: Sequence[Sequence[int]], elsewhere: Sequence[Sequence[int]] = ()) -> list[dict[str, int]]:
+    """The classes that are in at least a third of the lists, the most frequent first.
+
+    Args:
+        own: for each picture of the class, the other classes that are seen in it, best first.
+        elsewhere: the same for pictures of other classes.
+    Returns:
+        `class`, `count` of its lists and `elsewhere`, that of the other lists. Those with a larger share of the other
+        lists than of its own are left out: they are seen everywhere. Ties go to the smaller sum of ranks.
+    """
+    found = []
+    for index in sorted({k for also in own for k in also}):
+        ranks = [list(also).index(index) for also in own if index in also]
+        other = sum(index in also for also in elsewhere)
+        if 3 * len(ranks) >= len(own) and other * len(own) < max(1, len(elsewhere)) * len(ranks):
+            found.append((-len(ranks), sum(ranks), {"class": index, "count": len(ranks), "elsewhere": other}))
+    return [one for _, _, one in sorted(found, key=lambda row: row[:2])]

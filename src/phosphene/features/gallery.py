@@ -1,0 +1,237 @@
+"""The figures of the papers on one's own network: their classes and units, the paper's way and today's side by side."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise, zip_longest
+from typing import Literal
+from zlib import crc32
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from phosphene.core.depths import spread, stages
+from phosphene.core.engine import Draw, Step
+from phosphene.core.errors import Mistake, check_range, did_you_mean
+from phosphene.core.figures import Strip, contact
+from phosphene.core.network import Network
+from phosphene.core.pictures import LEAST_SIDE
+from phosphene.core.provenance import recipe
+from phosphene.core.results import Result, Run
+from phosphene.core.units import Unit, class_index, label
+from phosphene.features.painting import Painting, default_side
+from phosphene.features.presets import Preset, settings
+from phosphene.features.visualize import parts_of
+
+Only = Literal["paper", "ours"]
+Row = tuple[str, list[Unit]]
+"""A heading and the units below it."""
+
+AUTHORS: dict[str, str] = {
+    "simonyan": "Simonyan et al. 2014, figure 1",
+    "yosinski": "Yosinski et al. 2015, figure 4",
+    "olah": "Olah et al. 2017, from edges to objects",
+}
+PRESET_OF: dict[str, Preset] = {"simonyan": "simonyan", "yosinski": "yosinski-c", "olah": "lucid"}
+
+CLASSES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "simonyan": (
+        ("dumbbell", "cup", "dalmatian", "bell pepper"), ("lemon", "husky", "washing machine", "computer keyboard"),
+        ("kit fox", "goose", "ostrich", "limousine"),
+    ),
+    "yosinski": (
+        ("flamingo", "pelican", "hartebeest", "billiard table"),
+        ("ground beetle", "Indian cobra", "station wagon", "black swan"),
+        ("pirate ship", "rocking chair", "teddy bear", "Windsor tie", "pitcher"),
+    ),
+    "olah": (),
+}  # fmt: skip
+
+KNOWN: dict[str, tuple[str, ...]] = {
+    "edges": ("conv2d0",),
+    "textures": ("mixed3a",),
+    "curves": ("mixed3b:379", "mixed3b:406", "mixed3b:385", "mixed3b:343", "mixed3b:342", "mixed3b:388"),
+    "patterns": ("mixed4a:476", "mixed4a:460", "mixed4a:492", "mixed4a"),
+    "parts": ("mixed4b:237", "mixed4b:373", "mixed4b:491", "mixed4c:447", "mixed4c"),
+    "objects": ("mixed4d", "mixed4e"),
+}
+"""Units of Inception that papers talk about (lucid's tutorials; Cammarata et al. 2020, doi:10.23915/distill.00024,
+.006); a layer alone is filled up with units drawn evenly. Only for networks with lucid's names and numbers."""
+
+CHANNELS = {"conv2d0": 64, "mixed3a": 256, "mixed3b": 480, "mixed4a": 508, "mixed4b": 512, "mixed4c": 512}
+"""How many channels these layers have in that network: another with the same names is another network."""
+
+
+@recipe("picture")
+def gallery(
+    network: Network,
+    paper: str,
+    *,
+    only: Only | None = None,
+    preset: Preset | None = None,
+    size: int | None = None,
+    steps: int | None = None,
+    batch: int = 16,
+    seed: int = 0,
+) -> Run:
+    """Show the classes and units of a PAPER's figure (simonyan, yosinski, olah), its way and ours side by side.
+
+    Args:
+        network: whose classes and units; those that it does not have are left out.
+        paper: simonyan (12 classes), yosinski (13 classes, rows of units), olah (units from edges to objects).
+        only: paper or ours; by default both.
+        preset: instead of the paper's own: for yosinski one of the three others, for example yosinski-a.
+        size: side of the pictures in pixels.
+        steps: how many moves, of both.
+        batch: so many views at a time go through the network.
+        seed: of the start, of the transforms, and of the units that are drawn.
+    """
+    if paper not in AUTHORS:
+        raise Mistake(f"no paper '{paper}'{did_you_mean(paper, AUTHORS)} (there are {', '.join(AUTHORS)})")
+    check_range("size", size, LEAST_SIDE, 10_000)
+    check_range("batch", batch, 1)
+    rows, lacking = rows_of(network, paper, seed)
+    presets = {"paper": preset or PRESET_OF[paper], "ours": "default"}
+    used = [presets[only]] if only else list(dict.fromkeys(presets.values()))
+    units = [unit for _, row in rows for unit in row]
+    side = size or default_side(network)
+    paintings = [
+        Painting(
+            network, parts_of(units, 1.0, "logit"), [unit.key for unit in units],
+            settings(name, None, {"steps": steps}), (side, side), seed=seed, batch=batch,
+        ) for name in used
+    ]  # fmt: skip
+    names = [f"{unit.stem}-{name}" for unit in units for name in used]
+    many = len(used)
+
+    def finish(step: Step) -> Result:
+        parts = [
+            Step(step.index, step.pictures[i::many], step.values[i::many], step.alive[i::many]) for i in range(many)
+        ]
+        shown = abreast([opaque(p.shown(part).float().cpu()) for p, part in zip(paintings, parts, strict=True)])
+        values = abreast([p.reached(part).cpu() for p, part in zip(paintings, parts, strict=True)]).tolist()
+        every = [(unit, name) for unit in units for name in used]
+        strips, at = [], 0
+        for heading, row in rows:
+            captions = [f"{_called(network, unit)}, {name}" for unit in row for name in used]
+            strips.append(Strip(heading, list(zip(captions, shown[at : at + len(captions), None], strict=True))))
+            at += len(captions)
+        title = f"{AUTHORS[paper]}: {network.name}"
+        return Result(
+            image=shown,
+            names=names,
+            numbers=[
+                {"unit": unit.short, "preset": name, "value": value, "class": _class(unit)}
+                for (unit, name), value in zip(every, values, strict=True)
+            ],
+            panels=[
+                [(f"{_called(network, unit)}, {name}: {value:.4g}", picture[None])]
+                for (unit, name), value, picture in zip(every, values, shown, strict=True)
+            ],
+            title=f"{title}; {lacking}" if lacking else title,
+            drawing=contact(strips, title, lacking),
+        )
+
+    return Run(
+        side_by_side([p.path for p in paintings]),
+        total=max(p.chosen.steps for p in paintings),
+        names=names,
+        finish=finish,
+    )
+
+
+# -------------------------------------------------------------------------------------------------- what is shown
+
+
+def rows_of(network: Network, paper: str, seed: int) -> tuple[list[Row], str]:
+    """The rows of a paper's figure, and a sentence about what this network lacks of them, or nothing.
+
+    Raises:
+        Mistake: it lacks all of them.
+    """
+    rows, lacking = [], []
+    for names in CLASSES[paper]:
+        row = []
+        for name in names:
+            try:
+                row.append(Unit("logits", class_index(network, name)))
+            except Mistake:  # there is none, or there are several
+                lacking.append(name)
+        if row:
+            rows.append(("classes", row))
+    said = ""
+    if lacking:
+        said = f"not among the classes of this network: {', '.join(lacking)}"
+        if not network.labels:
+            said = "this network has no names for its classes, so they are left out"
+    if paper == "simonyan" and not rows:
+        why = "has no names for its classes, so" if not network.labels else "has none of them:"
+        last = min(network.classes, 12) - 1
+        raise Mistake(
+            f"{paper}'s figure shows classes by name, and {network.name} {why} there is nothing to show; "
+            f"units can be had: phosphene visualize logits:0-{last}"
+        )
+    if paper == "yosinski":
+        later = stages(network)[1:] or stages(network)
+        few = later if len(later) <= 4 else [later[round(i * (len(later) - 1) / 3)] for i in range(4)]
+        rows += [(layer, drawn(network, layer, 4, seed)) for layer in reversed(few)]
+    if paper == "olah":
+        known = all(name in network.layers and network.layers[name].channels == c for name, c in CHANNELS.items())
+        rows += well_known(network, seed) if known else [(x, drawn(network, x, 6, seed)) for x in spread(network, 5)]
+    return rows, said
+
+
+def well_known(network: Network, seed: int, many: int = 6) -> list[Row]:
+    """Rows of `KNOWN`, filled up to so many units each."""
+    rows = []
+    for kind, words in KNOWN.items():
+        named = [Unit(layer, int(index)) for layer, colon, index in (w.partition(":") for w in words) if colon]
+        whole = [word for word in words if ":" not in word]
+        for i, layer in enumerate(whole):
+            lacking = (many - len(named)) // (len(whole) - i)
+            taken = {unit.index for unit in named if unit.layer == layer}
+            named += [unit for unit in drawn(network, layer, many, seed) if unit.index not in taken][:lacking]
+        layers = ", ".join(dict.fromkeys(unit.layer for unit in named))
+        rows.append((f"{kind} ({layers})", named))
+    return rows
+
+
+def drawn(network: Network, layer: str, many: int, seed: int) -> list[Unit]:
+    """Channels of a layer spread evenly over it, one at random out of each of `many` equal parts."""
+    channels = network.layers[layer].channels
+    many = min(many, channels)
+    at = Draw(seed, -1, [crc32(layer.encode())]).uniform(torch.arange(1), many)[0].tolist()
+    ends = [i * channels // many for i in range(many + 1)]
+    return [Unit(layer, low + int(u * (high - low))) for (low, high), u in zip(pairwise(ends), at, strict=True)]
+
+
+def _called(network: Network, unit: Unit) -> str:
+    index = _class(unit)
+    return unit.short if index is None else label(network, index)
+
+
+def _class(unit: Unit) -> int | None:
+    return unit.index if unit.layer == "logits" else None
+
+
+# ------------------------------------------------------------------------------------------------- several climbs
+
+
+def abreast(tensors: Sequence[Shaped[Tensor, "n *shape"]]) -> Shaped[Tensor, "kn *shape"]:
+    """The first rows of all, then the second ones: rows i::k are those of the i-th of k tensors."""
+    return torch.stack(list(tensors), 1).flatten(0, 1)
+
+
+def side_by_side(paths: Sequence[Iterator[Step]]) -> Iterator[Step]:
+    """Several climbs of the same problems as one, their rows abreast; one that is at its end waits for the others."""
+    last: Sequence[Step] = []
+    for steps in zip_longest(*paths):
+        last = [new or old for new, old in zip_longest(steps, last)]
+        yield Step(
+            max(step.index for step in last), abreast([step.pictures for step in last]),
+            abreast([step.values for step in last]), abreast([step.alive for step in last]),
+        )  # fmt: skip
+
+
+def opaque(pictures: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Over grey, where they have an alpha, so that they can stand beside others."""
+    return pictures if pictures.shape[1] == 3 else pictures[:, 3:] * pictures[:, :3] + (1 - pictures[:, 3:]) * 0.5

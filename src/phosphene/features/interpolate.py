@@ -1,0 +1,98 @@
+"""What lies between two units: pictures that excite weighted sums of them (Olah et al. 2017, "interaction")."""
+
+from collections.abc import Sequence
+from zlib import crc32
+
+from phosphene.core.engine import Step
+from phosphene.core.errors import Mistake, check_range
+from phosphene.core.feeding import unit_words
+from phosphene.core.figures import figure
+from phosphene.core.network import Network
+from phosphene.core.pictures import LEAST_SIDE
+from phosphene.core.provenance import recipe
+from phosphene.core.results import Result, Run
+from phosphene.core.units import AnyUnit, Sum, parse_units
+from phosphene.features.painting import Painting, default_side, reached
+from phosphene.features.presets import Preset, settings
+from phosphene.features.visualize import parts_of
+
+
+def between(first: AnyUnit, second: AnyUnit, weight: float) -> Sum:
+    """(1 - weight) first + weight second, with both parts even where one weighs nothing."""
+    parts = [((1 - weight) * w, unit) for w, unit in _parts(first)] + [(weight * w, unit) for w, unit in _parts(second)]
+    return Sum(tuple(parts))
+
+
+def _parts(unit: AnyUnit) -> Sequence:
+    return unit.parts if isinstance(unit, Sum) else [(1.0, unit)]
+
+
+@recipe("picture")
+def interpolate(
+    network: Network,
+    units: Sequence[str | AnyUnit],
+    *,
+    count: int = 7,
+    preset: Preset = "default",
+    size: int | None = None,
+    steps: int | None = None,
+    batch: int = 16,
+    seed: int = 0,
+) -> Run:
+    """Paint a strip from one unit to another: each picture excites a weighted sum of the two of UNITS.
+
+    The pictures have a coarse part in common, so that neighbours are alike and things keep their places (aligned
+    interpolation: Mordvintsev et al. 2018, doi:10.23915/distill.00012). Two units of one layer are best: values of
+    different layers differ in size, and then the larger one is seen in most of the strip.
+
+    Args:
+        network: whose units.
+        units: two of them.
+        count: how many pictures, both ends included.
+        preset: how they are climbed to; what is moved is always Fourier coefficients with a part that all share.
+        size: side of the pictures in pixels.
+        steps: how many moves.
+        batch: so many views at a time go through the network.
+        seed: of the start and the transforms.
+    """
+    check_range("size", size, LEAST_SIDE, 10_000)
+    check_range("batch", batch, 1)
+    check_range("count", count, 2, 100)
+    ends = parse_units(network, units)
+    if len(ends) != 2:
+        raise Mistake(f"a strip goes from one unit to another; give two different ones, not {len(ends)}")
+    first, second = ends
+    weights = [i / (count - 1) for i in range(count)]
+    key = crc32(f"{first} {second}".encode())
+    side = size or default_side(network)
+    parts = parts_of([between(first, second, weight) for weight in weights], 1.0, "logit")
+    chosen = settings(preset, None, {"steps": steps, "parameterization": "shared"})
+    painting = Painting(
+        network, parts, [key + i * 2**32 for i in range(count)], chosen, (side, side), seed=seed, batch=batch
+    )
+    names = [f"{first.stem}-to-{second.stem}-{i + 1}" for i in range(count)]
+    called = [unit_words(network, unit).removeprefix("logit of ").removeprefix("unit ") for unit in ends]
+
+    def finish(step: Step) -> Result:
+        shown = painting.shown(step)
+        values = [reached(network, parts_of([unit] * count, 1.0, "logit"), shown[:, :3], batch) for unit in ends]
+        own = list(zip(*(value.tolist() for value in values), strict=True))
+        shown = shown.float().cpu()
+        panels = [
+            (f"{1 - w:.2f} + {w:.2f}: {a:.3g}, {b:.3g}", picture[None])
+            for w, (a, b), picture in zip(weights, own, shown, strict=True)
+        ]
+        title = f"from {called[0]} to {called[1]}: {network.name}"
+        return Result(
+            image=shown,
+            names=names,
+            numbers=[
+                {"weight": w, "values": {first.short: a, second.short: b}, "steps": step.index, "class": None}
+                for w, (a, b) in zip(weights, own, strict=True)
+            ],
+            panels=[[panel] for panel in panels],
+            title=title,
+            drawing=figure(panels, title, columns=min(count, 8), side=200),
+        )
+
+    return Run(painting.path, total=chosen.steps, names=names, finish=finish)
