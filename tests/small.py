@@ -6,8 +6,12 @@ import torch
 from torch import nn
 
 from phosphene.core.network import Network
+from phosphene.core.transforms import shake
 
 LABELS = ["tabby cat, mouser", "zebra", "crane, wading bird", "crane, lifting machine"]
+
+STRONG = shake(pad=2, jitter=3, scale=(0.6, 1.2), rotate=20)
+"""Every random change at once, for pictures of about 20 px."""
 
 
 def noise(*shape, seed=0, dtype=torch.float64):

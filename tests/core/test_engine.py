@@ -17,8 +17,8 @@ from phosphene.core.optimizers import adam, normalized, sign
 from phosphene.core.parameterizations import Fourier, Pixels
 from phosphene.core.priors import total_variation
 from phosphene.core.terms import channel, cross_entropy, score
-from phosphene.core.transforms import compose, roll, shake, strong
-from tests.small import noise
+from phosphene.core.transforms import compose, roll, shake
+from tests.small import STRONG, noise
 
 ALL = torch.arange(3)
 
@@ -269,11 +269,11 @@ def test_a_linear_model_is_fooled_exactly_beyond_its_margin():
 # ------------------------------------------------------------------------------------------- a row is a single run
 
 SETTINGS = {
-    "fourier, adam, strong": (lambda p: Fourier(p, (20, 20), dtype=torch.float64), adam(0.05), strong((20, 20))),
+    "fourier, adam, strong": (lambda p: Fourier(p, (20, 20), dtype=torch.float64), adam(0.05), STRONG),
     "pixels, normalized, roll and shake": (
         lambda p: Pixels(photos(10)[p]), normalized(0.01), compose(roll(5), shake(pad=2, jitter=3, rotate=10))
     ),
-    "pixels, sign": (lambda p: Pixels(photos(10)[p]), sign(0.01), strong((20, 20))),
+    "pixels, sign": (lambda p: Pixels(photos(10)[p]), sign(0.01), STRONG),
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from phosphene.core.engine import Draw, NotFinite
 from phosphene.core.objectives import chunked, gradient, mean
 from phosphene.core.priors import total_variation
 from phosphene.core.terms import Term, channel, cross_entropy, energy, score
-from phosphene.core.transforms import as_is, compose, roll, strong
+from phosphene.core.transforms import as_is, compose, roll
 from tests.core.test_engine import photos, small
 from tests.core.test_interception import rectified
 from tests.core.test_network import Plain, of
@@ -32,7 +32,7 @@ def test_the_gradient_equals_that_of_the_model_written_out():
 
 def test_the_gradient_is_the_numerical_one_through_transforms_layers_and_priors():
     term = energy("1") - 0.3 * channel("3", [1, 0, 7, 2]) + 2 * total_variation(2)
-    objective = gradient(small(), term, compose(roll(3), strong((20, 20))))
+    objective = gradient(small(), term, compose(roll(3), STRONG))
     x, rows = photos(4), torch.arange(4)
     slope = objective(x, rows, drawn())[1]
     direction = torch.randn(x.shape, dtype=x.dtype, generator=torch.Generator().manual_seed(2))
@@ -67,7 +67,7 @@ def test_the_rule_reaches_the_rectifiers(rule):
 
 
 def combined():
-    return gradient(small(), -channel("3", [1, 0, 7, 2]) + total_variation(2), strong((20, 20)))
+    return gradient(small(), -channel("3", [1, 0, 7, 2]) + total_variation(2), STRONG)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 9])

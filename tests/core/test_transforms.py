@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from phosphene.core.engine import Draw
-from phosphene.core.transforms import as_is, compose, crop, lucid, noisy, roll, several, shake, strong
-from tests.small import noise
+from phosphene.core.transforms import as_is, compose, crop, lucid, noisy, roll, several, shake
+from tests.small import STRONG, noise
 
 
 def pictures(n=2, height=12, width=10):
@@ -159,7 +159,7 @@ def test_the_parts_of_a_composition_draw_their_own_numbers():
 @given(st.integers(0, 20))
 def test_a_row_sees_what_it_would_see_alone(step):
     x, many = pictures(4, 20, 20), Draw(3, step, [5, 9, 2, 7])
-    transform = compose(roll(5), strong((20, 20)), lucid())
+    transform = compose(roll(5), STRONG, lucid())
     together = transform(x, torch.arange(4), many)[0]
     for row, problem in enumerate(many.problems):
         alone = transform(x[[row]], torch.arange(1), Draw(3, step, [problem]))[0]

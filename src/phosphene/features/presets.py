@@ -55,9 +55,9 @@ class Settings:
     pad: float = 0.1
     jitter: float = 0.15
     smallest: float = 0.6
-    largest: float = 1.2
+    largest: float = 1.6
     rotate: float = 20.0
-    border: Border = "grey"
+    border: Border = "reflect"
     crop_from: float = 0.0
     crop_to: float = 0.0
     views: int = 1
@@ -89,8 +89,8 @@ class Settings:
 
 
 ROBUSTNESS: dict[str, dict[str, Any]] = {
-    "strong": {"pad": 0.1, "jitter": 0.15, "smallest": 0.6, "largest": 1.2, "rotate": 20.0},
-    "lucid": {"pad": 12 / 128, "jitter": 12 / 128, "smallest": 0.9, "largest": 1.1, "rotate": 10.0},
+    "strong": {"pad": 0.1, "jitter": 0.15, "smallest": 0.6, "largest": 1.6, "rotate": 20.0, "border": "reflect"},
+    "lucid": {"pad": 12 / 128, "jitter": 12 / 128, "smallest": 0.9, "largest": 1.1, "rotate": 10.0, "border": "grey"},
     "none": {"pad": 0.0, "jitter": 0.0, "smallest": 1.0, "largest": 1.0, "rotate": 0.0, "crop_from": 0.0, "noise": 0.0},
 }
 """Transforms by name: strong (pictures made under them are recognized best by other networks), lucid's, none."""
