@@ -20,12 +20,13 @@ from phosphene.core.results import Result, Run
 from phosphene.core.terms import energy, score
 from phosphene.core.transforms import compose, lucid, roll, shake
 from phosphene.dreaming import dream
-from phosphene.features import predict, visualize, weights
+from phosphene.features import atlas, facets, predict, visualize, weights
 from phosphene.inversion import invert
 from tests.elsewhere import ELSEWHERE, elsewhere
 from tests.small import LABELS, levels, noise
 
 PHOTO = levels(1, 3, 40, 48)
+MANY = [levels(1, 3, 20, 20, seed=i) for i in range(4)]
 
 
 class Many(nn.Module):
@@ -93,6 +94,8 @@ RECIPES = {
         net, ["logits:1"], steps=3, size=32, score="p", robustness="lucid", negative=True
     ),
     "visualize alone": lambda net, photo: visualize(net, ["conv2:1"], steps=3, size=32, robustness="none"),
+    "atlas": lambda net, photo: atlas(net, MANY, layer="conv2", cells=2, per_photo=4, steps=2, size=16),
+    "facets": lambda net, photo: facets(net, "logits:zebra", MANY, count=2, steps=2, size=24),
     "gradient": lambda net, photo: gradient(net, photo, score="log-p"),
     "gradient of a unit": lambda net, photo: gradient(net, photo, target="conv2:3@2,2"),
     "saliency": lambda net, photo: saliency(net, photo, target="zebra"),

@@ -25,6 +25,8 @@ COMMANDS = {
     "weights": ("phosphene.features:weights", "Show the first convolution's filters."),
     "visualize": ("phosphene.features:visualize", "Paint what units look for."),
     "attribute": ("phosphene.attribution:METHODS", "Show which pixels matter."),
+    "atlas": ("phosphene.features:atlas", "Map what a layer finds in many photographs."),
+    "facets": ("phosphene.features:facets", "Paint a unit's facets, from the photographs that excite it."),
     "dream": ("phosphene.dreaming:dream", "Amplify what a layer sees in a photograph (DeepDream)."),
     "invert": ("phosphene.inversion:invert", "Find a picture that a layer can't tell from a photograph."),
     "attack": ("phosphene.adversarial:METHODS", "Fool a network with a change that nobody sees."),
@@ -54,6 +56,8 @@ SPELLED = {"weights_file": "--weights", "top_k": "--top"}
 POSITIONAL = {
     "photo": (str, DEFAULT_PHOTO, "a picture, or skimage:NAME"),
     "units": (list[str], ..., "LAYER:UNIT"),
+    "unit": (str, ..., "LAYER:UNIT"),
+    "photos": (list[str], ..., "pictures, and folders of them"),
     "picture": (str, ..., "a PNG that this program made"),
 }
 
@@ -109,7 +113,7 @@ def _option(name: str, annotation: Any, default: Any, words: str) -> inspect.Par
 
 def _positional(name: str) -> inspect.Parameter:
     annotation, default, words = POSITIONAL[name]
-    given = typer.Argument(help=words, metavar={"units": "UNIT..."}.get(name, name.upper()))
+    given = typer.Argument(help=words, metavar={"units": "UNIT...", "photos": "PHOTO..."}.get(name, name.upper()))
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
@@ -238,6 +242,8 @@ def _perform(name: str, function: Callable, options: dict[str, Any], method: str
         out, force, quiet, as_json, anonymous = (options.pop(key) for key in OUTPUT_OPTIONS)
         to = Destination(name, out, force, options.get("photo"))
         to.check_folder()
+        if "photos" in options:
+            options["photos"] = _readable(options["photos"], quiet)
         network = _network(options)
         made = function(network, **options)
         made.recipe |= {"command": name}
@@ -275,6 +281,16 @@ def _perform(name: str, function: Callable, options: dict[str, Any], method: str
             raise typer.Exit(130 if isinstance(stopped, KeyboardInterrupt) else 2)
 
     _guarded(run)
+
+
+def _readable(given: Sequence[str], quiet: bool) -> list[str]:
+    """The pictures in files and folders; what can't be read is left out, and said."""
+    from phosphene.core.photographs import readable
+
+    files, refused = readable(given)
+    for words in refused:
+        Console(stderr=True, quiet=quiet, soft_wrap=True).print(f"left out: {escape(words)}", highlight=False)
+    return files
 
 
 def _bar(quiet: bool) -> Any:
@@ -386,7 +402,7 @@ def _replay_command(name: str, function: Callable) -> Callable:
     shared = {"weights_file": NETWORK_OPTIONS["weights_file"]}
     parameters = [
         _positional("picture"),
-        _option("input", list[str], [], "a photograph that it was made from; may be given several times"),
+        _option("input", list[str], [], "a photograph or folder that it was made from; may be given several times"),
         _option("net", str | None, None, "the network that made it, where it is not an embedded one"),
         *_shared(shared),
         _option("device", str | None, None, "cpu, cuda or mps; by default where it was made"),

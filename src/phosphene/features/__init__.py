@@ -1,8 +1,10 @@
 """What a network is made of, what its units look for, and what it says."""
 
 from phosphene.features.architecture import architecture
+from phosphene.features.atlas import atlas
+from phosphene.features.facets import facets
 from phosphene.features.predict import predict
 from phosphene.features.visualize import visualize
 from phosphene.features.weights import weights
 
-__all__ = ["architecture", "predict", "visualize", "weights"]
+__all__ = ["architecture", "atlas", "facets", "predict", "visualize", "weights"]
