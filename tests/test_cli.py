@@ -643,3 +643,17 @@ def test_a_unit_and_a_dream_of_inception(data, run):
     assert code == 0, err
     assert open_photo(last(out)).shape == open_photo(data / "images" / "sky.jpg").shape
     assert json.loads(last(out).with_suffix(".json").read_text())["network"]["spec"] == "inception5h.py:build"
+
+
+def test_of_many_photographs_those_that_cannot_be_read_are_left_out_and_said(run):
+    Path("many").mkdir()
+    for i in range(3):
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (20, 20, 3), dtype=np.uint8)).save(f"many/{i}.png")
+    Path("many/broken.jpg").write_bytes(b"\xff\xd8\xff and no more")
+    words = ["facets", "conv2:1", "many", "gone.png", "--count", 1, "--steps", 1, "--size", 16]
+    code, out, err = run(*words)
+    assert code == 0
+    assert [line.partition(":")[0] for line in err.splitlines() if "left out" in line] == ["left out"] * 2
+    assert "broken.jpg is not a picture that can be read" in err and "no file gone.png" in err
+    assert last(out) == Path("facets-conv2-1-1.png")
+    is_one_sentence(*run("facets", "conv2:1", "gone.png"))

@@ -29,7 +29,7 @@ from phosphene.core.results import Result, Run
 from phosphene.core.terms import energy, score
 from phosphene.core.transforms import as_is, compose, lucid, over_noise, roll, shake
 from phosphene.dreaming import dream
-from phosphene.features import context, gallery, interpolate, predict, visualize, weights
+from phosphene.features import atlas, context, facets, gallery, interpolate, predict, visualize, weights
 from phosphene.inversion import invert
 from tests.elsewhere import ELSEWHERE, elsewhere
 from tests.small import LABELS, levels, noise
@@ -43,6 +43,7 @@ IMAGES = {
     "Shared": Shared,
     "Transparent": lambda *given, device: Transparent(Fourier(*given, device=device)),
 }
+MANY = [levels(1, 3, 20, 20, seed=i) for i in range(4)]
 
 
 class Many(nn.Module):
@@ -121,6 +122,8 @@ RECIPES = {
     "interpolate": lambda net, photo: interpolate(net, ["conv2:1", "conv2:3"], count=3, steps=2, size=32),
     "context": lambda net, photo: context(net, "zebra", starts=2, others=1, steps=2, size=32),
     "gallery": lambda net, photo: gallery(net, "yosinski", preset="yosinski-d", steps=2, size=32),
+    "atlas": lambda net, photo: atlas(net, MANY, layer="conv2", cells=2, per_photo=4, steps=2, size=16),
+    "facets": lambda net, photo: facets(net, "logits:zebra", MANY, count=2, steps=2, size=24),
     "gradient": lambda net, photo: gradient(net, photo, score="log-p"),
     "gradient of a unit": lambda net, photo: gradient(net, photo, target="conv2:3@2,2"),
     "saliency": lambda net, photo: saliency(net, photo, target="zebra"),

@@ -26,8 +26,11 @@ MADE = [
     ("weights",),
     ("weights", "conv2", "--common", "--filters", "2-5", "--inputs", "1-3"),
     ("weights", "fc"),
+    ("atlas", "photos", "--layer", "conv2", "--cells", "2", "--per-photo", "3", "--steps", "2", "--size", "16"),
+    ("facets", "conv2:1", "photos", "--count", "1", "--steps", "2", "--size", "16"),
     ("architecture",),
     ("visualize", "conv2:1", "--steps", "3", "--size", "24"),
+    ("visualize", "conv2:1", "--steps", "3", "--size", "24", "--start", "cat.png"),
     ("attribute", "cat.png", "--method", "gradient"),
     ("attribute", "cat.png", "--method", "saliency"),
     ("attribute", "cat.png", "--method", "guided", "--target", "conv3:2"),
@@ -52,6 +55,9 @@ def _here(tmp_path, monkeypatch):
     Path("own.py").write_text(SOURCE)
     pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
     Image.fromarray(pixels).save("cat.png")
+    Path("photos").mkdir()
+    for i in range(4):
+        Image.fromarray(np.roll(pixels, 8 * i, 1)[i : i + 20]).save(f"photos/{i}.png")
 
 
 def made(run, *words):
@@ -78,7 +84,8 @@ def test_every_command_makes_its_picture_again(run, words):
     made(run, *words)
     ends = [end for end in (".png", ".figure.png", ".input.png") if Path(f"made{end}").exists()]
     for end in ends:
-        code, out, err = run("replay", f"made{end}", "--net", "own.py", "--input", "cat.png", "--out", f"again{end}")
+        inputs = ["--input", "cat.png", "--input", "photos"]
+        code, out, err = run("replay", f"made{end}", "--net", "own.py", *inputs, "--out", f"again{end}")
         assert (code, err) == (0, "")
         assert "identical: all" in out
         assert (pixels(f"again{end}") == pixels(f"made{end}")).all()
@@ -171,6 +178,37 @@ def test_an_embedded_network_and_a_photograph_of_scikit_image_are_found_by_thems
     assert out.splitlines()[-1].startswith("replay-made")
 
 
+def test_a_recipe_of_many_photographs_keeps_names_and_hashes_and_finds_them_in_a_folder_under_other_names(run):
+    made(run, *next(words for words in MADE if words[0] == "facets"))
+    recipe = json.loads(read_text("made.png")["phosphene"])
+    assert [(one["name"], one["as"]) for one in recipe["inputs"]] == [(f"{i}.png", "photos") for i in range(4)]
+    assert "photos" not in recipe["arguments"]
+    Path("moved/deeper").mkdir(parents=True)
+    for i in range(4):
+        Path(f"photos/{i}.png").rename(f"moved/deeper/{9 - i}.png")
+    Path("moved/other.png").write_text("no picture at all")
+    assert replay("made.png", phosphene.load("own.py"), ["moved"]).same
+    Path("moved/deeper/9.png").unlink()
+    with pytest.raises(Mistake, match=r"none of these 4 files is the photograph '0.png' that made.png was made from"):
+        replay("made.png", phosphene.load("own.py"), ["moved"])
+
+
+def test_photographs_given_as_pixels_are_recognized_in_a_folder():
+    network = convnet(torch.float32)
+    photos = [Image.open(f"photos/{i}.png").convert("RGB") for i in range(4)]
+    phosphene.facets(network, "conv2:1", photos, count=1, steps=1, size=16).save("made.png")
+    Path("photos/notes.gif").write_text("no picture at all")
+    assert replay("made.png", network, ["photos"]).same
+
+
+def test_a_start_is_a_photograph_of_its_own(run):
+    made(run, "visualize", "conv2:1", "--steps", "1", "--size", "24", "--start", "cat.png")
+    recipe = json.loads(read_text("made.png")["phosphene"])
+    assert [(one["name"], one["as"]) for one in recipe["inputs"]] == [("cat.png", "start")]
+    assert "start" not in recipe["arguments"]
+    assert "name the file with --input" in refused(phosphene.load("own.py"))
+
+
 def test_pixels_given_in_python_are_recognized_in_a_file():
     network = convnet(torch.float32)
     photo = Image.open("cat.png").convert("RGB")
@@ -182,7 +220,7 @@ def test_pixels_given_in_python_are_recognized_in_a_file():
 def test_what_differs_on_another_machine_is_said(run, monkeypatch):
     made(run, "attribute", "cat.png", "--method", "gradient")
     before = replaying.versions()
-    monkeypatch.setattr(replaying, "versions", lambda: before | {"torch": "9.9"})
+    monkeypatch.setattr(replaying, "versions", lambda *_: before | {"torch": "9.9"})
     original = replaying.begin
 
     def slightly_else(*args):
@@ -353,6 +391,8 @@ def no_harm(monkeypatch):
         ({"inputs": [{"name": "../cat.png", "sha256": ""}]}, "name the file with --input"),
         ({"inputs": [{"name": "skimage:../cat", "pixels_sha256": ""}]}, "name the file with --input"),
         ({"inputs": "cat.png"}, "incomplete"),
+        ({"inputs": [{"name": "skimage:cat", "as": "network"}]}, "incomplete"),
+        ({"inputs": [{"name": "skimage:cat", "as": ["photo"]}]}, "incomplete"),
         ({"inputs": []}, "incomplete"),
         ({"plan": {"reading": {"precision": "float8"}}}, "a plan has"),
         ({"threads": 10**9}, "incomplete"),

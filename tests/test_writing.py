@@ -49,6 +49,19 @@ def test_one_picture_is_five_files_beside_each_other():
     assert record == written.record
 
 
+def test_a_page_is_written_beside_its_picture_and_once_for_several():
+    for names, out, page in ((["one"], "a.png", Path("a.html")), (["x-1", "x-2"], "b", Path("b/x-1.html"))):
+        made = result(names)
+        made.page = "<p>ü</p>"
+        written = Destination("try", out, False).write(made)
+        assert page.read_text(encoding="utf-8") == "<p>ü</p>"
+        record = written.record if len(names) == 1 else written.record[0]
+        assert record["outputs"][-1] == page.name
+        with pytest.raises(Mistake, match=r"is there already"):
+            Destination("try", out, False).check_files(names)
+    assert len(list(Path().rglob("*.html"))) == 2
+
+
 def test_several_pictures_are_a_folder_with_the_same_files_for_each():
     names = ["mixed4a-3", "logits-7"]
     written = Destination("try", "units", False).write(result(names))

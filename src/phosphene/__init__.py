@@ -16,6 +16,8 @@ _HOMES = {
     "Network": "phosphene.core.network",
     "Mistake": "phosphene.core.errors",
     "architecture": "phosphene.features",
+    "atlas": "phosphene.features",
+    "facets": "phosphene.features",
     "predict": "phosphene.features",
     "visualize": "phosphene.features",
     "weights": "phosphene.features",

@@ -28,6 +28,8 @@ COMMANDS = {
     "context": ("phosphene.features:context", "Paint a class several times: what else is in it?"),
     "gallery": ("phosphene.features:gallery", "Show a paper's figure on your network, beside ours."),
     "attribute": ("phosphene.attribution:METHODS", "Show which pixels matter."),
+    "atlas": ("phosphene.features:atlas", "Map what a layer finds in many photographs."),
+    "facets": ("phosphene.features:facets", "Paint a unit's facets, from the photographs that excite it."),
     "dream": ("phosphene.dreaming:dream", "Amplify what a layer sees in a photograph (DeepDream)."),
     "invert": ("phosphene.inversion:invert", "Find a picture that a layer can't tell from a photograph."),
     "attack": ("phosphene.adversarial:METHODS", "Fool a network with a change that nobody sees."),
@@ -71,6 +73,8 @@ POSITIONAL = {
     "layer": (str | None, None, "a layer's name, as `phosphene layers` lists them"),
     "paper": (str, ..., "simonyan, yosinski or olah"),
     "class_name": (str, ..., "a class, by its name or number"),
+    "unit": (str, ..., "LAYER:UNIT"),
+    "photos": (list[str], ..., "pictures, and folders of them"),
     "picture": (str, ..., "a PNG that this program made"),
 }
 
@@ -126,7 +130,7 @@ def _option(name: str, annotation: Any, default: Any, words: str) -> inspect.Par
 
 def _positional(name: str) -> inspect.Parameter:
     annotation, default, words = POSITIONAL[name]
-    names = {"units": "UNIT...", "layer": "LAYER", "class_name": "CLASS"}
+    names = {"units": "UNIT...", "photos": "PHOTO...", "layer": "LAYER", "class_name": "CLASS"}
     given = typer.Argument(help=words, metavar=names.get(name, name.upper()))
     return inspect.Parameter(
         name,
@@ -276,6 +280,8 @@ def _perform(name: str, function: Callable, options: dict[str, Any], method: str
         judges = options.pop("judge", [])
         to = Destination(name, out, force, options.get("photo"))
         to.check_folder()
+        if "photos" in options:
+            options["photos"] = _readable(options["photos"], quiet)
         network = _network(options)
         judges = [_judge(spec, network) for spec in judges]
         if name == "visualize" and (many := _many(network, options["units"])):
@@ -384,6 +390,16 @@ def _sweep(begin: Callable, units: dict[str, str], to: Any, force: bool, quiet: 
         raise typer.Exit(130) from None
     sheet = sweep.write_sheet()
     print(json.dumps({"folder": str(folder), "sheet": str(sheet), "units": units}, indent=1) if as_json else sheet)
+
+
+def _readable(given: Sequence[str], quiet: bool) -> list[str]:
+    """The pictures in files and folders; what can't be read is left out, and said."""
+    from phosphene.core.photographs import readable
+
+    files, refused = readable(given)
+    for words in refused:
+        Console(stderr=True, quiet=quiet, soft_wrap=True).print(f"left out: {escape(words)}", highlight=False)
+    return files
 
 
 def _bar(quiet: bool) -> Any:
@@ -515,7 +531,7 @@ def _replay_command(name: str, function: Callable) -> Callable:
     shared = {"weights_file": NETWORK_OPTIONS["weights_file"]}
     parameters = [
         _positional("picture"),
-        _option("input", list[str], [], "a photograph that it was made from; may be given several times"),
+        _option("input", list[str], [], "a photograph or folder that it was made from; may be given several times"),
         _option("net", str | None, None, "the network that made it, where it is not an embedded one"),
         *_shared(shared),
         _option("device", str | None, None, "cpu, cuda or mps; by default where it was made"),

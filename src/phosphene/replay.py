@@ -13,6 +13,7 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -23,9 +24,10 @@ from PIL import Image
 from phosphene import adversarial, attribution, dreaming, features, inversion
 from phosphene.core.errors import Mistake, did_you_mean
 from phosphene.core.network import Network
+from phosphene.core.photographs import pictures_in
 from phosphene.core.pictures import SAMPLES, png_bytes, read_text, stored
 from phosphene.core.plan import Plan, Purpose, parse_plans
-from phosphene.core.provenance import network_record, photo_record, pixels_record, versions
+from phosphene.core.provenance import INPUTS, file_sha256, network_record, pixels_record, versions
 from phosphene.core.results import Part, Result, Run, seal
 from phosphene.core.units import names_file
 
@@ -122,7 +124,10 @@ def read_recipe(picture: str | Path) -> Recipe:
     try:
         part, inputs, network, device = tuple(found["part"]), found["inputs"], found["network"], found["device"]
         plans, threads = parse_plans(found["plan"]), found["threads"]
-        known = all(isinstance(record, Mapping) and isinstance(record["name"], str) for record in inputs)
+        known = all(
+            isinstance(record, Mapping) and isinstance(record["name"], str) and record.get("as", "photo") in INPUTS
+            for record in inputs
+        )
         good = known and all(isinstance(network[key], str) for key in ("spec", "sha256"))
         good &= (
             isinstance(found["device"], str)
@@ -167,7 +172,7 @@ def _call(found: Mapping[str, Any], name: str) -> tuple[str, dict[str, Any]]:
     hints = get_type_hints(RECIPES[function])
     parameters = inspect.signature(RECIPES[function]).parameters
     for key, value in arguments.items():
-        if key not in parameters or key in ("network", "photo"):
+        if key not in parameters or key in ("network", *INPUTS):
             raise Mistake(f"{name} asks for an option '{key}', which {function} has not{did_you_mean(key, parameters)}")
         if names_file(value):
             raise Mistake(f"{name} asks for a direction out of a file as {key}; a recipe carries the numbers instead")
@@ -218,15 +223,22 @@ def begin(recipe: Recipe, network: Network, inputs: Sequence[str | Path] = ()) -
     Args:
         recipe: which.
         network: the one that made the picture; run by the recorded plans whatever its own are.
-        inputs: files of the photographs, in any order.
+        inputs: files of the photographs, or folders with them, in any order.
     Raises:
         Mistake: network or photographs are not those that made the picture; says what differs.
     """
     _check_network(recipe, network)
-    function, photos = RECIPES[recipe.function], [_found(recipe, record, inputs) for record in recipe.inputs]
-    if len(photos) != ("photo" in inspect.signature(function).parameters):
+    function, given = RECIPES[recipe.function], _Given(inputs)
+    photos: dict[str, list[str]] = {}
+    for record in recipe.inputs:
+        photos.setdefault(record.get("as", "photo"), []).append(_found(recipe, record, given))
+    parameters = inspect.signature(function).parameters
+    asked = {name for name in INPUTS if name in parameters and parameters[name].default is inspect.Parameter.empty}
+    single = all(len(files) == 1 for name, files in photos.items() if name != "photos")
+    if not (asked <= set(photos) <= set(parameters) and single):
         raise Mistake(f"the recipe in {recipe.picture.name} is incomplete: it was not written by this program")
-    return function(network.following(recipe.plans), *photos, **recipe.arguments)
+    named = {name: files if name == "photos" else files[0] for name, files in photos.items()}
+    return function(network.following(recipe.plans), **named, **recipe.arguments)
 
 
 def finished(recipe: Recipe, result: Result) -> Replayed:
@@ -238,7 +250,7 @@ def finished(recipe: Recipe, result: Result) -> Replayed:
     new, old = (np.asarray(picture.convert("RGBA")).astype(int) for picture in (image, recipe.shown))
     changes = tuple(
         f"{name} was {before}, is {now}"
-        for name, now in versions().items()
+        for name, now in versions(RECIPES[recipe.function].uses).items()
         if (before := recipe.versions.get(name)) != now
     )
     if new.shape != old.shape:
@@ -296,8 +308,47 @@ def _check_network(recipe: Recipe, network: Network) -> None:
         raise Mistake(f"{network.name} is fed {own['size']} pixels; it was {recipe.network.get('size')} for {name}")
 
 
-def _found(recipe: Recipe, record: Mapping[str, Any], inputs: Sequence[str | Path]) -> str:
-    """The photograph of this record: scikit-image's, or one of the given files."""
+class _Given:
+    """Files that somebody names, found by what is in them; each is read once."""
+
+    def __init__(self, inputs: Sequence[str | Path]) -> None:
+        self.files = pictures_in(inputs)
+        self._named = {str(file) for file in inputs}
+
+    @cached_property
+    def of_file(self) -> dict[str, str]:
+        """From the SHA-256 of a file to it."""
+        found = {}
+        for file in self.files:
+            try:
+                found[file_sha256(file)] = file
+            except OSError as error:
+                raise Mistake(f"{file} cannot be read: {(error.strerror or str(error)).lower()}") from error
+        return found
+
+    @cached_property
+    def of_pixels(self) -> dict[str, str]:
+        """From the SHA-256 of a picture's pixels and its shape to it; what can't be read in a folder is no picture."""
+        found = {}
+        for file in self.files:
+            try:
+                found[_pixels_key(pixels_record(file))] = file
+            except Mistake:
+                if file in self._named:
+                    raise
+        return found
+
+
+def _pixels_key(record: Mapping[str, Any]) -> str:
+    return f"{record.get('pixels_sha256')} {record.get('shape')}"
+
+
+def _found(recipe: Recipe, record: Mapping[str, Any], given: _Given) -> str:
+    """The photograph of this record: scikit-image's, or one of the given files.
+
+    Raises:
+        Mistake: none of them is; says what differs.
+    """
     name, picture = record["name"], recipe.picture.name
     sample = name.removeprefix("skimage:")
     if name.startswith("skimage:") and sample in SAMPLES:
@@ -306,16 +357,18 @@ def _found(recipe: Recipe, record: Mapping[str, Any], inputs: Sequence[str | Pat
                 f"{name} is another picture in this version of scikit-image than in the one that made {picture}"
             )
         return name
-    for file in map(str, inputs):
-        own = photo_record(file) if "sha256" in record else pixels_record(file)
-        if all(own[key] == record.get(key) for key in own if key != "name"):
-            return file
-    if not inputs:
-        raise Mistake(f"{picture} was made from the photograph {name!r}: name the file with --input")
-    given = " and ".join(Path(file).name for file in inputs)
     key = "sha256" if "sha256" in record else "pixels_sha256"
-    begins = [str((photo_record(f) if key == "sha256" else pixels_record(f))[key])[:12] for f in inputs]
-    raise Mistake(
-        f"{given} is not the photograph {name!r} that {picture} was made from: the SHA-256 begins with "
-        f"{' and '.join(begins)}, not {str(record.get(key))[:12]}"
-    )
+    own = given.of_file if key == "sha256" else given.of_pixels
+    wanted = str(record["sha256"]) if key == "sha256" else _pixels_key(record)
+    if wanted in own:
+        return own[wanted]
+    if not given.files:
+        raise Mistake(f"{picture} was made from the photograph {name!r}: name the file with --input")
+    begins = f"the SHA-256 begins with {' and '.join(sha256[:12] for sha256 in own)}, not {str(record.get(key))[:12]}"
+    if len(given.files) > 3:
+        raise Mistake(
+            f"none of these {len(given.files)} files is the photograph {name!r} that {picture} was made from: "
+            f"the SHA-256 of none begins with {str(record.get(key))[:12]}"
+        )
+    files = " and ".join(Path(file).name for file in given.files)
+    raise Mistake(f"{files} is not the photograph {name!r} that {picture} was made from: {begins}")

@@ -30,7 +30,10 @@ class Written:
 
 
 class Destination:
-    """The files of one command: NAME.png, NAME.figure.png, NAME.json, NAME.input.png, NAME.npy; several in a folder."""
+    """The files of one command: NAME.png, NAME.figure.png, NAME.json, NAME.input.png, NAME.npy, NAME.html.
+
+    Several pictures go into a folder; a page about all of them has the first one's name.
+    """
 
     def __init__(self, command: str, out: str | None, force: bool, photo: str | None = None) -> None:
         self.command, self.force, self.photo = command, force, photo_stem(photo)
@@ -87,7 +90,8 @@ class Destination:
 
     @staticmethod
     def _files(stem: Path) -> list[Path]:
-        return [stem.with_name(stem.name + end) for end in (".png", ".figure.png", ".json", ".input.png", ".npy")]
+        ends = (".png", ".figure.png", ".json", ".input.png", ".npy", ".html")
+        return [stem.with_name(stem.name + end) for end in ends]
 
     def _one_figure(self, stems: list[Path]) -> Path:
         """Where the figure goes, if it is one of all pictures."""
@@ -132,7 +136,7 @@ class Destination:
         stems[0].parent.mkdir(parents=True, exist_ok=True)
         records = []
         for index, stem in enumerate(stems):
-            picture, drawn, text, fed, values = self._files(stem)
+            picture, drawn, text, fed, values, page = self._files(stem)
             drawn = drawn if result.drawing is None else self._one_figure(stems)
             outputs = [picture, drawn, text]
             parts = {"picture": picture, "figure": drawn} | ({} if result.input is None else {"input": fed})
@@ -145,6 +149,9 @@ class Destination:
             if result.values is not None:
                 np.save(values, result.values[index])
                 outputs.append(values)
+            if result.page is not None and index == 0:
+                page.write_text(result.page, encoding="utf-8")
+                outputs.append(page)
             record = result.recipe | {
                 "outputs": [p.name for p in (*outputs, *beside)],
                 "numbers": result.numbers[index],

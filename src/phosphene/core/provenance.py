@@ -5,7 +5,7 @@ import hashlib
 import inspect
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,9 @@ from phosphene.core.pictures import Photo, open_photo, to_uint8
 from phosphene.core.plan import Purpose
 from phosphene.core.results import Result, Run
 from phosphene.core.units import self_contained
+
+INPUTS = ("photo", "photos", "start")
+"""The arguments of recipes that are photographs: a record keeps their names and hashes, never their paths."""
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
@@ -50,9 +53,9 @@ def pixels_record(photo: Photo) -> dict[str, Any]:
     return {"pixels_sha256": hashlib.sha256(pixels.tobytes()).hexdigest(), "shape": list(pixels.shape[1:3])}
 
 
-def versions() -> dict[str, str]:
-    """Of everything that the pixels depend on."""
-    packages = {name: version(name) for name in ("phosphene", "torch", "numpy", "pillow")}
+def versions(uses: Sequence[str] = ()) -> dict[str, str]:
+    """Of everything that the pixels depend on, further packages too."""
+    packages = {name: version(name) for name in ("phosphene", "torch", "numpy", "pillow", *uses)}
     machine = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
     return packages | {"python": platform.python_version(), "machine": machine}
 
@@ -64,11 +67,21 @@ def network_record(network: Network) -> dict[str, Any]:
     return {"spec": network.name, "sha256": sha256, "size": list(network.size), **code}
 
 
-def record(command: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The recipe of a picture, ready for JSON."""
+def _inputs(arguments: dict[str, Any]) -> list[dict[str, Any]]:
+    """A record for each photograph; all but the single `photo` say which argument they are for."""
+    found = []
+    for name in INPUTS:
+        value = arguments.get(name)
+        if value is not None:
+            role = {} if name == "photo" else {"as": name}
+            found += [photo_record(photo) | role for photo in (value if name == "photos" else [value])]
+    return found
+
+
+def record(command: str, arguments: dict[str, Any], uses: Sequence[str] = ()) -> dict[str, Any]:
+    """The recipe of a picture, ready for JSON; `uses` are further packages that it depends on."""
     network = arguments["network"]
-    photos = {name: value for name, value in arguments.items() if name == "photo"}
-    rest = {name: value for name, value in arguments.items() if name not in ("network", "photo")}
+    rest = {name: value for name, value in arguments.items() if name not in ("network", *INPUTS)}
     plain = {
         name: value.item() if isinstance(value, np.generic) else self_contained(network, value)
         for name, value in rest.items()
@@ -77,17 +90,22 @@ def record(command: str, arguments: dict[str, Any]) -> dict[str, Any]:
         "command": command,
         "arguments": plain,
         "network": network_record(network),
-        "inputs": [photo_record(photo) for photo in photos.values()],
+        "inputs": _inputs(arguments),
         "plan": {purpose: network.plans[purpose].record() for purpose in sorted({"reading", network.purpose})},
         "seed": arguments.get("seed", 0),
         "device": network.device.type,
         "threads": torch.get_num_threads(),
-        "versions": versions(),
+        "versions": versions(uses),
     }
 
 
-def recipe(purpose: Purpose) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A function of a network, run by its plan for this purpose, whose result carries how it was made."""
+def recipe(purpose: Purpose, uses: Sequence[str] = ()) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A function of a network, run by its plan for this purpose, whose result carries how it was made.
+
+    Args:
+        purpose: of the plan.
+        uses: packages beside those of every recipe whose versions matter.
+    """
 
     def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(function)
@@ -98,9 +116,10 @@ def recipe(purpose: Purpose) -> Callable[[Callable[..., Any]], Callable[..., Any
             bound.apply_defaults()
             bound.arguments["network"] = bound.arguments["network"].planned(purpose)
             made: Result | Run = function(*bound.args, **bound.kwargs)
-            made.recipe = record(function.__name__, dict(bound.arguments))
+            made.recipe = record(function.__name__, dict(bound.arguments), uses)
             return made
 
+        recorded.uses = uses  # type: ignore[attr-defined]
         return recorded
 
     return decorated

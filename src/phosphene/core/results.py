@@ -51,6 +51,7 @@ class Result:
         values: (n, ...), where values matter and not their picture alone.
         recipe: what made it: command, arguments, network, plan, seed, versions.
         drawing: the figure itself, where it is not made of panels.
+        page: a self-contained HTML page about all of it, where there is more to it than a figure can show.
     """
 
     image: Float[Tensor, "n c h w"]
@@ -62,6 +63,7 @@ class Result:
     values: np.ndarray | None = None
     recipe: dict[str, Any] = field(default_factory=dict)
     drawing: Image.Image | None = None
+    page: str | None = None
 
     def figure(self, index: int = 0) -> Image.Image:
         """The labelled figure for people."""

@@ -1,0 +1,167 @@
+"""What a layer finds in many photographs, on one map: an activation atlas (Carter et al. 2019).
+
+A channel is one axis of what a layer can say; what it does say are combinations of them. The atlas samples those from
+photographs, lays them out so that neighbours are alike, averages what falls into each cell of a grid, and paints what
+would make the layer say that.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from phosphene.core.directions import Direction
+from phosphene.core.engine import Step
+from phosphene.core.errors import Mistake, check_range
+from phosphene.core.feeding import Fit
+from phosphene.core.figures import figure
+from phosphene.core.network import Network
+from phosphene.core.photographs import photo_name
+from phosphene.core.pictures import LEAST_SIDE, Photo, resize
+from phosphene.core.provenance import recipe
+from phosphene.core.results import Result, Run
+from phosphene.core.units import unit_term
+from phosphene.features.atlas_page import THUMBNAIL, Tile, page
+from phosphene.features.mapping import Cell, averages, cells_of, layout, patches, sample, whitened
+from phosphene.features.painting import Painting
+from phosphene.features.presets import Preset, Robustness, Settings, settings
+
+EXAMPLES = 3  # photographs that are shown for a cell
+
+
+@recipe("picture", uses=("openTSNE", "scikit-learn"))
+def atlas(
+    network: Network,
+    photos: Sequence[Photo],
+    *,
+    layer: str,
+    cells: int = 16,
+    least: int = 2,
+    per_photo: int = 8,
+    whiten: bool = True,
+    power: float = 2.0,
+    scaled: bool = False,
+    size: int = 80,
+    steps: int = 128,
+    preset: Preset = "default",
+    robustness: Robustness | None = None,
+    fit: Fit = "crop",
+    batch: int = 16,
+    seed: int = 0,
+) -> Run:
+    """Map what LAYER finds in PHOTOS: activations laid out by t-SNE, each cell's mean painted (an activation atlas).
+
+    Args:
+        network: whose layer.
+        photos: many; more of them fill the map.
+        layer: whose activations.
+        cells: the map is so many cells wide and high.
+        least: cells into which fewer activations fall stay empty.
+        per_photo: so many activations of each photograph, at random positions.
+        whiten: divide directions by the second moments of all activations, so that what is common counts less.
+        power: of the cosine that keeps a picture to its direction.
+        scaled: draw cells with fewer activations smaller (area in proportion, at least a sixteenth).
+        size: side of a cell in pixels.
+        steps: moves for each picture.
+        preset: how they are climbed to, as in visualize.
+        robustness: all transforms at once: strong, lucid's, or none.
+        fit: how a photograph meets the network: crop, squash or whole.
+        batch: so many pictures at a time.
+        seed: of positions, map, starts and transforms.
+    Raises:
+        Mistake: there are too few activations, or so many cells that all stay empty.
+    """
+    chosen = replace(settings(preset, robustness, {"steps": steps}), transparency="none")
+    for name, value, low, high in (
+        ("cells", cells, 1, 200), ("least", least, 1, None), ("per-photo", per_photo, 1, None),
+        ("size", size, LEAST_SIDE, 1000), ("batch", batch, 1, None),
+    ):  # fmt: skip
+        check_range(name, value, low, *([] if high is None else [high]))
+    at = network.layer(layer).name
+    found = sample(network, photos, at, per_photo, fit=fit, batch=batch, seed=seed)
+    grid = cells_of(layout(found.codes, seed), cells, least)
+    grid = [cell for cell in grid if found.codes[list(cell.members)].any()]  # a mean of nothing points nowhere
+    if not grid:
+        raise Mistake(f"no cell of {cells} x {cells} has {least} activations; give fewer --cells, or more photographs")
+    vectors = averages(found.codes, grid)
+    aims = whitened(vectors, found.codes) if whiten else vectors
+    directions = [
+        Direction.of(at, vector.tolist(), f"cell-{cell.row}-{cell.column}", power)
+        for cell, vector in zip(grid, aims, strict=True)
+    ]
+    examples = [_nearest(found.codes, cell, vector) for cell, vector in zip(grid, vectors, strict=True)]
+    names = [[photo_name(photos[int(found.photo[i])]) for i in some] for some in examples]
+    cut = patches(network, photos, at, found, [i for some in examples for i in some], THUMBNAIL, fit)
+    stem = re.sub(r"[^\w.@,#-]", "_", at)
+
+    def finish(step: Step) -> Result:
+        shown = step.pictures
+        largest = max(len(cell.members) for cell in grid)
+        sizes = [max(1, round(size * max(1 / 4, (len(c.members) / largest) ** 0.5))) if scaled else size for c in grid]
+        sheet, alpha = arranged(shown, grid, cells, sizes)
+        title = f"what {at} of {network.name} finds in {len(photos)} photographs"
+        words = f"{len(found.codes)} activations in {len(grid)} cells of {cells} x {cells}; neighbours are alike"
+        tiles = [
+            Tile(cell.row, cell.column, len(cell.members), tuple(some)) for cell, some in zip(grid, names, strict=True)
+        ]
+        return Result(
+            image=sheet,
+            names=[stem],
+            numbers=[
+                {
+                    "layer": at, "photographs": len(photos), "activations": len(found.codes), "cells": [
+                        {"row": t.row, "column": t.column, "activations": t.many, "examples": list(t.names)}
+                        for t in tiles
+                    ],
+                }
+            ],
+            panels=[[(words, sheet)]],
+            title=title,
+            drawing=figure([(words, sheet)], title, side=max(480, min(1600, sheet.shape[3]))),
+            page=page(title, words, cells, torch.cat([sheet, alpha], 1), tiles, cut),
+        )  # fmt: skip
+
+    groups = -(-len(grid) // batch)
+    painted = _painted(network, directions, chosen, size, seed, batch)
+    return Run(painted, total=groups * chosen.steps, names=[stem], finish=finish)
+
+
+def _nearest(codes: Float[Tensor, "m channels"], cell: Cell, mean: Float[Tensor, " channels"]) -> list[int]:
+    """The activations of a cell that have the largest cosine with its mean, nearest first."""
+    members = torch.tensor(cell.members)
+    cosines = torch.nn.functional.cosine_similarity(codes[members].double(), mean[None])
+    return members[cosines.argsort(descending=True, stable=True)][:EXAMPLES].tolist()
+
+
+def _painted(
+    network: Network, directions: Sequence[Direction], chosen: Settings, size: int, seed: int, batch: int
+) -> Iterator[Step]:
+    """One group of cells after another, so that memory stays flat; those that are still to come are white."""
+    pictures = torch.ones(len(directions), 3, size, size)
+    values = torch.full((len(directions),), torch.nan)
+    for first in range(0, len(directions), batch):
+        some = directions[first : first + batch]
+        parts = [(list(range(len(some))), unit_term(some))]
+        keys = [one.key for one in some]
+        painting = Painting(network, parts, keys, chosen, (size, size), seed=seed, batch=batch)
+        for step in painting.path:
+            pictures, values = pictures.clone(), values.clone()
+            pictures[first : first + len(some)] = painting.shown(step)[:, :3].float().cpu()
+            values[first : first + len(some)] = step.values.float().cpu()
+            yield Step(first // batch * chosen.steps + step.index, pictures, values)
+
+
+def arranged(
+    pictures: Float[Tensor, "n 3 size size"], cells: Sequence[Cell], side: int, sizes: Sequence[int]
+) -> tuple[Float[Tensor, "1 3 h w"], Float[Tensor, "1 1 h w"]]:
+    """Pictures in the middle of their cells, white where there is none; and where there is one."""
+    full = pictures.shape[2]
+    sheet, alpha = (torch.full((1, c, side * full, side * full), v) for c, v in ((3, 1.0), (1, 0.0)))
+    for picture, cell, own in zip(pictures, cells, sizes, strict=True):
+        top, left = (place * full + (full - own) // 2 for place in (cell.row, cell.column))
+        sheet[:, :, top : top + own, left : left + own] = resize(picture[None], (own, own))
+        alpha[:, :, top : top + own, left : left + own] = 1
+    return sheet, alpha

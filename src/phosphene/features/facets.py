@@ -1,0 +1,167 @@
+"""One unit, several kinds of things: its facets (Nguyen, Yosinski & Clune 2016, arXiv:1602.03616).
+
+A unit may fire for a dome outside and for the same dome inside; climbing from noise finds one of them, or a mixture.
+The photographs that excite the unit most fall into clusters; from the mean picture of each, the climb stays with it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from phosphene.core.engine import Step
+from phosphene.core.errors import Mistake, check_range
+from phosphene.core.feeding import Fit, feed, unit_words
+from phosphene.core.network import Network
+from phosphene.core.objectives import values
+from phosphene.core.photographs import fed, photo_name
+from phosphene.core.pictures import LEAST_SIDE, Photo, resize
+from phosphene.core.provenance import recipe
+from phosphene.core.results import Result, Run
+from phosphene.core.terms import Score, Term
+from phosphene.core.units import AnyUnit, Sum, parse_units, unit_term
+from phosphene.features.mapping import needed
+from phosphene.features.painting import Painting, default_side
+from phosphene.features.presets import Preset, Robustness, settings
+
+BESIDE = 6  # photographs of its cluster beside a facet
+
+
+@recipe("picture", uses=("scikit-learn",))
+def facets(
+    network: Network,
+    unit: str | AnyUnit,
+    photos: Sequence[Photo],
+    *,
+    count: int = 4,
+    fraction: float = 0.2,
+    layer: str | None = None,
+    preset: Preset = "default",
+    robustness: Robustness | None = None,
+    steps: int | None = None,
+    size: int | None = None,
+    score: Score = "logit",
+    fit: Fit = "crop",
+    batch: int = 16,
+    seed: int = 0,
+) -> Run:
+    """Paint the facets of UNIT: those of PHOTOS that excite it most, in clusters, and a climb from the mean of each.
+
+    Unlike the paper, codes are means over positions, and clustered as they are instead of on a map in two dimensions.
+
+    Args:
+        network: whose unit.
+        unit: LAYER:UNIT, logits:CLASS, a direction or a sum.
+        photos: many.
+        count: how many facets (fewer, where fewer photographs differ).
+        fraction: the part of the photographs that excites the unit most, which is clustered; at least two per facet.
+        layer: where photographs are compared; by default the unit's own, or the last one with rows and columns.
+        preset: how pictures are climbed to, as in visualize.
+        robustness: all transforms at once: strong, lucid's, or none.
+        steps: how many moves.
+        size: side of the pictures in pixels.
+        score: what is climbed for a class: its logit, log p or p.
+        fit: how a photograph meets the network: crop, squash or whole.
+        batch: so many views at a time go through the network.
+        seed: of clusters, starts and transforms.
+    Raises:
+        Mistake: several units, or fewer photographs than facets.
+    """
+    chosen = settings(preset, robustness, {"steps": steps})
+    check_range("count", count, 1, 100)
+    check_range("fraction", fraction, 0, 1)
+    check_range("size", size, LEAST_SIDE, 10_000)
+    check_range("batch", batch, 1)
+    asked, *more = parse_units(network, unit)
+    if more:
+        raise Mistake(f"'{unit}' names several units; one is asked about at a time")
+    if len(photos) < count:
+        raise Mistake(f"{len(photos)} photographs are too few for {count} facets; give more, or a smaller --count")
+    term = unit_term([asked], score)
+    at = network.layer(layer).name if layer else compared_at(network, asked)
+    excited, codes = read(network, photos, term, at, fit, batch)
+    best = most_exciting(excited, max(min(2 * count, len(photos)), round(fraction * len(photos))))
+    clusters = [best[one] for one in clustered(codes[best], count, seed)]
+    side = size or default_side(network)
+    starts = torch.cat([_mean_picture(network, [photos[int(i)] for i in one], fit, side) for one in clusters])
+    number = len(clusters)
+    painting = Painting(
+        network, [(list(range(number)), unit_term([asked] * number, score))],
+        [asked.key + i * 2**32 for i in range(number)], chosen, (side, side), seed=seed, start=starts, batch=batch,
+    )  # fmt: skip
+    stems = [f"{asked.stem}-{i + 1}" for i in range(number)]
+    called = [[photo_name(photos[int(i)]) or f"photograph {int(i) + 1}" for i in one] for one in clusters]
+    beside = [[feed(network, photos[int(i)], fit)[0].float().cpu() for i in one[:BESIDE]] for one in clusters]
+    words = unit_words(network, asked, score)
+
+    def finish(step: Step) -> Result:
+        shown = painting.shown(step).float().cpu()
+        reached = painting.reached(step).tolist()
+        panels, numbers = [], []
+        for i, (one, names) in enumerate(zip(clusters, called, strict=True)):
+            many = f"{len(one)} photograph{'s' if len(one) > 1 else ''}"
+            own = [float(excited[j]) for j in one]
+            panels.append(
+                [(f"facet {i + 1} of {number}, of {many}: {reached[i]:.4g}", shown[i][None])]
+                + [(f"{name}: {x:.4g}", picture) for name, x, picture in zip(names, own, beside[i], strict=False)]
+            )
+            told: dict[str, Any] = {"unit": asked.short, "facet": i + 1, "value": reached[i], "steps": step.index}
+            numbers.append(told | {"photographs": [{"name": n, "value": x} for n, x in zip(names, own, strict=True)]})
+        title = f"facets of the {words}, {network.name}"
+        return Result(image=shown, names=stems, numbers=numbers, panels=panels, title=title)
+
+    return Run(painting.path, total=chosen.steps, names=stems, finish=finish)
+
+
+def compared_at(network: Network, unit: AnyUnit) -> str:
+    """The layer where photographs are compared for a unit: its own, or the last one with rows and columns."""
+    own = network.layer(unit.parts[0][1].layer if isinstance(unit, Sum) else unit.layer)
+    if len(own.shape) == 3:
+        return own.name
+    spatial = [one.name for one in network.layers.values() if len(one.shape) == 3 and min(one.shape[1:]) > 1]
+    return spatial[-1] if spatial else own.name
+
+
+@torch.no_grad()
+def read(
+    network: Network, photos: Sequence[Photo], term: Term, layer: str, fit: Fit = "crop", batch: int = 16
+) -> tuple[Float[Tensor, " n"], Float[Tensor, "n channels"]]:
+    """How much each photograph excites a unit, and its code: the mean of a layer over positions, of length 1.
+
+    Raises:
+        Mistake: one of these numbers is not finite.
+    """
+    reading, excited, codes = network.planned("reading"), [], []
+    for _, pictures in fed(network, photos, fit, batch):
+        excited.append(values(reading, term, pictures, torch.zeros(len(pictures), dtype=torch.long)).cpu())
+        y = reading.read(pictures, [layer])[layer].cpu().double()
+        codes.append(y.flatten(2).mean(2) if y.dim() > 2 else y)
+    found, code = torch.cat(excited).double(), torch.cat(codes)
+    if not (found.isfinite().all() and code.isfinite().all()):
+        raise Mistake(f"{network.name} answers with values that are not finite; its weights may be damaged")
+    return found, torch.nn.functional.normalize(code, dim=1)
+
+
+def most_exciting(excited: Float[Tensor, " n"], many: int) -> Int[Tensor, " many"]:
+    """The indices of the largest, largest first."""
+    return excited.argsort(descending=True, stable=True)[:many]
+
+
+def clustered(codes: Float[Tensor, "n channels"], count: int, seed: int = 0) -> list[Int[Tensor, " members"]]:
+    """The members of at most `count` clusters by k-means, largest cluster first, each in the order of `codes`."""
+    different = len(np.unique(codes.numpy(), axis=0))
+    means = needed("sklearn.cluster").KMeans(min(count, different), n_init=10, random_state=seed)
+    labels = torch.from_numpy(means.fit_predict(codes.double().numpy()).astype(np.int64))
+    members = [(labels == one).nonzero().flatten() for one in labels.unique()]
+    return sorted(members, key=lambda one: (-len(one), int(one[0])))
+
+
+def _mean_picture(network: Network, photos: Sequence[Photo], fit: Fit, side: int) -> Float[Tensor, "1 3 side side"]:
+    """The mean of photographs as the network is fed them, each at `side` px."""
+    total = torch.zeros(1, 3, side, side, dtype=torch.float64)
+    for photo in photos:
+        total += resize(feed(network, photo, fit).cpu().double(), (side, side))
+    return (total / len(photos)).float()

@@ -1,0 +1,77 @@
+"""Facets: clusters partition the chosen photographs, and each climb starts from the mean of its own."""
+
+import sys
+
+import pytest
+import torch
+
+from phosphene.core.errors import Mistake
+from phosphene.core.feeding import feed
+from phosphene.core.units import Unit, unit_term
+from phosphene.features import facets
+from phosphene.features.facets import clustered, compared_at, most_exciting, read
+from tests.small import convnet, levels, normal
+
+PHOTOS = [levels(1, 3, 18, 16, seed=i) for i in range(8)]
+SMALL = {"count": 2, "size": 16, "steps": 2}
+
+
+def test_clusters_partition_what_they_are_given_and_are_those_that_are_there():
+    codes = torch.cat(
+        [10 * torch.eye(4, dtype=torch.float64)[g] + 0.1 * normal(n, 4, seed=g) for g, n in enumerate((3, 6, 4))]
+    )
+    clusters = clustered(codes, 3)
+    assert [one.tolist() for one in clusters] == [list(range(3, 9)), list(range(9, 13)), [0, 1, 2]]
+    many = clustered(normal(20, 4), 5, seed=2)
+    assert sorted(torch.cat(many).tolist()) == list(range(20))
+    assert [one.tolist() for one in many] == [one.tolist() for one in clustered(normal(20, 4), 5, seed=2)]
+
+
+def test_photographs_that_are_all_the_same_are_one_facet():
+    assert [one.tolist() for one in clustered(torch.ones(4, 3, dtype=torch.float64), 3)] == [[0, 1, 2, 3]]
+
+
+def test_the_most_exciting_come_first():
+    assert most_exciting(torch.tensor([0.1, 3.0, -1.0, 3.0, 2.0]), 3).tolist() == [1, 3, 4]
+
+
+def test_photographs_excite_the_unit_as_the_network_says_and_their_code_is_the_mean_of_the_layer():
+    network = convnet()
+    excited, codes = read(network, PHOTOS, unit_term([Unit("conv3", 1)]), "conv2", batch=3)
+    for i, photo in enumerate(PHOTOS):
+        said = network.read(feed(network, photo), ["conv2", "conv3"])
+        assert excited[i].item() == pytest.approx(said["conv3"][0, 1].mean().item())
+        mean = said["conv2"][0].mean((1, 2))
+        torch.testing.assert_close(codes[i], mean / mean.norm())
+
+
+def test_facets_are_of_the_photographs_that_excite_the_unit_most_each_in_one():
+    run = facets(convnet(), "logits:zebra", PHOTOS, fraction=0.7, **SMALL)
+    logits = [convnet().read(feed(convnet(), photo), ["logits"])["logits"][0, 1].item() for photo in PHOTOS]
+    told = [photo["value"] for numbers in run.numbers for photo in numbers["photographs"]]
+    assert sorted(told, reverse=True) == pytest.approx(sorted(logits, reverse=True)[:6])
+    assert [len(panels) for panels in run.result.panels] == [1 + len(n["photographs"]) for n in run.numbers]
+
+
+def test_a_climb_starts_from_the_mean_picture_of_its_cluster():
+    run = facets(convnet(), "conv2:1", PHOTOS, fraction=1.0, preset="plain", **SMALL | {"steps": 0})
+    for picture, panels in zip(run.image, run.result.panels, strict=True):
+        mean = sum(photo for _, photo in panels[1:]) / len(panels[1:])
+        torch.testing.assert_close(picture, mean, rtol=0, atol=1e-5)
+
+
+def test_photographs_are_compared_at_the_units_own_layer_or_the_last_with_rows_and_columns():
+    network = convnet()
+    assert compared_at(network, Unit("conv2", 1)) == "conv2"
+    assert compared_at(network, Unit("logits", 1)) == "relu3"
+
+
+def test_mistakes_are_told(monkeypatch):
+    network = convnet()
+    with pytest.raises(Mistake, match=r"1 photographs are too few for 2 facets"):
+        facets(network, "conv2:1", PHOTOS[:1], **SMALL)
+    with pytest.raises(Mistake, match=r"'conv2:0-3' names several units"):
+        facets(network, "conv2:0-3", PHOTOS, **SMALL)
+    monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
+    with pytest.raises(Mistake, match=r"this needs sklearn: pip install 'phosphene\[maps\]'"):
+        facets(network, "conv2:1", PHOTOS, **SMALL)
