@@ -157,7 +157,7 @@ def rows_of(network: Network, paper: str, seed: int) -> tuple[list[Row], str]:
             except Mistake:  # there is none, or there are several
                 lacking.append(name)
         if row:
-            rows.append(("classes", row))
+            rows.append(("" if rows else "classes", row))
     said = ""
     if lacking:
         said = f"not among the classes of this network: {', '.join(lacking)}"
