@@ -57,7 +57,7 @@ def test_a_climb_starts_from_the_mean_picture_of_its_cluster():
     run = facets(convnet(), "conv2:1", PHOTOS, fraction=1.0, preset="plain", **SMALL | {"steps": 0})
     for picture, panels in zip(run.image, run.result.panels, strict=True):
         mean = sum(photo for _, photo in panels[1:]) / len(panels[1:])
-        torch.testing.assert_close(picture, mean, rtol=0, atol=1e-5)
+        torch.testing.assert_close(picture[None], mean, rtol=0, atol=1e-5)
 
 
 def test_photographs_are_compared_at_the_units_own_layer_or_the_last_with_rows_and_columns():

@@ -94,7 +94,7 @@ def facets(
     )  # fmt: skip
     stems = [f"{asked.stem}-{i + 1}" for i in range(number)]
     called = [[photo_name(photos[int(i)]) or f"photograph {int(i) + 1}" for i in one] for one in clusters]
-    beside = [[feed(network, photos[int(i)], fit)[0].float().cpu() for i in one[:BESIDE]] for one in clusters]
+    beside = [[feed(network, photos[int(i)], fit).float().cpu() for i in one[:BESIDE]] for one in clusters]
     words = unit_words(network, asked, score)
 
     def finish(step: Step) -> Result:
