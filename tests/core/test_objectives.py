@@ -13,6 +13,7 @@ from phosphene.core.transforms import as_is, compose, roll
 from tests.core.test_engine import photos, small
 from tests.core.test_interception import rectified
 from tests.core.test_network import Plain, of
+from tests.small import STRONG
 
 
 def drawn(n=4, step=3):
