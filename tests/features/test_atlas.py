@@ -21,7 +21,7 @@ from phosphene.features.mapping import Activations, Cell, averages, cells_of, la
 from tests.small import convnet, levels, normal
 
 PHOTOS = [levels(1, 3, 20, 24, seed=i) for i in range(6)]
-SMALL = {"layer": "conv2", "cells": 3, "least": 2, "per_photo": 4, "size": 16, "steps": 2, "batch": 4}
+SMALL = {"layer": "conv2", "cells": 3, "least": 2, "per_photo": 4, "size": 16, "steps": 2, "batch": 4, "whiten": True}
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=40), st.integers(1, 6))

@@ -38,10 +38,10 @@ def atlas(
     photos: Sequence[Photo],
     *,
     layer: str,
-    cells: int = 16,
+    cells: int = 12,
     least: int = 2,
     per_photo: int = 8,
-    whiten: bool = True,
+    whiten: bool = False,
     power: float = 2.0,
     scaled: bool = False,
     size: int = 80,
@@ -61,7 +61,8 @@ def atlas(
         cells: the map is so many cells wide and high.
         least: cells into which fewer activations fall stay empty.
         per_photo: so many activations of each photograph, at random positions.
-        whiten: divide directions by the second moments of all activations, so that what is common counts less.
+        whiten: divide directions by the second moments of all activations, so that what is common counts less; it
+            wants many times more activations than channels, with fewer the regions dissolve.
         power: of the cosine that keeps a picture to its direction.
         scaled: draw cells with fewer activations smaller (area in proportion, at least a sixteenth).
         size: side of a cell in pixels.
