@@ -16,7 +16,7 @@ from phosphene.core.directions import Direction
 from phosphene.core.errors import Mistake
 from phosphene.core.feeding import feed
 from phosphene.features import atlas
-from phosphene.features.atlas import arranged
+from phosphene.features.atlas import arranged, nearest
 from phosphene.features.mapping import Activations, Cell, averages, cells_of, layout, patches, sample, whitened
 from tests.small import convnet, levels, normal
 
@@ -136,6 +136,13 @@ def test_a_name_cannot_leave_the_pages_data(tmp_path):
     Image.new("RGB", (16, 16)).save(file)
     page = atlas(convnet(), [*PHOTOS, str(file)], **SMALL | {"layer": "conv1", "cells": 1, "steps": 0}).result.page
     assert "<script>x" not in page
+
+
+def test_the_examples_of_a_cell_are_its_nearest_one_of_each_photograph():
+    codes = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [1.0, 1.0], [1.0, 0.05]])
+    found = Activations(codes, torch.tensor([0, 0, 1, 2, 3]), torch.zeros(5, 2, dtype=torch.long))
+    mean = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    assert nearest(found, Cell(0, 0, (0, 1, 2, 3, 4)), mean) == [0, 4, 3]
 
 
 def test_a_patch_is_where_the_activation_looks():
