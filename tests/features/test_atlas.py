@@ -16,12 +16,12 @@ from phosphene.core.directions import Direction
 from phosphene.core.errors import Mistake
 from phosphene.core.feeding import feed
 from phosphene.features import atlas
-from phosphene.features.atlas import arranged
+from phosphene.features.atlas import arranged, nearest
 from phosphene.features.mapping import Activations, Cell, averages, cells_of, layout, patches, sample, whitened
 from tests.small import convnet, levels, normal
 
 PHOTOS = [levels(1, 3, 20, 24, seed=i) for i in range(6)]
-SMALL = {"layer": "conv2", "cells": 3, "least": 2, "per_photo": 4, "size": 16, "steps": 2, "batch": 4}
+SMALL = {"layer": "conv2", "cells": 3, "least": 2, "per_photo": 4, "size": 16, "steps": 2, "batch": 4, "whiten": True}
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=40), st.integers(1, 6))
@@ -136,6 +136,13 @@ def test_a_name_cannot_leave_the_pages_data(tmp_path):
     Image.new("RGB", (16, 16)).save(file)
     page = atlas(convnet(), [*PHOTOS, str(file)], **SMALL | {"layer": "conv1", "cells": 1, "steps": 0}).result.page
     assert "<script>x" not in page
+
+
+def test_the_examples_of_a_cell_are_its_nearest_one_of_each_photograph():
+    codes = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [1.0, 1.0], [1.0, 0.05]])
+    found = Activations(codes, torch.tensor([0, 0, 1, 2, 3]), torch.zeros(5, 2, dtype=torch.long))
+    mean = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    assert nearest(found, Cell(0, 0, (0, 1, 2, 3, 4)), mean) == [0, 4, 3]
 
 
 def test_a_patch_is_where_the_activation_looks():

@@ -25,7 +25,7 @@ from phosphene.core.provenance import recipe
 from phosphene.core.results import Result, Run
 from phosphene.core.units import unit_term
 from phosphene.features.atlas_page import THUMBNAIL, Tile, page
-from phosphene.features.mapping import Cell, averages, cells_of, layout, patches, sample, whitened
+from phosphene.features.mapping import Activations, Cell, averages, cells_of, layout, patches, sample, whitened
 from phosphene.features.painting import Painting
 from phosphene.features.presets import Preset, Robustness, Settings, settings
 
@@ -38,10 +38,10 @@ def atlas(
     photos: Sequence[Photo],
     *,
     layer: str,
-    cells: int = 16,
+    cells: int = 12,
     least: int = 2,
     per_photo: int = 8,
-    whiten: bool = True,
+    whiten: bool = False,
     power: float = 2.0,
     scaled: bool = False,
     size: int = 80,
@@ -61,7 +61,8 @@ def atlas(
         cells: the map is so many cells wide and high.
         least: cells into which fewer activations fall stay empty.
         per_photo: so many activations of each photograph, at random positions.
-        whiten: divide directions by the second moments of all activations, so that what is common counts less.
+        whiten: divide directions by the second moments of all activations, so that what is common counts less; it
+            wants many times more activations than channels, with fewer the regions dissolve.
         power: of the cosine that keeps a picture to its direction.
         scaled: draw cells with fewer activations smaller (area in proportion, at least a sixteenth).
         size: side of a cell in pixels.
@@ -92,7 +93,7 @@ def atlas(
         Direction.of(at, vector.tolist(), f"cell-{cell.row}-{cell.column}", power)
         for cell, vector in zip(grid, aims, strict=True)
     ]
-    examples = [_nearest(found.codes, cell, vector) for cell, vector in zip(grid, vectors, strict=True)]
+    examples = [nearest(found, cell, vector) for cell, vector in zip(grid, vectors, strict=True)]
     names = [[photo_name(photos[int(found.photo[i])]) for i in some] for some in examples]
     cut = patches(network, photos, at, found, [i for some in examples for i in some], THUMBNAIL, fit)
     stem = re.sub(r"[^\w.@,#-]", "_", at)
@@ -129,11 +130,14 @@ def atlas(
     return Run(painted, total=groups * chosen.steps, names=[stem], finish=finish)
 
 
-def _nearest(codes: Float[Tensor, "m channels"], cell: Cell, mean: Float[Tensor, " channels"]) -> list[int]:
-    """The activations of a cell that have the largest cosine with its mean, nearest first."""
+def nearest(found: Activations, cell: Cell, mean: Float[Tensor, " channels"]) -> list[int]:
+    """The activations of a cell with the largest cosine with its mean, one of each photograph, nearest first."""
     members = torch.tensor(cell.members)
-    cosines = torch.nn.functional.cosine_similarity(codes[members].double(), mean[None])
-    return members[cosines.argsort(descending=True, stable=True)][:EXAMPLES].tolist()
+    cosines = torch.nn.functional.cosine_similarity(found.codes[members].double(), mean[None])
+    first: dict[int, int] = {}
+    for i in members[cosines.argsort(descending=True, stable=True)].tolist():
+        first.setdefault(int(found.photo[i]), i)
+    return list(first.values())[:EXAMPLES]
 
 
 def _painted(
