@@ -24,6 +24,9 @@ COMMANDS = {
     "predict": ("phosphene.features:predict", "Say what a network sees in a photograph."),
     "weights": ("phosphene.features:weights", "Show the first convolution's filters."),
     "visualize": ("phosphene.features:visualize", "Paint what units look for."),
+    "grid": ("phosphene.features:activation_grid", "Paint what a layer sees at each place of a photograph."),
+    "caricature": ("phosphene.features:caricature", "Exaggerate what a layer sees in a photograph."),
+    "accentuate": ("phosphene.features:accentuate", "Change a photograph a little towards a unit."),
     "attribute": ("phosphene.attribution:METHODS", "Show which pixels matter."),
     "dream": ("phosphene.dreaming:dream", "Amplify what a layer sees in a photograph (DeepDream)."),
     "invert": ("phosphene.inversion:invert", "Find a picture that a layer can't tell from a photograph."),
@@ -240,8 +243,8 @@ def _perform(name: str, function: Callable, options: dict[str, Any], method: str
         to.check_folder()
         network = _network(options)
         made = function(network, **options)
-        made.recipe |= {"command": name}
         if method:
+            made.recipe |= {"command": name}
             made.recipe["arguments"] = {"method": method} | made.recipe["arguments"]
         to.check_files(made.names)
         console = Console(stderr=as_json, quiet=quiet, soft_wrap=True)

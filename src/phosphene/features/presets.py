@@ -13,7 +13,7 @@ Robustness = Literal["strong", "lucid", "none"]
 Border = Literal["grey", "reflect"]
 Transparency = Literal["none", "learned", "gradient"]
 Preset = Literal[
-    "default", "best", "lucid", "maco", "simonyan", "yosinski-a", "yosinski-b", "yosinski-c", "yosinski-d", "plain"
+    "default", "best", "lucid", "maco", "accentuation", "simonyan", "yosinski-a", "yosinski-b", "yosinski-c", "yosinski-d", "plain"
 ]
 
 
@@ -107,6 +107,11 @@ PRESETS: dict[str, Settings] = {
     "maco": replace(
         _STILL, parameterization="phase", optimizer="nadam", rate=1.0, crop_from=0.05, crop_to=0.5, views=32,
         noise=0.08, transparency="gradient",
+    ),
+    # Hamblin et al. 2024, arXiv:2402.10039: from a photograph, in its own phases
+    "accentuation": replace(
+        _STILL, parameterization="phase", steps=100, rate=0.05, crop_from=0.4, crop_to=1.0, views=4, noise=0.02,
+        transparency="gradient",
     ),
     # Simonyan et al. 2014, arXiv:1312.6034: the logit minus an L2 norm, from the mean picture; its rates are not told
     "simonyan": replace(_STILL, parameterization="pixels", deviation=0.0, optimizer="normalized", rate=1 / 255, l2=1.0),
