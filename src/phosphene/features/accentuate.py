@@ -5,6 +5,8 @@ what it said about the photograph. What changes is a small exaggeration of what 
 the unit looks, and the rest is shown in grey.
 """
 
+from typing import Literal
+
 import torch
 
 from phosphene.core.depths import halfway
@@ -33,6 +35,7 @@ def accentuate(
     score: Score = "logit",
     steps: int | None = None,
     rate: float | None = None,
+    parameterization: Literal["phase", "fourier"] | None = None,
     views: int | None = None,
     fit: Fit = "crop",
     batch: int = 16,
@@ -49,7 +52,8 @@ def accentuate(
             it said about the photograph.
         score: what is climbed for a class: its logit, log p or p.
         steps: how many moves.
-        rate: Adam's step, in radians of phase.
+        rate: Adam's step.
+        parameterization: what is moved: the photograph's phases under its own magnitudes, or all of its coefficients.
         views: how many random crops a step.
         fit: how the photograph becomes the network's input.
         batch: so many views at a time go through the network.
@@ -59,7 +63,9 @@ def accentuate(
     fed = feed(network, photo, fit)
     unit = target_unit(network, fed, target)
     name = network.layer(layer).name if layer else halfway(network)
-    chosen = settings("accentuation", None, {"steps": steps, "rate": rate, "views": views})
+    chosen = settings(
+        "accentuation", None, {"steps": steps, "rate": rate, "views": views, "parameterization": parameterization}
+    )
     distance = code_distance(name, code(network, fed, name))
     parts = parts_of([unit], 1.0, score)
     own = float(reached(network, parts, fed, 1)[0])

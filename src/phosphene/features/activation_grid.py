@@ -114,7 +114,7 @@ def _with_places(network: Network, layer: str | None) -> str:
 
     name = network.layer(layer).name if layer else halfway(network)
     if not has(name):
-        others = [other for other in network.layers if has(other)]
+        others = [other.name for other in network.layers.values() if has(other.name) and min(other.shape[1:]) > 1]
         instead = f"take one that has, for example {others[-1]}" if others else "nor has any other layer of it"
         raise Mistake(f"{name} of {network.name} has no rows and columns to lay pictures out by; {instead}")
     return name

@@ -26,7 +26,7 @@ def caricature(
     power: float = 1.0,
     steps: int = 256,
     rate: float = 0.05,
-    jitter: int = 16,
+    jitter: float = 0.07,
     rotate: float = 5.0,
     tv: float = 0.0,
     fit: Fit = "crop",
@@ -41,7 +41,7 @@ def caricature(
         power: of the cosine in what is climbed, dot * cos^power; more keeps closer to the photograph.
         steps: how many moves.
         rate: Adam's step.
-        jitter: pixels of the random shifts that the picture has to survive.
+        jitter: reach of the random shifts that the picture has to survive, as a part of its side.
         rotate: degrees of the random rotations, either way.
         tv: weight of the total variation.
         fit: how the photograph becomes the network's input.
@@ -50,10 +50,12 @@ def caricature(
     fed = feed(network, photo, fit)
     size = fed.shape[2], fed.shape[3]
     check_range("power", power, 0, 100)
-    check_range("jitter", jitter, 0, min(size) // 2)
+    check_range("jitter", jitter, 0, 0.5)
     name = network.layer(layer).name if layer else halfway(network)
     said = code(network, fed, name)
-    reach = jitter // 2 / min(size)  # as much border as is shifted away, so that positions keep their meaning
+    reach = round(jitter * min(size) / 2) / min(
+        size
+    )  # as much border as is shifted away, so that positions keep their meaning
     chosen = settings(
         "default", "none",
         {"steps": steps, "rate": rate, "tv": tv, "rotate": rotate, "pad": reach, "jitter": 2 * reach,

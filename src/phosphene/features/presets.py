@@ -13,8 +13,9 @@ Robustness = Literal["strong", "lucid", "none"]
 Border = Literal["grey", "reflect"]
 Transparency = Literal["none", "learned", "gradient"]
 Preset = Literal[
-    "default", "best", "lucid", "maco", "accentuation", "simonyan", "yosinski-a", "yosinski-b", "yosinski-c", "yosinski-d", "plain"
-]
+    "default", "best", "lucid", "maco", "accentuation", "simonyan", "yosinski-a", "yosinski-b", "yosinski-c",
+    "yosinski-d", "plain",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, least, most in (
-            ("steps", 0, math.inf), ("decay", 0, 10), ("deviation", 0, math.inf), ("rate", 0, math.inf), ("average", 0, 0.9999),
-            ("pad", 0, 4), ("jitter", 0, 1), ("smallest", 0.01, 100), ("largest", 0.01, 100), ("rotate", 0, 180),
+            ("steps", 0, math.inf), ("decay", 0, 10), ("deviation", 0, math.inf), ("rate", 0, math.inf),
+            ("average", 0, 0.9999), ("pad", 0, 4), ("jitter", 0, 1),
+            ("smallest", 0.01, 100), ("largest", 0.01, 100), ("rotate", 0, 180),
             ("crop_from", 0, 4), ("crop_to", 0, 4), ("views", 1, 10_000), ("noise", 0, 10), ("shrink", 0, 1),
             ("blur_width", 0, 100), ("blur_every", 1, math.inf), ("small_norm", 0, 100), ("small_contribution", 0, 100),
         ):  # fmt: skip
