@@ -20,7 +20,7 @@ from phosphene.core.results import Result, Run
 from phosphene.core.terms import energy, score
 from phosphene.core.transforms import compose, lucid, roll, shake
 from phosphene.dreaming import dream
-from phosphene.features import predict, visualize, weights
+from phosphene.features import accentuate, activation_grid, caricature, predict, visualize, weights
 from phosphene.inversion import invert
 from tests.elsewhere import ELSEWHERE, elsewhere
 from tests.small import LABELS, levels, noise
@@ -93,6 +93,10 @@ RECIPES = {
         net, ["logits:1"], steps=3, size=32, score="p", robustness="lucid", negative=True
     ),
     "visualize alone": lambda net, photo: visualize(net, ["conv2:1"], steps=3, size=32, robustness="none"),
+    "activation grid": lambda net, photo: activation_grid(net, photo, layer="conv2", cell=8, steps=2, scaled=True),
+    "groups": lambda net, photo: activation_grid(net, photo, layer="conv2", groups=2, cell=16, steps=2),
+    "caricature": lambda net, photo: caricature(net, photo, layer="conv2", steps=2),
+    "accentuate": lambda net, photo: accentuate(net, photo, layer="conv2", target=1, steps=2, views=2),
     "gradient": lambda net, photo: gradient(net, photo, score="log-p"),
     "gradient of a unit": lambda net, photo: gradient(net, photo, target="conv2:3@2,2"),
     "saliency": lambda net, photo: saliency(net, photo, target="zebra"),

@@ -67,7 +67,7 @@ def test_the_value_that_a_cell_climbs_is_that_of_its_own_activation():
 
 
 def test_a_cell_is_the_same_alone_and_among_others():
-    network, chosen = convnet(), settings("default", "lucid", {"steps": 2})
+    network, chosen = convnet(), settings("default", "lucid", {"steps": 2, "rate": 0.1})
     y = by_hook(network, PHOTO.double(), "conv2")
     run = activation_grid(network, PHOTO, layer="conv2", cell=8, steps=2, batch=30)
     *_, last = run
@@ -235,6 +235,12 @@ def test_without_scikit_learn_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.decomposition", None)
     with pytest.raises(Mistake, match=r"pip install 'phosphene\[maps\]'"):
         activation_grid(convnet(), PHOTO, layer="conv2", groups=2, steps=0)
+
+
+@pytest.mark.parametrize("kind", ["phase", "fourier"])
+def test_both_parameterizations_begin_at_the_photograph(kind):
+    first = next(iter(accentuate(convnet(), PHOTO, layer="conv2", steps=1, parameterization=kind)))
+    torch.testing.assert_close(first.pictures, PHOTO.double(), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("make", [activation_grid, caricature, accentuate])

@@ -1,8 +1,9 @@
 """What in a photograph a unit responds to, accentuated (Hamblin et al. 2024, arXiv:2402.10039).
 
-From the photograph on, in its own phases under its own magnitudes, the unit is made larger while a layer is held near
-what it said about the photograph. What changes is a small exaggeration of what was there; where it changes is where
-the unit looks, and the rest is shown in grey.
+From the photograph on, in its own Fourier coefficients (or their phases alone), the unit is made larger while a layer
+is held near what it said about the photograph: a small exaggeration of what was there. The paper's distance is weighed
+against the unit itself; here the unit is divided by what it says about the photograph, so that a weight keeps its
+meaning from unit to unit. What the slopes on the way passed by is shown in grey.
 """
 
 from typing import Literal
@@ -53,7 +54,7 @@ def accentuate(
         score: what is climbed for a class: its logit, log p or p.
         steps: how many moves.
         rate: Adam's step.
-        parameterization: what is moved: the photograph's phases under its own magnitudes, or all of its coefficients.
+        parameterization: what is moved: all of the photograph's Fourier coefficients (the default), or their phases.
         views: how many random crops a step.
         fit: how the photograph becomes the network's input.
         batch: so many views at a time go through the network.
@@ -82,7 +83,7 @@ def accentuate(
         picture = found[:, :3].float().cpu()
         alpha = found[:, 3:].float().cpu() if found.shape[1] == 4 else torch.zeros_like(picture[:, :1])
         grey = shown.mean(1, keepdim=True).expand_as(shown)
-        mattered = torch.lerp(grey, picture, alpha)
+        mattered = torch.lerp(grey, picture, alpha.square())  # squared, as random crops touch everything a little
         value = float(painting.reached(step)[0])
         apart = float(values(network, distance, found[:, :3], torch.zeros(1, dtype=torch.long))[0])
         return Result(

@@ -41,6 +41,7 @@ def activation_grid(
     scaled: bool = False,
     power: float = 1.0,
     steps: int | None = None,
+    rate: float = 0.1,
     fit: Fit = "crop",
     batch: int = 64,
     seed: int = 0,
@@ -56,6 +57,7 @@ def activation_grid(
         scaled: make each picture as large as its activation, the largest filling its cell.
         power: of the cosine in what is climbed, dot * cos^power; more keeps closer to the direction.
         steps: how many moves; by default 64, for groups 128.
+        rate: Adam's step; twice visualize's, as moves are few.
         fit: how the photograph becomes the network's input.
         batch: so many pictures at a time go through the network.
         seed: of the start and the transforms, which all cells share so that alike directions look alike.
@@ -71,7 +73,8 @@ def activation_grid(
         vectors, side = found.directions, cell or default_side(network)
     else:
         vectors, side = said[0].flatten(1).T, cell or 64
-    chosen = settings("default", "lucid", {"steps": steps if steps is not None else 128 if groups else 64})
+    usual = 128 if groups else 64
+    chosen = settings("default", "lucid", {"steps": usual if steps is None else steps, "rate": rate})
     many = len(vectors)
     parts = [(list(range(many)), direction(name, vectors.to(fed), power))]
     painting = Painting(network, parts, [0] * many, chosen, (side, side), seed=seed, batch=batch)
@@ -146,7 +149,7 @@ def _grouped(
     sheet = torch.cat([grid(_framed(cells, colours), many), grid(below, many)], 2)
     shares = (found.maps.sum((1, 2)) / found.maps.sum()).tolist()
     left_out = f"; negative activations, {100 * found.negative:.1f} % of the square, are left out"
-    captions = [("what was fed", fed), ("which group is where", _tinted(fed, maps, colours))]
+    captions = [("what was fed, and which group is where", torch.cat([fed, _tinted(fed, maps, colours)], 2))]
     for i, share in enumerate(shares):
         words = f"group {i + 1}: {100 * share:.0f} % of the activation"
         captions.append((words, torch.cat([_framed(cells, colours)[[i]], below[[i]]], 2)))

@@ -110,9 +110,9 @@ PRESETS: dict[str, Settings] = {
         _STILL, parameterization="phase", optimizer="nadam", rate=1.0, crop_from=0.05, crop_to=0.5, views=32,
         noise=0.08, transparency="gradient",
     ),
-    # Hamblin et al. 2024, arXiv:2402.10039: from a photograph, in its own phases
+    # Hamblin et al. 2024, arXiv:2402.10039: from a photograph, in its own coefficients
     "accentuation": replace(
-        _STILL, parameterization="phase", steps=100, rate=0.05, crop_from=0.4, crop_to=1.0, views=4, noise=0.02,
+        _STILL, steps=32, rate=0.03, crop_from=0.4, crop_to=1.0, views=2, noise=0.02,
         transparency="gradient",
     ),
     # Simonyan et al. 2014, arXiv:1312.6034: the logit minus an L2 norm, from the mean picture; its rates are not told
