@@ -56,7 +56,7 @@ def activation_grid(
         cell: side of a picture in pixels, by default 64, and for groups that of visualize.
         scaled: make each picture as large as its activation, the largest filling its cell.
         power: of the cosine in what is climbed, dot * cos^power; more keeps closer to the direction.
-        steps: how many moves; by default 64, for groups 128.
+        steps: how many moves; by default 32, for groups 128.
         rate: Adam's step; twice visualize's, as moves are few.
         fit: how the photograph becomes the network's input.
         batch: so many pictures at a time go through the network.
@@ -73,7 +73,7 @@ def activation_grid(
         vectors, side = found.directions, cell or default_side(network)
     else:
         vectors, side = said[0].flatten(1).T, cell or 64
-    usual = 128 if groups else 64
+    usual = 128 if groups else 32
     chosen = settings("default", "lucid", {"steps": usual if steps is None else steps, "rate": rate})
     many = len(vectors)
     parts = [(list(range(many)), direction(name, vectors.to(fed), power))]

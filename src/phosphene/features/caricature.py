@@ -24,7 +24,7 @@ def caricature(
     *,
     layer: str | None = None,
     power: float = 1.0,
-    steps: int = 256,
+    steps: int = 128,
     rate: float = 0.05,
     jitter: float = 0.07,
     rotate: float = 5.0,
