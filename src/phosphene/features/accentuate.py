@@ -1,9 +1,9 @@
 """What in a photograph a unit responds to, accentuated (Hamblin et al. 2024, arXiv:2402.10039).
 
 From the photograph on, in its own Fourier coefficients (or their phases alone), the unit is made larger while a layer
-is held near what it said about the photograph: a small exaggeration of what was there. The paper's distance is weighed
-against the unit itself; here the unit is divided by what it says about the photograph, so that a weight keeps its
-meaning from unit to unit. What the slopes on the way passed by is shown in grey.
+is held near what it said about the photograph: a small exaggeration of what was there. The distance is weighed against
+the unit divided by what it says about the photograph, so that a weight keeps its meaning from unit to unit; it is read
+off the whole picture, the unit off random crops. What the slopes on the way passed by is shown in grey.
 """
 
 from typing import Literal
