@@ -29,7 +29,19 @@ from phosphene.core.results import Result, Run
 from phosphene.core.terms import energy, score
 from phosphene.core.transforms import as_is, compose, lucid, over_noise, roll, shake
 from phosphene.dreaming import dream
-from phosphene.features import atlas, context, facets, gallery, interpolate, predict, visualize, weights
+from phosphene.features import (
+    accentuate,
+    activation_grid,
+    atlas,
+    caricature,
+    context,
+    facets,
+    gallery,
+    interpolate,
+    predict,
+    visualize,
+    weights,
+)
 from phosphene.inversion import invert
 from tests.elsewhere import ELSEWHERE, elsewhere
 from tests.small import LABELS, levels, noise
@@ -124,6 +136,10 @@ RECIPES = {
     "gallery": lambda net, photo: gallery(net, "yosinski", preset="yosinski-d", steps=2, size=32),
     "atlas": lambda net, photo: atlas(net, MANY, layer="conv2", cells=2, per_photo=4, steps=2, size=16),
     "facets": lambda net, photo: facets(net, "logits:zebra", MANY, count=2, steps=2, size=24),
+    "activation grid": lambda net, photo: activation_grid(net, photo, layer="conv2", cell=8, steps=2, scaled=True),
+    "groups": lambda net, photo: activation_grid(net, photo, layer="conv2", groups=2, cell=16, steps=2),
+    "caricature": lambda net, photo: caricature(net, photo, layer="conv2", steps=2),
+    "accentuate": lambda net, photo: accentuate(net, photo, layer="conv2", target=1, steps=2, views=2),
     "gradient": lambda net, photo: gradient(net, photo, score="log-p"),
     "gradient of a unit": lambda net, photo: gradient(net, photo, target="conv2:3@2,2"),
     "saliency": lambda net, photo: saliency(net, photo, target="zebra"),

@@ -31,6 +31,9 @@ MADE = [
     ("architecture",),
     ("visualize", "conv2:1", "--steps", "3", "--size", "24"),
     ("visualize", "conv2:1", "--steps", "3", "--size", "24", "--start", "cat.png"),
+    ("activation_grid", "cat.png", "--layer", "conv2", "--cell", "8", "--steps", "2"),
+    ("caricature", "cat.png", "--layer", "conv2", "--steps", "2"),
+    ("accentuate", "cat.png", "--layer", "conv2", "--steps", "2", "--views", "2"),
     ("attribute", "cat.png", "--method", "gradient"),
     ("attribute", "cat.png", "--method", "saliency"),
     ("attribute", "cat.png", "--method", "guided", "--target", "conv3:2"),
@@ -62,6 +65,7 @@ def _here(tmp_path, monkeypatch):
 
 def made(run, *words):
     """The picture that this command wrote."""
+    words = ("grid" if words[0] == "activation_grid" else words[0], *words[1:])
     code, _, err = run(*words, "--net", "own.py", "--out", "made.png")
     assert code == 0, err
     return Path("made.png")

@@ -27,6 +27,9 @@ COMMANDS = {
     "interpolate": ("phosphene.features:interpolate", "Paint a strip from one unit to another."),
     "context": ("phosphene.features:context", "Paint a class several times: what else is in it?"),
     "gallery": ("phosphene.features:gallery", "Show a paper's figure on your network, beside ours."),
+    "grid": ("phosphene.features:activation_grid", "Paint what a layer sees at each place of a photograph."),
+    "caricature": ("phosphene.features:caricature", "Exaggerate what a layer sees in a photograph."),
+    "accentuate": ("phosphene.features:accentuate", "Change a photograph a little towards a unit."),
     "attribute": ("phosphene.attribution:METHODS", "Show which pixels matter."),
     "atlas": ("phosphene.features:atlas", "Map what a layer finds in many photographs."),
     "facets": ("phosphene.features:facets", "Paint a unit's facets, from the photographs that excite it."),
@@ -293,8 +296,8 @@ def _perform(name: str, function: Callable, options: dict[str, Any], method: str
             _sweep(lambda some: function(network, **options | {"units": list(some)}), many, to, force, quiet, as_json)
             return
         made = function(network, **options)
-        made.recipe |= {"command": name}
         if method:
+            made.recipe |= {"command": name}
             made.recipe["arguments"] = {"method": method} | made.recipe["arguments"]
         to.check_files(made.names)
         console = Console(stderr=as_json, quiet=quiet, soft_wrap=True)

@@ -56,9 +56,7 @@ def test_a_photograph_can_be_where_a_climb_starts():
 
 def test_simonyans_climb_is_the_logit_minus_an_l2_norm_about_the_mean_colour():
     network, steps, rate, weight = convnet(), 4, 0.01, 3.0
-    run = visualize(
-        network, ["logits:1"], preset="simonyan", size=16, steps=steps, rate=rate, l2=weight, optimizer="steepest"
-    )
+    run = visualize(network, ["logits:1"], preset="simonyan", size=16, steps=steps, rate=rate, l2=weight, stretch=False)
     x = torch.full((1, 3, 16, 16), 0.5, dtype=torch.float64)
     for _ in range(steps):
         x.requires_grad_()
@@ -126,7 +124,6 @@ def test_several_starts_differ_and_are_pushed_apart():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"preset": "lucd"}, "no preset 'lucd'; did you mean 'lucid'"),
         ({"smallest": 2.0, "largest": 1.0}, "smallest 2 is above largest 1"),
         ({"views": 0}, "views is 0; it must be"),
         ({"parameterization": "phase", "shrink": 0.5}, "need pixels that can be set, which phase has not"),
@@ -136,6 +133,11 @@ def test_several_starts_differ_and_are_pushed_apart():
 def test_settings_that_cannot_be_are_mistakes(options, said):
     with pytest.raises(Mistake, match=said):
         visualize(convnet(), ["conv2:1"], size=16, **options)
+
+
+def test_a_preset_that_is_not_there_is_answered_with_the_nearest():
+    with pytest.raises(Mistake, match="no preset 'lucd'; did you mean 'lucid'"):
+        settings("lucd", None, {})
 
 
 def test_pixels_stay_pictures():

@@ -50,6 +50,20 @@ def logits(network: Network, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor
     return said
 
 
+@torch.no_grad()
+def code(network: Network, fed: Float[Tensor, "1 3 h w"], layer: str) -> Float[Tensor, "1 channels ..."]:
+    """What a layer says about a photograph, channels on axis 1, read as pictures are painted: by the network's plan.
+
+    Raises:
+        Mistake: nothing but zeros, or values that are not finite.
+    """
+    said = network.read(fed, [layer])[layer]
+    if not said.isfinite().all() or not said.any():
+        what = "nothing but zeros" if said.isfinite().all() else "values that are not finite"
+        raise Mistake(f"{layer} of {network.name} says {what} about this photograph; take another layer")
+    return said
+
+
 def seen(network: Network, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
     """What of these pictures the network can see: grey, where it sees no colours."""
     return pictures.mean(1, keepdim=True).expand_as(pictures) if network.grey else pictures

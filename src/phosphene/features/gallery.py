@@ -148,7 +148,8 @@ def rows_of(network: Network, paper: str, seed: int) -> tuple[list[Row], str]:
     Raises:
         Mistake: it lacks all of them.
     """
-    rows, lacking = [], []
+    rows: list[Row] = []
+    lacking = []
     for names in CLASSES[paper]:
         row = []
         for name in names:

@@ -182,6 +182,7 @@ class Painting:
         start: pictures to start from.
         batch: so many pictures at a time go through the network.
         together: so many neighbouring problems look at one another and must not be separated.
+        held: what is made small besides, on the pictures as they are, without transforms.
     Attributes:
         path: the steps.
         chosen, names: as given.
@@ -190,6 +191,7 @@ class Painting:
     def __init__(
         self, network: Network, parts: Parts, names: Sequence[int], chosen: Settings, size: tuple[int, int], *,
         seed: int = 0, start: Float[Tensor, "m 3 h w"] | None = None, batch: int = 16, together: int = 1,
+        held: Term | None = None,
     ) -> None:  # fmt: skip
         self.network, self.parts, self.chosen, self.batch, self.names = network, parts, chosen, batch, names
         operated = chosen.small_norm or chosen.small_contribution or chosen.shrink or chosen.blur_width
@@ -200,8 +202,9 @@ class Painting:
             )
         center = mean_colour(network)
         view = transform(chosen, size, min(network.size))
+        priors = [*_priors(chosen, center), *([] if held is None else [held])]
         many = max(together, batch // (chosen.views * together) * together)
-        climbed: Objective = chunked(objective(network, parts, view, _priors(chosen, center)), many)
+        climbed: Objective = chunked(objective(network, parts, view, priors), many)
         self._seen = Accumulated(climbed, len(names)) if chosen.transparency == "gradient" else None
         image = _image(network, chosen, names, size, seed, start)
         self.path: Iterator[Step] = argmin(

@@ -13,8 +13,9 @@ Robustness = Literal["strong", "lucid", "none"]
 Border = Literal["grey", "reflect"]
 Transparency = Literal["none", "learned", "gradient"]
 Preset = Literal[
-    "default", "best", "lucid", "maco", "simonyan", "yosinski-a", "yosinski-b", "yosinski-c", "yosinski-d", "plain"
-]
+    "default", "best", "lucid", "maco", "accentuation", "simonyan", "yosinski-a", "yosinski-b", "yosinski-c",
+    "yosinski-d", "plain",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,10 @@ PRESETS: dict[str, Settings] = {
     "maco": replace(
         _STILL, parameterization="phase", optimizer="nadam", rate=1.0, crop_from=0.05, crop_to=0.5, views=32,
         noise=0.08, transparency="gradient",
+    ),
+    # Hamblin et al. 2024, arXiv:2402.10039: from a photograph, in its own coefficients
+    "accentuation": replace(
+        _STILL, steps=32, rate=0.03, crop_from=0.4, crop_to=1.0, views=2, noise=0.02, transparency="gradient"
     ),
     # Simonyan et al. 2014, arXiv:1312.6034: the logit minus an L2 norm, from the mean picture, by gradient ascent.
     # Rate and lambda are not told and were chosen by looking, on Inception at 160 px: ostrich and bell pepper can be

@@ -94,7 +94,8 @@ def visualize(
     Args:
         network: whose units.
         units: which ones; all of them are painted in one batch.
-        preset: default, best (twice as long), lucid, maco, simonyan, yosinski-a to -d, plain (the lectures' loop).
+        preset: default, best (twice as long), lucid, maco, accentuation, simonyan, yosinski-a to -d,
+            plain (the lectures' loop).
         size: side of the pictures in pixels.
         negative: what they dislike instead.
         score: what is climbed for a class: its logit (known to give the best pictures), log p or p.

@@ -1,0 +1,107 @@
+"""What in a photograph a unit responds to, accentuated (Hamblin et al. 2024, arXiv:2402.10039).
+
+From the photograph on, in its own Fourier coefficients (or their phases alone), the unit is made larger while a layer
+is held near what it said about the photograph: a small exaggeration of what was there. The distance is weighed against
+the unit divided by what it says about the photograph, so that a weight keeps its meaning from unit to unit; it is read
+off the whole picture, the unit off random crops. What the slopes on the way passed by is shown in grey.
+"""
+
+from typing import Literal
+
+import torch
+
+from phosphene.core.depths import halfway
+from phosphene.core.engine import Step
+from phosphene.core.errors import check_range
+from phosphene.core.feeding import Fit, code, feed, target_unit, unit_words
+from phosphene.core.network import Network
+from phosphene.core.objectives import values
+from phosphene.core.pictures import Photo
+from phosphene.core.provenance import recipe
+from phosphene.core.results import Result, Run
+from phosphene.core.terms import Score, code_distance
+from phosphene.features.painting import Painting, reached
+from phosphene.features.presets import settings
+from phosphene.features.visualize import parts_of
+
+
+@recipe("picture")
+def accentuate(
+    network: Network,
+    photo: Photo,
+    *,
+    target: str | int | None = None,
+    layer: str | None = None,
+    weight: float = 1.0,
+    score: Score = "logit",
+    steps: int | None = None,
+    rate: float | None = None,
+    parameterization: Literal["phase", "fourier"] | None = None,
+    views: int | None = None,
+    fit: Fit = "crop",
+    batch: int = 16,
+    seed: int = 0,
+) -> Run:
+    """Make TARGET see more of what it sees in PHOTO, changing as little as it takes.
+
+    Args:
+        network: whose unit.
+        photo: a path, `skimage:NAME`, or pixels.
+        target: a class (index or name) or LAYER:UNIT; by default the class that the network says.
+        layer: the one that is held near the photograph; by default one above the middle.
+        weight: of its distance, |code - photograph's|^2 / |photograph's|^2, against the unit's gain as a part of what
+            it said about the photograph.
+        score: what is climbed for a class: its logit, log p or p.
+        steps: how many moves.
+        rate: Adam's step.
+        parameterization: what is moved: all of the photograph's Fourier coefficients (the default), or their phases.
+        views: how many random crops a step.
+        fit: how the photograph becomes the network's input.
+        batch: so many views at a time go through the network.
+        seed: of the crops.
+    """
+    check_range("weight", weight, 0)
+    fed = feed(network, photo, fit)
+    unit = target_unit(network, fed, target)
+    name = network.layer(layer).name if layer else halfway(network)
+    chosen = settings(
+        "accentuation", None, {"steps": steps, "rate": rate, "views": views, "parameterization": parameterization}
+    )
+    distance = code_distance(name, code(network, fed, name))
+    parts = parts_of([unit], 1.0, score)
+    own = float(reached(network, parts, fed, 1)[0])
+    scale = abs(own) or 1.0
+    painting = Painting(
+        network, parts, [0], chosen, (fed.shape[2], fed.shape[3]), seed=seed, start=fed, batch=batch,
+        held=scale * weight * distance if weight else None,
+    )  # fmt: skip
+    shown = fed.float().cpu()
+    what = unit_words(network, unit, score)
+
+    def finish(step: Step) -> Result:
+        found = painting.shown(step)
+        picture = found[:, :3].float().cpu()
+        alpha = found[:, 3:].float().cpu() if found.shape[1] == 4 else torch.zeros_like(picture[:, :1])
+        grey = shown.mean(1, keepdim=True).expand_as(shown)
+        mattered = torch.lerp(grey, picture, alpha.square())  # squared, as random crops touch everything a little
+        value = float(painting.reached(step)[0])
+        apart = float(values(network, distance, found[:, :3], torch.zeros(1, dtype=torch.long))[0])
+        return Result(
+            image=picture,
+            names=[unit.stem],
+            numbers=[
+                {
+                    "unit": unit.short, "photo": own, "value": value, "layer": name, "distance": apart,
+                    "change": float((picture - shown).abs().mean()), "steps": step.index,
+                }
+            ],
+            panels=[[
+                (f"what was fed: {what} is {own:.3g}", shown),
+                (f"accentuated: {value:.3g}", picture),
+                ("where it mattered, the rest in grey", mattered),
+            ]],
+            title=f"What the {what} of {network.name} sees",
+            input=shown,
+        )  # fmt: skip
+
+    return Run(painting.path, total=chosen.steps, names=[unit.stem], finish=finish)

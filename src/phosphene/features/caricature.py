@@ -1,0 +1,81 @@
+"""What a layer sees in a photograph, exaggerated (Olah et al. 2018, doi:10.23915/distill.00010; lucid's caricatures).
+
+From noise, a picture is climbed to at which the layer goes as far as it can, at every position, in the direction in
+which it went there for the photograph. What the layer has no channels for is missing; what it looks for is overdone.
+"""
+
+from phosphene.core.depths import halfway
+from phosphene.core.engine import Step
+from phosphene.core.errors import check_range
+from phosphene.core.feeding import Fit, code, feed
+from phosphene.core.network import Network
+from phosphene.core.pictures import Photo
+from phosphene.core.provenance import recipe
+from phosphene.core.results import Result, Run
+from phosphene.core.terms import likeness
+from phosphene.features.painting import Painting, reached
+from phosphene.features.presets import settings
+
+
+@recipe("picture")
+def caricature(
+    network: Network,
+    photo: Photo,
+    *,
+    layer: str | None = None,
+    power: float = 1.0,
+    steps: int = 128,
+    rate: float = 0.05,
+    jitter: float = 0.07,
+    rotate: float = 5.0,
+    tv: float = 0.0,
+    fit: Fit = "crop",
+    seed: int = 0,
+) -> Run:
+    """Exaggerate what LAYER sees in PHOTO, starting at noise.
+
+    Args:
+        network: whose layer.
+        photo: a path, `skimage:NAME`, or pixels.
+        layer: any one; by default one above the middle.
+        power: of the cosine in what is climbed, dot * cos^power; more keeps closer to the photograph.
+        steps: how many moves.
+        rate: Adam's step.
+        jitter: reach of the random shifts that the picture has to survive, as a part of its side.
+        rotate: degrees of the random rotations, either way.
+        tv: weight of the total variation.
+        fit: how the photograph becomes the network's input.
+        seed: of the start and the transforms.
+    """
+    fed = feed(network, photo, fit)
+    size = fed.shape[2], fed.shape[3]
+    check_range("power", power, 0, 100)
+    check_range("jitter", jitter, 0, 0.5)
+    name = network.layer(layer).name if layer else halfway(network)
+    said = code(network, fed, name)
+    reach = round(jitter * min(size) / 2) / min(
+        size
+    )  # as much border as is shifted away, so that positions keep their meaning
+    chosen = settings(
+        "default", "none",
+        {"steps": steps, "rate": rate, "tv": tv, "rotate": rotate, "pad": reach, "jitter": 2 * reach,
+         "smallest": 0.95, "largest": 1.05, "border": "reflect"},
+    )  # fmt: skip
+    painting = Painting(network, [([0], likeness(name, said, power))], [0], chosen, size, seed=seed)
+    shown = fed.float().cpu()
+    own = float(reached(network, painting.parts, fed, 1)[0])
+
+    def finish(step: Step) -> Result:
+        picture = painting.shown(step).float().cpu()
+        value = float(painting.reached(step)[0])
+        words = f"caricature by {name}: {value / own:.3g} times as far" if own > 0 else f"caricature by {name}"
+        return Result(
+            image=picture,
+            names=[name],
+            numbers=[{"layer": name, "value": value, "photo": own, "steps": step.index}],
+            panels=[[("what was fed", shown), (words, picture)]],
+            title=f"What {name} of {network.name} sees, exaggerated",
+            input=shown,
+        )
+
+    return Run(painting.path, total=steps, names=[name], finish=finish)
