@@ -39,7 +39,7 @@ def run(repeats: int, quick: bool) -> Report:
 
     def ours(tick: Callable[[], None]) -> None:
         units = [f"{LAYER}:0-{many - 1}"]
-        for _ in visualize(network, units, size=SIDE, steps=steps, robustness="lucid"):
+        for _ in visualize(network, units, size=SIDE, steps=steps, preset="lucid"):
             tick()
 
     def by_hand(tick: Callable[[], None]) -> None:

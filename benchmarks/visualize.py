@@ -170,7 +170,7 @@ def run(repeats: int, quick: bool) -> Report:
         units = [f"{LAYER}:0-{many - 1}"]
 
         def run(tick: Callable[[], None]) -> None:
-            for _ in visualize(network, units, size=SIDE, steps=steps, robustness="lucid"):
+            for _ in visualize(network, units, size=SIDE, steps=steps, preset="lucid"):
                 tick()
 
         return run

@@ -15,6 +15,13 @@ CLASSES = ("goldfish", "king penguin", "school bus", "African elephant", "monarc
 ROBUST = ("golden retriever", "king penguin", "school bus", "African elephant", "monarch", "pizza", "orange", "teapot")
 
 
+UNITS = [
+    "mixed3a:10", "mixed3a:98", "mixed3a:200", "mixed4a:476", "mixed4a:55", "mixed4a:460",
+    "mixed4d:97", "mixed4d:233", "mixed4d:495", "logits:ostrich", "logits:school bus", "logits:tarantula",
+]  # fmt: skip
+PRESETS = ("default", "lucid", "maco", "yosinski-c", "simonyan", "plain")
+
+
 def shown_classes(network: phosphene.Network) -> list[str]:
     """The classes of the list that this network has."""
     names = [part.strip() for label in network.labels or () for part in label.split(",")]
@@ -33,6 +40,15 @@ def units(network: phosphene.Network) -> None:
     wanted += [f"logits:{name}" for name in shown_classes(network)]
     made = phosphene.visualize(network, wanted, size=128, steps=256)
     save_png(grid(made.image, columns=6, gap=4), HERE / "units.png")
+
+
+def presets(network: phosphene.Network) -> None:
+    """Twelve units at four depths under six presets, a row each; only for Inception, whose units people know."""
+    rows = []
+    for preset in PRESETS:
+        made = phosphene.visualize(network, UNITS, preset=preset, size=128, views=8 if preset == "maco" else None)
+        rows.append(resize(made.image[:, :3].float(), (112, 112)))
+    save_png(grid(torch.cat(rows), columns=len(UNITS), gap=3), HERE / "presets.png")
 
 
 def dream(network: phosphene.Network) -> None:
@@ -58,4 +74,6 @@ if __name__ == "__main__":
     classes(phosphene.load("embedded:photo-robust"))
     units(own)
     dream(other)
+    if "mixed4d" in other.layers:
+        presets(other)
     pixels(other)

@@ -54,6 +54,16 @@ def test_a_photograph_can_be_where_a_climb_starts():
         visualize(convnet(), ["conv2:1"], size=24, start=photo, parameterization="cppn")
 
 
+def test_a_cppn_is_the_same_picture_at_any_size():
+    options = {"parameterization": "cppn", "rate": 0.01, "robustness": "none", "steps": 8, "size": 25}
+    small, large = (visualize(convnet(), ["logits:1"], render=side, **options) for side in (None, 75))
+    assert large.image.shape == (1, 3, 75, 75)
+    torch.testing.assert_close(large.image[:, :, 1::3, 1::3], small.image, rtol=0, atol=1e-5)  # the same places
+    assert small.numbers == large.numbers
+    with pytest.raises(Mistake, match="only a cppn can be rendered at another size, not fourier"):
+        visualize(convnet(), ["logits:1"], render=32)
+
+
 def test_simonyans_climb_is_the_logit_minus_an_l2_norm_about_the_mean_colour():
     network, steps, rate, weight = convnet(), 4, 0.01, 3.0
     run = visualize(network, ["logits:1"], preset="simonyan", size=16, steps=steps, rate=rate, l2=weight, stretch=False)

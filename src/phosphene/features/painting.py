@@ -183,6 +183,7 @@ class Painting:
         batch: so many pictures at a time go through the network.
         together: so many neighbouring problems look at one another and must not be separated.
         held: what is made small besides, on the pictures as they are, without transforms.
+        render: side in pixels that pictures are shown at, where they have any size (cppn).
     Attributes:
         path: the steps.
         chosen, names: as given.
@@ -191,7 +192,7 @@ class Painting:
     def __init__(
         self, network: Network, parts: Parts, names: Sequence[int], chosen: Settings, size: tuple[int, int], *,
         seed: int = 0, start: Float[Tensor, "m 3 h w"] | None = None, batch: int = 16, together: int = 1,
-        held: Term | None = None,
+        held: Term | None = None, render: int | None = None,
     ) -> None:  # fmt: skip
         self.network, self.parts, self.chosen, self.batch, self.names = network, parts, chosen, batch, names
         operated = chosen.small_norm or chosen.small_contribution or chosen.shrink or chosen.blur_width
@@ -206,9 +207,11 @@ class Painting:
         many = max(together, batch // (chosen.views * together) * together)
         climbed: Objective = chunked(objective(network, parts, view, priors), many)
         self._seen = Accumulated(climbed, len(names)) if chosen.transparency == "gradient" else None
-        image = _image(network, chosen, names, size, seed, start)
+        self._image, self._render = _image(network, chosen, names, size, seed, start), render
+        if render and not isinstance(self._image, CPPN):
+            raise Mistake(f"only a cppn can be rendered at another size, not {chosen.parameterization}; give a size")
         self.path: Iterator[Step] = argmin(
-            image, self._seen or climbed, optimizer=OPTIMIZERS[chosen.optimizer](chosen.rate),
+            self._image, self._seen or climbed, optimizer=OPTIMIZERS[chosen.optimizer](chosen.rate),
             operator=_operator(chosen, center), constraint=_bounds(chosen), stop=_until(chosen),
             steps=chosen.steps, seed=seed, problems=names,
         )  # fmt: skip
@@ -219,6 +222,8 @@ class Painting:
 
     def shown(self, step: Step) -> Float[Tensor, "n c h w"]:
         """A step's pictures, as the network can see them, with their transparency where there is one."""
+        if self._render and isinstance(self._image, CPPN):
+            return seen(self.network, self._image.at((self._render, self._render)).detach())
         colours = self._colours(step)
         if self._seen is not None and step.index:
             return torch.cat([colours, self._seen.visible()], 1)

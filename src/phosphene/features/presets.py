@@ -53,12 +53,12 @@ class Settings:
     deviation: float = 0.01
     optimizer: Optimizer = "adam"
     rate: float = 0.05
-    pad: float = 0.1
-    jitter: float = 0.15
-    smallest: float = 0.6
-    largest: float = 1.6
-    rotate: float = 20.0
-    border: Border = "reflect"
+    pad: float = 0.0
+    jitter: float = 0.0
+    smallest: float = 1.0
+    largest: float = 1.0
+    rotate: float = 0.0
+    border: Border = "grey"
     crop_from: float = 0.0
     crop_to: float = 0.0
     views: int = 1
@@ -89,38 +89,45 @@ class Settings:
             raise Mistake(f"smallest {self.smallest:g} is above largest {self.largest:g}; exchange them")
 
 
+def _transforms(**given: Any) -> dict[str, Any]:
+    """Every setting of the transforms, those that are not given at rest."""
+    names = "pad jitter smallest largest rotate border crop_from crop_to views noise".split()
+    return {name: given.get(name, getattr(Settings(), name)) for name in names}
+
+
 ROBUSTNESS: dict[str, dict[str, Any]] = {
-    "strong": {"pad": 0.1, "jitter": 0.15, "smallest": 0.6, "largest": 1.6, "rotate": 20.0, "border": "reflect"},
-    "lucid": {"pad": 12 / 128, "jitter": 12 / 128, "smallest": 0.9, "largest": 1.1, "rotate": 10.0, "border": "grey"},
-    "none": {"pad": 0.0, "jitter": 0.0, "smallest": 1.0, "largest": 1.0, "rotate": 0.0, "crop_from": 0.0, "noise": 0.0},
+    "strong": _transforms(pad=0.1, jitter=0.15, smallest=0.6, largest=1.6, rotate=20.0, border="reflect"),
+    # lucid `transform.py`, for its 128 px; it shifts twice and draws scales from a list, here the shift is one
+    "lucid": _transforms(pad=12 / 128, jitter=12 / 128, smallest=0.9, largest=1.1, rotate=10.0),
+    "none": _transforms(),
 }
 """Transforms by name: strong (pictures made under them are recognized best by other networks), lucid's, none."""
 
-_STILL = Settings(**ROBUSTNESS["none"])
-_YOSINSKI = replace(
-    _STILL, parameterization="pixels", deviation=10 / 255, optimizer="steepest", rate=100 / 255**2, stretch=True
+_YOSINSKI = Settings(
+    parameterization="pixels", deviation=10 / 255, optimizer="steepest", rate=100 / 255**2, stretch=True
 )
 
 PRESETS: dict[str, Settings] = {
-    # chosen by `python -m benchmarks legibility`
-    "default": Settings(),
-    "best": Settings(steps=512),
-    # lucid `optvis/render.py`; it shifts twice and draws scales from a list, here the shift is one
+    # chosen by `python -m benchmarks legibility`: the large end of the scalings matters most, as other networks see
+    # the picture enlarged; then the mirrored border
+    "default": Settings(**ROBUSTNESS["strong"]),
+    "best": Settings(steps=512, **ROBUSTNESS["strong"]),
+    # lucid `optvis/render.py`
     "lucid": Settings(steps=512, **ROBUSTNESS["lucid"]),
     # Fel et al. 2023, arXiv:2306.06805, with the parts of xplique's `maco.py`
-    "maco": replace(
-        _STILL, parameterization="phase", optimizer="nadam", rate=1.0, crop_from=0.05, crop_to=0.5, views=32,
+    "maco": Settings(
+        parameterization="phase", optimizer="nadam", rate=1.0, crop_from=0.05, crop_to=0.5, views=32,
         noise=0.08, transparency="gradient",
     ),
     # Hamblin et al. 2024, arXiv:2402.10039: from a photograph, in its own coefficients
-    "accentuation": replace(
-        _STILL, steps=32, rate=0.03, crop_from=0.4, crop_to=1.0, views=2, noise=0.02, transparency="gradient"
+    "accentuation": Settings(
+        steps=32, rate=0.03, crop_from=0.4, crop_to=1.0, views=2, noise=0.02, transparency="gradient"
     ),
     # Simonyan et al. 2014, arXiv:1312.6034: the logit minus an L2 norm, from the mean picture, by gradient ascent.
     # Rate and lambda are not told and were chosen by looking, on Inception at 160 px: ostrich and bell pepper can be
     # named; with many more steps noise outgrows the shapes
-    "simonyan": replace(
-        _STILL, parameterization="pixels", deviation=0.0, optimizer="steepest", rate=0.03, l2=50_000.0, steps=40,
+    "simonyan": Settings(
+        parameterization="pixels", deviation=0.0, optimizer="steepest", rate=0.03, l2=50_000.0, steps=40,
         stretch=True,
     ),
     # Yosinski et al. 2015, arXiv:1506.06579, table 1; the rate of b and c is 100 for values of 0 to 255, and does on
@@ -135,7 +142,7 @@ PRESETS: dict[str, Settings] = {
         _YOSINSKI, blur_width=0.5, blur_every=4, small_contribution=90.0, steps=1000, optimizer="normalized", rate=3e-4
     ),
     # the lectures' loop: add a small part of the gradient until the unit passes a value
-    "plain": replace(_STILL, parameterization="pixels", optimizer="steepest", rate=0.01, until=100.0, steps=1000),
+    "plain": Settings(parameterization="pixels", optimizer="steepest", rate=0.01, until=100.0, steps=1000),
 }  # fmt: skip
 
 

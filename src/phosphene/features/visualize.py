@@ -80,6 +80,7 @@ def visualize(
     opacity: float | None = None,
     until: float | None = None,
     stretch: bool | None = None,
+    render: int | None = None,
     batch: int = 16,
     seed: int = 0,
 ) -> Run:
@@ -132,12 +133,14 @@ def visualize(
         opacity: weight of the mean opacity, where it is learned.
         until: stop a picture when its unit passes this value.
         stretch: show it with full contrast about the mean colour, as papers print such pictures.
+        render: side in pixels at which a cppn is shown in the end: its picture has no size of its own.
         batch: so many views at a time go through the network: memory stays flat, and caches are used (16 is 1.3
             times as fast as 64 at 128 px on two cores).
         seed: of the start and the transforms.
     """
     chosen = settings(preset, robustness, locals())
     check_range("size", size, LEAST_SIDE, 10_000)
+    check_range("render", render, LEAST_SIDE, 10_000)
     check_range("batch", batch, 1)
     check_range("starts", starts, 1, 1000)
     if diverse and starts == 1:
@@ -152,7 +155,7 @@ def visualize(
     side = size or default_side(network)
     painting = Painting(
         network, parts, names, chosen, (side, side), seed=seed, batch=batch, together=starts if diverse else 1,
-        start=None if start is None else resize(open_photo(start), (side, side)),
+        render=render, start=None if start is None else resize(open_photo(start), (side, side)),
     )  # fmt: skip
     files = [stem + (f"-{i + 1}" if starts > 1 else "") for stem in stems(asked) for i in range(starts)]
 
