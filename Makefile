@@ -12,7 +12,7 @@ tour: .venv/installed  ## see what a network sees: a page in tour/ (PHOTO=cat.jp
 	@echo "The tour is here: $(CURDIR)/tour/index.html"
 
 test: .venv/installed-test  ## the fast tests
-	.venv/bin/pytest
+	.venv/bin/pytest -n auto
 
 slow: .venv/installed-test  ## the slow tests: whole commands on real networks
 	.venv/bin/pytest -m slow
