@@ -130,15 +130,6 @@ def crop(smallest: float, largest: float, side: int, spread: float = 0.15) -> Tr
     return transform
 
 
-def then(first: Transform, second: Transform, step: int) -> Transform:
-    """One transform, and from this step on another."""
-
-    def transform(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-        return (first if draw.step < step else second)(pictures, rows, draw)
-
-    return transform
-
-
 def several(many: int, transform: Transform) -> Transform:
     """So many views of each picture, each with numbers of its own."""
 

@@ -19,7 +19,7 @@ from phosphene.core.optimizers import adam, nadam, normalized, steepest
 from phosphene.core.parameterizations import CPPN, DeepPrior, Fourier, Laplacian, Phase, Pixels, Shared, Transparent
 from phosphene.core.priors import high_pass, l_alpha, opacity, total_variation
 from phosphene.core.terms import Term
-from phosphene.core.transforms import Transform, as_is, compose, crop, noisy, over_noise, several, shake, then
+from phosphene.core.transforms import Transform, as_is, compose, crop, noisy, over_noise, several, shake
 from phosphene.features.presets import Settings
 
 Parts = list[tuple[list[int], Term]]
@@ -89,11 +89,11 @@ def transform(chosen: Settings, size: tuple[int, int], view: int) -> Transform:
         size: of the pictures.
         view: side of the square parts that the network is shown, where it is shown parts.
     """
-    steps = []
-    if chosen.pad or chosen.jitter or chosen.rotate or (chosen.smallest, chosen.largest) != (1, 1):
-        shaken = _shake(chosen, min(size), 1.0)
-        settling = round((1 - chosen.settle) * chosen.steps)
-        steps.append(then(shaken, _shake(chosen, min(size), 0.25), settling) if chosen.settle else shaken)
+    side, steps = min(size), []
+    pad, jitter = round(chosen.pad * side), round(chosen.jitter * side)
+    if pad or jitter or chosen.rotate or (chosen.smallest, chosen.largest) != (1, 1):
+        zoom = chosen.smallest, chosen.largest
+        steps.append(shake(pad=pad, jitter=jitter, scale=zoom, rotate=chosen.rotate, border=chosen.border))
     if chosen.crop_from:
         steps.append(crop(chosen.crop_from, max(chosen.crop_from, chosen.crop_to), view))
     if chosen.noise:
@@ -102,13 +102,6 @@ def transform(chosen: Settings, size: tuple[int, int], view: int) -> Transform:
         steps.insert(0, over_noise())
     one = compose(*steps) if len(steps) > 1 else steps[0] if steps else as_is
     return several(chosen.views, one) if chosen.views > 1 else one
-
-
-def _shake(chosen: Settings, side: int, reach: float) -> Transform:
-    """Shifts, scalings and rotations with this part of their reach."""
-    pad, jitter = (round(reach * part * side) for part in (chosen.pad, chosen.jitter))
-    zoom = 1 - reach * (1 - chosen.smallest), 1 + reach * (chosen.largest - 1)
-    return shake(pad=pad, jitter=jitter, scale=zoom, rotate=reach * chosen.rotate, border=chosen.border)
 
 
 def _priors(chosen: Settings, center: Sequence[float]) -> list[Term]:

@@ -63,7 +63,6 @@ def visualize(
     largest: float | None = None,
     rotate: float | None = None,
     border: Border | None = None,
-    settle: float | None = None,
     crop_from: float | None = None,
     crop_to: float | None = None,
     views: int | None = None,
@@ -117,7 +116,6 @@ def visualize(
         largest: greatest scaling.
         rotate: degrees either way.
         border: what is around the picture.
-        settle: last part of the steps, in which all these have a quarter of their reach.
         crop_from: show the network square parts, the smallest with this part of the side.
         crop_to: the largest of them.
         views: how many random views a step.
