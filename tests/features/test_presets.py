@@ -64,6 +64,20 @@ def test_a_cppn_is_the_same_picture_at_any_size():
         visualize(convnet(), ["logits:1"], render=32)
 
 
+def test_channels_are_shaken_less_than_classes_where_a_preset_says_so():
+    reaches = {"smallest": 0.5, "largest": 3.0, "rotate": 40.0, "pad": 0.25, "jitter": 0.5}
+    network, options = convnet(), {"size": 24, "steps": 3, "robustness": "none"}
+    channel, class_image = (
+        list(visualize(network, ["conv2:1", "logits:1"], channel_reach=reach, **reaches, **options))[-1].pictures
+        for reach in (0.5, 1.0)
+    )
+    less = {"smallest": 0.75, "largest": 2.0, "rotate": 20.0, "pad": 0.125, "jitter": 0.25}
+    alone = list(visualize(network, ["conv2:1"], **less, **options))[-1].pictures
+    torch.testing.assert_close(channel[:1], alone, rtol=0, atol=1e-9)
+    torch.testing.assert_close(channel[1], class_image[1], rtol=0, atol=1e-9)
+    assert not torch.equal(channel[0], class_image[0])
+
+
 def test_simonyans_climb_is_the_logit_minus_an_l2_norm_about_the_mean_colour():
     network, steps, rate, weight = convnet(), 4, 0.01, 3.0
     run = visualize(network, ["logits:1"], preset="simonyan", size=16, steps=steps, rate=rate, l2=weight, stretch=False)

@@ -138,7 +138,7 @@ def test_a_range_is_all_of_its_units_and_none_twice():
 
 def test_a_neuron_moves_what_it_sees_and_nothing_else():
     network = convnet()
-    evaluate = objective(network, parts_of(parse_units(network, "conv2:1@2,3"), 1.0, "logit"), as_is)
+    evaluate = objective(network, parts_of(parse_units(network, "conv2:1@2,3"), 1.0, "logit"), [as_is])
     x = torch.rand(1, 3, 16, 16, dtype=torch.float64)
     _, slope = evaluate(x, torch.zeros(1, dtype=torch.long), Draw(0, 0, [0]))
     seen = slope.abs().sum((0, 1)) > 0

@@ -82,18 +82,19 @@ def stretched(
     return (middle + 0.5 * away / torch.where(q > 0, q, 0.5)).clamp(0, 1)
 
 
-def transform(chosen: Settings, size: tuple[int, int], view: int) -> Transform:
+def transform(chosen: Settings, size: tuple[int, int], view: int, reach: float = 1.0) -> Transform:
     """What a picture has to survive.
 
     Args:
         size: of the pictures.
+        reach: of shifts, scalings and rotations, as a part of what was chosen.
         view: side of the square parts that the network is shown, where it is shown parts.
     """
-    side, steps = min(size), []
-    pad, jitter = round(chosen.pad * side), round(chosen.jitter * side)
+    steps = []
+    pad, jitter = (round(reach * part * min(size)) for part in (chosen.pad, chosen.jitter))
     if pad or jitter or chosen.rotate or (chosen.smallest, chosen.largest) != (1, 1):
-        zoom = chosen.smallest, chosen.largest
-        steps.append(shake(pad=pad, jitter=jitter, scale=zoom, rotate=chosen.rotate, border=chosen.border))
+        zoom = 1 - reach * (1 - chosen.smallest), 1 + reach * (chosen.largest - 1)
+        steps.append(shake(pad=pad, jitter=jitter, scale=zoom, rotate=reach * chosen.rotate, border=chosen.border))
     if chosen.crop_from:
         steps.append(crop(chosen.crop_from, max(chosen.crop_from, chosen.crop_to), view))
     if chosen.noise:
@@ -127,9 +128,15 @@ def _operator(chosen: Settings, center: Sequence[float]) -> Operator | None:
     return sequence(*every) if every else None
 
 
-def objective(network: Network, parts: Parts, view: Transform, priors: Sequence[Term] = ()) -> Objective:
-    """Terms of several readings are several objectives, each over its own rows."""
-    objectives = [unblocked(network, -term, view) for _, term in parts]
+def has_places(network: Network, term: Term) -> bool:
+    """Whether all layers that a term reads have rows and columns."""
+    shapes = [network.layer(name).shape for name in term.layers]
+    return all(len(shape) == 3 and min(shape[1:]) > 1 for shape in shapes)
+
+
+def objective(network: Network, parts: Parts, views: Sequence[Transform], priors: Sequence[Term] = ()) -> Objective:
+    """Terms of several readings are several objectives, each over its own rows and under its own transform."""
+    objectives = [unblocked(network, -term, view) for (_, term), view in zip(parts, views, strict=True)]
     if priors:  # apart: a redirected gradient is of the unit's blocked slope, which a prior would hide
         prior = gradient(network, sum(priors[1:], start=priors[0]))
         objectives = [total(one, prior) for one in objectives]
@@ -202,10 +209,11 @@ class Painting:
                 "use pixels, fourier or laplacian"
             )
         center = mean_colour(network)
-        view = transform(chosen, size, min(network.size))
+        reaches = [chosen.channel_reach if has_places(network, term) else 1.0 for _, term in parts]
+        views = [transform(chosen, size, min(network.size), reach) for reach in reaches]
         priors = [*_priors(chosen, center), *([] if held is None else [held])]
         many = max(together, batch // (chosen.views * together) * together)
-        climbed: Objective = chunked(objective(network, parts, view, priors), many)
+        climbed: Objective = chunked(objective(network, parts, views, priors), many)
         self._seen = Accumulated(climbed, len(names)) if chosen.transparency == "gradient" else None
         self._image, self._render = _image(network, chosen, names, size, seed, start), render
         if render and not isinstance(self._image, CPPN):

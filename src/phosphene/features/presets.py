@@ -33,6 +33,8 @@ class Settings:
             for "normalized" the mean change of a parameter.
         pad, jitter, smallest, largest, rotate, border: random shifts, scalings (from `smallest` to `largest`) and
             rotations (degrees) that it has to survive, with a border of grey, or mirrored.
+        channel_reach: for units of layers with rows and columns shifts, scalings and rotations have this part of their
+            reach: a texture has a scale and a direction of its own, a class has not.
         crop_from, crop_to: the network is shown square parts with these sides instead of the whole picture (0: whole).
         views: how many at random in each step.
         noise: deviation of the noise added to each view.
@@ -59,6 +61,7 @@ class Settings:
     largest: float = 1.0
     rotate: float = 0.0
     border: Border = "grey"
+    channel_reach: float = 1.0
     crop_from: float = 0.0
     crop_to: float = 0.0
     views: int = 1
@@ -81,6 +84,7 @@ class Settings:
         for name, least, most in (
             ("steps", 0, math.inf), ("decay", 0, 10), ("deviation", 0, math.inf), ("rate", 0, math.inf),
             ("pad", 0, 4), ("jitter", 0, 1), ("smallest", 0.01, 100), ("largest", 0.01, 100), ("rotate", 0, 180),
+            ("channel_reach", 0, 1),
             ("crop_from", 0, 4), ("crop_to", 0, 4), ("views", 1, 10_000), ("noise", 0, 10), ("shrink", 0, 1),
             ("blur_width", 0, 100), ("blur_every", 1, math.inf), ("small_norm", 0, 100), ("small_contribution", 0, 100),
         ):  # fmt: skip
@@ -91,12 +95,14 @@ class Settings:
 
 def _transforms(**given: Any) -> dict[str, Any]:
     """Every setting of the transforms, those that are not given at rest."""
-    names = "pad jitter smallest largest rotate border crop_from crop_to views noise".split()
+    names = "pad jitter smallest largest rotate border channel_reach crop_from crop_to views noise".split()
     return {name: given.get(name, getattr(Settings(), name)) for name in names}
 
 
 ROBUSTNESS: dict[str, dict[str, Any]] = {
-    "strong": _transforms(pad=0.1, jitter=0.15, smallest=0.6, largest=1.6, rotate=20.0, border="reflect"),
+    "strong": _transforms(
+        pad=0.1, jitter=0.15, smallest=0.6, largest=1.6, rotate=20.0, border="reflect", channel_reach=0.4
+    ),
     # lucid `transform.py`, for its 128 px; it shifts twice and draws scales from a list, here the shift is one
     "lucid": _transforms(pad=12 / 128, jitter=12 / 128, smallest=0.9, largest=1.1, rotate=10.0),
     "none": _transforms(),

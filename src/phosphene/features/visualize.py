@@ -63,6 +63,7 @@ def visualize(
     largest: float | None = None,
     rotate: float | None = None,
     border: Border | None = None,
+    channel_reach: float | None = None,
     crop_from: float | None = None,
     crop_to: float | None = None,
     views: int | None = None,
@@ -116,6 +117,7 @@ def visualize(
         largest: greatest scaling.
         rotate: degrees either way.
         border: what is around the picture.
+        channel_reach: the part of these reaches that units of layers with rows and columns get.
         crop_from: show the network square parts, the smallest with this part of the side.
         crop_to: the largest of them.
         views: how many random views a step.
