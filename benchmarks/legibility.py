@@ -67,7 +67,9 @@ def run(quick: bool, presets: str = "", seeds: int = 3, classes: str = "choose")
     chosen = {name: settings(name, None, {"steps": steps}) for name in names}
 
     def job(name: str, seed: int) -> Job:
-        key = {"settings": dataclasses.asdict(chosen[name]), "seed": seed, "classes": asked, "size": side}
+        own = dataclasses.asdict(chosen[name])
+        del own["channel_reach"]  # is of channels alone
+        key = {"settings": own, "seed": seed, "classes": asked, "size": side}
 
         def make(tick) -> tuple[torch.Tensor, dict]:
             run = visualize(

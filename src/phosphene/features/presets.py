@@ -101,7 +101,7 @@ def _transforms(**given: Any) -> dict[str, Any]:
 
 ROBUSTNESS: dict[str, dict[str, Any]] = {
     "strong": _transforms(
-        pad=0.1, jitter=0.15, smallest=0.6, largest=1.6, rotate=20.0, border="reflect", channel_reach=0.4
+        pad=0.1, jitter=0.15, smallest=0.6, largest=1.6, rotate=20.0, border="reflect", channel_reach=0.25
     ),
     # lucid `transform.py`, for its 128 px; it shifts twice and draws scales from a list, here the shift is one
     "lucid": _transforms(pad=12 / 128, jitter=12 / 128, smallest=0.9, largest=1.1, rotate=10.0),
