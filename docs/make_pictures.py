@@ -46,7 +46,7 @@ def presets(network: phosphene.Network) -> None:
     """Twelve units at four depths under six presets, a row each; only for Inception, whose units people know."""
     rows = []
     for preset in PRESETS:
-        made = phosphene.visualize(network, UNITS, preset=preset, size=128, views=8 if preset == "maco" else None)
+        made = phosphene.visualize(network, UNITS, preset=preset, size=128)
         rows.append(resize(made.image[:, :3].float(), (112, 112)))
     save_png(grid(torch.cat(rows), columns=len(UNITS), gap=3), HERE / "presets.png")
 

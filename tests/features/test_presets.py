@@ -30,7 +30,7 @@ def test_a_given_value_replaces_the_presets_and_the_others_stay():
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_makes_its_units_say_more(preset):
-    options = {"steps": 6, "views": 4} if preset == "maco" else {"steps": 6}
+    options = {"steps": 6}
     network = convnet(relu=nn.Softplus)  # no unit is silent
     before, after = (
         visualize(network, ["conv2:1"], preset=preset, size=24, **(options | more)) for more in ({"steps": 0}, {})
