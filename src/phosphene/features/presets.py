@@ -120,8 +120,8 @@ PRESETS: dict[str, Settings] = {
     "best": Settings(steps=512, **ROBUSTNESS["strong"]),
     # lucid `optvis/render.py`
     "lucid": Settings(steps=512, **ROBUSTNESS["lucid"]),
-    # Fel et al. 2023, arXiv:2306.06805. Their parts have .05 to .5 of the sides (xplique `maco.py`; Horama .25 to .30) of
-    # pictures of 512 px and more; on pictures of 160 px things come out whole under parts of half the side and more
+    # Fel et al. 2023, arXiv:2306.06805. Their parts have .05 to .5 of the sides (xplique `maco.py`; Horama .25 to .30),
+    # but of pictures of 512 px and more; at 160 px things come out whole under parts of half the side and more
     "maco": Settings(
         parameterization="phase", optimizer="nadam", rate=1.0, crop_from=0.5, crop_to=1.0, views=8, noise=0.04,
         transparency="gradient",
