@@ -197,7 +197,10 @@ def run(repeats: int, quick: bool) -> Report:
         }
         for n, length in ((1, steps), (many, few))
     )  # fmt: skip
-    notes = [f"One step is a move of all pictures; {steps} steps of one channel, {few} of the batch in each repeat; ours after its first 16."]
+    notes = [
+        f"One step is a move of all pictures; {steps} steps of one channel, {few} of the batch in each repeat, this "
+        f"program's after its first {opening}."
+    ]
     try:
         import lucent  # noqa: F401
     except ImportError:
