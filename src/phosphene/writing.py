@@ -30,7 +30,8 @@ class Written:
 
 
 class Destination:
-    """The files of one command: NAME.png, NAME.figure.png, NAME.json, NAME.input.png, NAME.npy, NAME.html.
+    """The files of one command: NAME.png, NAME.figure.png, NAME.json, NAME.input.png, NAME.npy (further numbers: NAME.WHAT.npy),
+    NAME.html.
 
     Several pictures go into a folder; a page about all of them has the first one's name.
     """
@@ -149,6 +150,10 @@ class Destination:
             if result.values is not None:
                 np.save(values, result.values[index])
                 outputs.append(values)
+            for name, numbers in result.further_values.items():
+                further = stem.with_name(f"{stem.name}.{name}.npy")
+                np.save(further, numbers[index])
+                outputs.append(further)
             if result.page is not None and index == 0:
                 page.write_text(result.page, encoding="utf-8")
                 outputs.append(page)

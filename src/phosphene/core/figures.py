@@ -53,24 +53,29 @@ def grid(pictures: Float[Tensor, "n c h w"], columns: int | None = None, gap: in
     return sheet
 
 
-def heat(values: Float[Tensor, "n h w"], signed: bool) -> Float[Tensor, "n 3 h w"]:
-    """Numbers as colours, each map on its own scale.
-
-    The scale ends at the 99.5 % quantile of |values|, so that one wild pixel does not turn the rest dark.
+def heat(
+    values: Float[Tensor, "n h w"], signed: bool, scale: Float[Tensor, " n"] | None = None
+) -> Float[Tensor, "n 3 h w"]:
+    """Numbers as colours, each map on its own scale unless one is given.
 
     Args:
         signed: blue for negative, near white for 0, red for positive, symmetric about 0; otherwise from black for
             0 (and less) over purple and orange to yellow.
+        scale: what is the strongest colour, for each map; by default its own (`scales`).
     """
     values = values.detach().float().nan_to_num()
-    values = values / _scale_of(values)
+    values = _divided(values, scale)
     if signed:
         return _coloured((values.clamp(-1, 1) + 1) / 2, BLUE_WHITE_RED)
     return _coloured(values.clamp(0, 1), INFERNO)
 
 
 def overlay(
-    photo: Float[Tensor, "n 3 h w"], values: Float[Tensor, "n vh vw"], alpha: float = 0.6, signed: bool = False
+    photo: Float[Tensor, "n 3 h w"],
+    values: Float[Tensor, "n vh vw"],
+    alpha: float = 0.6,
+    signed: bool = False,
+    scale: Float[Tensor, " n"] | None = None,
 ) -> Float[Tensor, "n 3 h w"]:
     """The heat map of `values`, scaled to the photo's size, over the photo in grey.
 
@@ -79,16 +84,22 @@ def overlay(
     """
     values = F.interpolate(values[:, None].float(), photo.shape[2:], mode="bilinear")[:, 0]
     grey = photo.mean(1, keepdim=True)
-    return (1 - alpha) * grey + alpha * heat(values, signed)
+    return (1 - alpha) * grey + alpha * heat(values, signed, scale)
 
 
-def _scale_of(values: Float[Tensor, "n h w"]) -> Float[Tensor, "n 1 1"]:
-    """What to divide by: the 99.5 % quantile of |values|, or their maximum where that is 0, or 1."""
+def scales(values: Float[Tensor, "n ..."]) -> Float[Tensor, " n"]:
+    """Where each map's scale ends: at the 99.5 % quantile of |values|, so that one wild pixel does not turn the rest
+    dark; at their maximum where that is 0, and at 1 where there is nothing."""
     sizes = values.abs().flatten(1)
     rank = math.ceil(0.995 * sizes.shape[1])
     quantile, largest = sizes.kthvalue(rank, dim=1).values, sizes.amax(1)  # torch.quantile ends at 2^24 values
     scale = torch.where(quantile > 0, quantile, largest)
-    return torch.where(scale > 0, scale, 1.0)[:, None, None]
+    return torch.where(scale > 0, scale, 1.0)
+
+
+def _divided(values: Float[Tensor, "n ..."], scale: Float[Tensor, " n"] | None) -> Float[Tensor, "n ..."]:
+    """Numbers over each map's scale, its own unless one is given."""
+    return values / (scales(values) if scale is None else scale).view(-1, *[1] * (values.dim() - 1))
 
 
 def _coloured(values: Float[Tensor, "n h w"], table: str) -> Float[Tensor, "n 3 h w"]:
@@ -464,12 +475,13 @@ def beside(left: Image.Image, right: Image.Image) -> Image.Image:
     return sheet
 
 
-def signed_picture(values: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
-    """Signed colours around mid grey, each picture on its own scale."""
-    scale = _scale_of(values.detach().flatten(1, 2))[:, None]
-    return (0.5 + 0.5 * values / scale).clamp(0, 1)
+def signed_picture(
+    values: Float[Tensor, "n 3 h w"], scale: Float[Tensor, " n"] | None = None
+) -> Float[Tensor, "n 3 h w"]:
+    """Signed colours around mid grey, each picture on its own scale unless one is given."""
+    return (0.5 + 0.5 * _divided(values.detach(), scale)).clamp(0, 1)
 
 
-def grey_heat(values: Float[Tensor, "n h w"]) -> Float[Tensor, "n 3 h w"]:
-    """Sizes from black (0) to white, each map on its own scale."""
-    return (values.detach() / _scale_of(values)).clamp(0, 1)[:, None].expand(-1, 3, -1, -1)
+def grey_heat(values: Float[Tensor, "n h w"], scale: Float[Tensor, " n"] | None = None) -> Float[Tensor, "n 3 h w"]:
+    """Sizes from black (0) to white, each map on its own scale unless one is given."""
+    return _divided(values.detach(), scale).clamp(0, 1)[:, None].expand(-1, 3, -1, -1)
