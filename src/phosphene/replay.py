@@ -32,7 +32,10 @@ from phosphene.core.results import Part, Result, Run, seal
 from phosphene.core.units import names_file
 
 FAMILIES = (features, attribution, dreaming, inversion, adversarial)
-RECIPES = {name: getattr(family, name) for family in FAMILIES for name in family.__all__ if name.islower()}
+RECIPES = attribution.Methods(
+    {name: getattr(family, name) for family in FAMILIES for name in family.__all__ if name.islower()}
+    | attribution.METHODS
+)
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ def drawn(maps: Tensor, about: About, fed: Pictures, show: Show, scale: Scale) -
         scale: of each picture its own, or the largest of them for all.
     """
     values, one = maps.float().cpu(), pixels(maps, about.kind).float().cpu()
+    if about.relative:
+        one = one - one.amin((1, 2), keepdim=True)
 
     def common(numbers: Tensor) -> Tensor | None:
         return scales(numbers).amax().expand(len(numbers)) if scale == "common" else None
@@ -83,6 +85,7 @@ def explains(
     name: str = "",
     asks: bool = True,
     complete: bool = False,
+    relative: bool = False,
     score: Score = "logit",
     beside: Sequence[Explainer] = (),
     purpose: Purpose = "reading",
@@ -91,7 +94,7 @@ def explains(
     """Make a method a recipe: (network, photos, *, what every method takes, its own options) -> Result, or Run.
 
     Args:
-        words, kind, show, name, asks, complete: as in `About`.
+        words, kind, show, name, asks, complete, relative: as in `About`.
         score: what is asked about classes unless it is said otherwise.
         beside: other recipes whose pictures are shown before this one's in the figure.
         purpose: what the network is run for.
@@ -99,7 +102,9 @@ def explains(
     """
 
     def made(method: Method) -> Explainer:
-        about = About(name or method.__name__.replace("_", "-"), words, kind, show, asks, complete)
+        about = About(
+            name or method.__name__.replace("_", "-"), words, kind, show, asks, complete, relative, score, purpose
+        )
         own = list(inspect.signature(method).parameters.values())[2:]
         grows = inspect.signature(method).return_annotation is Growing
 
@@ -183,7 +188,7 @@ def _explained(
     fed = fed_together(network, photos, fit)
     asked = question(network, fed, target=target, against=against, unit=unit, score=score, batch=batch)
     named = about.asks and not target is against is unit is None
-    names = _names(photos, about.name, [asked.units[i].stem for i in range(len(fed))] if named else None)
+    names = file_names(photos, about.name, [asked.units[i].stem for i in range(len(fed))] if named else None)
     others = [(one.about, found(one.method, asked, fed)) for one in beside]
     shown_fed = fed.float().cpu()
 
@@ -195,7 +200,8 @@ def _explained(
         for i in range(len(fed)):
             row: list[Panel] = [("what was fed", shown_fed[i : i + 1])]
             row += [(words, pictures[i : i + 1]) for words, pictures in before]
-            row.append((f"{about.name}: {about.words}", image[i : i + 1]))
+            of = f", {asked.words(i)}" if about.asks and len(fed) > 1 else ""
+            row.append((f"{about.name}{of}: {about.words}", image[i : i + 1]))
             row += [("over the photograph", pictures[i : i + 1]) for pictures in over]
             row += list(maps.panels[i]) if maps.panels else []
             panels.append(row)
@@ -229,7 +235,7 @@ def _explained(
     return Run(steps(), total=made.total, names=names, finish=finish, shown=shown)
 
 
-def _names(photos: Photo | Sequence[Photo], method: str, units: Sequence[str] | None) -> list[str]:
+def file_names(photos: Photo | Sequence[Photo], method: str, units: Sequence[str] | None) -> list[str]:
     """Names for files: the method and what was asked; of several, behind each photograph's own, no two alike."""
     given = as_list(photos)
     several = len(given) > 1

@@ -347,7 +347,7 @@ def _place(network: Network, layer: Layer, match: re.Match) -> tuple[tuple[int, 
         raise Mistake(f"{layer.name} has no rows and columns; leave the position out")
     if match["row"] is not None:
         at = int(match["row"]), int(match["column"])
-        patches, size = _grid(network, layer) if len(places) == 1 else (None, (places[0], places[1]))
+        patches, size = patch_grid(network, layer) if len(places) == 1 else (None, (places[0], places[1]))
         if at[0] >= size[0] or at[1] >= size[1]:
             of = "patches in " if patches else ""
             raise Mistake(
@@ -358,9 +358,9 @@ def _place(network: Network, layer: Layer, match: re.Match) -> tuple[tuple[int, 
     if len(places) == 2:
         raise Mistake(f"{layer.name} has no tokens but rows and columns; write @ROW,COLUMN")
     if match["class"] is not None:
-        if _grid(network, layer)[0].prefix != 1:
+        if (prefix := patch_grid(network, layer)[0].prefix) != 1:
             raise Mistake(
-                f"{layer.name} has {places[0]} tokens, {_grid(network, layer)[0].prefix} of them no patches, so it "
+                f"{layer.name} has {places[0]} tokens, {prefix} of them no patches, so it "
                 f"can't be told which is the class's; write @TOKEN, for example @0"
             )
         return 0, None
@@ -371,7 +371,7 @@ def _place(network: Network, layer: Layer, match: re.Match) -> tuple[tuple[int, 
     return int(match["token"]), None
 
 
-def _grid(network: Network, layer: Layer) -> tuple[Patches, tuple[int, int]]:
+def patch_grid(network: Network, layer: Layer) -> tuple[Patches, tuple[int, int]]:
     """Where patches are among a layer's tokens, and their (rows, columns) at the network's own size.
 
     They are as many as the largest convolution before it has positions, as that cuts the picture into them; without
