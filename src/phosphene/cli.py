@@ -230,7 +230,7 @@ def _methods_command(name: str, methods: Mapping[str, Callable]) -> Callable:
                 raise Mistake(f"no method '{method}'{did_you_mean(method, methods)} (there are {', '.join(methods)})")
             taken = set(inspect.signature(methods[method]).parameters)
             for option in [o for o in own if o not in taken]:
-                if options.pop(option, None) not in (None, False):
+                if options.pop(option, None) not in (None, union[option].default):
                     others = [m for m, f in methods.items() if option in inspect.signature(f).parameters]
                     spelled = SPELLED.get(option, "--" + option.replace("_", "-"))
                     raise Mistake(f"{spelled} is no option of {method}; it belongs to {', '.join(others)}")

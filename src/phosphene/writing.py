@@ -1,5 +1,6 @@
 """Where results go: checked before the work starts, never over what is there, elsewhere when the disk is full."""
 
+import glob
 import json
 import re
 import tempfile
@@ -90,7 +91,8 @@ class Destination:
         """Raise a Mistake if a file that would be written is there already."""
         stems = self._stems(list(names))
         for files in [*map(self._files, stems), [self._one_figure(stems)]]:
-            there = [p for p in files if p.exists()]
+            further = sorted(files[0].parent.glob(f"{glob.escape(files[0].stem)}.*.npy"))
+            there = [p for p in (*files, *further) if p.exists()]
             if there and not self.force:
                 raise Mistake(f"{there[0]} is there already; give --force to overwrite it, or another --out")
 

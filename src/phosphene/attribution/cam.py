@@ -72,13 +72,13 @@ def _places(asked: Question, pictures: Pictures, layer: str) -> tuple[Tensor, Te
     return there[..., patches.prefix :].unflatten(2, shape), slope[..., patches.prefix :].unflatten(2, shape)
 
 
-def enlarged(maps: Float[Tensor, "n h w"], pictures: Pictures) -> Float[Tensor, "n hh ww"]:
+def enlarged(maps: Float[Tensor, "n rows columns"], pictures: Pictures) -> Float[Tensor, "n h w"]:
     """Maps of a layer's places at the pictures' size, bilinear."""
     size = (pictures.shape[2], pictures.shape[3])
     return F.interpolate(maps[:, None], size, mode="bilinear", align_corners=False)[:, 0]
 
 
-def coarse(asked: Question, pictures: Pictures, layer: str) -> Float[Tensor, "n h w"]:
+def coarse(asked: Question, pictures: Pictures, layer: str) -> Float[Tensor, "n rows columns"]:
     """Grad-CAM at the layer's own size."""
     there, slope = _places(asked, pictures, layer)
     return (slope.mean((2, 3), keepdim=True) * there).sum(1).clamp(min=0)

@@ -38,7 +38,7 @@ def comparison(methods: Sequence[Explainer]) -> Callable[..., Run]:
     """The recipe that asks all of these."""
 
     @recipe("search")
-    def every_method(
+    def compare(
         network: Network,
         photos: Photo | Sequence[Photo],
         *,
@@ -127,4 +127,4 @@ def comparison(methods: Sequence[Explainer]) -> Callable[..., Run]:
 
         return Run(steps(), total=PART * len(methods), names=names, finish=finish)
 
-    return every_method
+    return compare

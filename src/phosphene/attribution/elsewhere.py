@@ -78,7 +78,6 @@ def captum_method(name: str) -> Explainer:
         Mistake: there is none of this name, or Captum is not installed.
     """
 
-    @explains(f"what Captum's {name} says", "contribution", "heat", name=PREFIX + name, uses=("captum",))
     def captum(asked: Question, pictures: Pictures, *, square: int = 16, seed: int = 0) -> Growing:
         """Show what a method of Captum says (Kokhlikyan et al. 2020, arXiv:2009.07896).
 
@@ -101,7 +100,8 @@ def captum_method(name: str) -> Explainer:
 
         return Growing(len(pictures), run())
 
-    return captum
+    captum.__name__ = PREFIX + name  # by which a picture of it is made again
+    return explains(f"what Captum's {name} says", "contribution", "heat", uses=("captum",))(captum)
 
 
 def _attributed(kind: type, asked: Question, picture: Pictures, square: int, seed: int) -> Float[Tensor, "3 h w"]:

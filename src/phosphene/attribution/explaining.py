@@ -222,7 +222,8 @@ def _explained(
 
     def steps() -> Iterator[MapStep]:
         for done, maps in made.steps:
-            yield MapStep(done, maps.values, torch.zeros(len(fed)), maps=maps)
+            said = torch.tensor([facts.get("value", 0.0) for facts in maps.facts] or [0.0] * len(fed))
+            yield MapStep(done, shown_fed, said, maps=maps)
 
     def finish(step: Step) -> Result:
         assert isinstance(step, MapStep)

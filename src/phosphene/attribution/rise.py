@@ -34,7 +34,7 @@ def random_masks(
         coarse = (drawn[2:] < visible).float().view(1, 1, cells, cells)
         top, left = int(drawn[0] * height), int(drawn[1] * width)
         large = F.interpolate(coarse, ((cells + 1) * height, (cells + 1) * width), mode="bilinear", align_corners=False)
-        found.append(large[0, 0, top : top + size[0], left : left + size[1]])
+        found.append(large[0, 0, top : top + size[0], left : left + size[1]].clamp(0, 1))  # rounding
     return torch.stack(found)
 
 
