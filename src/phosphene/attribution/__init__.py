@@ -18,6 +18,6 @@ METHODS = Methods(
 )
 
 __all__ = [
-    "METHODS", "Methods", "compare", "deconvnet", "grad_cam", "grad_cam_plus_plus", "gradient", "guided",
+    "METHODS", "RECIPES", "Methods", "compare", "deconvnet", "grad_cam", "grad_cam_plus_plus", "gradient", "guided",
     "guided_grad_cam", "input_x_gradient", "integrated", "occlusion", "rise", "saliency", "smoothgrad",
 ]  # fmt: skip
