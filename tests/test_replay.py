@@ -47,7 +47,7 @@ MADE = [
     ("attribute", "cat.png", "--method", "guided-grad-cam"),
     ("attribute", "cat.png", "--method", "rise", "--masks", "20"),
     ("attribute", "cat.png", "--method", "captum:DeepLift"),
-    ("attribute", "cat.png", "--method", "all"),
+    ("attribute", "cat.png", "--method", "all", "--masks", "20"),
     ("dream", "cat.png", "--octaves", "2", "--steps", "2"),
     ("invert", "cat.png", "--steps", "3"),
     ("attack", "cat.png", "--method", "fgsm"),

@@ -178,7 +178,7 @@ def test_files_of_several_photographs_have_their_names_no_two_alike(tmp_path):
 
 def test_all_methods_are_asked_and_those_that_do_not_apply_are_left_out_and_said():
     network = linear(noise(2, 3, 8, 8), [0.0, 0.0], labels=LABELS[:2])
-    run = compare(network, levels(3, 8, 8), target=1)
+    run = compare(network, levels(3, 8, 8), target=1, masks=20)
     found = run.result
     left_out = found.numbers[0]["left out"]
     assert {"guided", "deconvnet", "grad-cam", "grad-cam++", "guided-grad-cam"} <= set(left_out)

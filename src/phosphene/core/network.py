@@ -413,6 +413,13 @@ class Network:
         return bool(self._owners(RECTIFIERS))
 
     @property
+    def functional_rectifiers(self) -> bool:
+        """Whether some of them are functions (`F.relu`), which whoever hooks modules does not see."""
+        return any(
+            type(owner).__module__ != "torch.nn.modules.activation" for owner in self._owners(RECTIFIERS).values()
+        )
+
+    @property
     def rewritable(self) -> tuple[str, ...]:
         """The exact rewrites that find something to act on."""
         acts = {"local_response_norm": bool(self._owners(["local_response_norm"])), "batch_norm": bool(self._pairs)}
