@@ -70,8 +70,7 @@ class Linear:
 
 
 Rule = Callable[[Linear, Tensor, Tensor], Tensor]
-"""(layer, x, y) -> the surrogate; only its slope counts. y is what the layer said with its bias; the layer that is given
-here may have none, where biases are to take no share."""
+"""(layer, x, y = layer(x)) -> the surrogate; only its slope counts."""
 
 FirstRule = Callable[[Linear, Tensor, Tensor, Tensor, tuple[Tensor, Tensor]], Tensor]
 """(layer, x, one, y, (low, high)) -> the surrogate of the layer that sees the picture, whose slope is the relevance
@@ -110,7 +109,7 @@ def carrier(x: Tensor) -> Tensor:
 
 def epsilon(size: float) -> Rule:
     """All contributions alike; those that cancel out are damped where y is not large against `size`."""
-    return lambda layer, x, y: shared(layer(x), y, size)
+    return lambda layer, x, y: shared(y, y, size)
 
 
 def z_plus(layer: Linear, x: Tensor, y: Tensor) -> Tensor:
@@ -165,7 +164,7 @@ def _split(layer: Linear, x: Tensor, for_positive: Change, for_negative: Change)
 
 def first(rule: Rule) -> FirstRule:
     """A rule like any other."""
-    return lambda layer, x, one, y, bounds: rule(layer, x * one, y)
+    return lambda layer, x, one, y, bounds: rule(layer, x * one, layer(x * one))
 
 
 def flat(layer: Linear, x: Tensor, one: Tensor, y: Tensor, bounds: tuple[Tensor, Tensor]) -> Tensor:
@@ -179,3 +178,21 @@ def box(layer: Linear, x: Tensor, one: Tensor, y: Tensor, bounds: tuple[Tensor, 
     own = layer(x * one, bias=False)
     z = own - layer(low * one, positive, bias=False) - layer(high * one, negative, bias=False)
     return shared(z, y)
+
+
+# ------------------------------------------------------------------------------------------------------ which for which
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Which rule for which layer.
+
+    Attributes:
+        convolution: for convolutions.
+        connected: for fully connected layers.
+        picture: for the layer that sees the picture, whichever it is; none: as for others of its kind.
+    """
+
+    convolution: Rule
+    connected: Rule
+    picture: FirstRule | None = None
