@@ -45,6 +45,7 @@ MADE = [
     ("attribute", "cat.png", "--method", "grad-cam", "--show", "heat"),
     ("attribute", "cat.png", "--method", "grad-cam++"),
     ("attribute", "cat.png", "--method", "guided-grad-cam"),
+    ("attribute", "cat.png", "--method", "lrp", "--composite", "epsilon-gamma-box"),
     ("attribute", "cat.png", "--method", "rise", "--masks", "20"),
     ("attribute", "cat.png", "--method", "captum:DeepLift"),
     ("attribute", "cat.png", "--method", "all", "--masks", "20"),
