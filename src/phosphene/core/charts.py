@@ -89,7 +89,7 @@ def chart(curves: Sequence[Curve], across: Ticks, up: Ticks) -> Float[Tensor, "1
     label = max((font.getlength(words) for _, words in up.marks), default=0)
     last = font.getlength(across.marks[-1][1]) if across.marks else 0
     foot = (HEIGHT - LETTERS * (3 if across.words else 2) + 4) * k
-    frame = _Frame(label + 14 * k, below + LETTERS * k // 2, (WIDTH - 12) * k - last / 2, foot, across, up)
+    frame = _Frame(label + 20 * k, below + LETTERS * k // 2, (WIDTH - 12) * k - last / 2, foot, across, up)
     _axes(pen, font, frame)
     for curve in reversed(curves):  # the first one lies on top
         _drawn(pen, [frame.at(*point) for point in curve.points], curve)

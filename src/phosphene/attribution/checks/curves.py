@@ -57,8 +57,10 @@ class Compared:
     @property
     def by_chance(self) -> Curves | None:
         """The mean over random orders."""
-        parts = [torch.stack([getattr(one, name) for one in self.random]) for name in ("deletion", "insertion")]
-        return Curves(*(part.mean(0) for part in parts)) if self.random else None
+        if not self.random:
+            return None
+        ways = ([one.deletion for one in self.random], [one.insertion for one in self.random])
+        return Curves(*(torch.stack(way).mean(0) for way in ways))
 
 
 def order(maps: Float[Tensor, "n h w"], seed: int = 0) -> Order:

@@ -62,18 +62,18 @@ def likeness(values: Float[Tensor, "n ..."], others: Float[Tensor, "n ..."], abo
 def ssim(maps: Float[Tensor, "n h w"], others: Float[Tensor, "n h w"], signed: bool) -> Float[Tensor, " n"]:
     """Structural similarity of two maps, each on its own scale, as they are shown.
 
-    A map goes over its 99.5 % quantile and is cut off at [0, 1], or signed at [-1, 1], like its picture.
+    A map goes over its 99.5 % quantile and is cut off at [0, 1]; signed at [-1, 1] and then, like the colours that show
+    it, brought to [0, 1] with nothing in the middle: SSIM compares brightnesses, which are not negative, and would call
+    a map and its negative alike.
     """
     from skimage.metrics import structural_similarity
 
-    low = -1.0 if signed else 0.0
-    seen = [(one / scales(one).view(-1, 1, 1)).clamp(low, 1).numpy() for one in (maps, others)]
+    shown = [one / scales(one).view(-1, 1, 1) for one in (maps, others)]
+    shown = [(one.clamp(-1, 1) + 1) / 2 if signed else one.clamp(0, 1) for one in shown]
     side = min(WINDOW, *maps.shape[1:])
     window = side - 1 + side % 2
-    found = [
-        structural_similarity(a, b, data_range=1 - low, win_size=window) for a, b in zip(*seen, strict=True)
-    ]  # fmt: skip
-    return torch.tensor(found, dtype=torch.float64)
+    pairs = zip(*(one.numpy() for one in shown), strict=True)
+    return torch.tensor([structural_similarity(a, b, data_range=1.0, win_size=window) for a, b in pairs]).double()
 
 
 def spearman(numbers: Float[Tensor, "n m"], others: Float[Tensor, "n m"]) -> Float[Tensor, " n"]:

@@ -89,7 +89,7 @@ def depths(network: Network, read: Iterable[str], many: int = DEPTHS) -> list[De
 
     Args:
         read: the layers that the question is about; what lies above them has nothing to say about it.
-        many: at most so many.
+        many: at most so many, and at least two.
     Raises:
         Mistake: there are no weights below these layers.
     """

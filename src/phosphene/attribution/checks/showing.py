@@ -35,7 +35,7 @@ class Checks:
     Attributes:
         asked: what was asked about: "class" or "unit".
         gaps: of each picture, how far its contributions are from adding up.
-        shift: (n), how much each map changes when zero is moved.
+        shift: (n), how much each map changes under a constant shift of the input.
         compared: deletion and insertion.
         pointing: one mosaic for all pictures.
         randomization: how alike the maps remain.
@@ -171,7 +171,7 @@ def _curves_chart(of: Compared, index: int, which: str, method: str) -> Tensor:
     top = _round_above(max(y for line in lines for _, y in line.points))
     words = "pixels removed" if which == "deletion" else "pixels given back"
     across = Ticks((0, 1), [(0, "0"), (0.5, "50 %"), (1, "100 %")], f"{words}, largest first")
-    return chart(lines, across, Ticks((0, top), [(y, f"{y:g}") for y in (0, top / 2, top)]))
+    return chart(lines, across, Ticks((0, top), [(y, f"{y:g}".removeprefix("0") or "0") for y in (0, top / 2, top)]))
 
 
 def _round_above(number: float) -> float:

@@ -22,7 +22,7 @@ SURE = 3
 """Hits of four from which a map is said to point at its class: by chance alone there are as many in 5 of 100 cases."""
 
 SAME = 0.01
-"""A map that changes by less when zero is moved does not depend on it: rounding to float32 alone changes the gradient
+"""A map that changes by less under a constant shift does not depend on it: rounding to float32 alone changes the gradient
 of a deep network by up to some thousandths."""
 
 ADDS_UP = 0.05
@@ -104,8 +104,8 @@ def on_pointing(hits: int, of: int, share: float) -> str:
 def on_shift(change: float) -> str:
     """What a constant shift of pictures and network says."""
     if change < SAME:
-        return "the same wherever zero is"
-    return f"changes by {percent(change)} when zero is moved: depends on the reference"
+        return "not changed by a constant shift of the input"
+    return f"changes by {percent(change)} under a constant shift of the input, which changes nothing for the network"
 
 
 def on_completeness(gap: float) -> str:
