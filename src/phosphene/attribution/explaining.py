@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phosphene.attribution.asking import Pictures, as_list, fed_together, question
+from phosphene.attribution.checks import Checks, checks
 from phosphene.attribution.maps import About, Explainer, Growing, Kind, Maps, Method, Show, found, pixels
 from phosphene.core.engine import Step
 from phosphene.core.errors import Mistake, check_range, did_you_mean
@@ -58,6 +59,7 @@ class MapStep(Step):
     """Where a method is: what it found so far, and what the checks said so far."""
 
     maps: Maps = field(default_factory=lambda: Maps(torch.zeros(0)))
+    checked: Checks = field(default_factory=Checks)
 
 
 COMMON = {
@@ -199,7 +201,7 @@ def _explained(
     others = [(one.about, found(one.method, asked, fed)) for one in beside]
     shown_fed = fed.float().cpu()
 
-    def result(maps: Maps, checked: Sequence[Any] = ()) -> Result:
+    def result(maps: Maps, checked: Checks = Checks()) -> Result:
         image = drawn(maps.values, about, shown_fed, show, scale)
         before = [(f"{one.name}: {one.words}", drawn(m.values, one, shown_fed, one.show, scale)) for one, m in others]
         over = [] if show in ("colours", "overlay") else [drawn(maps.values, about, shown_fed, "overlay", scale)]
@@ -208,18 +210,20 @@ def _explained(
             row: list[Panel] = [("what was fed", shown_fed[i : i + 1])]
             row += [(words, pictures[i : i + 1]) for words, pictures in before]
             of = f", {asked.words(i)}" if about.asks and len(fed) > 1 else ""
-            row.append((f"{about.name}{of}: {about.words}", image[i : i + 1]))
+            told = [about.words, *checked.remarks(i)]
+            row.append((f"{about.name}{of}: {'; '.join(told)}", image[i : i + 1]))
             row += [("over the photograph", pictures[i : i + 1]) for pictures in over]
             row += list(maps.panels[i]) if maps.panels else []
-            panels.append(row)
+            panels.append(row + checked.panels(i, about))
             facts = dict(maps.facts[i]) if maps.facts else {}
             asking = {"target": asked.units[i].short, "words": asked.words(i)} if about.asks else {}
-            numbers.append(asking | facts)
+            numbers.append(asking | facts | checked.numbers(i))
         asking_words = {asked.words(i) for i in range(len(fed))}
         what = f": {asking_words.pop()}" if about.asks and len(asking_words) == 1 else ""
         blind = sorted({facts["blind"] for facts in maps.facts if "blind" in facts})
         title = "; ".join([f"{about.name}{what} of {network.name}", *blind])
         values = maps.values.float().cpu().numpy()
+        title = ": ".join(filter(None, [f"{about.name}{what} of {network.name}", checked.headline]))
         return Result(
             image=image, names=names, numbers=numbers, panels=panels, title=title,
             input=shown_fed, values=values, further_values=maps.further_values,
@@ -227,22 +231,32 @@ def _explained(
 
     made = method(asked, fed, **options)
     if not isinstance(made, Growing):
-        return result(made if isinstance(made, Maps) else Maps(made))
+        only = made if isinstance(made, Maps) else Maps(made)
+        if not check:
+            return result(only)
+        made = Growing(1, iter([(1, only)]))
+    total, own_steps = made.total, made.steps
+    further, checked = checks(method, about, asked, fed, options, cost=total) if check else (0, None)
+
+    def at(done: int, maps: Maps, found_so_far: Checks = Checks()) -> MapStep:
+        said = torch.tensor([facts.get("value", 0.0) for facts in maps.facts] or [0.0] * len(fed))
+        return MapStep(done, shown_fed, said, maps=maps, checked=found_so_far)
 
     def steps() -> Iterator[MapStep]:
-        for done, maps in made.steps:
-            said = torch.tensor([facts.get("value", 0.0) for facts in maps.facts] or [0.0] * len(fed))
-            yield MapStep(done, shown_fed, said, maps=maps)
+        for done, maps in own_steps:
+            yield at(done, maps)
+        for more, found_so_far in checked(maps) if checked else ():
+            yield at(total + more, maps, found_so_far)
 
     def finish(step: Step) -> Result:
         assert isinstance(step, MapStep)
-        return result(step.maps)
+        return result(step.maps, step.checked)
 
     def shown(step: Step) -> Tensor:
         assert isinstance(step, MapStep)
         return drawn(step.maps.values, about, shown_fed, show, scale)
 
-    return Run(steps(), total=made.total, names=names, finish=finish, shown=shown)
+    return Run(steps(), total=total + further, names=names, finish=finish, shown=shown)
 
 
 def file_names(photos: Photo | Sequence[Photo], method: str, units: Sequence[str] | None) -> list[str]:

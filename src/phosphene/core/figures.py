@@ -134,7 +134,7 @@ def figure(
     """Pictures with a caption below each and a title above all, on white.
 
     Args:
-        panels: (caption, picture); captions break into at most two lines. Small pictures (a third of `side` and
+        panels: (caption, picture); captions break into at most three lines. Small pictures (a third of `side` and
             less) keep their pixels as squares, others are scaled smoothly.
         columns: at most four unless given.
         side: the width of a panel in px; a tall picture is narrower.
@@ -145,7 +145,7 @@ def figure(
         raise Mistake("a figure needs at least one panel, (caption, picture)")
     columns = min(len(panels), columns or math.ceil(len(panels) / math.ceil(len(panels) / 4)))
     images = [_panel(single(picture), side) for _, picture in panels]
-    captions = [_wrapped(caption, TEXT_SIZE, side) for caption, _ in panels]
+    captions = [_wrapped(caption, TEXT_SIZE, side, 3) for caption, _ in panels]
     rows = [slice(i, i + columns) for i in range(0, len(panels), columns)]
     heights = [max(i.height for i in images[r]) + _text_height(captions[r]) for r in rows]
 

@@ -208,6 +208,18 @@ class Network:
         other._given_plans = dict(plans)
         return other
 
+    def of(self, model: nn.Module) -> "Network":
+        """Another model of the same architecture, fed and run like this one: a copy with other weights."""
+        other = self._copy("layers", "grey")
+        other.model, other.sha256 = unwrapped(model), ""
+        return other
+
+    def subtracting(self, mean: Sequence[float]) -> "Network":
+        """The same model, from whose pictures this mean is subtracted instead of its own."""
+        other = self._copy("layers", "grey")
+        other.mean = tuple(mean)
+        return other
+
     def _copy(self, *shared: str) -> "Network":
         """The same model in another object; these cached properties are found first, so that both have them."""
         for name in shared:
