@@ -221,9 +221,8 @@ def _explained(
         asking_words = {asked.words(i) for i in range(len(fed))}
         what = f": {asking_words.pop()}" if about.asks and len(asking_words) == 1 else ""
         blind = sorted({facts["blind"] for facts in maps.facts if "blind" in facts})
-        title = "; ".join([f"{about.name}{what} of {network.name}", *blind])
         values = maps.values.float().cpu().numpy()
-        title = ": ".join(filter(None, [f"{about.name}{what} of {network.name}", checked.headline]))
+        title = ": ".join(filter(None, [f"{about.name}{what} of {network.name}", *blind, checked.headline]))
         return Result(
             image=image, names=names, numbers=numbers, panels=panels, title=title,
             input=shown_fed, values=values, further_values=maps.further_values,
