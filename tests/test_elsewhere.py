@@ -154,6 +154,7 @@ RECIPES = {
     "grad-cam": lambda net, photo: METHODS["grad-cam"](net, photo, layer="conv2"),
     "grad-cam++": lambda net, photo: METHODS["grad-cam++"](net, photo, layer="conv2"),
     "guided grad-cam": lambda net, photo: METHODS["guided-grad-cam"](net, photo, layer="conv2"),
+    "lrp": lambda net, photo: METHODS["lrp"](net, photo),
     "rise": lambda net, photo: METHODS["rise"](net, photo, masks=20, occluder="noise"),
     "dream": lambda net, photo: dream(net, photo, steps=2, octaves=2),
     "dream of a sum": lambda net, photo: dream(net, photo, layer="conv2 + 2*relu:1", steps=2, octaves=1),

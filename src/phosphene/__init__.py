@@ -38,6 +38,7 @@ _HOMES = {
     "guided_grad_cam": "phosphene.attribution",
     "input_x_gradient": "phosphene.attribution",
     "integrated": "phosphene.attribution",
+    "lrp": "phosphene.attribution",
     "rise": "phosphene.attribution",
     "smoothgrad": "phosphene.attribution",
     "dream": "phosphene.dreaming",

@@ -4,13 +4,14 @@ from phosphene.attribution.cam import grad_cam, grad_cam_plus_plus, guided_grad_
 from phosphene.attribution.compare import comparison
 from phosphene.attribution.elsewhere import Methods, captum_method
 from phosphene.attribution.gradients import deconvnet, gradient, guided, saliency
+from phosphene.attribution.lrp import lrp
 from phosphene.attribution.occlusion import occlusion
 from phosphene.attribution.paths import input_x_gradient, integrated, smoothgrad
 from phosphene.attribution.rise import rise
 
 RECIPES = (
     gradient, saliency, deconvnet, guided, input_x_gradient, integrated, smoothgrad,
-    grad_cam, grad_cam_plus_plus, guided_grad_cam, rise, occlusion,
+    grad_cam, grad_cam_plus_plus, guided_grad_cam, lrp, rise, occlusion,
 )  # fmt: skip
 compare = comparison(RECIPES)
 METHODS = Methods(
@@ -18,6 +19,6 @@ METHODS = Methods(
 )
 
 __all__ = [
-    "METHODS", "Methods", "compare", "deconvnet", "grad_cam", "grad_cam_plus_plus", "gradient", "guided",
-    "guided_grad_cam", "input_x_gradient", "integrated", "occlusion", "rise", "saliency", "smoothgrad",
+    "METHODS", "RECIPES", "Methods", "compare", "deconvnet", "grad_cam", "grad_cam_plus_plus", "gradient", "guided",
+    "guided_grad_cam", "input_x_gradient", "integrated", "lrp", "occlusion", "rise", "saliency", "smoothgrad",
 ]  # fmt: skip

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from phosphene.attribution.asking import Pictures, Question, every
 from phosphene.attribution.explaining import explains
 from phosphene.attribution.maps import Maps
+from phosphene.core.engine import NotFinite
 from phosphene.core.errors import Mistake
 from phosphene.core.layers import ATTENTION, Layer
 from phosphene.core.network import Network
@@ -55,7 +56,9 @@ def chosen_layer(asked: Question, pictures: Pictures, layer: str | None) -> str:
         try:
             if _places(asked.of([0]), pictures[:1], name)[1].any():
                 return name
-        except Mistake:
+        except NotFinite:
+            raise
+        except Mistake:  # it does not depend on this one
             continue
     raise Mistake(f"{asked.words(0)} of {network.name} comes from no layer with places; take gradient or occlusion")
 

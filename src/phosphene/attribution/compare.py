@@ -46,6 +46,7 @@ def comparison(methods: Sequence[Explainer]) -> Callable[..., Run]:
         against: str | int | None = None,
         unit: str | None = None,
         score: Score | None = None,
+        masks: int = 1000,
         fit: Fit = "crop",
         batch: int = 16,
     ) -> Run:
@@ -58,10 +59,12 @@ def comparison(methods: Sequence[Explainer]) -> Callable[..., Run]:
             against: another class: why the target rather than this one.
             unit: instead of a class, a unit LAYER:UNIT or a sum of units.
             score: of a class: the logit, log p or p; by default what is usual for each method.
+            masks: how many of them RISE takes, which takes longest.
             fit: how a photograph becomes the network's input.
             batch: so many pictures go through the network at a time.
         """
         check_range("batch", batch, 1)
+        check_range("masks", masks, 1)
         fed = fed_together(network, photos, fit)
         asked = {
             usual: question(network, fed, target=target, against=against, unit=unit, score=usual, batch=batch)
@@ -85,7 +88,7 @@ def comparison(methods: Sequence[Explainer]) -> Callable[..., Run]:
                 # each is run for what it is usually run for, so that it says what it says alone
                 own = asked[score or one.about.score].to(network.planned(one.about.purpose))
                 try:
-                    made = one.method(own, fed)
+                    made = one.method(own, fed, **({"masks": masks} if one.about.name == "rise" else {}))
                     if isinstance(made, Growing):
                         for done, maps[one.about.name] in made.steps:
                             yield at(i + 0.99 * done / made.total)

@@ -23,6 +23,8 @@ from phosphene.core.network import borrowed
 from phosphene.core.terms import Reading
 
 PREFIX = "captum:"
+HOOKED = ("DeepLift", "DeepLiftShap", "GuidedBackprop", "GuidedGradCam", "Deconvolution", "LRP")
+"""What works by hooks on the modules of activations: where those are functions, it is another method, silently."""
 
 
 class Asked(nn.Module):
@@ -94,9 +96,13 @@ def captum_method(name: str) -> Explainer:
 
         def run() -> Iterator[tuple[int, Maps]]:
             values = torch.zeros_like(pictures)
+            hooked = name in HOOKED and asked.network.functional_rectifiers
+            facts = (
+                [{"blind": f"Captum's {name} sees modules alone, and rectifiers here are functions"}] if hooked else []
+            )
             for index in range(len(pictures)):
                 values[index] = _attributed(kind, asked.of([index]), pictures[index : index + 1], square, seed)
-                yield index + 1, Maps(values)
+                yield index + 1, Maps(values, facts * len(pictures))
 
         return Growing(len(pictures), run())
 

@@ -1,9 +1,9 @@
 """From a method to a recipe: what is asked, the method's numbers, and how they are shown."""
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast, get_args, get_type_hints
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import torch
 from jaxtyping import Float
@@ -13,7 +13,7 @@ from phosphene.attribution.asking import Pictures, as_list, fed_together, questi
 from phosphene.attribution.checks import Checks, checks
 from phosphene.attribution.maps import About, Explainer, Growing, Kind, Maps, Method, Show, found, pixels
 from phosphene.core.engine import Step
-from phosphene.core.errors import Mistake, check_range
+from phosphene.core.errors import Mistake, check_range, did_you_mean
 from phosphene.core.feeding import Fit
 from phosphene.core.figures import grey_heat, heat, overlay, scales, signed_picture
 from phosphene.core.network import Network
@@ -111,6 +111,7 @@ def explains(
         grows = inspect.signature(method).return_annotation is Growing
 
         def run(network: Network, photos: Photo | Sequence[Photo], **options: Any) -> Result | Run:
+            _check_choices(run, options)
             given = {key: options.pop(key) for key in list(options) if key in COMMON}
             return _explained(method, about, beside, network, photos, options, **given)
 
@@ -122,6 +123,15 @@ def explains(
         return cast(Explainer, finished)
 
     return made
+
+
+def _check_choices(run: Callable, options: Mapping[str, Any]) -> None:
+    """Raise a Mistake where an option is none of its choices; whoever calls from Python may give anything."""
+    for name, value in options.items():
+        kind = run.__annotations__.get(name)
+        if get_origin(kind) is Literal and value not in get_args(kind):
+            near = did_you_mean(str(value), get_args(kind)) or f"; there are {', '.join(get_args(kind))}"
+            raise Mistake(f"{name} '{value}' is not known{near}")
 
 
 def _sign(
@@ -184,9 +194,6 @@ def _explained(
 ) -> Result | Run:
     """The recipe of a method."""
     check_range("batch", batch, 1)
-    for what, choices, value in (("show", get_args(Show), show), ("scale", get_args(Scale), scale)):
-        if value not in choices:
-            raise Mistake(f"{what} '{value}' is not known; there are {', '.join(choices)}")
     fed = fed_together(network, photos, fit)
     asked = question(network, fed, target=target, against=against, unit=unit, score=score, batch=batch)
     named = about.asks and not target is against is unit is None
@@ -213,8 +220,9 @@ def _explained(
             numbers.append(asking | facts | checked.numbers(i))
         asking_words = {asked.words(i) for i in range(len(fed))}
         what = f": {asking_words.pop()}" if about.asks and len(asking_words) == 1 else ""
+        blind = sorted({facts["blind"] for facts in maps.facts if "blind" in facts})
         values = maps.values.float().cpu().numpy()
-        title = ": ".join(filter(None, [f"{about.name}{what} of {network.name}", checked.headline]))
+        title = ": ".join(filter(None, [f"{about.name}{what} of {network.name}", *blind, checked.headline]))
         return Result(
             image=image, names=names, numbers=numbers, panels=panels, title=title,
             input=shown_fed, values=values, further_values=maps.further_values,

@@ -95,8 +95,6 @@ def occlusion(
     step = stride or max(1, side // 2)
     if side > min(height, width):
         raise Mistake(f"a window of {side} px does not fit a picture of {height} x {width} pixels")
-    if form not in ("pixels", "positions"):
-        raise Mistake(f"form '{form}' is not known; there are pixels and positions")
     covers = filling(asked.network, pictures, occluder, seed)
     tops, lefts = places(height, side, step), places(width, side, step)
     followed = _followed(asked, layer)

@@ -18,7 +18,7 @@ from phosphene.attribution.explaining import explains
 from phosphene.attribution.fillings import Filling, filling
 from phosphene.attribution.maps import Growing, Maps
 from phosphene.core.engine import Draw
-from phosphene.core.errors import Mistake, check_range
+from phosphene.core.errors import check_range
 
 
 @explains("what each colour adds to the score, to first order", "contribution", "heat")
@@ -68,8 +68,6 @@ def integrated(
         rule: where: midpoint or gauss-legendre.
     """
     check_range("steps", steps, 1)
-    if rule not in ("midpoint", "gauss-legendre"):
-        raise Mistake(f"rule '{rule}' is not known; there are midpoint and gauss-legendre")
     start = filling(asked.network, pictures, baseline)
     places, weights = (numbers.to(pictures) for numbers in path(steps, rule))
     rows = every(pictures)
@@ -124,8 +122,6 @@ def smoothgrad(
     """
     check_range("samples", samples, 1)
     check_range("noise", noise, 0)
-    if average not in ("mean", "squared", "variance"):
-        raise Mistake(f"average '{average}' is not known; there are mean, squared and variance")
     deviation = noise * (pictures.amax((1, 2, 3), keepdim=True) - pictures.amin((1, 2, 3), keepdim=True))
     rows, many = every(pictures), max(1, asked.batch // len(pictures))
 

@@ -23,10 +23,12 @@ from torch.nn import functional as F
 from phosphene.core.errors import Mistake, nearest
 from phosphene.core.interception import (
     RECTIFIERS,
+    Handler,
+    RectifierRule,
     Rule,
+    called,
     intercepted,
     is_in_place,
-    plain_name,
     rewritten,
     ruled,
 )
@@ -425,6 +427,13 @@ class Network:
         return bool(self._owners(RECTIFIERS))
 
     @property
+    def functional_rectifiers(self) -> bool:
+        """Whether some of them are functions (`F.relu`), which whoever hooks modules does not see."""
+        return any(
+            type(owner).__module__ != "torch.nn.modules.activation" for owner in self._owners(RECTIFIERS).values()
+        )
+
+    @property
     def rewritable(self) -> tuple[str, ...]:
         """The exact rewrites that find something to act on."""
         acts = {"local_response_norm": bool(self._owners(["local_response_norm"])), "batch_norm": bool(self._pairs)}
@@ -444,7 +453,8 @@ class Network:
         Args:
             pictures: (n, 3, h, w) in [0, 1]; gradients flow back to them.
             layers: names; `logits` is the model's output.
-            rule: what the backward pass does at rectifiers: "gradient", "guided", "deconvnet" or "redirected".
+            rule: what the backward pass does at rectifiers: "gradient", "guided", "deconvnet" or "redirected"; or what
+                becomes of every call, a `Propagation`.
         Raises:
             Mistake: an unknown layer, or a rule that finds nothing to act on.
         """
@@ -493,7 +503,8 @@ class _Reader:
     current: "_Reader | None" = None
 
     def __init__(self, network: Network, axes: Mapping[Tap, int], rule: Rule) -> None:
-        self.network, self.rule = network, rule
+        self.network, self.propagation = network, rule if callable(rule) else None
+        self.rule: RectifierRule = "gradient" if callable(rule) else rule
         self.rewrites = "local_response_norm" in network.plan.rewrites
         self.low = network._lowered(network.plan)
         self.logits = Tap("", None, 1)
@@ -501,6 +512,7 @@ class _Reader:
         self.found: dict[Tap, Tensor] = {}
         self.calls: Counter[tuple[str, str | None]] = Counter()
         self.acted = 0
+        self.handler: Handler | None = None
 
     def run(self, x: Tensor) -> dict[Tap, Tensor]:
         network, model = self.network, self.network.model
@@ -510,6 +522,9 @@ class _Reader:
             owners |= network._owners(["local_response_norm"])
         if self.rule != "gradient":
             owners |= network._owners(RECTIFIERS)
+        if self.propagation is not None:
+            owners |= dict(model.named_modules())
+            self.handler = self.propagation(x)
         with ExitStack() as stack:
             if owners:
                 stack.enter_context(intercepted(owners, self._handle))
@@ -569,19 +584,22 @@ class _Reader:
     def _handle(self, owner: str, function: Callable, args: tuple, kwargs: dict) -> Any:
         if _Reader.current is not self:
             return function(*args, **kwargs)
-        name = plain_name(function)
+        name = called(function, args, kwargs)
         tap = Tap(owner, name, self.calls[owner, name] + 1)
         overwritten = args[0] if tap in self.missing and is_in_place(function, kwargs) else None
         if overwritten is not None:
             args = (overwritten.clone(), *args[1:])
-        result = self._called(name, function, args, kwargs)
+        result = self._called(owner, name, function, args, kwargs)
         self.calls[owner, name] += isinstance(result, Tensor)
         if tap not in self.missing or not isinstance(result, Tensor):
             return result
         further = self._keep(tap, result)
         return further if overwritten is None else overwritten.copy_(further)
 
-    def _called(self, name: str, function: Callable, args: tuple, kwargs: dict) -> Any:
+    def _called(self, owner: str, name: str, function: Callable, args: tuple, kwargs: dict) -> Any:
+        result = NotImplemented if self.handler is None else self.handler(owner, function, args, kwargs)
+        if result is not NotImplemented:
+            return result
         if self.rule != "gradient" and name in RECTIFIERS:
             self.acted += 1
             return ruled(self.rule, function, args, kwargs)
