@@ -1,18 +1,19 @@
 """From a method to a recipe: what is asked, the method's numbers, and how they are shown."""
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast, get_args, get_type_hints
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from phosphene.attribution.asking import Pictures, as_list, fed_together, question
+from phosphene.attribution.checks import Checks, checks
 from phosphene.attribution.maps import About, Explainer, Growing, Kind, Maps, Method, Show, found, pixels
 from phosphene.core.engine import Step
-from phosphene.core.errors import Mistake, check_range
+from phosphene.core.errors import Mistake, check_range, did_you_mean
 from phosphene.core.feeding import Fit
 from phosphene.core.figures import grey_heat, heat, overlay, scales, signed_picture
 from phosphene.core.network import Network
@@ -35,6 +36,8 @@ def drawn(maps: Tensor, about: About, fed: Pictures, show: Show, scale: Scale) -
         scale: of each picture its own, or the largest of them for all.
     """
     values, one = maps.float().cpu(), pixels(maps, about.kind).float().cpu()
+    if about.relative:
+        one = one - one.amin((1, 2), keepdim=True)
 
     def common(numbers: Tensor) -> Tensor | None:
         return scales(numbers).amax().expand(len(numbers)) if scale == "common" else None
@@ -56,6 +59,7 @@ class MapStep(Step):
     """Where a method is: what it found so far, and what the checks said so far."""
 
     maps: Maps = field(default_factory=lambda: Maps(torch.zeros(0)))
+    checked: Checks = field(default_factory=Checks)
 
 
 COMMON = {
@@ -83,6 +87,7 @@ def explains(
     name: str = "",
     asks: bool = True,
     complete: bool = False,
+    relative: bool = False,
     score: Score = "logit",
     beside: Sequence[Explainer] = (),
     purpose: Purpose = "reading",
@@ -91,7 +96,7 @@ def explains(
     """Make a method a recipe: (network, photos, *, what every method takes, its own options) -> Result, or Run.
 
     Args:
-        words, kind, show, name, asks, complete: as in `About`.
+        words, kind, show, name, asks, complete, relative: as in `About`.
         score: what is asked about classes unless it is said otherwise.
         beside: other recipes whose pictures are shown before this one's in the figure.
         purpose: what the network is run for.
@@ -99,11 +104,14 @@ def explains(
     """
 
     def made(method: Method) -> Explainer:
-        about = About(name or method.__name__.replace("_", "-"), words, kind, show, asks, complete)
+        about = About(
+            name or method.__name__.replace("_", "-"), words, kind, show, asks, complete, relative, score, purpose
+        )
         own = list(inspect.signature(method).parameters.values())[2:]
         grows = inspect.signature(method).return_annotation is Growing
 
         def run(network: Network, photos: Photo | Sequence[Photo], **options: Any) -> Result | Run:
+            _check_choices(run, options)
             given = {key: options.pop(key) for key in list(options) if key in COMMON}
             return _explained(method, about, beside, network, photos, options, **given)
 
@@ -115,6 +123,15 @@ def explains(
         return cast(Explainer, finished)
 
     return made
+
+
+def _check_choices(run: Callable, options: Mapping[str, Any]) -> None:
+    """Raise a Mistake where an option is none of its choices; whoever calls from Python may give anything."""
+    for name, value in options.items():
+        kind = run.__annotations__.get(name)
+        if get_origin(kind) is Literal and value not in get_args(kind):
+            near = did_you_mean(str(value), get_args(kind)) or f"; there are {', '.join(get_args(kind))}"
+            raise Mistake(f"{name} '{value}' is not known{near}")
 
 
 def _sign(
@@ -177,17 +194,14 @@ def _explained(
 ) -> Result | Run:
     """The recipe of a method."""
     check_range("batch", batch, 1)
-    for what, choices, value in (("show", get_args(Show), show), ("scale", get_args(Scale), scale)):
-        if value not in choices:
-            raise Mistake(f"{what} '{value}' is not known; there are {', '.join(choices)}")
     fed = fed_together(network, photos, fit)
     asked = question(network, fed, target=target, against=against, unit=unit, score=score, batch=batch)
     named = about.asks and not target is against is unit is None
-    names = _names(photos, about.name, [asked.units[i].stem for i in range(len(fed))] if named else None)
+    names = file_names(photos, about.name, [asked.units[i].stem for i in range(len(fed))] if named else None)
     others = [(one.about, found(one.method, asked, fed)) for one in beside]
     shown_fed = fed.float().cpu()
 
-    def result(maps: Maps, checked: Sequence[Any] = ()) -> Result:
+    def result(maps: Maps, checked: Checks = Checks()) -> Result:
         image = drawn(maps.values, about, shown_fed, show, scale)
         before = [(f"{one.name}: {one.words}", drawn(m.values, one, shown_fed, one.show, scale)) for one, m in others]
         over = [] if show in ("colours", "overlay") else [drawn(maps.values, about, shown_fed, "overlay", scale)]
@@ -195,41 +209,56 @@ def _explained(
         for i in range(len(fed)):
             row: list[Panel] = [("what was fed", shown_fed[i : i + 1])]
             row += [(words, pictures[i : i + 1]) for words, pictures in before]
-            row.append((f"{about.name}: {about.words}", image[i : i + 1]))
+            of = f", {asked.words(i)}" if about.asks and len(fed) > 1 else ""
+            told = [about.words, *checked.remarks(i)]
+            row.append((f"{about.name}{of}: {'; '.join(told)}", image[i : i + 1]))
             row += [("over the photograph", pictures[i : i + 1]) for pictures in over]
             row += list(maps.panels[i]) if maps.panels else []
-            panels.append(row)
+            panels.append(row + checked.panels(i, about))
             facts = dict(maps.facts[i]) if maps.facts else {}
             asking = {"target": asked.units[i].short, "words": asked.words(i)} if about.asks else {}
-            numbers.append(asking | facts)
+            numbers.append(asking | facts | checked.numbers(i))
         asking_words = {asked.words(i) for i in range(len(fed))}
         what = f": {asking_words.pop()}" if about.asks and len(asking_words) == 1 else ""
+        blind = sorted({facts["blind"] for facts in maps.facts if "blind" in facts})
         values = maps.values.float().cpu().numpy()
+        title = ": ".join(filter(None, [f"{about.name}{what} of {network.name}", *blind, checked.headline]))
         return Result(
-            image=image, names=names, numbers=numbers, panels=panels, title=f"{about.name}{what} of {network.name}",
+            image=image, names=names, numbers=numbers, panels=panels, title=title,
             input=shown_fed, values=values, further_values=maps.further_values,
         )  # fmt: skip
 
     made = method(asked, fed, **options)
     if not isinstance(made, Growing):
-        return result(made if isinstance(made, Maps) else Maps(made))
+        only = made if isinstance(made, Maps) else Maps(made)
+        if not check:
+            return result(only)
+        made = Growing(1, iter([(1, only)]))
+    total, own_steps = made.total, made.steps
+    further, checked = checks(method, about, asked, fed, options, cost=total) if check else (0, None)
+
+    def at(done: int, maps: Maps, found_so_far: Checks = Checks()) -> MapStep:
+        said = torch.tensor([facts.get("value", 0.0) for facts in maps.facts] or [0.0] * len(fed))
+        return MapStep(done, shown_fed, said, maps=maps, checked=found_so_far)
 
     def steps() -> Iterator[MapStep]:
-        for done, maps in made.steps:
-            yield MapStep(done, maps.values, torch.zeros(len(fed)), maps=maps)
+        for done, maps in own_steps:
+            yield at(done, maps)
+        for more, found_so_far in checked(maps) if checked else ():
+            yield at(total + more, maps, found_so_far)
 
     def finish(step: Step) -> Result:
         assert isinstance(step, MapStep)
-        return result(step.maps)
+        return result(step.maps, step.checked)
 
     def shown(step: Step) -> Tensor:
         assert isinstance(step, MapStep)
         return drawn(step.maps.values, about, shown_fed, show, scale)
 
-    return Run(steps(), total=made.total, names=names, finish=finish, shown=shown)
+    return Run(steps(), total=total + further, names=names, finish=finish, shown=shown)
 
 
-def _names(photos: Photo | Sequence[Photo], method: str, units: Sequence[str] | None) -> list[str]:
+def file_names(photos: Photo | Sequence[Photo], method: str, units: Sequence[str] | None) -> list[str]:
     """Names for files: the method and what was asked; of several, behind each photograph's own, no two alike."""
     given = as_list(photos)
     several = len(given) > 1

@@ -4,14 +4,13 @@
 colour that it subtracts, with which Zeiler & Fergus covered; black is zero in RGB.
 """
 
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from phosphene.core.engine import Draw
-from phosphene.core.errors import Mistake, did_you_mean
 from phosphene.core.network import Network
 from phosphene.core.operators import blurred
 
@@ -40,13 +39,7 @@ def filling(
             this picture, by a Gaussian of a twentieth of its shorter side), or noise (uniform in [0, 1], the same for
             every picture).
         seed: of the noise.
-    Raises:
-        Mistake: another kind.
     """
-    if kind not in get_args(Filling):
-        raise Mistake(
-            f"no filling '{kind}'{did_you_mean(kind, get_args(Filling)) or '; there are ' + ', '.join(WORDS)}"
-        )
     if kind == "mean":
         return pictures.mean((2, 3), keepdim=True).expand_as(pictures)
     if kind == "blur":

@@ -8,7 +8,7 @@ what it takes away is negative, and a pixel's is the sum over its colours.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -17,7 +17,9 @@ from torch import Tensor
 from phosphene.attribution.asking import Pictures, Question
 from phosphene.core.network import Network
 from phosphene.core.pictures import Photo
+from phosphene.core.plan import Purpose
 from phosphene.core.results import Panel
+from phosphene.core.terms import Score
 
 Kind = Literal["sensitivity", "contribution"]
 Show = Literal["colours", "grey", "heat", "overlay"]
@@ -86,6 +88,9 @@ class About:
         show: how they are shown unless it is said otherwise.
         asks: whether it answers a question, or is about the picture alone.
         complete: whether it promises that the numbers add up to the score.
+        relative: whether its numbers mean something only beside each other, so that the smallest is shown as nothing.
+        score: what is asked about classes unless it is said otherwise.
+        purpose: what the network is run for.
     """
 
     name: str
@@ -94,8 +99,12 @@ class About:
     show: Show
     asks: bool = True
     complete: bool = False
+    relative: bool = False
+    score: Score = "logit"
+    purpose: Purpose = "reading"
 
 
+@runtime_checkable
 class Explainer(Protocol):
     """A recipe that was made of a method: (network, photos, *, options) -> Result or Run."""
 

@@ -25,7 +25,7 @@ from phosphene.core.errors import Mistake, check_range, did_you_mean
 from phosphene.core.interception import Propagation, plain_name
 from phosphene.core.layers import ATTENTION
 from phosphene.core.network import Network
-from phosphene.core.units import patch_grid
+from phosphene.core.units import largest_grid
 
 Heads = Literal["mean", "max", "min"]
 
@@ -132,7 +132,7 @@ def _tokens(network: Network, seen: _Watched) -> int:
 
 
 def _grid(network: Network, seen: _Watched, tokens: int, size: tuple[int, int]) -> tuple[int, int]:
-    grid = patch_grid(tokens, seen.cut, size)
+    grid = largest_grid(tokens, seen.cut, size)
     if grid is None or 3 * grid[0] * grid[1] < 2 * tokens:
         raise Mistake(f"the {tokens} tokens of {network.name} are no grid of patches, so there is no picture of them")
     return grid
@@ -148,7 +148,7 @@ def _start(blocks: list[Tensor], prefix: int) -> tuple[str, Float[Tensor, "n tok
     return "class token" if prefix else "mean over patches", start, blocks
 
 
-@explains("where attention leads, block by block", "sensitivity", "overlay", asks=False)
+@explains("where attention leads, block by block", "sensitivity", "overlay", asks=False, relative=True)
 def rollout(asked: Question, pictures: Pictures, *, heads: Heads = "mean", discard: float = 0.0) -> Maps:
     """Show from which patches a vision transformer's answer comes, by its attention weights alone, whatever the class.
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional as F
@@ -19,6 +19,12 @@ from phosphene.core.pictures import resize, single, to_pil
 # matplotlib's inferno at 0, 1/9, ..., 1 (Smith & van der Walt 2015), and ColorBrewer's RdBu with blue first.
 INFERNO = "000004 1b0c42 4b0c6b 781c6d a52c60 cf4446 ed6925 fb9a06 f7d03c fcffa4"
 BLUE_WHITE_RED = "2166ac 67a9cf d1e5f0 f7f7f7 fddbc7 ef8a62 b2182b"
+
+# Okabe & Ito 2008: eight colours that people with any colour vision tell apart, each with a name.
+PALETTE = (
+    ("orange", "e69f00"), ("sky blue", "56b4e9"), ("green", "009e73"), ("yellow", "f0e442"),
+    ("blue", "0072b2"), ("red", "d55e00"), ("pink", "cc79a7"), ("grey", "999999"),
+)  # fmt: skip
 
 INK, SOFT, HAIRLINE, TRACK, BAR, ACCENT = "#1f2328", "#6b7280", "#e5e7eb", "#f1f3f5", "#b6c2cf", "#c8553d"
 BLOCK_LIGHT = "#f6d9cf"
@@ -68,6 +74,12 @@ def heat(
     if signed:
         return _coloured((values.clamp(-1, 1) + 1) / 2, BLUE_WHITE_RED)
     return _coloured(values.clamp(0, 1), INFERNO)
+
+
+def categories(numbers: Int[Tensor, "n h w"]) -> Float[Tensor, "n 3 h w"]:
+    """Whole numbers as the colours of `PALETTE`."""
+    colours = torch.tensor([list(bytes.fromhex(colour)) for _, colour in PALETTE]) / 255
+    return colours[numbers].permute(0, 3, 1, 2)
 
 
 def overlay(
@@ -122,7 +134,7 @@ def figure(
     """Pictures with a caption below each and a title above all, on white.
 
     Args:
-        panels: (caption, picture); captions break into at most two lines. Small pictures (a third of `side` and
+        panels: (caption, picture); captions break into at most three lines. Small pictures (a third of `side` and
             less) keep their pixels as squares, others are scaled smoothly.
         columns: at most four unless given.
         side: the width of a panel in px; a tall picture is narrower.
@@ -133,7 +145,7 @@ def figure(
         raise Mistake("a figure needs at least one panel, (caption, picture)")
     columns = min(len(panels), columns or math.ceil(len(panels) / math.ceil(len(panels) / 4)))
     images = [_panel(single(picture), side) for _, picture in panels]
-    captions = [_wrapped(caption, TEXT_SIZE, side) for caption, _ in panels]
+    captions = [_wrapped(caption, TEXT_SIZE, side, 3) for caption, _ in panels]
     rows = [slice(i, i + columns) for i in range(0, len(panels), columns)]
     heights = [max(i.height for i in images[r]) + _text_height(captions[r]) for r in rows]
 

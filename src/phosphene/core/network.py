@@ -208,6 +208,18 @@ class Network:
         other._given_plans = dict(plans)
         return other
 
+    def of(self, model: nn.Module) -> "Network":
+        """Another model of the same architecture, fed and run like this one: a copy with other weights."""
+        other = self._copy("layers", "grey")
+        other.model, other.sha256 = unwrapped(model), ""
+        return other
+
+    def subtracting(self, mean: Sequence[float]) -> "Network":
+        """The same model, from whose pictures this mean is subtracted instead of its own."""
+        other = self._copy("layers", "grey")
+        other.mean = tuple(mean)
+        return other
+
     def _copy(self, *shared: str) -> "Network":
         """The same model in another object; these cached properties are found first, so that both have them."""
         for name in shared:
@@ -413,6 +425,13 @@ class Network:
     def rectified(self) -> bool:
         """Whether it has rectifiers that a rule can act on."""
         return bool(self._owners(RECTIFIERS))
+
+    @property
+    def functional_rectifiers(self) -> bool:
+        """Whether some of them are functions (`F.relu`), which whoever hooks modules does not see."""
+        return any(
+            type(owner).__module__ != "torch.nn.modules.activation" for owner in self._owners(RECTIFIERS).values()
+        )
 
     @property
     def rewritable(self) -> tuple[str, ...]:
