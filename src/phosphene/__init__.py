@@ -40,6 +40,7 @@ _HOMES = {
     "integrated": "phosphene.attribution",
     "lrp": "phosphene.attribution",
     "rise": "phosphene.attribution",
+    "rollout": "phosphene.attribution",
     "smoothgrad": "phosphene.attribution",
     "dream": "phosphene.dreaming",
     "invert": "phosphene.inversion",
