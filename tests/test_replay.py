@@ -39,6 +39,8 @@ MADE = [
     ("attribute", "cat.png", "--method", "guided", "--target", "conv3:2"),
     ("attribute", "cat.png", "--method", "deconvnet"),
     ("attribute", "cat.png", "--method", "occlusion", "--window", "5"),
+    ("patches", "photos", "--unit", "conv2:1", "--count", "3"),
+    ("patches", "photos", "--layer", "conv2", "--each", "1", "--count", "3", "--sees", "most"),
     ("dream", "cat.png", "--octaves", "2", "--steps", "2"),
     ("invert", "cat.png", "--steps", "3"),
     ("attack", "cat.png", "--method", "fgsm"),

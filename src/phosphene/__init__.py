@@ -32,6 +32,7 @@ _HOMES = {
     "guided": "phosphene.attribution",
     "deconvnet": "phosphene.attribution",
     "occlusion": "phosphene.attribution",
+    "patches": "phosphene.attribution",
     "dream": "phosphene.dreaming",
     "invert": "phosphene.inversion",
     "fgsm": "phosphene.adversarial",

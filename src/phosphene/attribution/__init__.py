@@ -2,7 +2,8 @@
 
 from phosphene.attribution.gradients import deconvnet, gradient, guided, saliency
 from phosphene.attribution.occlusion import occlusion
+from phosphene.attribution.patches import patches
 
 METHODS = {f.__name__: f for f in (gradient, saliency, guided, deconvnet, occlusion)}
 
-__all__ = ["METHODS", "deconvnet", "gradient", "guided", "occlusion", "saliency"]
+__all__ = ["METHODS", "deconvnet", "gradient", "guided", "occlusion", "patches", "saliency"]
