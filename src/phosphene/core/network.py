@@ -426,6 +426,12 @@ class Network:
         """Whether it has rectifiers that a rule can act on."""
         return bool(self._owners(RECTIFIERS))
 
+    def rectified_before(self, name: str) -> bool:
+        """Whether a rectifier that a rule can act on runs before this layer is read; it may be one itself."""
+        tap, stages = self.layer(name).tap, self._recorded[0]
+        end = next((i for i, stage in enumerate(stages, start=1) if stage.tap == tap), len(stages))
+        return any(stage.function in RECTIFIERS for stage in stages[:end])
+
     @property
     def functional_rectifiers(self) -> bool:
         """Whether some of them are functions (`F.relu`), which whoever hooks modules does not see."""
