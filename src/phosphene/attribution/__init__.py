@@ -21,5 +21,6 @@ METHODS = Methods(
 
 __all__ = [
     "METHODS", "RECIPES", "Methods", "compare", "deconvnet", "grad_cam", "grad_cam_plus_plus", "gradient", "guided",
-    "guided_grad_cam", "input_x_gradient", "integrated", "lrp", "occlusion", "rise", "rollout", "saliency", "smoothgrad",
+    "guided_grad_cam", "input_x_gradient", "integrated", "lrp", "occlusion", "rise", "rollout", "saliency",
+    "smoothgrad",
 ]  # fmt: skip

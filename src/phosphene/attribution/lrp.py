@@ -19,7 +19,7 @@ What biases contributed, and what the stabilizer takes, reaches no pixel; it is 
 """
 
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -29,7 +29,7 @@ from phosphene.attribution.explaining import explains
 from phosphene.attribution.maps import Maps
 from phosphene.attribution.propagation import Propagated
 from phosphene.attribution.relevance import Rules, alpha_beta, box, epsilon, flat, gamma, z_plus
-from phosphene.core.errors import Mistake, check_range, did_you_mean
+from phosphene.core.errors import Mistake, check_range
 from phosphene.core.network import Network
 from phosphene.core.plan import REWRITES
 
@@ -45,24 +45,17 @@ def rules(composite: Composite, size: float = 1e-6, more: float = 0.25) -> Rules
     Args:
         size: epsilon.
         more: gamma.
-    Raises:
-        Mistake: there is no such composite.
     """
-    names = get_args(Composite)
-    if composite not in names:
-        raise Mistake(
-            f"no composite '{composite}'{did_you_mean(composite, names) or '; there are ' + ', '.join(names)}"
-        )
-    convolution = {
-        "epsilon": epsilon(size),
-        "gamma": gamma(more),
-        "epsilon-gamma-box": gamma(more),
-        "epsilon-alpha2-beta1": alpha_beta(2, 1),
-        "epsilon-alpha2-beta1-flat": alpha_beta(2, 1),
-    }.get(composite, z_plus)
-    connected = gamma(more) if composite == "gamma" else epsilon(size)
-    picture = {"flat": flat, "box": box}.get(composite.rpartition("-")[2])
-    return Rules(convolution, connected, picture)
+    connected, favouring, weighing = epsilon(size), gamma(more), alpha_beta(2, 1)
+    return {
+        "epsilon": Rules(connected, connected),
+        "gamma": Rules(favouring, favouring),
+        "epsilon-plus": Rules(z_plus, connected),
+        "epsilon-plus-flat": Rules(z_plus, connected, flat),
+        "epsilon-gamma-box": Rules(favouring, connected, box),
+        "epsilon-alpha2-beta1": Rules(weighing, connected),
+        "epsilon-alpha2-beta1-flat": Rules(weighing, connected, flat),
+    }[composite]
 
 
 def _folding(network: Network) -> Network:
@@ -92,7 +85,7 @@ def lrp(
         epsilon: of the epsilon rule: damps what cancels out, in units of the layer's output.
         gamma: of the gamma rule: how much what contributed in the output's direction is favoured.
     Raises:
-        Mistake: no such composite; a network without a convolution or fully connected layer that can be seen.
+        Mistake: a network without a convolution or fully connected layer that can be seen.
     """
     check_range("epsilon", epsilon, 0)
     check_range("gamma", gamma, 0)
