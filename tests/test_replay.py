@@ -49,6 +49,8 @@ MADE = [
     ("attribute", "cat.png", "--method", "rise", "--masks", "20"),
     ("attribute", "cat.png", "--method", "captum:DeepLift"),
     ("attribute", "cat.png", "--method", "all", "--masks", "20"),
+    ("patches", "photos", "--unit", "conv2:1", "--count", "3"),
+    ("patches", "photos", "--layer", "conv2", "--each", "1", "--count", "3", "--sees", "most"),
     ("dream", "cat.png", "--octaves", "2", "--steps", "2"),
     ("invert", "cat.png", "--steps", "3"),
     ("attack", "cat.png", "--method", "fgsm"),

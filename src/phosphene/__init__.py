@@ -42,6 +42,7 @@ _HOMES = {
     "rise": "phosphene.attribution",
     "rollout": "phosphene.attribution",
     "smoothgrad": "phosphene.attribution",
+    "patches": "phosphene.attribution",
     "dream": "phosphene.dreaming",
     "invert": "phosphene.inversion",
     "fgsm": "phosphene.adversarial",

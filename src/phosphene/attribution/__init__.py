@@ -6,6 +6,7 @@ from phosphene.attribution.elsewhere import Methods, captum_method
 from phosphene.attribution.gradients import deconvnet, gradient, guided, saliency
 from phosphene.attribution.lrp import lrp
 from phosphene.attribution.occlusion import occlusion
+from phosphene.attribution.patches import patches
 from phosphene.attribution.paths import input_x_gradient, integrated, smoothgrad
 from phosphene.attribution.rise import rise
 from phosphene.attribution.rollout import rollout
@@ -21,6 +22,5 @@ METHODS = Methods(
 
 __all__ = [
     "METHODS", "RECIPES", "Methods", "compare", "deconvnet", "grad_cam", "grad_cam_plus_plus", "gradient", "guided",
-    "guided_grad_cam", "input_x_gradient", "integrated", "lrp", "occlusion", "rise", "rollout", "saliency",
-    "smoothgrad",
+    "guided_grad_cam", "input_x_gradient", "integrated", "lrp", "occlusion", "patches", "rise", "rollout", "saliency", "smoothgrad",
 ]  # fmt: skip

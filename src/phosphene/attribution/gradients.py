@@ -33,13 +33,15 @@ def saliency(asked: Question, pictures: Pictures) -> Maps:
     return Maps(maps.values.abs().amax(1), maps.facts)
 
 
-@explains("what the network retraces to", "sensitivity", "colours")
+@explains("what the network retraces to", "sensitivity", "colours", purpose="search")
 def deconvnet(asked: Question, pictures: Pictures) -> Maps:
     """Show the signal that passes rectifiers only where it is positive itself (Zeiler & Fergus)."""
     return slopes(asked, pictures, "deconvnet")
 
 
-@explains("what speaks for it, layer by layer", "sensitivity", "colours", beside=(gradient, deconvnet))
+@explains(
+    "what speaks for it, layer by layer", "sensitivity", "colours", beside=(gradient, deconvnet), purpose="search"
+)
 def guided(asked: Question, pictures: Pictures) -> Maps:
     """Show the gradient that passes rectifiers where both it and their input are positive (Springenberg et al.)."""
     return slopes(asked, pictures, "guided")

@@ -187,6 +187,26 @@ class _Ruled(torch.autograd.Function):
         return through * (x > 0), None, None
 
 
+class _Rectified(torch.autograd.Function):
+    """The same for plain ReLU, which is most of all: nothing is kept but what comes out, and in place nothing more."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rule: RectifierRule, in_place: bool) -> Tensor:
+        y = x.relu_() if in_place else x.relu()
+        if in_place:
+            ctx.mark_dirty(x)
+        if rule == "guided":
+            ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *above: Tensor) -> tuple[Tensor, None, None]:
+        positive = above[0].clamp(min=0)
+        if not ctx.saved_tensors:
+            return positive, None, None
+        return torch.ops.aten.threshold_backward(positive, ctx.saved_tensors[0], 0), None, None
+
+
 def _redirected(activation: Callable[[Tensor], Tensor], x: Tensor, above: Tensor) -> Tensor:
     """The gradient; where all of a picture's is blocked, the part that would open closed units (lucid's redirection).
 
@@ -214,6 +234,10 @@ def ruled(rule: RectifierRule, function: Callable, args: tuple, kwargs: dict) ->
     """
     x, activation = _rectified(function, args, kwargs)
     in_place = is_in_place(function, kwargs) or any(value is True for value in args[1:])
+    if activation is F.relu and rule != "redirected":
+        mine = in_place and not x._is_view()  # a view can't be exchanged for what it becomes
+        rectified = _Rectified.apply(x, rule, mine)
+        return x.copy_(rectified) if in_place and not mine else rectified
     result = _Ruled.apply(x, activation, rule)
     return x.copy_(result) if in_place else result
 
@@ -221,6 +245,8 @@ def ruled(rule: RectifierRule, function: Callable, args: tuple, kwargs: dict) ->
 def _rectified(function: Callable, args: tuple, kwargs: dict) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """What a rectifier is given, and what it does to that, out of place."""
     x, *rest = args if args else (kwargs["input"],)
+    if plain_name(function) == "relu":
+        return x, F.relu
     if plain_name(function) not in RECTIFIERS:
         zeros = [value for value in _compared(args, kwargs) if _is_zero(value)]
         others = [value for value in _compared(args, kwargs) if value is not zeros[0]]

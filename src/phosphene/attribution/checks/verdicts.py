@@ -22,8 +22,8 @@ SURE = 3
 """Hits of four from which a map is said to point at its class: by chance alone there are as many in 5 of 100 cases."""
 
 SAME = 0.01
-"""A map that changes by less under a constant shift does not depend on it: rounding to float32 alone changes the gradient
-of a deep network by up to some thousandths."""
+"""A map that changes by less under a constant shift does not depend on it: rounding to float32 alone changes the
+gradient of a deep network by up to some thousandths."""
 
 ADDS_UP = 0.05
 """The gap that Sundararajan et al. 2017 (arXiv:1703.01365, section 5) allow the sum of contributions."""
