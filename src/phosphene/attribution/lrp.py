@@ -6,7 +6,8 @@ Bach et al. 2015 (doi:10.1371/journal.pone.0130140); the composites, which rule 
 the network is written:
 
 - A convolution and a fully connected layer follow the composite. The layer that sees the picture hands out relevance
-  itself; what comes before it (a normalization inside the model, padding, channels in another order) passes it on.
+  itself; what comes before it (a normalization inside the model, channels in another order) passes it on. Padding
+  before it is pixels too: what the flat rule gives them is lost.
 - Batch normalization is folded into the convolution before it while the network is borrowed; where it can't be, and
   local response normalization, pass relevance on element by element, as every activation does.
 - Additions of two signals, means, sums and average pooling share in proportion; maxima pass on to the winner.
