@@ -26,8 +26,14 @@ THEIRS = {
     "epsilon-alpha2-beta1": "EpsilonAlpha2Beta1",
     "epsilon-alpha2-beta1-flat": "EpsilonAlpha2Beta1Flat",
 }
+FEW = ["epsilon-plus", "epsilon-plus-flat", "epsilon-gamma-box"]
+"""One for each rule where the picture is seen."""
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
-LOW, HIGH = ((end - torch.tensor(MEAN).double()) / torch.tensor(STD).double() for end in (0, 1))
+LOW, HIGH = (
+    torch.tensor([(end - m) / s for m, s in zip(MEAN, STD, strict=True)], dtype=torch.float64).view(3, 1, 1)
+    for end in (0, 1)
+)
+"""Black and white as a network is fed them."""
 
 
 def of(model, size=16, mean=MEAN, std=STD, **facts):
@@ -68,16 +74,19 @@ def vgg(norm=False):
 # -------------------------------------------------------------------------------------------------------- zennit
 
 
-def zennits(name, model, x, target=2, canonizers=()):
-    """The relevance of the score that zennit hands down, in the model's own space: the same number for each colour."""
-    pytest.importorskip("torchvision")
+def zennit(part):
+    """A module of zennit, which needs torchvision, or a skip."""
     from phosphene.models.load import import_torchvision
 
     import_torchvision()
-    composites = pytest.importorskip("zennit.composites")
-    bounds = {"low": LOW.view(1, 3, 1, 1), "high": HIGH.view(1, 3, 1, 1)} if name.endswith("box") else {}
-    fed = ((x - torch.tensor(MEAN).view(1, 3, 1, 1).double()) / torch.tensor(STD).view(1, 3, 1, 1).double()).detach()
-    fed.requires_grad_()
+    return pytest.importorskip(f"zennit.{part}")
+
+
+def zennits(name, model, x, target=2, canonizers=()):
+    """The relevance of the score that zennit hands down, in the model's own space: the same number for each colour."""
+    composites = zennit("composites")
+    bounds = {"low": LOW[None], "high": HIGH[None]} if name.endswith("box") else {}
+    fed = (LOW + x * (HIGH - LOW)).requires_grad_()
     composite = getattr(composites, THEIRS[name])(canonizers=list(canonizers), **bounds)
     with composite.context(model) as changed:
         logits = changed(fed)
@@ -86,7 +95,7 @@ def zennits(name, model, x, target=2, canonizers=()):
 
 
 def close(ours, theirs):
-    return apart(ours, theirs) / theirs.abs().max() < 1e-9
+    return apart(ours, theirs) < 1e-9
 
 
 @pytest.mark.parametrize("composite", THEIRS)
@@ -97,7 +106,7 @@ def test_it_is_zennits_on_a_network_like_vgg(composite):
 
 @pytest.mark.parametrize("composite", THEIRS)
 def test_batch_normalization_is_folded_as_zennit_folds_it(composite):
-    canonizers = pytest.importorskip("zennit.canonizers")
+    canonizers = zennit("canonizers")
     model, x = vgg(norm=True), noise(2, 3, 16, 16)
     ours = relevance(of(model), x, composite=composite)
     assert close(ours, zennits(composite, model, x, canonizers=[canonizers.SequentialMergeBatchNorm()]))
@@ -114,16 +123,13 @@ def test_batch_normalization_that_cannot_be_folded_passes_relevance_on_as_zennit
 
 @pytest.mark.parametrize("composite", THEIRS)
 def test_residual_networks_share_at_their_additions_as_zennits_do(composite):
-    pytest.importorskip("zennit")
-    from phosphene.models.load import import_torchvision
-
-    models = import_torchvision().models
-    from zennit.torchvision import ResNetCanonizer
+    canonizer = zennit("torchvision").ResNetCanonizer()
+    from torchvision import models
 
     model = uneven(models.resnet.ResNet(models.resnet.BasicBlock, [1, 1, 1, 1], num_classes=5))
     x = noise(2, 3, 32, 32)
     ours = relevance(of(model, 32), x, composite=composite)
-    assert close(ours, zennits(composite, model, x, canonizers=[ResNetCanonizer()]))
+    assert close(ours, zennits(composite, model, x, canonizers=[canonizer]))
 
 
 class Functional(nn.Module):
@@ -202,7 +208,7 @@ def handed(rule, layer, x, relevance, low, high):
         for share, total in contributions(rule, xs, w[:, j].tolist(), b[j].item(), y[j].item(), lows, highs):
             for i, part in enumerate(share):
                 given[i] += part / stable(total) * r
-    return torch.tensor(given).double().view_as(x)
+    return torch.tensor(given, dtype=torch.float64).view_as(x)
 
 
 TWINS = {
@@ -228,7 +234,7 @@ def slow(composite, model, x, target):
         logits = fc(pooled.flatten(1))[0]
         r = torch.zeros_like(logits)
         r[target] = logits[target]
-        low, high = (end.view(3, 1, 1).expand_as(x) for end in (LOW, HIGH))
+        low, high = (end.expand_as(x) for end in (LOW, HIGH))
         r = handed(third, fc, pooled.flatten(), r, pooled.flatten(), pooled.flatten()).view_as(pooled)
         r = F.max_unpool2d(r, switches, 2, output_size=b.shape[1:])[0]
         r = handed(second, conv2, a, r, a, a)
@@ -241,8 +247,7 @@ def test_it_equals_the_papers_formulas_in_loops(composite):
     model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 3, 3), nn.ReLU(), nn.MaxPool2d(2),
                           nn.Flatten(), nn.Linear(12, 3)).double().eval()  # fmt: skip
     x = noise(1, 3, 6, 6)
-    fed = (x[0] - torch.tensor(MEAN).view(3, 1, 1).double()) / torch.tensor(STD).view(3, 1, 1).double()
-    expected = slow(composite, model, fed, 1)
+    expected = slow(composite, model, LOW + x[0] * (HIGH - LOW), 1)
     assert close(relevance(of(model, 6), x, 1, composite=composite), expected[None])
 
 
@@ -258,7 +263,7 @@ def unbiased(seed=0, act=nn.ReLU):
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.sampled_from(COMPOSITES), st.integers(0, 1000))
+@given(st.sampled_from([name for name in COMPOSITES if "beta" not in name]), st.integers(0, 1000))
 def test_relevance_is_conserved_where_there_are_no_biases(composite, seed):
     x = noise(2, 3, 16, 16, seed=seed)
     network = of(unbiased(seed))
@@ -281,14 +286,14 @@ def test_activations_hand_on_all_that_they_get(act):
     assert all(each["lost"] == pytest.approx(0, abs=1e-3 * abs(each["value"])) for each in facts)
 
 
-@pytest.mark.parametrize("composite", COMPOSITES)
+@pytest.mark.parametrize("composite", FEW)
 def test_why_this_rather_than_that_is_the_difference(composite):
     network, x = of(vgg()), noise(2, 3, 16, 16)
     this, that = (relevance(network, x, target, composite=composite) for target in (1, 3))
     assert close(relevance(network, x, 1, against=3, composite=composite), this - that)
 
 
-@pytest.mark.parametrize("composite", COMPOSITES)
+@pytest.mark.parametrize("composite", FEW)
 def test_a_batch_is_its_pictures_one_by_one(composite):
     network, x = of(vgg(norm=True)), noise(5, 3, 16, 16)
     together = lrp.method(question(network, x, batch=2), x, composite=composite)
@@ -316,13 +321,13 @@ def test_epsilon_0_leaves_the_gradient_times_the_input_of_a_network_of_rectifier
     fed = network.door(x).detach().requires_grad_()
     (slope,) = torch.autograd.grad(network.model(fed)[:, 2].sum(), fed)
     found = relevance(network, x, composite="epsilon", epsilon=0)
-    assert apart(found, (fed * slope).detach()) / found.abs().max() < 1e-3  # average pooling has its stabilizer
+    assert apart(found, (fed * slope).detach()) < 1e-3  # average pooling has its stabilizer
 
 
 @pytest.mark.parametrize("composite", COMPOSITES)
 def test_a_blank_picture_is_no_trouble(composite):
     network = of(vgg())
-    x = torch.tensor(MEAN).double().view(1, 3, 1, 1).expand(1, 3, 16, 16).clone()
+    x = torch.tensor(MEAN, dtype=torch.float64).view(1, 3, 1, 1).expand(1, 3, 16, 16).clone()
     assert relevance(network, x, composite=composite).isfinite().all()
 
 
@@ -344,8 +349,8 @@ class Normalized(nn.Module):
     def __init__(self, model, way):
         super().__init__()
         self.model, self.way = model, way
-        self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1).double())
-        self.register_buffer("std", torch.tensor(STD).view(3, 1, 1).double())
+        self.register_buffer("mean", torch.tensor(MEAN, dtype=torch.float64).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(STD, dtype=torch.float64).view(3, 1, 1))
 
     def forward(self, x):
         if self.way == "in place":
@@ -358,7 +363,7 @@ class Normalized(nn.Module):
         return self.model(x.sub(self.mean) / self.std)
 
 
-@pytest.mark.parametrize(("composite", "way"), product(COMPOSITES, ["", "in place", "turned", "by channel"]))
+@pytest.mark.parametrize(("composite", "way"), product(FEW, ["", "in place", "turned", "by channel"]))
 def test_a_normalization_inside_of_the_model_makes_no_difference(composite, way):
     model, x = vgg(), noise(2, 3, 16, 16)
     inside = of(Normalized(model, way), mean=(0.0,), std=(1.0,))
@@ -380,7 +385,7 @@ def test_padding_before_the_first_layer_makes_no_difference(composite):
     assert close(relevance(of(Padded(model)), x, composite=composite), relevance(of(model), x, composite=composite))
 
 
-@pytest.mark.parametrize("composite", COMPOSITES)
+@pytest.mark.parametrize("composite", FEW)
 def test_relevance_is_of_rgb_whatever_order_the_model_wants(composite):
     model, x = vgg(), noise(2, 3, 16, 16)
     expected = relevance(of(model), x, composite=composite)
@@ -389,7 +394,7 @@ def test_relevance_is_of_rgb_whatever_order_the_model_wants(composite):
     assert close(relevance(of(model, bgr=True), x, composite=composite), expected)
 
 
-@pytest.mark.parametrize("composite", COMPOSITES)
+@pytest.mark.parametrize("composite", FEW)
 def test_a_grey_network_adds_up_to_the_relevance_of_its_one_channel(composite):
     model, x = vgg(), noise(2, 3, 16, 16)
     model[0] = nn.Conv2d(1, 8, 3, padding=1).double()
@@ -406,7 +411,7 @@ def test_in_float32_and_channels_last_it_is_nearly_the_same():
     exact = relevance(of(model), x)
     rounded = relevance(of(model.float()), x.float())
     assert rounded.dtype == torch.float32
-    assert apart(rounded.double(), exact) / exact.abs().max() < 1e-3
+    assert apart(rounded.double(), exact) < 1e-3
 
 
 @pytest.mark.parametrize("score", ["log-p", "p"])
@@ -521,7 +526,7 @@ def test_a_transformer_has_constant_weights_and_deviations_however_it_is_written
     by_hand.requires_grad_(False)
     (slope,) = torch.autograd.grad(by_hand(fed)[:, 1].sum(), fed)
     # the additions and the mean have zennit's stabilizer
-    assert apart(found.values, fed.detach() * slope) / found.values.abs().max() < 1e-3
+    assert apart(found.values, fed.detach() * slope) < 1e-3
     assert all(facts["lost"] == pytest.approx(0, abs=1e-3) for facts in found.facts)
 
 
@@ -548,7 +553,7 @@ def test_group_and_instance_normalization_divide_by_a_constant(norm):
     fed = network.door(x).detach().requires_grad_()
     (slope,) = torch.autograd.grad(head(F.relu(constant(a(fed))).mean((2, 3)))[:, 2].sum(), fed)
     found = relevance(network, x, composite="epsilon", epsilon=1e-12)
-    assert apart(found, (fed * slope).detach()) / found.abs().max() < 1e-4
+    assert apart(found, (fed * slope).detach()) < 1e-4
 
 
 @pytest.mark.parametrize("composite", COMPOSITES)
@@ -586,7 +591,7 @@ class Shared(nn.Module):
         return self.head(y.mean((2, 3)))
 
 
-@pytest.mark.parametrize("composite", COMPOSITES)
+@pytest.mark.parametrize("composite", FEW)
 def test_shared_modules_and_operations_in_place_are_like_any_other(composite):
     torch.manual_seed(1)
     plain, x = Shared(False), noise(2, 3, 16, 16)
@@ -599,7 +604,7 @@ def test_shared_modules_and_operations_in_place_are_like_any_other(composite):
 
 
 def test_the_result_says_what_was_lost():
-    result = lrp(convnet(), [levels(3, 16, 16)], target="zebra")
+    result = lrp(convnet(), levels(3, 16, 16), target="zebra")
     assert result.values.shape == (1, 3, 16, 16)
     (numbers,) = result.numbers
     assert numbers["words"] == "logit of zebra"
@@ -620,7 +625,7 @@ def test_the_model_is_given_back_as_it_was():
                                              ("excitation", "there are epsilon, gamma, epsilon-plus,")])  # fmt: skip
 def test_a_composite_that_is_not_there_is_told(given, said):
     with pytest.raises(Mistake, match=said):
-        relevance(convnet(), noise(1, 3, 16, 16), composite=given)
+        lrp(convnet(), levels(3, 16, 16), composite=given)
 
 
 def test_a_network_without_layers_to_act_on_is_refused():
@@ -643,7 +648,7 @@ def test_sizes_below_zero_are_refused(option):
 def test_on_a_dog_and_a_cat_each_class_is_found_where_it_is(shared_network, data, name):
     network = shared_network(name)
     photo = str(data / "images" / "cat_dog.png")
-    dog, cat = (lrp(network, [photo], target=target).values[0].sum(0) for target in ("bull mastiff", "tabby"))
+    dog, cat = (lrp(network, photo, target=target).values[0].sum(0) for target in ("bull mastiff", "tabby"))
     above, below = slice(0, 128), slice(128, 224)
     assert dog[above].sum() > 2 * dog[below].sum()
     assert cat[below].sum() / cat.sum() > 2 * dog[below].sum() / dog.sum()

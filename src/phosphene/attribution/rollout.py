@@ -11,7 +11,7 @@ Weights are seen in `F.scaled_dot_product_attention`, `nn.MultiheadAttention` an
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from phosphene.attribution.asking import Pictures, Question
 from phosphene.attribution.explaining import explains
 from phosphene.attribution.maps import Maps
-from phosphene.core.errors import Mistake, check_range, did_you_mean
+from phosphene.core.errors import Mistake, check_range
 from phosphene.core.interception import Propagation, plain_name
 from phosphene.core.layers import ATTENTION
 from phosphene.core.network import Network
@@ -162,10 +162,6 @@ def rollout(asked: Question, pictures: Pictures, *, heads: Heads = "mean", disca
     Raises:
         Mistake: a network without attention, or with attention within windows.
     """
-    if heads not in get_args(Heads):
-        raise Mistake(
-            f"no way '{heads}' to join heads{did_you_mean(heads, get_args(Heads)) or '; there are mean, max and min'}"
-        )
     check_range("discard", discard, 0, 0.99)
     network, (height, width) = asked.network, pictures.shape[2:]
     join = partial(joined, heads=heads, discard=discard)
