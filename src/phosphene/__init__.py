@@ -33,6 +33,7 @@ _HOMES = {
     "deconvnet": "phosphene.attribution",
     "occlusion": "phosphene.attribution",
     "patches": "phosphene.attribution",
+    "segment": "phosphene.attribution",
     "dream": "phosphene.dreaming",
     "invert": "phosphene.inversion",
     "fgsm": "phosphene.adversarial",
