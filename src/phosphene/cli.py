@@ -31,6 +31,8 @@ COMMANDS = {
     "caricature": ("phosphene.features:caricature", "Exaggerate what a layer sees in a photograph."),
     "accentuate": ("phosphene.features:accentuate", "Change a photograph a little towards a unit."),
     "attribute": ("phosphene.attribution:METHODS", "Show which pixels matter."),
+    "patches": ("phosphene.attribution:patches", "Show the parts of photographs that excite a unit most."),
+    "segment": ("phosphene.attribution:segment", "Cut out the object that a score depends on (GrabCut)."),
     "atlas": ("phosphene.features:atlas", "Map what a layer finds in many photographs."),
     "facets": ("phosphene.features:facets", "Paint a unit's facets, from the photographs that excite it."),
     "dream": ("phosphene.dreaming:dream", "Amplify what a layer sees in a photograph (DeepDream)."),
@@ -69,7 +71,7 @@ JUDGE_OPTION: tuple[Any, Any, str] = (
     [],
     "another network, as --net, that says what it sees in each picture; may be given several times",
 )
-SPELLED = {"weights_file": "--weights", "top_k": "--top"}
+SPELLED = {"weights_file": "--weights", "top_k": "--top", "units": "--unit", "layers": "--layer"}
 POSITIONAL = {
     "photo": (str, DEFAULT_PHOTO, "a picture, or skimage:NAME"),
     "units": (list[str], ..., "LAYER:UNIT"),
@@ -114,6 +116,8 @@ def _plain(annotation: Any) -> Any:
     if get_origin(annotation) is Literal or annotation in (bool, int, float, str):
         return annotation
     arguments = [a for a in get_args(annotation) if a is not type(None)]
+    if any(get_origin(a) is Sequence and _plain(get_args(a)[0]) is str for a in (annotation, *arguments)):
+        return list[str]
     optional = type(None) in get_args(annotation)
     kind = str if str in arguments else arguments[0] if arguments else str
     return kind | None if optional else kind
@@ -238,6 +242,11 @@ def _methods_command(name: str, methods: Mapping[str, Callable]) -> Callable:
                 others = [m for m, f in methods.items() if _makes_a_run(f)]
                 raise Mistake(f"{method} makes its picture at once; --film belongs to {', '.join(others)}")
             given = {k: v for k, v in options.items() if not (k in own and v is None)}
+            if given.get("fit") == "whole" and not _one(given.get("photos", [""])):
+                # each at its own size, so each alone
+                for photo in _readable(given["photos"], given["quiet"]):
+                    _perform(name, methods[method], given | {"photos": [photo]}, method)
+                return
             _perform(name, methods[method], given, method)
 
         _guarded(run)
@@ -473,7 +482,7 @@ def _tell(console: Console, result: Any) -> None:
             )
     for panels in list(result.panels)[:8]:
         for caption, _ in panels:
-            console.print(f"  {escape(caption)}", highlight=False)
+            console.print(f"  {escape(caption)}", highlight=False, emoji=False)  # mixed3a:100: is a unit
 
 
 def list_networks(*, as_json: bool = False) -> None:

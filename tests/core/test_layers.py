@@ -105,6 +105,36 @@ def test_a_residual_sum_sees_what_both_ways_see():
     assert network.receptive_field("add").rows == Axis(5, 1, -2)
 
 
+def test_of_joined_layers_each_channel_sees_what_its_own_way_sees():
+    def run(m, x):
+        y = torch.cat([m.a(x), torch.cat([m.b(x), m.c(x)], 1)], 1)
+        return mean(m.d(F.relu(y)))
+
+    ways = [("a", 2, 1), ("b", 3, 3), ("c", 1, 7)]
+    convs = {name: nn.Conv2d(3, many, side, padding=side // 2) for name, many, side in ways}
+    network = of(positive(Around(run, **convs, d=conv(6))))
+    for name in ("cat#2", "relu"):
+        field = network.receptive_field(name)
+        assert field.rows == Axis(7, 1, -3)
+        assert [field.of(i).rows.size for i in range(6)] == [1, 1, 3, 3, 3, 7]
+        for i in range(6):
+            x = pictures(*network.size)
+            (slope,) = torch.autograd.grad(network.read(x, [name])[name][0, i, 8, 7], x)
+            lit = (slope.abs().sum((0, 1)) > 0).nonzero()
+            assert (*lit.amin(0).tolist(), *(lit.amax(0) + 1).tolist()) == field.of(i).box(8, 7)
+    assert network.receptive_field("d").of(0) == network.receptive_field("d")
+
+
+def test_channels_that_were_joined_to_a_constant_or_mixed_see_what_all_see():
+    def run(m, x):
+        y = torch.cat([torch.zeros(len(x), 2, *x.shape[2:], dtype=x.dtype), m.a(x), m.b(x)], 1)
+        return mean(F.local_response_norm(torch.cat([m.a(x), m.b(x)], 1), 3)) + mean(y)[:, 2:]
+
+    network = of(Around(run, a=nn.Conv2d(3, 2, 1), b=conv()))
+    for name in ("cat", "local_response_norm"):
+        assert [network.receptive_field(name).of(i).rows.size for i in range(6)] == [3] * 6
+
+
 def test_an_addition_in_place_of_something_that_is_not_plain_is_measured():
     def run(m, x):
         y = m.a(x)

@@ -39,7 +39,9 @@ def deconvnet(asked: Question, pictures: Pictures) -> Maps:
     return slopes(asked, pictures, "deconvnet")
 
 
-@explains("what speaks for it, layer by layer", "sensitivity", "colours", beside=(gradient, deconvnet), purpose="search")
+@explains(
+    "what speaks for it, layer by layer", "sensitivity", "colours", beside=(gradient, deconvnet), purpose="search"
+)
 def guided(asked: Question, pictures: Pictures) -> Maps:
     """Show the gradient that passes rectifiers where both it and their input are positive (Springenberg et al.)."""
     return slopes(asked, pictures, "guided")

@@ -6,7 +6,8 @@ Bach et al. 2015 (doi:10.1371/journal.pone.0130140); the composites, which rule 
 the network is written:
 
 - A convolution and a fully connected layer follow the composite. The layer that sees the picture hands out relevance
-  itself; what comes before it (a normalization inside the model, padding, channels in another order) passes it on.
+  itself; what comes before it (a normalization inside the model, channels in another order) passes it on. Padding
+  before it is pixels too: what the flat rule gives them is lost.
 - Batch normalization is folded into the convolution before it while the network is borrowed; where it can't be, and
   local response normalization, pass relevance on element by element, as every activation does.
 - Additions of two signals, means, sums and average pooling share in proportion; maxima pass on to the winner.
@@ -19,7 +20,7 @@ What biases contributed, and what the stabilizer takes, reaches no pixel; it is 
 """
 
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -29,7 +30,7 @@ from phosphene.attribution.explaining import explains
 from phosphene.attribution.maps import Maps
 from phosphene.attribution.propagation import Propagated
 from phosphene.attribution.relevance import Rules, alpha_beta, box, epsilon, flat, gamma, z_plus
-from phosphene.core.errors import Mistake, check_range, did_you_mean
+from phosphene.core.errors import Mistake, check_range
 from phosphene.core.network import Network
 from phosphene.core.plan import REWRITES
 
@@ -45,24 +46,17 @@ def rules(composite: Composite, size: float = 1e-6, more: float = 0.25) -> Rules
     Args:
         size: epsilon.
         more: gamma.
-    Raises:
-        Mistake: there is no such composite.
     """
-    names = get_args(Composite)
-    if composite not in names:
-        raise Mistake(
-            f"no composite '{composite}'{did_you_mean(composite, names) or '; there are ' + ', '.join(names)}"
-        )
-    convolution = {
-        "epsilon": epsilon(size),
-        "gamma": gamma(more),
-        "epsilon-gamma-box": gamma(more),
-        "epsilon-alpha2-beta1": alpha_beta(2, 1),
-        "epsilon-alpha2-beta1-flat": alpha_beta(2, 1),
-    }.get(composite, z_plus)
-    connected = gamma(more) if composite == "gamma" else epsilon(size)
-    picture = {"flat": flat, "box": box}.get(composite.rpartition("-")[2])
-    return Rules(convolution, connected, picture)
+    connected, favouring, weighing = epsilon(size), gamma(more), alpha_beta(2, 1)
+    return {
+        "epsilon": Rules(connected, connected),
+        "gamma": Rules(favouring, favouring),
+        "epsilon-plus": Rules(z_plus, connected),
+        "epsilon-plus-flat": Rules(z_plus, connected, flat),
+        "epsilon-gamma-box": Rules(favouring, connected, box),
+        "epsilon-alpha2-beta1": Rules(weighing, connected),
+        "epsilon-alpha2-beta1-flat": Rules(weighing, connected, flat),
+    }[composite]
 
 
 def _folding(network: Network) -> Network:
@@ -92,7 +86,7 @@ def lrp(
         epsilon: of the epsilon rule: damps what cancels out, in units of the layer's output.
         gamma: of the gamma rule: how much what contributed in the output's direction is favoured.
     Raises:
-        Mistake: no such composite; a network without a convolution or fully connected layer that can be seen.
+        Mistake: a network without a convolution or fully connected layer that can be seen.
     """
     check_range("epsilon", epsilon, 0)
     check_range("gamma", gamma, 0)

@@ -212,11 +212,13 @@ class Marks:
     Attributes:
         rows, columns: (where, what), at the left and on top.
         below: (left, top, width, name), below parts of it.
+        above: (left, bottom, width, heading), above parts of it.
     """
 
     rows: Sequence[tuple[float, str]] = ()
     columns: Sequence[tuple[float, str]] = ()
     below: Sequence[tuple[float, float, float, str]] = ()
+    above: Sequence[tuple[float, float, float, str]] = ()
 
 
 def scale_bar(signed: bool) -> Float[Tensor, "1 3 1 w"]:
@@ -234,13 +236,14 @@ def plate(
     sheet: Float[Tensor, "1 3 h w"],
     title: str,
     words: Sequence[str],
-    legend: Legend,
+    legend: Legend | None,
     marks: Marks,
 ) -> Image.Image:
     """One picture, pixel for pixel, with numbers along its sides, words and a legend below, a title above, on white.
 
     Args:
         words: paragraphs.
+        legend: what its colours mean, where the words do not say it.
     """
     small, line = 13, round(13 * LEADING)
     labels = [_wrapped(text, small, 150, 1)[0] for _, text in marks.rows]
@@ -251,7 +254,7 @@ def plate(
     paragraphs = [text for part in words for text in _wrapped(part, TEXT_SIZE, width - 2 * MARGIN, 3)]
     top = MARGIN + round(len(heading) * TITLE_SIZE * LEADING) + GAP - CAPTION_GAP + (line if marks.columns else 0)
     under = top + sheet.shape[2] + foot + GAP // 2
-    ending = under + round(len(paragraphs) * TEXT_SIZE * LEADING) + 44
+    ending = under + round(len(paragraphs) * TEXT_SIZE * LEADING) + (44 if legend else 0)
     page = Image.new("RGB", (width, ending + MARGIN), "white")
     pen = ImageDraw.Draw(page)
     _write(pen, (MARGIN, MARGIN), heading, TITLE_SIZE, INK)
@@ -262,7 +265,12 @@ def plate(
         pen.text((left + x, top - 4), text, fill=SOFT, font=ImageFont.load_default(small), anchor="mb")
     for x, y, wide, name in marks.below:
         _write(pen, (round(left + x), round(top + y + 4)), _wrapped(name, small, round(wide), 1), small, SOFT)
+    for x, y, wide, name in marks.above:
+        heading = _wrapped(name, TEXT_SIZE, round(wide), 1)
+        _write(pen, (round(left + x), round(top + y - TEXT_SIZE * LEADING)), heading, TEXT_SIZE, INK)
     _write(pen, (MARGIN, under), paragraphs, TEXT_SIZE, SOFT)
+    if legend is None:
+        return page
     start, y, long = MARGIN, ending - 34, legend.bar.shape[3]
     page.paste(to_pil(legend.bar.expand(1, 3, 14, -1)), (start, y))
     pen.rectangle((start - 1, y - 1, start + long, y + 14), outline=HAIRLINE)

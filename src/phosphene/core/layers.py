@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -52,11 +52,21 @@ class ReceptiveField:
     Attributes:
         rows, columns: size, stride and offset along each axis.
         measured: found from where the gradient is not zero (a lower bound), instead of calculated from the graph.
+        parts: of joined layers, how many channels come from each, and what those see.
     """
 
     rows: Axis = Axis()
     columns: Axis = Axis()
     measured: bool = False
+    parts: tuple[tuple[int, "ReceptiveField"], ...] = field(default=(), compare=False, repr=False)
+
+    def of(self, channel: int) -> "ReceptiveField":
+        """What this channel sees, which is less where others are joined to it."""
+        for many, part in self.parts:
+            if channel < many:
+                return part
+            channel -= many
+        return self
 
     def __str__(self) -> str:
         same = self.rows == self.columns
@@ -234,7 +244,13 @@ def _field_after(known: Mapping, name: str, args: tuple, kwargs: dict, result: T
         return _WINDOWS[name](fields[0], *arguments, **kwargs)
     channelwise = name != "cat" or (args[1:] or (kwargs.get("dim", 0),))[0] in (1, -3)
     same_places = all(x.shape[2:] in (result.shape[2:], (1, 1)) for x in inputs)
-    return _union(fields) if name in _POSITIONWISE and channelwise and same_places else None
+    if not (name in _POSITIONWISE and channelwise and same_places):
+        return None
+    union = _union(fields)
+    if name == "cat" and union is not None and sum(x.shape[1] for x in inputs) == result.shape[1]:
+        joined = (seen.parts or ((x.shape[1], seen),) for x, seen in zip(inputs, fields, strict=True))
+        return replace(union, parts=tuple(part for parts in joined for part in parts))
+    return fields[0] if len(fields) == 1 and name != "local_response_norm" else union
 
 
 # ---------------------------------------------------------------------------------------------------- recording

@@ -7,7 +7,7 @@ it was, also after an error. A reading ends with the deepest layer that was aske
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from copy import copy
 from dataclasses import replace
@@ -41,11 +41,12 @@ from phosphene.core.layers import (
     channel_axis,
     first_tensor,
     other_names,
-    record,
     replaced,
 )
+from phosphene.core.layers import record as stages
 from phosphene.core.lending import Loan, Pair, fingerprint, lent, loans, pairs
 from phosphene.core.plan import REWRITES, Plan, Plans, Purpose, plans
+from phosphene.core.tape import COUNTS, Tape, record
 
 USUAL_SIZES = (224, 32, 64, 28, 96, 128, 160, 192, 256, 299, 384, 448, 512)
 """Tried in this order for a model whose input size nobody told."""
@@ -154,6 +155,7 @@ class Network:
         self._given_plans = dict(plans or {})
         self._purpose: Purpose = "reading"
         self._loans: tuple[list[int], list[Loan]] | None = None
+        self._tape: tuple[Any, Tape] | None = None
 
     def __repr__(self) -> str:
         return f"Network({self.name}, {self.size[0]} x {self.size[1]} px, {len(self.layers)} layers)"
@@ -225,7 +227,7 @@ class Network:
         for name in shared:
             getattr(self, name)
         other = copy(self)
-        other._loans = None
+        other._loans = other._tape = None
         return other
 
     def _lowered(self, plan: Plan) -> bool:
@@ -300,7 +302,7 @@ class Network:
 
     def _record(self, size: tuple[int, int]) -> list[Recorded]:
         with _alone(None), borrowed(self.model):
-            return record(self.model, self._fed(self._noise(size)))
+            return stages(self.model, self._fed(self._noise(size)))
 
     def _try(self, size: tuple[int, int]) -> list[Recorded] | Exception:
         try:
@@ -426,6 +428,12 @@ class Network:
         """Whether it has rectifiers that a rule can act on."""
         return bool(self._owners(RECTIFIERS))
 
+    def rectified_before(self, name: str) -> bool:
+        """Whether a rectifier that a rule can act on runs before this layer is read; it may be one itself."""
+        tap, stages = self.layer(name).tap, self._recorded[0]
+        end = next((i for i, stage in enumerate(stages, start=1) if stage.tap == tap), len(stages))
+        return any(stage.function in RECTIFIERS for stage in stages[:end])
+
     @property
     def functional_rectifiers(self) -> bool:
         """Whether some of them are functions (`F.relu`), which whoever hooks modules does not see."""
@@ -463,15 +471,34 @@ class Network:
         with _Reader.lock:
             reader = _Reader(self, {layer.tap: layer.channel_axis for layer in wanted.values()}, rule)
             x = self.door(pictures)  # in the model's own precision: 8-bit pixels are closer than bfloat16's steps
-            lower = torch.autocast(self.device.type, torch.bfloat16) if reader.low else nullcontext()
-            with (
-                _alone(reader),
-                borrowed(self.model) as modules,
-                lent(self._lent(self.plan, modules), tapped),
-                lower,
-            ):
+            with _alone(reader), self._ready(tapped):
                 found = reader.run(x)
         return {name: found[layer.tap].float() if reader.low else found[layer.tap] for name, layer in wanted.items()}
+
+    @contextmanager
+    def _ready(self, tapped: Collection[str]) -> Iterator[None]:
+        """The model as the plan runs it, where the outputs of the `tapped` modules are their own."""
+        lower = torch.autocast(self.device.type, torch.bfloat16) if self._lowered(self.plan) else nullcontext()
+        with borrowed(self.model) as modules, lent(self._lent(self.plan, modules), tapped), lower:
+            yield
+
+    def tape(self, size: tuple[int, int], layers: Iterable[str]) -> Tape:
+        """What a reading of these layers does with pictures of this size, to be played again; the last one is kept.
+
+        Raises:
+            Mistake: an unknown layer.
+            Unplayable: why it can't be played again.
+        """
+        taps = [self.layer(name).tap for name in layers]
+        key = size, taps, self.plan, fingerprint(list(self.model.modules()))
+        if self._tape is None or self._tape[0] != key:
+            noise = torch.rand(COUNTS[1], 3, *size, generator=torch.Generator().manual_seed(0))
+            x = self._fed(noise.to(self.device, self.dtype))
+            rewrite = "local_response_norm" in self.plan.rewrites
+            with _alone(None), self._ready({tap.owner for tap in taps if tap.function is None}):
+                tape = record(self.model, (x[: COUNTS[0]], x), taps, logits=self._logits, rewrite=rewrite)
+            self._tape = key, tape
+        return self._tape[1]
 
     def _lent(self, plan: Plan, modules: Sequence[nn.Module]) -> list[Loan]:
         """The weights that the plan runs on, made again when the model's own have changed."""
