@@ -1,4 +1,5 @@
-"""Occlusion, a window of 32 px every 8 px: bare batched forwards, Captum, the whole computation, and less than that.
+"""Occlusion, a window of 32 px every 8 px: bare batched forwards, Captum, the whole computation, and less than that;
+guided backprop and integrated gradients of a batch, beside Captum.
 
 The networks are untrained: what they say doesn't matter to the time. Seconds are per position of the window, so that
 contestants with other batches compare. The bare forwards are the plain model on pictures that are covered already, in
@@ -6,6 +7,7 @@ two memory layouts and several batch sizes; the best of them is the floor. Captu
 positions of one photograph, this program its preparations too.
 """
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -14,9 +16,13 @@ from torch import Tensor, nn
 
 from benchmarks.byhand import frozen
 from benchmarks.timing import Claim, Contestant, Finding, Report, Rows, Spread, Table, race
+from phosphene.attribution import guided, integrated
+from phosphene.attribution.asking import Question
+from phosphene.attribution.maps import Explainer, found
 from phosphene.core.covering import Covering, How
 from phosphene.core.network import Network
 from phosphene.core.plan import PURPOSES, REWRITES, Plan
+from phosphene.core.units import Unit
 from phosphene.models.load import load
 
 WINDOW, STRIDE = 32, 8
@@ -26,12 +32,15 @@ FASTER = {"resnet18": 1.3, "vgg11": 2.5}
 FULL, INCREMENTAL, LOWER = "phosphene, in full", "phosphene, incremental", "phosphene, incremental, bfloat16"
 LAYOUTS = {"channels first": torch.contiguous_format, "channels last": torch.channels_last}
 
+PATH = 10
+"""Gradients along the path of integrated gradients; more take longer in proportion, for everybody."""
+
 Corners = Sequence[tuple[int, int]]
 
 
 def run(repeats: int, quick: bool) -> Report:
     """The races and what must come out of them."""
-    reports = [_occlusion(name, repeats, quick) for name in FASTER]
+    reports = [*(_occlusion(name, repeats, quick) for name in FASTER), _batches(repeats, quick)]
     return Report(
         [table for report in reports for table in report.tables],
         [claim for report in reports for claim in report.claims],
@@ -183,3 +192,63 @@ def _deviations(name: str, network: Network, lower: Network, picture: Tensor, co
             for words, value, off in rows
         ],
     )
+
+
+# --------------------------------------------------------------------------------------------- gradients of a batch
+
+
+class _OnPixels(nn.Module):
+    """The plain model from pictures, as Captum is given it."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network, self.model = network, frozen(network.model)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.model(_plainly_fed(self.network, pictures))
+
+
+def _batches(repeats: int, quick: bool) -> Report:
+    """Guided backprop and integrated gradients of several pictures at once."""
+    network = load("torchvision:resnet18?weights=none", device="cpu", precision="float32")
+    many, side, steps = (2, 64, 2) if quick else (16, 224, PATH)
+    pictures = torch.rand(many, 3, side, side, generator=torch.Generator().manual_seed(0))
+    tables, claims = [], []
+    for recipe, theirs, options in (
+        (guided, {"Captum": ("GuidedBackprop", {})}, {}),
+        (
+            integrated,
+            {
+                "Captum, all at once": ("IntegratedGradients", {"n_steps": steps}),
+                f"Captum, {many} at a time": ("IntegratedGradients", {"n_steps": steps, "internal_batch_size": many}),
+            },
+            {"steps": steps},
+        ),
+    ):
+        about = recipe.about
+        asked = Question(network.planned(about.purpose), [Unit("logits", 1)] * many)
+        others = {name: partial(_theirs, network, pictures, *how) for name, how in theirs.items()}
+        seconds = race({"phosphene": partial(_found, recipe, asked, pictures, options)} | others, repeats)
+        best = _best(seconds, others)
+        words = f", {steps} steps" if options else ""
+        tables.append(Table(f"{about.name} of {many} pictures of {side} px, resnet18, float32{words}", seconds))
+        claims.append(
+            Claim(f"{about.name}: no slower than {best}", seconds["phosphene"].over(seconds[best]), 1.0, at_least=False)
+        )
+    return Report(tables, claims)
+
+
+def _found(recipe: Explainer, asked: Question, pictures: Tensor, options: Mapping, tick: Callable[[], None]) -> None:
+    tick()
+    found(recipe.method, asked, pictures, **options)
+    tick()
+
+
+def _theirs(network: Network, pictures: Tensor, name: str, options: Mapping, tick: Callable[[], None]) -> None:
+    from captum import attr
+
+    method = getattr(attr, name)(_OnPixels(network))
+    tick()
+    with warnings.catch_warnings(action="ignore"):
+        method.attribute(pictures.clone().requires_grad_(), target=1, **options)
+    tick()
