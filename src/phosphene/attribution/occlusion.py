@@ -180,7 +180,7 @@ class _Found:
         part = slice(self.done, self.done + len(score))
         self.maps["score"][part], self.maps["class"][part] = score, said.argmax(1).double()
         if self.followed:
-            self.maps["activation"][part] = read[self.followed][:, self.strongest].flatten(1).sum(1).double().cpu()
+            self.maps["activation"][part] = read[self.followed][:, self.strongest].flatten(1).sum(1).cpu().double()
         self.done = part.stop
 
     def verify(self, covering: Covering, corners: Sequence[Corner]) -> None:
@@ -198,7 +198,7 @@ class _Found:
 
     def _said(self, read: dict[str, Tensor]) -> Float[Tensor, "n classes"]:
         said = read["logits"]
-        return (said.flatten(2).mean(2) if said.dim() > 2 else said).double().cpu()
+        return (said.flatten(2).mean(2) if said.dim() > 2 else said).cpu().double()
 
     def _score(self, read: dict[str, Tensor]) -> Float[Tensor, " n"]:
         many = len(read["logits"])
@@ -210,7 +210,7 @@ class _Found:
         if not said.isfinite().all():
             name = self.asked.network.name
             raise NotFinite(f"{name} answers with values that are not finite; its weights may be damaged")
-        return said.double().cpu()
+        return said.cpu().double()
 
     def facts(self) -> dict[str, Any]:
         """What there is to be said."""
