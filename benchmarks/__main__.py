@@ -17,10 +17,12 @@ NAMES = {
     "visualize": "feature visualization on GoogLeNet, beside torch-lucent, Horama and a loop by hand",
     "dream": "a DeepDream gradient of a large picture, beside the plain loop",
     "attack": "PGD on resnet18, with and without batch normalization folded, beside a loop by hand",
+    "attribution": "occlusion on resnet18 and vgg11, in full and incrementally, beside bare forwards and Captum",
     "plans": "what each way to run a network brings, on several networks",
     "batch": "64 channels of a small network at once, beside a loop by hand",
     "legibility": "who recognizes the class images of each preset (--presets, --seeds, --classes)",
     "channels": "how much more than any photograph a channel's picture excites it",
+    "honesty": "how far each method of attribution can be believed (--net, --photos, --methods)",
     "memory": "the peak of 508 channels at once, from the command line",
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -82,6 +84,9 @@ def main(
     presets: Annotated[str | None, typer.Option(help="Of legibility, with commas (all that are feasible).")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Of legibility: how many (3).")] = None,
     classes: Annotated[str | None, typer.Option(help="Of legibility: choose or held-out (choose).")] = None,
+    net: Annotated[str | None, typer.Option(help="Of honesty: one of its networks (both).")] = None,
+    photos: Annotated[int | None, typer.Option(min=1, help="Of honesty: how many photographs (16).")] = None,
+    methods: Annotated[str | None, typer.Option(help="Of honesty, with commas (all).")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Few steps of small work: says whether it runs.")] = False,
     record: Annotated[bool, typer.Option("--record", help="Write the result into benchmarks/RESULTS.md.")] = False,
 ) -> None:
@@ -94,15 +99,19 @@ def main(
         raise typer.BadParameter(f"no benchmark '{name}'; there are {', '.join(NAMES)}")
     run = importlib.import_module(f"benchmarks.{name}").run
     takes = inspect.signature(run).parameters
-    options = {"repeats": repeats, "presets": presets, "seeds": seeds, "classes": classes}
+    options = {
+        "repeats": repeats, "presets": presets, "seeds": seeds, "classes": classes,
+        "net": net, "photos": photos, "methods": methods,
+    }  # fmt: skip
     given = {option: value for option, value in options.items() if value is not None}
     for option in given:
         if option not in takes:
             raise typer.BadParameter(f"{name} takes no --{option}")
     if "repeats" in takes:
         given.setdefault("repeats", 5)
-    if record and (quick or given.get("repeats", 5) < 5 or given.get("seeds", 3) < 3):
-        raise typer.BadParameter("only whole runs of at least five repeats or three seeds are recorded")
+    least = {"repeats": 5, "seeds": 3, "photos": 16}
+    if record and (quick or any(given.get(option, many) < many for option, many in least.items())):
+        raise typer.BadParameter("only whole runs of at least five repeats, three seeds or 16 photographs are recorded")
     report: Report = run(quick=quick, **given)
     facts = _facts(f"{given['repeats']} repeats; " if "repeats" in takes else "")
     show(report, facts)

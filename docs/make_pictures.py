@@ -1,4 +1,4 @@
-"""Make the pictures of the README: `python docs/make_pictures.py [SPEC of a network for the dream]`."""
+"""Make the pictures of the README: `python docs/make_pictures.py [SPEC of a network for the dream [methods]]`."""
 
 import sys
 from pathlib import Path
@@ -68,8 +68,17 @@ def pixels(network: phosphene.Network) -> None:
     save_png(grid(resize(torch.cat(strip), (224, 224)), columns=4, gap=6), HERE / "pixels.png")
 
 
+def methods(network: phosphene.Network) -> None:
+    """Every method of attribution, and the checks of one of them."""
+    phosphene.compare(network, "skimage:chelsea").result.figure().save(HERE / "methods.png")
+    phosphene.guided(network, "skimage:chelsea", check=True).result.figure().save(HERE / "check.png")
+
+
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
+    if sys.argv[2:] == ["methods"]:
+        methods(phosphene.load(sys.argv[1]))
+        sys.exit()
     own, other = phosphene.load(), phosphene.load(*sys.argv[1:2])
     classes(phosphene.load("embedded:photo-robust"))
     units(own)
@@ -77,3 +86,4 @@ if __name__ == "__main__":
     if "mixed4d" in other.layers:
         presets(other)
     pixels(other)
+    methods(other)

@@ -130,7 +130,7 @@ COMMANDS_AND_FILES = [
     (
         ["attribute", "cat.png", "--method", "occlusion", "--target", "zebra"],
         "attribute-cat-occlusion-logits-1",
-        [*ENDS, ".npy"],
+        [*ENDS, ".npy", ".activation.npy", ".class.npy", ".score.npy"],
     ),
     (["dream", "cat.png", "--layer", "conv2", "--octaves", 1, "--steps", 1], "dream-cat-conv2", ENDS),
     (["invert", "cat.png", "--layer", "conv2", "--steps", 2], "invert-cat-conv2", ENDS),
@@ -348,6 +348,8 @@ def bad_photo(kind):
 )
 @pytest.mark.parametrize("command", ["predict", "attribute", "dream", "invert", "attack", "tour"])
 def test_a_bad_photograph_is_one_sentence(command, kind, said, run):
+    if (command, kind) == ("attribute", "folder"):  # which takes folders, too
+        said = "there is no picture in folder.jpg"
     assert said in is_one_sentence(*run(command, bad_photo(kind)))
 
 
@@ -501,10 +503,10 @@ def test_only_what_takes_steps_is_filmed(run):
     assert code == 2
     assert "--film" in err
     said = is_one_sentence(*run("attribute", "cat.png", "--method", "gradient", "--film", "way.gif"))
-    assert said == "gradient makes its picture at once; --film belongs to occlusion"
+    assert said.startswith("gradient makes its picture at once; --film belongs to integrated, smoothgrad, rise, occlu")
     assert run("attribute", "cat.png", "--method", "occlusion", "--film", "way.gif")[0] == 0
     assert "give one that ends in .gif or .mp4" in is_one_sentence(*run("dream", "cat.png", "--film", "way.png"))
-    assert files() == [f"attribute-cat-occlusion{end}" for end in sorted([*ENDS, ".npy"])] + ["way.gif"]
+    assert set(files()) > {f"attribute-cat-occlusion{end}" for end in [*ENDS, ".npy"]} | {"way.gif"}
 
 
 def test_a_film_that_cannot_be_written_does_not_lose_the_picture(run, monkeypatch):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from phosphene.adversarial import fgsm, pgd
-from phosphene.attribution import deconvnet, gradient, guided, occlusion, saliency
+from phosphene.attribution import METHODS, deconvnet, gradient, guided, occlusion, saliency
 from phosphene.core.constraints import box
 from phosphene.core.engine import Draw, argmin, averaged
 from phosphene.core.network import Network
@@ -141,12 +141,21 @@ RECIPES = {
     "caricature": lambda net, photo: caricature(net, photo, layer="conv2", steps=2),
     "accentuate": lambda net, photo: accentuate(net, photo, layer="conv2", target=1, steps=2, views=2),
     "gradient": lambda net, photo: gradient(net, photo, score="log-p"),
-    "gradient of a unit": lambda net, photo: gradient(net, photo, target="conv2:3@2,2"),
+    "gradient of a unit": lambda net, photo: gradient(net, photo, unit="conv2:3@2,2"),
     "saliency": lambda net, photo: saliency(net, photo, target="zebra"),
     "guided": lambda net, photo: guided(net, photo),
-    "deconvnet": lambda net, photo: deconvnet(net, photo, target="right:1"),
+    "deconvnet": lambda net, photo: deconvnet(net, photo, unit="right:1"),
     "occlusion": lambda net, photo: occlusion(net, photo, window=5),
-    "occlusion of a unit": lambda net, photo: occlusion(net, photo, target="conv2:1", window=6, batch=3),
+    "occlusion of a unit": lambda net, photo: occlusion(net, photo, unit="conv2:1", window=6, batch=3),
+    "occlusion by what is there": lambda net, photo: occlusion(net, photo, occluder="blur", form="positions"),
+    "one class against another": lambda net, photo: METHODS["input-x-gradient"](net, photo, target=1, against=2),
+    "integrated gradients": lambda net, photo: METHODS["integrated"](net, photo, steps=5, rule="gauss-legendre"),
+    "smoothgrad": lambda net, photo: METHODS["smoothgrad"](net, [photo, photo], samples=5, average="variance"),
+    "grad-cam": lambda net, photo: METHODS["grad-cam"](net, photo, layer="conv2"),
+    "grad-cam++": lambda net, photo: METHODS["grad-cam++"](net, photo, layer="conv2"),
+    "guided grad-cam": lambda net, photo: METHODS["guided-grad-cam"](net, photo, layer="conv2"),
+    "lrp": lambda net, photo: METHODS["lrp"](net, photo),
+    "rise": lambda net, photo: METHODS["rise"](net, photo, masks=20, occluder="noise"),
     "dream": lambda net, photo: dream(net, photo, steps=2, octaves=2),
     "dream of a sum": lambda net, photo: dream(net, photo, layer="conv2 + 2*relu:1", steps=2, octaves=1),
     "dream of a unit": lambda net, photo: dream(net, photo, layer="conv2:1", steps=2, octaves=1, jitter=3),

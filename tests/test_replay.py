@@ -36,9 +36,19 @@ MADE = [
     ("accentuate", "cat.png", "--layer", "conv2", "--steps", "2", "--views", "2"),
     ("attribute", "cat.png", "--method", "gradient"),
     ("attribute", "cat.png", "--method", "saliency"),
-    ("attribute", "cat.png", "--method", "guided", "--target", "conv3:2"),
+    ("attribute", "cat.png", "--method", "guided", "--unit", "conv3:2"),
     ("attribute", "cat.png", "--method", "deconvnet"),
     ("attribute", "cat.png", "--method", "occlusion", "--window", "5"),
+    ("attribute", "cat.png", "--method", "input-x-gradient", "--target", "1", "--against", "2"),
+    ("attribute", "cat.png", "--method", "integrated", "--steps", "3", "--baseline", "noise"),
+    ("attribute", "cat.png", "--method", "smoothgrad", "--samples", "3"),
+    ("attribute", "cat.png", "--method", "grad-cam", "--show", "heat"),
+    ("attribute", "cat.png", "--method", "grad-cam++"),
+    ("attribute", "cat.png", "--method", "guided-grad-cam"),
+    ("attribute", "cat.png", "--method", "lrp", "--composite", "epsilon-gamma-box"),
+    ("attribute", "cat.png", "--method", "rise", "--masks", "20"),
+    ("attribute", "cat.png", "--method", "captum:DeepLift"),
+    ("attribute", "cat.png", "--method", "all", "--masks", "20"),
     ("patches", "photos", "--unit", "conv2:1", "--count", "3"),
     ("patches", "photos", "--layer", "conv2", "--each", "1", "--count", "3", "--sees", "most"),
     ("segment", "cat.png", "--target", "zebra", "--box", "1,2,9,8"),
@@ -81,9 +91,13 @@ def pixels(path):
 # --------------------------------------------------------------------------------------------------- made again
 
 
+def called(recipe):
+    return recipe.__name__.partition(":")[0]  # one of Captum's stands for all
+
+
 def test_every_recipe_of_the_program_is_tried():
     tried = {words[words.index("--method") + 1] if "--method" in words else words[0] for words in MADE + SEVERAL}
-    assert tried == set(RECIPES)
+    assert {called(RECIPES[name]) for name in tried} == {called(recipe) for recipe in RECIPES.values()}
 
 
 @pytest.mark.parametrize("words", MADE, ids=lambda words: "-".join(w for w in words if w.isalpha()))

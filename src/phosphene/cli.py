@@ -135,8 +135,10 @@ def _option(name: str, annotation: Any, default: Any, words: str) -> inspect.Par
     )
 
 
-def _positional(name: str) -> inspect.Parameter:
+def _positional(name: str, hint: Any = None) -> inspect.Parameter:
     annotation, default, words = POSITIONAL[name]
+    if name == "photos" and str in get_args(hint):  # one will do as well
+        default, words = [DEFAULT_PHOTO], "pictures, folders of them, or skimage:NAME"
     names = {"units": "UNIT...", "photos": "PHOTO...", "layer": "LAYER", "class_name": "CLASS"}
     given = typer.Argument(help=words, metavar=names.get(name, name.upper()))
     return inspect.Parameter(
@@ -153,14 +155,22 @@ def _parameters(function: Callable, *, unset: bool = False) -> list[inspect.Para
     found = []
     for name, parameter in inspect.signature(function).parameters.items():
         if name in POSITIONAL and parameter.kind is not parameter.KEYWORD_ONLY:
-            found.append(_positional(name))
+            found.append(_positional(name, hints[name]))
         elif name != "network":
             kind, default = _plain(hints[name]), parameter.default
             shown = words.get(name, "")
-            if unset and default is not None:
+            switch = kind is bool and default is False
+            if unset and default is not None and not switch:
                 shown, default, kind = f"{shown} [default: {_shown(default)}]", None, kind | None
             found.append(_option(name, kind, default, shown))
     return found
+
+
+def _of(parameter: inspect.Parameter, methods: Sequence[str]) -> inspect.Parameter:
+    """An option of some methods, which its help names."""
+    option = get_args(parameter.annotation)[1]
+    option.help = f"of {', '.join(methods)}: {option.help}"
+    return parameter
 
 
 def _shown(value: Any) -> str:
@@ -224,7 +234,7 @@ def _methods_command(name: str, methods: Mapping[str, Callable]) -> Callable:
                 raise Mistake(f"no method '{method}'{did_you_mean(method, methods)} (there are {', '.join(methods)})")
             taken = set(inspect.signature(methods[method]).parameters)
             for option in [o for o in own if o not in taken]:
-                if options.pop(option, None) is not None:
+                if options.pop(option, None) not in (None, union[option].default):
                     others = [m for m, f in methods.items() if option in inspect.signature(f).parameters]
                     spelled = SPELLED.get(option, "--" + option.replace("_", "-"))
                     raise Mistake(f"{spelled} is no option of {method}; it belongs to {', '.join(others)}")
@@ -232,17 +242,26 @@ def _methods_command(name: str, methods: Mapping[str, Callable]) -> Callable:
                 others = [m for m, f in methods.items() if _makes_a_run(f)]
                 raise Mistake(f"{method} makes its picture at once; --film belongs to {', '.join(others)}")
             given = {k: v for k, v in options.items() if not (k in own and v is None)}
+            if given.get("fit") == "whole" and not _one(given.get("photos", [""])):
+                # each at its own size, so each alone
+                for photo in _readable(given["photos"], given["quiet"]):
+                    _perform(name, methods[method], given | {"photos": [photo]}, method)
+                return
             _perform(name, methods[method], given, method)
 
         _guarded(run)
 
-    union = {p.name: p for function in methods.values() for p in _parameters(function, unset=True)}
-    signatures = [inspect.signature(function).parameters.values() for function in methods.values()]
-    own = {p.name for parameters in signatures for p in parameters if p.kind is p.KEYWORD_ONLY}
-    words = ", ".join(f"{m} ({_summary(f.__doc__).splitlines()[0].rstrip('.')})" for m, f in methods.items())
+    takes = {m: inspect.signature(function).parameters for m, function in methods.items()}
+    own = {p.name for parameters in takes.values() for p in parameters.values() if p.kind is p.KEYWORD_ONLY}
+    union: dict[str, inspect.Parameter] = {}
+    for function in methods.values():
+        for p in _parameters(function, unset=True):
+            by = [m for m, parameters in takes.items() if p.name in parameters]
+            union.setdefault(p.name, _of(p, by) if p.name in own and len(by) < len(takes) // 2 else p)
+    words = "".join(f"\n\n{m}: {_summary(f.__doc__).splitlines()[0]}" for m, f in methods.items())
     method = _option("method", str, default, "one of " + ", ".join(methods))
     parameters = [*union.values(), method, *_shared(NETWORK_OPTIONS), *_output_options(methods.values())]
-    return _signed(command, parameters, f"{COMMANDS[name][1]}\n\nMethods: {words}.")
+    return _signed(command, parameters, f"{COMMANDS[name][1]}\n\nMethods:{words}")
 
 
 def _guarded(work: Callable[[], None]) -> None:
@@ -285,10 +304,10 @@ def _perform(name: str, function: Callable, options: dict[str, Any], method: str
         out, force, quiet, as_json, anonymous = (options.pop(key) for key in OUTPUT_OPTIONS)
         film = _film(options.pop("film", None), force)
         judges = options.pop("judge", [])
-        to = Destination(name, out, force, options.get("photo"))
+        to = Destination(name, out, force, options.get("photo") or _one(options.get("photos", ())), method)
         to.check_folder()
         if "photos" in options:
-            options["photos"] = _readable(options["photos"], quiet)
+            options["photos"] = _one(options["photos"]) or _readable(options["photos"], quiet)
         network = _network(options)
         judges = [_judge(spec, network) for spec in judges]
         if name == "visualize" and (many := _many(network, options["units"])):
@@ -343,6 +362,13 @@ def _perform(name: str, function: Callable, options: dict[str, Any], method: str
             raise typer.Exit(130 if isinstance(stopped, KeyboardInterrupt) else 2)
 
     _guarded(run)
+
+
+def _one(photos: Sequence[str]) -> str | None:
+    """The photograph, if it is a single one and no folder."""
+    from pathlib import Path
+
+    return photos[0] if len(photos) == 1 and not Path(photos[0]).is_dir() else None
 
 
 def _judge(spec: str, network: Any) -> Any:

@@ -32,7 +32,10 @@ from phosphene.core.results import Part, Result, Run, seal
 from phosphene.core.units import names_file
 
 FAMILIES = (features, attribution, dreaming, inversion, adversarial)
-RECIPES = {name: getattr(family, name) for family in FAMILIES for name in family.__all__ if name.islower()}
+RECIPES = attribution.Methods(
+    {name: getattr(family, name) for family in FAMILIES for name in family.__all__ if name.islower()}
+    | attribution.METHODS
+)
 
 
 @dataclass(frozen=True)
@@ -352,7 +355,7 @@ def _found(recipe: Recipe, record: Mapping[str, Any], given: _Given) -> str:
     name, picture = record["name"], recipe.picture.name
     sample = name.removeprefix("skimage:")
     if name.startswith("skimage:") and sample in SAMPLES:
-        if {"name": name, **pixels_record(name)} != dict(record):
+        if {"name": name, **pixels_record(name)} != {key: record[key] for key in record if key != "as"}:
             raise Mistake(
                 f"{name} is another picture in this version of scikit-image than in the one that made {picture}"
             )

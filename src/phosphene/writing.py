@@ -1,5 +1,6 @@
 """Where results go: checked before the work starts, never over what is there, elsewhere when the disk is full."""
 
+import glob
 import json
 import re
 import tempfile
@@ -32,11 +33,15 @@ class Written:
 class Destination:
     """The files of one command: NAME.png, NAME.figure.png, NAME.json, NAME.input.png, NAME.npy, NAME.html.
 
+    Further numbers are in NAME.WHAT.npy.
+
     Several pictures go into a folder; a page about all of them has the first one's name.
     """
 
-    def __init__(self, command: str, out: str | None, force: bool, photo: str | None = None) -> None:
-        self.command, self.force, self.photo = command, force, photo_stem(photo)
+    def __init__(
+        self, command: str, out: str | None, force: bool, photo: str | None = None, method: str | None = None
+    ) -> None:
+        self.command, self.force, self.photo, self.method = command, force, photo_stem(photo), method
         self.out = None if out is None else Path(out)
 
     def _is_picture(self) -> bool:
@@ -68,7 +73,9 @@ class Destination:
             if self._is_picture():
                 raise Mistake(f"{self.out} is one picture, but {len(names)} are made; give a folder")
             layers = {re.sub(r"-[\w@,]+$", "", name) for name in names}
-            folder = self.out or Path("-".join([self.command, *(layers if len(layers) == 1 else ["units"])]))
+            folder = self.out or Path(
+                "-".join([self.command, self.method or (layers.pop() if len(layers) == 1 else "units")])
+            )
             return [folder / name for name in names]
         if self.out is not None and self._is_picture():
             return [self.out.with_suffix("")]
@@ -84,7 +91,8 @@ class Destination:
         """Raise a Mistake if a file that would be written is there already."""
         stems = self._stems(list(names))
         for files in [*map(self._files, stems), [self._one_figure(stems)]]:
-            there = [p for p in files if p.exists()]
+            further = sorted(files[0].parent.glob(f"{glob.escape(files[0].stem)}.*.npy"))
+            there = [p for p in (*files, *further) if p.exists()]
             if there and not self.force:
                 raise Mistake(f"{there[0]} is there already; give --force to overwrite it, or another --out")
 
@@ -149,6 +157,10 @@ class Destination:
             if result.values is not None:
                 np.save(values, result.values[index])
                 outputs.append(values)
+            for name, numbers in result.further_values.items():
+                further = stem.with_name(f"{stem.name}.{name}.npy")
+                np.save(further, numbers[index])
+                outputs.append(further)
             if result.page is not None and index == 0:
                 page.write_text(result.page, encoding="utf-8")
                 outputs.append(page)

@@ -95,7 +95,7 @@ def test_captum_computes_the_same(method, theirs):
 
 def test_a_unit_of_a_layer_can_be_asked_about():
     network, photo = convnet(), levels(3, 16, 16)
-    result = gradient(network, photo, target="conv2:1@2,3")
+    result = gradient(network, photo, unit="conv2:1@2,3")
     outside = torch.ones(16, 16, dtype=torch.bool)
     outside[2:7, 4:9] = False
     assert values(result)[:, outside].abs().max() == 0
@@ -116,7 +116,7 @@ def test_rules_for_rectifiers_need_rectifiers(method):
         ("zebr", "did you mean 'zebra'"),
         (7, "classes 0 to 3"),
         ("-1", "no class '-1'"),
-        ("logits:0-2", "several units"),
+        ("logits:0-2", "is no class"),
     ],
 )
 def test_a_target_that_is_not_there_is_told(target, said):

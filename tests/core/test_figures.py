@@ -131,8 +131,8 @@ def test_words_make_room_for_themselves():
         figure([(caption, x)], title).height for caption, title in (("", ""), ("a cat", ""), ("a cat", "Cats"))
     )
     assert bare < captioned < titled
-    two, many = figure([("word " * 15, x)]).height, figure([("word " * 500, x)]).height
-    assert captioned < two == many
+    three, many = figure([("word " * 24, x)]).height, figure([("word " * 500, x)]).height
+    assert captioned < three == many
 
 
 @pytest.mark.parametrize(("n", "asked", "across"), [(1, None, 1), (4, None, 4), (5, None, 3), (9, None, 3), (5, 2, 2)])

@@ -25,6 +25,9 @@ def relu(f):
     return f.clamp(min=0)
 
 
+SCALE, ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+"""Of SELU (Klambauer et al. 2017, arXiv:1706.02515)."""
+
 DERIVATIVES = {
     "relu": (relu, lambda f: (f > 0) * 1.0),
     "relu6": (lambda f: f.clamp(0, 6), lambda f: ((f > 0) & (f < 6)) * 1.0),
@@ -43,6 +46,26 @@ DERIVATIVES = {
     "hardswish": (
         lambda f: f * (f + 3).clamp(0, 6) / 6,
         lambda f: torch.where(f <= -3, 0.0, torch.where(f >= 3, 1.0, (2 * f + 3) / 6)),
+    ),
+    "elu": (
+        lambda f: torch.where(f > 0, f, 1.5 * (torch.exp(f) - 1)),
+        lambda f: torch.where(f > 0, 1.0, 1.5 * torch.exp(f)),
+    ),
+    "celu": (
+        lambda f: torch.where(f > 0, f, 1.5 * (torch.exp(f / 1.5) - 1)),
+        lambda f: torch.where(f > 0, 1.0, torch.exp(f / 1.5)),
+    ),
+    "selu": (
+        lambda f: SCALE * torch.where(f > 0, f, ALPHA * (torch.exp(f) - 1)),
+        lambda f: SCALE * torch.where(f > 0, 1.0, ALPHA * torch.exp(f)),
+    ),
+    "softplus": (lambda f: torch.log1p(torch.exp(2 * f)) / 2, lambda f: 1 / (1 + torch.exp(-2 * f))),
+    "mish": (
+        lambda f: f * torch.tanh(torch.log1p(torch.exp(f))),
+        lambda f: (
+            torch.tanh(torch.log1p(torch.exp(f)))
+            + f * torch.sigmoid(f) * (1 - torch.tanh(torch.log1p(torch.exp(f))) ** 2)
+        ),
     ),
 }
 """What an activation is and its derivative, written out."""
@@ -91,6 +114,29 @@ WAYS = {
     "nn.SiLU in place": ("silu", lambda m: nn.SiLU(inplace=True)),
     "nn.Hardswish": ("hardswish", lambda m: nn.Hardswish()),
     "nn.Hardswish in place": ("hardswish", lambda m: nn.Hardswish(inplace=True)),
+    "nn.ELU": ("elu", lambda m: nn.ELU(1.5)),
+    "nn.ELU in place": ("elu", lambda m: nn.ELU(1.5, inplace=True)),
+    "F.elu": ("elu", lambda m: lambda x: F.elu(x, alpha=1.5)),
+    "F.elu_": ("elu", lambda m: lambda x: F.elu_(x, 1.5)),
+    "nn.CELU": ("celu", lambda m: nn.CELU(1.5)),
+    "torch.celu": ("celu", lambda m: lambda x: torch.celu(x, 1.5)),
+    "nn.SELU": ("selu", lambda m: nn.SELU()),
+    "F.selu in place": ("selu", lambda m: lambda x: F.selu(x, True)),
+    "nn.Softplus": ("softplus", lambda m: nn.Softplus(2, 1000)),
+    "nn.Mish": ("mish", lambda m: nn.Mish()),
+    "F.mish": ("mish", lambda m: F.mish),
+    "nn.RReLU": ("leaky", lambda m: nn.RReLU(0.05, 0.15)),
+    "nn.Threshold": ("relu", lambda m: nn.Threshold(0.0, 0.0)),
+    "Tensor.clamp": ("relu", lambda m: lambda x: x.clamp(min=0)),
+    "Tensor.clamp by position": ("relu", lambda m: lambda x: x.clamp(0.0)),
+    "Tensor.clamp_": ("relu", lambda m: lambda x: x.clamp_(min=0)),
+    "torch.clamp": ("relu", lambda m: lambda x: torch.clamp(x, min=torch.zeros((), dtype=x.dtype))),
+    "torch.clip": ("relu", lambda m: lambda x: torch.clip(x, 0)),
+    "torch.clamp_min": ("relu", lambda m: lambda x: torch.clamp_min(x, 0)),
+    "Tensor.clamp_min_": ("relu", lambda m: lambda x: x.clamp_min_(0)),
+    "torch.maximum": ("relu", lambda m: lambda x: torch.maximum(x, x.new_zeros(1))),
+    "torch.maximum the other way round": ("relu", lambda m: lambda x: torch.maximum(torch.zeros_like(x), other=x)),
+    "torch.max": ("relu", lambda m: lambda x: torch.max(x, torch.zeros_like(x))),
 }
 
 
@@ -293,3 +339,46 @@ def test_a_closed_unit_is_opened_by_the_redirected_gradient():
     torch.testing.assert_close(slope, -weight.expand(2, -1))
     (pushed_shut,) = torch.autograd.grad(ruled("redirected", F.relu, (x @ weight.T,), {}).sum(), x)
     torch.testing.assert_close(pushed_shut, torch.cat([torch.zeros_like(weight), weight]))
+
+
+OTHERS = [
+    lambda x: x.clamp(0, 6),
+    lambda x: x.clamp(min=1),
+    lambda x: x.clamp(max=0),
+    lambda x: x.max(1).values[:, None],
+    lambda x: torch.max(x, 1, keepdim=True)[0],
+    lambda x: torch.maximum(x, torch.ones_like(x)),
+]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_other_clamps_and_maxima_are_no_rectifiers(other):
+    network = of(Around(lambda m, x: mean(other(m.a(x)).expand(-1, 4, -1, -1)), a=conv()))
+    assert not network.rectified
+    with pytest.raises(Mistake, match="has none"):
+        network.read(pictures(16, 16), ["logits"], "guided")
+
+
+def test_a_propagation_decides_what_becomes_of_every_call_of_one_pass():
+    network = of(Around(lambda m, x: m.head(mean(F.relu(m.a(x)))), a=conv(), head=nn.Linear(4, 2)))
+    x = pictures(16, 16)
+    seen = []
+
+    def doubled(fed):
+        assert apart(fed, network.door(x)) == 0
+        seen.append([])
+
+        def handle(owner, function, args, kwargs):
+            seen[-1].append((owner, plain_name(function)))
+            return 2 * function(*args, **kwargs) if plain_name(function) == "linear" else NotImplemented
+
+        return handle
+
+    before = state(network.model)
+    ours = network.read(x, ["logits"], doubled)["logits"]
+    assert apart(ours, 2 * network.read(x, ["logits"])["logits"]) < 1e-12
+    calls = [("a", "conv2d"), ("", "relu"), ("", "mean"), ("head", "linear")]
+    assert [call for call in seen[0] if call in calls] == calls
+    network.read(x, ["a"], doubled)
+    assert [call for call in seen[1] if call in calls] == calls[:1]
+    assert state(network.model) == before

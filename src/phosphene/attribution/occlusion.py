@@ -1,22 +1,38 @@
-"""Cover a part and see what the network then says (Zeiler & Fergus 2014, arXiv:1311.2901, figure 7)."""
+"""Cover a part and see what the network then says (Zeiler & Fergus 2014, arXiv:1311.2901, figure 7).
 
-from collections.abc import Iterator
+The paper's maps are over the occluder's position: how strong the strongest feature map of a layer still is, how
+probable the class, and which class is the most probable. The same scores can be told per pixel, as the mean over the
+occluders that cover it (as Captum does).
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from phosphene.core.engine import NotFinite, Step
+from phosphene.attribution.asking import Pictures, Question
+from phosphene.attribution.cam import layers_before
+from phosphene.attribution.explaining import explains
+from phosphene.attribution.fillings import WORDS, Filling, filling
+from phosphene.attribution.maps import Growing, Maps
+from phosphene.core.covering import Covering
+from phosphene.core.engine import NotFinite
 from phosphene.core.errors import Mistake, check_range
-from phosphene.core.feeding import Fit, feed, target_unit, unit_words
-from phosphene.core.figures import heat, overlay
-from phosphene.core.network import Network
-from phosphene.core.objectives import values
-from phosphene.core.pictures import Photo
-from phosphene.core.provenance import recipe
-from phosphene.core.results import Result, Run
-from phosphene.core.terms import Score
-from phosphene.core.units import AnyUnit, unit_term
+from phosphene.core.figures import PALETTE, categories, heat
+from phosphene.core.results import Panel
+from phosphene.core.terms import Reading
+from phosphene.core.units import Unit, label
+
+Corner = tuple[int, int]
+PATCHES = 4
+"""So many times as many squares are read at a time where only what they reach is recomputed: patches are small."""
+
+VERIFIED = 16
+"""So many places are read again in float32 where the rest was read in less."""
 
 
 def places(length: int, window: int, stride: int) -> list[int]:
@@ -25,97 +41,208 @@ def places(length: int, window: int, stride: int) -> list[int]:
     return sorted({*range(0, last, stride), last})
 
 
-def _scores(network: Network, unit: AnyUnit, kind: Score, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, " n"]:
-    said = values(network, unit_term([unit], kind), pictures, torch.zeros(len(pictures), dtype=torch.long))
-    if not said.isfinite().all():
-        raise NotFinite(f"{network.name} answers with values that are not finite; its weights may be damaged")
-    return said
+def per_pixel(
+    drops: Float[Tensor, " many"], corners: Sequence[Corner], window: int, size: tuple[int, int]
+) -> Float[Tensor, "h w"]:
+    """For each pixel the mean over the windows that cover it; 0 where none does."""
+    total, count = torch.zeros(2, *size, dtype=drops.dtype)
+    for drop, (row, column) in zip(drops.cpu(), corners, strict=False):
+        total[row : row + window, column : column + window] += drop
+        count[row : row + window, column : column + window] += 1
+    return total / count.clamp(min=1)
 
 
-def _drops(
-    network: Network, fed: Tensor, unit: AnyUnit, kind: Score, window: tuple[int, int], stride: int, batch: int
-) -> Iterator[Step]:
-    """Each step covers `batch` more places; its picture is the map so far, the mean drop of the score, three times."""
-    _, _, height, width = fed.shape
-    corners = [(r, c) for r in places(height, window[0], stride) for c in places(width, window[1], stride)]
-    before = _scores(network, unit, kind, fed)
-    total, count = torch.zeros(2, 1, 1, height, width, device=fed.device, dtype=fed.dtype)
-    for start in range(0, len(corners), batch):
-        part = corners[start : start + batch]
-        covered = fed.expand(len(part), -1, -1, -1).clone()
-        for picture, (r, c) in zip(covered, part, strict=True):
-            picture[:, r : r + window[0], c : c + window[1]] = 0.5
-        for drop, (r, c) in zip(before - _scores(network, unit, kind, covered), part, strict=True):
-            total[..., r : r + window[0], c : c + window[1]] += drop
-            count[..., r : r + window[0], c : c + window[1]] += 1
-        mean = (total / count.clamp(min=1)).float().cpu()
-        yield Step(min(start + batch, len(corners)), mean.expand(-1, 3, -1, -1), before.float().cpu())
+def per_position(
+    values: Float[Tensor, "rows columns"], tops: Sequence[int], lefts: Sequence[int], window: int, size: tuple[int, int]
+) -> Float[Tensor, "h w"]:
+    """For each pixel the value of the window whose centre is nearest to it."""
+
+    def nearest(starts: Sequence[int], length: int) -> Int[Tensor, " length"]:
+        centres = torch.tensor(starts) + (window - 1) / 2
+        return (torch.arange(length)[:, None] - centres[None]).abs().argmin(1)
+
+    return values[nearest(tops, size[0])][:, nearest(lefts, size[1])]
 
 
-@recipe("search")
+@explains("how much it drops where a square covers this", "contribution", "heat", purpose="search")
 def occlusion(
-    network: Network,
-    photo: Photo,
+    asked: Question,
+    pictures: Pictures,
     *,
-    target: str | int | None = None,
-    score: Score = "logit",
     window: int | None = None,
     stride: int | None = None,
-    batch: int = 16,
-    fit: Fit = "crop",
-) -> Run:
-    """Show how much a score drops when a grey square covers each place; red is what speaks for it, blue against.
+    occluder: Filling = "grey",
+    form: Literal["pixels", "positions"] = "pixels",
+    layer: str | None = None,
+    incremental: bool = True,
+    seed: int = 0,
+) -> Growing:
+    """Show how much a score drops when a square covers each place; red is what speaks for it, blue against.
 
-    A pixel's value is the mean drop over the squares that cover it.
+    Beside it are the three maps of Zeiler & Fergus over the square's position.
 
     Args:
-        network: who is asked.
-        photo: a path, `skimage:NAME`, or pixels.
-        target: a class, a unit LAYER:UNIT, or a sum of units; by default what the network says.
-        score: of a class: the unnormalized logit, log p or p.
         window: side of the square in pixels; by default a seventh of the shorter side.
         stride: from square to square in pixels; by default half a window.
-        batch: squares at a time.
-        fit: how the photograph becomes the network's input.
+        occluder: what the square shows: grey, zero (the network's own, its mean colour, as in the paper), black, mean
+            (of the photograph), blur or noise.
+        form: a pixel's value is the mean over the squares that cover it (pixels), or that of the square whose centre
+            is nearest (positions).
+        layer: whose strongest feature map is followed; by default the last one with rows and columns.
+        incremental: recompute only what the square can reach, where that saves work; the numbers are the same.
+        seed: of the noise.
+    Raises:
+        Mistake: a square that is larger than the picture.
     """
-    for name, given in (("window", window), ("stride", stride), ("batch", batch)):
+    for name, given in (("window", window), ("stride", stride)):
         check_range(name, given, 1)
-    fed = feed(network, photo, fit)
-    unit = target_unit(network, fed, target)
-    side = window or max(1, round(min(fed.shape[2:]) / 7))
-    step_by = stride or max(1, side // 2)
-    if side > min(fed.shape[2:]):
-        raise Mistake(f"a window of {side} px does not fit a picture of {fed.shape[2]} x {fed.shape[3]} pixels")
-    asked = unit_words(network, unit, score)
-    stem = f"occlusion-{unit.stem}" if target is not None else "occlusion"
-    total = len(places(fed.shape[2], side, step_by)) * len(places(fed.shape[3], side, step_by))
+    height, width = pictures.shape[2:]
+    side = window or max(1, round(min(height, width) / 7))
+    step = stride or max(1, side // 2)
+    if side > min(height, width):
+        raise Mistake(f"a window of {side} px does not fit a picture of {height} x {width} pixels")
+    covers = filling(asked.network, pictures, occluder, seed)
+    tops, lefts = places(height, side, step), places(width, side, step)
+    followed = _followed(asked, layer)
+    corners = [(top, left) for top in tops for left in lefts]
 
-    def finish(step: Step) -> Result:
-        drops, shown = step.pictures[:, 0], fed.float().cpu()
-        words = f"how much the {asked} drops where a {side} px square is grey"
-        return Result(
-            image=heat(drops, signed=True),
-            names=[stem],
-            numbers=[
-                {
-                    "target": unit.short,
-                    "words": asked,
-                    "value": float(step.values[0]),
-                    "largest drop": float(drops.max()),
-                    "window": side,
-                    "stride": step_by,
-                    "places": step.index,
-                }
-            ],
-            panels=[[("what was fed", shown), (words, overlay(shown, drops, signed=True))]],
-            title=f"occlusion: {asked} of {network.name}",
-            input=shown,
-            values=drops.numpy(),
-        )  # fmt: skip
+    def run() -> Iterator[tuple[int, Maps]]:
+        found = [_Found(asked, i, followed, len(corners)) for i in range(len(pictures))]
+        for i, one in enumerate(found):
+            layers = {*asked.term.layers, "logits", *([followed] if followed else [])}
+            covering = Covering(
+                asked.network, pictures[i : i + 1], covers[i : i + 1], (side, side), layers,
+                how="auto" if incremental else "full",
+            )  # fmt: skip
+            one.begin(covering)
+            many = asked.batch * (PATCHES if covering.incremental else 1)
+            for start in range(0, len(corners), many):
+                one.add(covering.read(corners[start : start + many]))
+                yield i * len(corners) + one.done, maps(found)
+            one.verify(covering, corners)
+            yield (i + 1) * len(corners), maps(found)
 
-    steps = _drops(network, fed, unit, score, (side, side), step_by, batch)
+    def maps(found: Sequence["_Found"]) -> Maps:
+        values = torch.stack([shown(one) for one in found])
+        facts = [
+            one.facts() | {"window": side, "stride": step, "occluder": WORDS[occluder], "places": one.done}
+            for one in found
+        ]
+        grids = {key: torch.stack([one.grid(key, len(lefts)) for one in found]).numpy() for key in found[0].maps}
+        return Maps(values, facts, [one.panels(len(lefts)) for one in found], grids)
 
-    def shown(step: Step) -> Tensor:
-        return heat(step.pictures[:, 0], signed=True)
+    def shown(one: "_Found") -> Float[Tensor, "h w"]:
+        drops = one.before - one.maps["score"]
+        if form == "pixels":
+            return per_pixel(drops[: one.done], corners, side, (height, width))
+        return per_position(drops.view(len(tops), len(lefts)), tops, lefts, side, (height, width))
 
-    return Run(steps, total=total, names=[stem], finish=finish, shown=shown)
+    return Growing(len(pictures) * len(corners), run())
+
+
+def _followed(asked: Question, layer: str | None) -> str | None:
+    """The layer whose strongest feature map is followed."""
+    network = asked.network
+    if layer is not None:
+        found = network.layer(layer)
+        if len(found.shape) != 3:
+            raise Mistake(f"{found.name} has no rows and columns, so it has no feature maps; give another layer")
+        return found.name
+    spatial = [name for name in layers_before(asked) if len(network.layers[name].shape) == 3]
+    return spatial[-1] if spatial else None
+
+
+class _Found:
+    """What squares did to one picture, so far."""
+
+    def __init__(self, asked: Question, index: int, followed: str | None, many: int) -> None:
+        self.asked, self.index, self.followed, self.done = asked, index, followed, 0
+        self.maps = {"score": torch.zeros(many, dtype=torch.float64), "class": torch.zeros(many, dtype=torch.float64)}
+        if followed:
+            self.maps["activation"] = torch.zeros(many, dtype=torch.float64)
+        self.before = torch.tensor(0.0, dtype=torch.float64)
+        self.words = ""
+        self.strongest = 0
+        self.deviation: float | None = None
+
+    def begin(self, covering: Covering) -> None:
+        """Look at the whole picture."""
+        self.words = covering.words
+        if self.followed:
+            self.strongest = int(covering.clean[self.followed].flatten(2).sum(2).argmax())
+        self.before = self._score(covering.clean)[0]
+        self.whole = self._said(covering.clean)[0]
+        self.maps["score"][:] = self.before
+
+    def add(self, read: dict[str, Tensor]) -> None:
+        """Look at the next ones with a square."""
+        said, score = self._said(read), self._score(read)
+        part = slice(self.done, self.done + len(score))
+        self.maps["score"][part], self.maps["class"][part] = score, said.argmax(1).double()
+        if self.followed:
+            self.maps["activation"][part] = read[self.followed][:, self.strongest].flatten(1).sum(1).double().cpu()
+        self.done = part.stop
+
+    def verify(self, covering: Covering, corners: Sequence[Corner]) -> None:
+        """Where it was read in less than the model's precision: how far some places are from a reading in it."""
+        network = self.asked.network
+        if network.plan.precision != "bfloat16" or network.dtype != torch.float32:
+            return
+        exact = network.following({network.purpose: replace(network.plan, precision="float32")})
+        chosen = torch.linspace(0, len(corners) - 1, min(VERIFIED, len(corners))).round().long()
+        with torch.no_grad():
+            again = exact.read(covering.covered([corners[int(i)] for i in chosen]), covering.layers)
+        apart = (self._score(again) - self.maps["score"][chosen]).abs().max()
+        self.deviation = float(apart)
+        self.words += f"; in bfloat16, at most {self.deviation:.2g} from float32 at {len(chosen)} places"
+
+    def _said(self, read: dict[str, Tensor]) -> Float[Tensor, "n classes"]:
+        said = read["logits"]
+        return (said.flatten(2).mean(2) if said.dim() > 2 else said).double().cpu()
+
+    def _score(self, read: dict[str, Tensor]) -> Float[Tensor, " n"]:
+        many = len(read["logits"])
+        device = read["logits"].device
+        height, width = self.asked.network.size
+        nothing = torch.empty(many, 3, height, width, device="meta")  # only counted, never looked at
+        rows, of = torch.full((many,), self.index, device=device), torch.arange(many, device=device)
+        said = self.asked.term.of(Reading(nothing, rows, nothing, of, read))
+        if not said.isfinite().all():
+            name = self.asked.network.name
+            raise NotFinite(f"{name} answers with values that are not finite; its weights may be damaged")
+        return said.double().cpu()
+
+    def facts(self) -> dict[str, Any]:
+        """What there is to be said."""
+        drops = self.before - self.maps["score"][: self.done]
+        return {
+            "value": float(self.before),
+            "largest drop": float(drops.max()) if self.done else 0.0,
+            "computed": self.words,
+        } | ({} if self.deviation is None else {"largest deviation": self.deviation})
+
+    def grid(self, key: str, columns: int) -> Float[Tensor, "rows columns"]:
+        """One of the maps over the square's position."""
+        return self.maps[key].view(-1, columns)
+
+    def panels(self, columns: int) -> list[Panel]:
+        """The three maps of Zeiler & Fergus."""
+        network, unit = self.asked.network, self.asked.units[self.index]
+        found: list[Panel] = []
+        if self.followed:
+            caption = f"how strong {self.followed}:{self.strongest}, its strongest map, still is"
+            found.append((caption, heat(self.grid("activation", columns)[None], signed=False)))
+        score = self.grid("score", columns)[None]
+        words = f"the {self.asked.words(self.index)} by the square's position"
+        if isinstance(unit, Unit) and unit.layer == "logits" and unit.index is not None:
+            words = f"{self.asked.score} of {label(network, unit.index)} by the square's position"
+        seen = self.maps["score"][: self.done]
+        span = f", {float(seen.min()):.3g} (dark) to {float(seen.max()):.3g}" if self.done else ""
+        found.append((words + span, heat(score - score.min(), signed=False)))
+        classes = self.maps["class"][: self.done].long().tolist()
+        most = [one for one, _ in Counter(classes).most_common(len(PALETTE) - 1)]
+        numbers = {one: i for i, one in enumerate(most)}
+        coded = torch.tensor([numbers.get(int(one), len(PALETTE) - 1) for one in self.maps["class"].tolist()])
+        names = ", ".join(f"{PALETTE[i][0]} {label(network, one)}" for i, one in enumerate(most))
+        found.append((f"most probable: {names}", categories(coded.view(1, -1, columns))))
+        return found

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional as F
@@ -19,6 +19,12 @@ from phosphene.core.pictures import resize, single, to_pil
 # matplotlib's inferno at 0, 1/9, ..., 1 (Smith & van der Walt 2015), and ColorBrewer's RdBu with blue first.
 INFERNO = "000004 1b0c42 4b0c6b 781c6d a52c60 cf4446 ed6925 fb9a06 f7d03c fcffa4"
 BLUE_WHITE_RED = "2166ac 67a9cf d1e5f0 f7f7f7 fddbc7 ef8a62 b2182b"
+
+# Okabe & Ito 2008: eight colours that people with any colour vision tell apart, each with a name.
+PALETTE = (
+    ("orange", "e69f00"), ("sky blue", "56b4e9"), ("green", "009e73"), ("yellow", "f0e442"),
+    ("blue", "0072b2"), ("red", "d55e00"), ("pink", "cc79a7"), ("grey", "999999"),
+)  # fmt: skip
 
 INK, SOFT, HAIRLINE, TRACK, BAR, ACCENT = "#1f2328", "#6b7280", "#e5e7eb", "#f1f3f5", "#b6c2cf", "#c8553d"
 BLOCK_LIGHT = "#f6d9cf"
@@ -53,24 +59,35 @@ def grid(pictures: Float[Tensor, "n c h w"], columns: int | None = None, gap: in
     return sheet
 
 
-def heat(values: Float[Tensor, "n h w"], signed: bool) -> Float[Tensor, "n 3 h w"]:
-    """Numbers as colours, each map on its own scale.
-
-    The scale ends at the 99.5 % quantile of |values|, so that one wild pixel does not turn the rest dark.
+def heat(
+    values: Float[Tensor, "n h w"], signed: bool, scale: Float[Tensor, " n"] | None = None
+) -> Float[Tensor, "n 3 h w"]:
+    """Numbers as colours, each map on its own scale unless one is given.
 
     Args:
         signed: blue for negative, near white for 0, red for positive, symmetric about 0; otherwise from black for
             0 (and less) over purple and orange to yellow.
+        scale: what is the strongest colour, for each map; by default its own (`scales`).
     """
     values = values.detach().float().nan_to_num()
-    values = values / _scale_of(values)
+    values = _divided(values, scale)
     if signed:
         return _coloured((values.clamp(-1, 1) + 1) / 2, BLUE_WHITE_RED)
     return _coloured(values.clamp(0, 1), INFERNO)
 
 
+def categories(numbers: Int[Tensor, "n h w"]) -> Float[Tensor, "n 3 h w"]:
+    """Whole numbers as the colours of `PALETTE`."""
+    colours = torch.tensor([list(bytes.fromhex(colour)) for _, colour in PALETTE]) / 255
+    return colours[numbers].permute(0, 3, 1, 2)
+
+
 def overlay(
-    photo: Float[Tensor, "n 3 h w"], values: Float[Tensor, "n vh vw"], alpha: float = 0.6, signed: bool = False
+    photo: Float[Tensor, "n 3 h w"],
+    values: Float[Tensor, "n vh vw"],
+    alpha: float = 0.6,
+    signed: bool = False,
+    scale: Float[Tensor, " n"] | None = None,
 ) -> Float[Tensor, "n 3 h w"]:
     """The heat map of `values`, scaled to the photo's size, over the photo in grey.
 
@@ -79,16 +96,22 @@ def overlay(
     """
     values = F.interpolate(values[:, None].float(), photo.shape[2:], mode="bilinear")[:, 0]
     grey = photo.mean(1, keepdim=True)
-    return (1 - alpha) * grey + alpha * heat(values, signed)
+    return (1 - alpha) * grey + alpha * heat(values, signed, scale)
 
 
-def _scale_of(values: Float[Tensor, "n h w"]) -> Float[Tensor, "n 1 1"]:
-    """What to divide by: the 99.5 % quantile of |values|, or their maximum where that is 0, or 1."""
+def scales(values: Float[Tensor, "n ..."]) -> Float[Tensor, " n"]:
+    """Where each map's scale ends: at the 99.5 % quantile of |values|, so that one wild pixel does not turn the rest
+    dark; at their maximum where that is 0, and at 1 where there is nothing."""
     sizes = values.abs().flatten(1)
     rank = math.ceil(0.995 * sizes.shape[1])
     quantile, largest = sizes.kthvalue(rank, dim=1).values, sizes.amax(1)  # torch.quantile ends at 2^24 values
     scale = torch.where(quantile > 0, quantile, largest)
-    return torch.where(scale > 0, scale, 1.0)[:, None, None]
+    return torch.where(scale > 0, scale, 1.0)
+
+
+def _divided(values: Float[Tensor, "n ..."], scale: Float[Tensor, " n"] | None) -> Float[Tensor, "n ..."]:
+    """Numbers over each map's scale, its own unless one is given."""
+    return values / (scales(values) if scale is None else scale).view(-1, *[1] * (values.dim() - 1))
 
 
 def _coloured(values: Float[Tensor, "n h w"], table: str) -> Float[Tensor, "n 3 h w"]:
@@ -111,7 +134,7 @@ def figure(
     """Pictures with a caption below each and a title above all, on white.
 
     Args:
-        panels: (caption, picture); captions break into at most two lines. Small pictures (a third of `side` and
+        panels: (caption, picture); captions break into at most three lines. Small pictures (a third of `side` and
             less) keep their pixels as squares, others are scaled smoothly.
         columns: at most four unless given.
         side: the width of a panel in px; a tall picture is narrower.
@@ -122,7 +145,7 @@ def figure(
         raise Mistake("a figure needs at least one panel, (caption, picture)")
     columns = min(len(panels), columns or math.ceil(len(panels) / math.ceil(len(panels) / 4)))
     images = [_panel(single(picture), side) for _, picture in panels]
-    captions = [_wrapped(caption, TEXT_SIZE, side) for caption, _ in panels]
+    captions = [_wrapped(caption, TEXT_SIZE, side, 3) for caption, _ in panels]
     rows = [slice(i, i + columns) for i in range(0, len(panels), columns)]
     heights = [max(i.height for i in images[r]) + _text_height(captions[r]) for r in rows]
 
@@ -472,12 +495,13 @@ def beside(left: Image.Image, right: Image.Image) -> Image.Image:
     return sheet
 
 
-def signed_picture(values: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
-    """Signed colours around mid grey, each picture on its own scale."""
-    scale = _scale_of(values.detach().flatten(1, 2))[:, None]
-    return (0.5 + 0.5 * values / scale).clamp(0, 1)
+def signed_picture(
+    values: Float[Tensor, "n 3 h w"], scale: Float[Tensor, " n"] | None = None
+) -> Float[Tensor, "n 3 h w"]:
+    """Signed colours around mid grey, each picture on its own scale unless one is given."""
+    return (0.5 + 0.5 * _divided(values.detach(), scale)).clamp(0, 1)
 
 
-def grey_heat(values: Float[Tensor, "n h w"]) -> Float[Tensor, "n 3 h w"]:
-    """Sizes from black (0) to white, each map on its own scale."""
-    return (values.detach() / _scale_of(values)).clamp(0, 1)[:, None].expand(-1, 3, -1, -1)
+def grey_heat(values: Float[Tensor, "n h w"], scale: Float[Tensor, " n"] | None = None) -> Float[Tensor, "n 3 h w"]:
+    """Sizes from black (0) to white, each map on its own scale unless one is given."""
+    return _divided(values.detach(), scale).clamp(0, 1)[:, None].expand(-1, 3, -1, -1)

@@ -5,7 +5,8 @@ microseconds a call, so it is switched on only inside the modules whose own call
 off again inside their children.
 
 Carried here: the rules for the backward pass through an activation (deconvnet, guided backprop) and exact rewrites
-(local response normalization as a banded 1x1 convolution).
+(local response normalization as a banded 1x1 convolution). A `Propagation` is a rule for every call of a model: what
+others want to see of a pass, or to be passed back through it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +20,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode, _get_current_function_mode
 
-Rule = Literal["gradient", "guided", "deconvnet", "redirected"]
+RectifierRule = Literal["gradient", "guided", "deconvnet", "redirected"]
+
+Handler = Callable[[str, Callable, tuple, dict], Any]
+"""(owner, function, args, kwargs) -> the result of a call."""
+
+Propagation = Callable[[Tensor], Handler]
+"""What one pass does to every call: from what the model is fed to a handler, which returns NotImplemented for calls
+that it leaves as they are."""
+
+Rule = RectifierRule | Propagation
 
 RECTIFIERS = frozenset(
     "relu relu6 hardtanh leaky_relu prelu rrelu elu selu celu gelu silu mish hardswish threshold softplus".split()
@@ -33,6 +43,28 @@ def plain_name(function: Callable) -> str:
     if name[:1] in ("i", "r") and name[1:] in ("add", "sub", "mul", "div", "truediv"):
         name = name[1:]
     return {"concat": "cat", "concatenate": "cat", "truediv": "div"}.get(name, name)
+
+
+def called(function: Callable, args: tuple, kwargs: Mapping[str, Any]) -> str:
+    """What a call does: `plain_name`; `relu` too where it is written as a clamp at 0 from below or a maximum with 0."""
+    name = plain_name(function)
+    if name in ("clamp", "clip", "clamp_min"):
+        low = kwargs.get("min", args[1] if len(args) > 1 else None)
+        high = kwargs.get("max", args[2] if len(args) > 2 else None)
+        return "relu" if high is None and low is not None and _is_zero(low) else name
+    if name in ("maximum", "max"):
+        return "relu" if any(map(_is_zero, _compared(args, kwargs))) else name
+    return name
+
+
+def _compared(args: tuple, kwargs: Mapping[str, Any]) -> list[Tensor]:
+    """The two tensors of a maximum; none of the maximum along an axis."""
+    both = [*args, *(kwargs[name] for name in ("input", "other") if name in kwargs)]
+    return both if len(both) == 2 and all(isinstance(value, Tensor) for value in both) else []
+
+
+def _is_zero(value: Any) -> bool:
+    return not value.any() if isinstance(value, Tensor) else value == 0
 
 
 def is_in_place(function: Callable, arguments: Mapping[str, Any]) -> bool:
@@ -53,7 +85,7 @@ class Interception(TorchFunctionMode):
         handle: (owner, function, args, kwargs) -> the result; the owner is what `inside` was given.
     """
 
-    def __init__(self, handle: Callable[[str, Callable, tuple, dict], Any]) -> None:
+    def __init__(self, handle: Handler) -> None:
         super().__init__()
         self.handle = handle
         self.owner: str | None = None
@@ -116,7 +148,7 @@ def forward_within(module: nn.Module, within: Callable[[], Any]) -> Iterator[Non
 
 
 @contextmanager
-def intercepted(owners: Mapping[str, nn.Module], handle: Callable[[str, Callable, tuple, dict], Any]) -> Iterator[None]:
+def intercepted(owners: Mapping[str, nn.Module], handle: Handler) -> Iterator[None]:
     """Hand the calls that `owners` (by name) make themselves to `handle`; those of their children are left alone."""
     mode = Interception(handle)
     chosen = {module: name for name, module in owners.items()}
@@ -135,7 +167,7 @@ class _Ruled(torch.autograd.Function):
     """An activation whose backward pass follows `rule` instead of the chain rule."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, activation: Callable[[Tensor], Tensor], rule: Rule) -> Tensor:
+    def forward(ctx: Any, x: Tensor, activation: Callable[[Tensor], Tensor], rule: RectifierRule) -> Tensor:
         x = x.clone()  # the model may overwrite its own: `x += self.block(x)`
         ctx.save_for_backward(x)
         ctx.activation, ctx.rule = activation, rule
@@ -155,6 +187,26 @@ class _Ruled(torch.autograd.Function):
         return through * (x > 0), None, None
 
 
+class _Rectified(torch.autograd.Function):
+    """The same for plain ReLU, which is most of all: nothing is kept but what comes out, and in place nothing more."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rule: RectifierRule, in_place: bool) -> Tensor:
+        y = x.relu_() if in_place else x.relu()
+        if in_place:
+            ctx.mark_dirty(x)
+        if rule == "guided":
+            ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *above: Tensor) -> tuple[Tensor, None, None]:
+        positive = above[0].clamp(min=0)
+        if not ctx.saved_tensors:
+            return positive, None, None
+        return torch.ops.aten.threshold_backward(positive, ctx.saved_tensors[0], 0), None, None
+
+
 def _redirected(activation: Callable[[Tensor], Tensor], x: Tensor, above: Tensor) -> Tensor:
     """The gradient; where all of a picture's is blocked, the part that would open closed units (lucid's redirection).
 
@@ -167,7 +219,7 @@ def _redirected(activation: Callable[[Tensor], Tensor], x: Tensor, above: Tensor
     return torch.where(blocked, above.clamp(max=0), through)
 
 
-def ruled(rule: Rule, function: Callable, args: tuple, kwargs: dict) -> Tensor:
+def ruled(rule: RectifierRule, function: Callable, args: tuple, kwargs: dict) -> Tensor:
     """Call a rectifier with the backward pass of `rule`.
 
     With f the input and R the signal from above (Springenberg et al. 2015, arXiv:1412.6806): the gradient passes
@@ -175,16 +227,35 @@ def ruled(rule: Rule, function: Callable, args: tuple, kwargs: dict) -> Tensor:
     a' this program defines: guided passes (f > 0)(R > 0) a'(f) R, so that ReLU6 also blocks f > 6 and LeakyReLU's
     negative side is closed as ReLU's; deconvnet passes max(R, 0) and ignores the activation. "redirected" is the
     gradient, except for pictures whose whole gradient is blocked (lucid, `redirected_relu_grad.py`).
+
+    What is a rectifier is told by the function (`RECTIFIERS`), and by `called` for a clamp at 0 or a maximum with 0.
+    One written as a product with a mask, `x * (x > 0)`, or with `torch.where` is not seen; a clamp at both ends is
+    none, as gates are written so (`(x + 3).clamp(0, 6) / 6`).
     """
+    x, activation = _rectified(function, args, kwargs)
+    in_place = is_in_place(function, kwargs) or any(value is True for value in args[1:])
+    if activation is F.relu and rule != "redirected":
+        mine = in_place and not x._is_view()  # a view can't be exchanged for what it becomes
+        rectified = _Rectified.apply(x, rule, mine)
+        return x.copy_(rectified) if in_place and not mine else rectified
+    result = _Ruled.apply(x, activation, rule)
+    return x.copy_(result) if in_place else result
+
+
+def _rectified(function: Callable, args: tuple, kwargs: dict) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """What a rectifier is given, and what it does to that, out of place."""
     x, *rest = args if args else (kwargs["input"],)
+    if plain_name(function) == "relu":
+        return x, F.relu
+    if plain_name(function) not in RECTIFIERS:
+        zeros = [value for value in _compared(args, kwargs) if _is_zero(value)]
+        others = [value for value in _compared(args, kwargs) if value is not zeros[0]]
+        return (others[0] if others else x), F.relu
     options = {name: value for name, value in kwargs.items() if name not in ("input", "inplace")}
     # the positional `inplace` of F.relu and its kin is the only bool among their arguments
     rest = [value for value in rest if not isinstance(value, bool)]
-    name = getattr(function, "__name__", "")
-    out_of_place = getattr(F, name.strip("_"), function)
-    in_place = is_in_place(function, kwargs) or any(value is True for value in args[1:])
-    result = _Ruled.apply(x, lambda f: out_of_place(f, *rest, **options), rule)
-    return x.copy_(result) if in_place else result
+    out_of_place = getattr(F, getattr(function, "__name__", "").strip("_"), function)
+    return x, lambda f: out_of_place(f, *rest, **options)
 
 
 # ------------------------------------------------------------------------------------------------ exact rewrites

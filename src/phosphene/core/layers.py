@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from phosphene.core.interception import RECTIFIERS, Interception, forward_within, plain_name
+from phosphene.core.interception import RECTIFIERS, Interception, called, forward_within
 
 NORMALIZATIONS = frozenset("batch_norm layer_norm group_norm instance_norm local_response_norm rms_norm".split())
 POOLS = frozenset(
@@ -309,7 +309,7 @@ def record(model: nn.Module, x: Tensor) -> list[Recorded]:
 
     def handle(owner: str, function: Callable, args: tuple, kwargs: dict) -> Any:
         result = function(*args, **kwargs)
-        name = plain_name(function)
+        name = called(function, args, kwargs)
         if any(x in fields for x in _tensors((*args, *kwargs.values()))):  # else it is a constant
             for tensor in _tensors(args[:1] if name == "setitem" else (result,)):
                 fields[tensor] = _field_after(fields, name, args, dict(kwargs), tensor)

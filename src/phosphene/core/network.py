@@ -7,7 +7,7 @@ it was, also after an error. A reading ends with the deepest layer that was aske
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from copy import copy
 from dataclasses import replace
@@ -23,10 +23,12 @@ from torch.nn import functional as F
 from phosphene.core.errors import Mistake, nearest
 from phosphene.core.interception import (
     RECTIFIERS,
+    Handler,
+    RectifierRule,
     Rule,
+    called,
     intercepted,
     is_in_place,
-    plain_name,
     rewritten,
     ruled,
 )
@@ -39,11 +41,12 @@ from phosphene.core.layers import (
     channel_axis,
     first_tensor,
     other_names,
-    record,
     replaced,
 )
+from phosphene.core.layers import record as stages
 from phosphene.core.lending import Loan, Pair, fingerprint, lent, loans, pairs
 from phosphene.core.plan import REWRITES, Plan, Plans, Purpose, plans
+from phosphene.core.tape import COUNTS, Tape, record
 
 USUAL_SIZES = (224, 32, 64, 28, 96, 128, 160, 192, 256, 299, 384, 448, 512)
 """Tried in this order for a model whose input size nobody told."""
@@ -152,6 +155,7 @@ class Network:
         self._given_plans = dict(plans or {})
         self._purpose: Purpose = "reading"
         self._loans: tuple[list[int], list[Loan]] | None = None
+        self._tape: tuple[Any, Tape] | None = None
 
     def __repr__(self) -> str:
         return f"Network({self.name}, {self.size[0]} x {self.size[1]} px, {len(self.layers)} layers)"
@@ -206,12 +210,24 @@ class Network:
         other._given_plans = dict(plans)
         return other
 
+    def of(self, model: nn.Module) -> "Network":
+        """Another model of the same architecture, fed and run like this one: a copy with other weights."""
+        other = self._copy("layers", "grey")
+        other.model, other.sha256 = unwrapped(model), ""
+        return other
+
+    def subtracting(self, mean: Sequence[float]) -> "Network":
+        """The same model, from whose pictures this mean is subtracted instead of its own."""
+        other = self._copy("layers", "grey")
+        other.mean = tuple(mean)
+        return other
+
     def _copy(self, *shared: str) -> "Network":
         """The same model in another object; these cached properties are found first, so that both have them."""
         for name in shared:
             getattr(self, name)
         other = copy(self)
-        other._loans = None
+        other._loans = other._tape = None
         return other
 
     def _lowered(self, plan: Plan) -> bool:
@@ -286,7 +302,7 @@ class Network:
 
     def _record(self, size: tuple[int, int]) -> list[Recorded]:
         with _alone(None), borrowed(self.model):
-            return record(self.model, self._fed(self._noise(size)))
+            return stages(self.model, self._fed(self._noise(size)))
 
     def _try(self, size: tuple[int, int]) -> list[Recorded] | Exception:
         try:
@@ -419,6 +435,13 @@ class Network:
         return any(stage.function in RECTIFIERS for stage in stages[:end])
 
     @property
+    def functional_rectifiers(self) -> bool:
+        """Whether some of them are functions (`F.relu`), which whoever hooks modules does not see."""
+        return any(
+            type(owner).__module__ != "torch.nn.modules.activation" for owner in self._owners(RECTIFIERS).values()
+        )
+
+    @property
     def rewritable(self) -> tuple[str, ...]:
         """The exact rewrites that find something to act on."""
         acts = {"local_response_norm": bool(self._owners(["local_response_norm"])), "batch_norm": bool(self._pairs)}
@@ -438,7 +461,8 @@ class Network:
         Args:
             pictures: (n, 3, h, w) in [0, 1]; gradients flow back to them.
             layers: names; `logits` is the model's output.
-            rule: what the backward pass does at rectifiers: "gradient", "guided", "deconvnet" or "redirected".
+            rule: what the backward pass does at rectifiers: "gradient", "guided", "deconvnet" or "redirected"; or what
+                becomes of every call, a `Propagation`.
         Raises:
             Mistake: an unknown layer, or a rule that finds nothing to act on.
         """
@@ -447,15 +471,34 @@ class Network:
         with _Reader.lock:
             reader = _Reader(self, {layer.tap: layer.channel_axis for layer in wanted.values()}, rule)
             x = self.door(pictures)  # in the model's own precision: 8-bit pixels are closer than bfloat16's steps
-            lower = torch.autocast(self.device.type, torch.bfloat16) if reader.low else nullcontext()
-            with (
-                _alone(reader),
-                borrowed(self.model) as modules,
-                lent(self._lent(self.plan, modules), tapped),
-                lower,
-            ):
+            with _alone(reader), self._ready(tapped):
                 found = reader.run(x)
         return {name: found[layer.tap].float() if reader.low else found[layer.tap] for name, layer in wanted.items()}
+
+    @contextmanager
+    def _ready(self, tapped: Collection[str]) -> Iterator[None]:
+        """The model as the plan runs it, where the outputs of the `tapped` modules are their own."""
+        lower = torch.autocast(self.device.type, torch.bfloat16) if self._lowered(self.plan) else nullcontext()
+        with borrowed(self.model) as modules, lent(self._lent(self.plan, modules), tapped), lower:
+            yield
+
+    def tape(self, size: tuple[int, int], layers: Iterable[str]) -> Tape:
+        """What a reading of these layers does with pictures of this size, to be played again; the last one is kept.
+
+        Raises:
+            Mistake: an unknown layer.
+            Unplayable: why it can't be played again.
+        """
+        taps = [self.layer(name).tap for name in layers]
+        key = size, taps, self.plan, fingerprint(list(self.model.modules()))
+        if self._tape is None or self._tape[0] != key:
+            noise = torch.rand(COUNTS[1], 3, *size, generator=torch.Generator().manual_seed(0))
+            x = self._fed(noise.to(self.device, self.dtype))
+            rewrite = "local_response_norm" in self.plan.rewrites
+            with _alone(None), self._ready({tap.owner for tap in taps if tap.function is None}):
+                tape = record(self.model, (x[: COUNTS[0]], x), taps, logits=self._logits, rewrite=rewrite)
+            self._tape = key, tape
+        return self._tape[1]
 
     def _lent(self, plan: Plan, modules: Sequence[nn.Module]) -> list[Loan]:
         """The weights that the plan runs on, made again when the model's own have changed."""
@@ -487,7 +530,8 @@ class _Reader:
     current: "_Reader | None" = None
 
     def __init__(self, network: Network, axes: Mapping[Tap, int], rule: Rule) -> None:
-        self.network, self.rule = network, rule
+        self.network, self.propagation = network, rule if callable(rule) else None
+        self.rule: RectifierRule = "gradient" if callable(rule) else rule
         self.rewrites = "local_response_norm" in network.plan.rewrites
         self.low = network._lowered(network.plan)
         self.logits = Tap("", None, 1)
@@ -495,6 +539,7 @@ class _Reader:
         self.found: dict[Tap, Tensor] = {}
         self.calls: Counter[tuple[str, str | None]] = Counter()
         self.acted = 0
+        self.handler: Handler | None = None
 
     def run(self, x: Tensor) -> dict[Tap, Tensor]:
         network, model = self.network, self.network.model
@@ -504,6 +549,9 @@ class _Reader:
             owners |= network._owners(["local_response_norm"])
         if self.rule != "gradient":
             owners |= network._owners(RECTIFIERS)
+        if self.propagation is not None:
+            owners |= dict(model.named_modules())
+            self.handler = self.propagation(x)
         with ExitStack() as stack:
             if owners:
                 stack.enter_context(intercepted(owners, self._handle))
@@ -563,19 +611,22 @@ class _Reader:
     def _handle(self, owner: str, function: Callable, args: tuple, kwargs: dict) -> Any:
         if _Reader.current is not self:
             return function(*args, **kwargs)
-        name = plain_name(function)
+        name = called(function, args, kwargs)
         tap = Tap(owner, name, self.calls[owner, name] + 1)
         overwritten = args[0] if tap in self.missing and is_in_place(function, kwargs) else None
         if overwritten is not None:
             args = (overwritten.clone(), *args[1:])
-        result = self._called(name, function, args, kwargs)
+        result = self._called(owner, name, function, args, kwargs)
         self.calls[owner, name] += isinstance(result, Tensor)
         if tap not in self.missing or not isinstance(result, Tensor):
             return result
         further = self._keep(tap, result)
         return further if overwritten is None else overwritten.copy_(further)
 
-    def _called(self, name: str, function: Callable, args: tuple, kwargs: dict) -> Any:
+    def _called(self, owner: str, name: str, function: Callable, args: tuple, kwargs: dict) -> Any:
+        result = NotImplemented if self.handler is None else self.handler(owner, function, args, kwargs)
+        if result is not NotImplemented:
+            return result
         if self.rule != "gradient" and name in RECTIFIERS:
             self.acted += 1
             return ruled(self.rule, function, args, kwargs)

@@ -81,7 +81,7 @@ def _inputs(arguments: dict[str, Any]) -> list[dict[str, Any]]:
         value = arguments.get(name)
         if value is not None:
             role = {} if name == "photo" else {"as": name}
-            found += [photo_record(photo) | role for photo in (value if name == "photos" else [value])]
+            found += [photo_record(photo) | role for photo in (value if isinstance(value, (list, tuple)) else [value])]
     return found
 
 

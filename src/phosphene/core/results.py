@@ -6,7 +6,7 @@ last line of a notebook's cell it is watched there.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ class Result:
         title: of the figure.
         input: (n or 1, 3, h, w), the pixels that were fed, where a photograph was.
         values: (n, ...), where values matter and not their picture alone.
+        further_values: further ones by name, (n, ...).
         recipe: what made it: command, arguments, network, plan, seed, versions.
         drawing: the figure itself, where it is not made of panels.
         page: a self-contained HTML page about all of it, where there is more to it than a figure can show.
@@ -61,6 +62,7 @@ class Result:
     title: str = ""
     input: Float[Tensor, "m 3 hi wi"] | None = None
     values: np.ndarray | None = None
+    further_values: Mapping[str, np.ndarray] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
     drawing: Image.Image | None = None
     page: str | None = None

@@ -124,12 +124,16 @@ class Patches:
 
     def token(self, place: tuple[int, int], tokens: int, size: tuple[int, int]) -> int | None:
         """The token of the patch at (row, column) of a picture of (height, width); None where there is no such one."""
+        shape, (row, column) = self.shape(tokens, size), place
+        if shape is None or column >= shape[1] or row >= shape[0]:
+            return None
+        return self.prefix + row * shape[1] + column
+
+    def shape(self, tokens: int, size: tuple[int, int]) -> tuple[int, int] | None:
+        """How many rows and columns of patches a picture of (height, width) has; None where they are no grid."""
         patches = tokens - self.prefix
         columns = self.columns or max(1, round((patches * size[1] / size[0]) ** 0.5))
-        row, column = place
-        if patches % columns or column >= columns or row >= patches // columns:
-            return None
-        return self.prefix + row * columns + column
+        return None if patches % columns or patches < 1 else (patches // columns, columns)
 
 
 def token(

@@ -347,7 +347,7 @@ def _place(network: Network, layer: Layer, match: re.Match) -> tuple[tuple[int, 
         raise Mistake(f"{layer.name} has no rows and columns; leave the position out")
     if match["row"] is not None:
         at = int(match["row"]), int(match["column"])
-        patches, size = _grid(network, layer) if len(places) == 1 else (None, (places[0], places[1]))
+        patches, size = patch_grid(network, layer) if len(places) == 1 else (None, (places[0], places[1]))
         if at[0] >= size[0] or at[1] >= size[1]:
             of = "patches in " if patches else ""
             raise Mistake(
@@ -358,9 +358,9 @@ def _place(network: Network, layer: Layer, match: re.Match) -> tuple[tuple[int, 
     if len(places) == 2:
         raise Mistake(f"{layer.name} has no tokens but rows and columns; write @ROW,COLUMN")
     if match["class"] is not None:
-        if _grid(network, layer)[0].prefix != 1:
+        if (prefix := patch_grid(network, layer)[0].prefix) != 1:
             raise Mistake(
-                f"{layer.name} has {places[0]} tokens, {_grid(network, layer)[0].prefix} of them no patches, so it "
+                f"{layer.name} has {places[0]} tokens, {prefix} of them no patches, so it "
                 f"can't be told which is the class's; write @TOKEN, for example @0"
             )
         return 0, None
@@ -371,26 +371,40 @@ def _place(network: Network, layer: Layer, match: re.Match) -> tuple[tuple[int, 
     return int(match["token"]), None
 
 
-def _grid(network: Network, layer: Layer) -> tuple[Patches, tuple[int, int]]:
+def patch_grid(network: Network, layer: Layer) -> tuple[Patches, tuple[int, int]]:
     """Where patches are among a layer's tokens, and their (rows, columns) at the network's own size.
 
-    They are as many as the largest convolution before it has positions, as that cuts the picture into them; without
-    one, the largest grid with the picture's proportions. Other tokens come before them.
-
     Raises:
-        Mistake: there is no such grid.
+        Mistake: they are no grid.
     """
-    (tokens,), (height, width) = _places(layer), network.size
+    (tokens,) = _places(layer)
     names = list(network.layers)
     before = [network.layers[name] for name in names[: names.index(layer.name)]]
     cut = [(x.shape[1], x.shape[2]) for x in before if x.kind == "Conv2d" and len(x.shape) == 3]
-    alike = [(n, n * width // height) for n in range(1, tokens + 1) if n * width % height == 0]
-    grids = [[(rows, columns) for rows, columns in some if 1 < rows * columns <= tokens] for some in (cut, alike)]
-    found = grids[0] or grids[1]
-    if not found:
+    found = largest_grid(tokens, cut, network.size)
+    if found is None:
         raise Mistake(f"the {tokens} tokens of {layer.name} are no grid of patches; write @TOKEN")
-    rows, columns = max(found, key=lambda grid: grid[0] * grid[1])
+    rows, columns = found
     return Patches(tokens - rows * columns, columns if network.fixed else None), (rows, columns)
+
+
+def largest_grid(tokens: int, cut: Sequence[tuple[int, int]], size: tuple[int, int]) -> tuple[int, int] | None:
+    """The (rows, columns) of the patches among so many tokens, which other tokens come before; None if there are none.
+
+    They are as many as the largest convolution before them has positions, as that cuts the picture into them; without
+    one, the largest grid with the picture's proportions.
+
+    Args:
+        cut: (rows, columns) of the convolutions.
+        size: (height, width) of the picture.
+    """
+    height, width = size
+    alike = [(n, n * width // height) for n in range(1, tokens + 1) if n * width % height == 0]
+    for grids in (cut, alike):
+        fitting = [(rows, columns) for rows, columns in grids if 1 < rows * columns <= tokens]
+        if fitting:
+            return max(fitting, key=lambda grid: grid[0] * grid[1])
+    return None
 
 
 def _direction(layer: Layer, match: re.Match) -> Direction:

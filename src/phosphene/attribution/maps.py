@@ -1,0 +1,114 @@
+"""What methods are and what they find.
+
+A method is a function (question, pictures, options) -> numbers for every pixel. There are two kinds. A *sensitivity* (a
+gradient) says how the score would move if a colour did; its sign says in which direction, so a pixel matters as much as
+the largest of its |slopes|. A *contribution* says how much of the score a pixel accounts for: what it adds is positive,
+what it takes away is negative, and a pixel's is the sum over its colours.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from phosphene.attribution.asking import Pictures, Question
+from phosphene.core.network import Network
+from phosphene.core.pictures import Photo
+from phosphene.core.plan import Purpose
+from phosphene.core.results import Panel
+from phosphene.core.terms import Score
+
+Kind = Literal["sensitivity", "contribution"]
+Show = Literal["colours", "grey", "heat", "overlay"]
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What a method found.
+
+    Attributes:
+        values: (n, 3, h, w), for each colour, signed; or (n, h, w), for each pixel.
+        facts: of each picture, what else there is to be said, ready for JSON.
+        panels: of each picture, further captioned pictures for its figure.
+        further_values: further numbers by name, (n, ...).
+    """
+
+    values: Float[Tensor, "n ..."]
+    facts: Sequence[dict[str, Any]] = ()
+    panels: Sequence[Sequence[Panel]] = ()
+    further_values: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Growing:
+    """The same, of a method that takes its time.
+
+    Attributes:
+        total: how many parts there are.
+        steps: after each of them how many are done, and what is found so far.
+    """
+
+    total: int
+    steps: Iterator[tuple[int, Maps]]
+
+    def last(self) -> Maps:
+        """What is found in the end."""
+        *_, (_, maps) = self.steps
+        return maps
+
+
+Method = Callable[..., Tensor | Maps | Growing]
+"""(question, pictures, *, options) -> what it found."""
+
+
+def found(method: Method, asked: Question, pictures: Pictures, **options: Any) -> Maps:
+    """What a method finds, in the end."""
+    made = method(asked, pictures, **options)
+    return made if isinstance(made, Maps) else made.last() if isinstance(made, Growing) else Maps(made)
+
+
+def pixels(values: Float[Tensor, "n ..."], kind: Kind) -> Float[Tensor, "n h w"]:
+    """How much each pixel matters: of a sensitivity the largest |slope| of its colours, of a contribution their sum."""
+    if values.dim() == 3:
+        return values
+    return values.abs().amax(1) if kind == "sensitivity" else values.sum(1)
+
+
+@dataclass(frozen=True)
+class About:
+    """What is to be known about a method to show it.
+
+    Attributes:
+        name: as it is called on the command line.
+        words: what its picture shows, for a caption.
+        kind: what its numbers are.
+        show: how they are shown unless it is said otherwise.
+        asks: whether it answers a question, or is about the picture alone.
+        complete: whether it promises that the numbers add up to the score.
+        relative: whether its numbers mean something only beside each other, so that the smallest is shown as nothing.
+        score: what is asked about classes unless it is said otherwise.
+        purpose: what the network is run for.
+    """
+
+    name: str
+    words: str
+    kind: Kind
+    show: Show
+    asks: bool = True
+    complete: bool = False
+    relative: bool = False
+    score: Score = "logit"
+    purpose: Purpose = "reading"
+
+
+@runtime_checkable
+class Explainer(Protocol):
+    """A recipe that was made of a method: (network, photos, *, options) -> Result or Run."""
+
+    method: Method
+    about: About
+
+    def __call__(self, network: Network, photos: Photo | Sequence[Photo], **options: Any) -> Any: ...
