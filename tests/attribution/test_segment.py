@@ -200,7 +200,7 @@ def test_saliency_is_the_largest_slope_of_the_three_colours_of_the_score():
     shown = segment(network, photo, target="zebra", smooth=0).panels[0][1][1]
     assert torch.equal(shown, saliency(network, photo, target="zebra").image)
     result = segment(network, photo, unit="conv3:2", smooth=0)
-    assert torch.equal(result.panels[0][1][1], saliency(network, photo, target="conv3:2").image)
+    assert torch.equal(result.panels[0][1][1], saliency(network, photo, unit="conv3:2").image)
     assert result.names == ["conv3-2"] and result.numbers[0]["words"] == "unit conv3:2"
 
 
@@ -263,7 +263,7 @@ def test_nothing_found_is_told(monkeypatch):
 
 
 def test_one_thing_is_asked_about():
-    with pytest.raises(Mistake, match="the class zebra or the unit logits:0, not both"):
+    with pytest.raises(Mistake, match="a unit and a class can't both be asked about"):
         segment(known(), scene(), target="zebra", unit="logits:0")
     with pytest.raises(Mistake, match="no class 'yak'"):
         segment(known(), scene(), target="yak")
