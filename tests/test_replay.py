@@ -51,7 +51,7 @@ MADE = [
     ("attribute", "cat.png", "--method", "all", "--masks", "20"),
     ("patches", "photos", "--unit", "conv2:1", "--count", "3"),
     ("patches", "photos", "--layer", "conv2", "--each", "1", "--count", "3", "--sees", "most"),
-    ("segment", "cat.png", "--target", "zebra", "--seeds", "fixed", "--box", "1,2,9,8"),
+    ("segment", "cat.png", "--target", "zebra", "--box", "1,2,9,8"),
     ("dream", "cat.png", "--octaves", "2", "--steps", "2"),
     ("invert", "cat.png", "--steps", "3"),
     ("attack", "cat.png", "--method", "fgsm"),

