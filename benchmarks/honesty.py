@@ -25,7 +25,6 @@ from phosphene.attribution.checks.randomization import Randomization, randomizat
 from phosphene.attribution.checks.verdicts import ALIKE, OTHER
 from phosphene.attribution.explaining import drawn
 from phosphene.attribution.maps import About, Explainer, Maps, Method, found, pixels
-from phosphene.core.engine import Draw
 from phosphene.core.errors import Mistake
 from phosphene.core.network import Network
 from phosphene.core.units import Unit
@@ -132,15 +131,11 @@ def baselines(network: Network, photos: Labelled, given: Sequence[Mosaic], point
     flat = pictures.mean(1)
     by_chance = [_areas(asked, pictures, random_order(flat, index), points) for index in range(RANDOM)]
 
-    def at_random(asked: Question, pictures: Tensor) -> Tensor:
-        return Draw(SEED, 0, range(len(pictures))).uniform(every(pictures), *pictures.shape[2:])
-
     def of_edges(asked: Question, pictures: Tensor) -> Tensor:
         return edges(pictures)
 
     return {
-        CHANCE: {name: np.mean([one[name] for one in by_chance], 0).tolist() for name in by_chance[0]}
-        | _pointing(at_random, about, asked, given, {}),
+        CHANCE: {name: np.mean([one[name] for one in by_chance], 0).tolist() for name in by_chance[0]},
         EDGES: _areas(asked, pictures, order(edges(pictures)), points) | _pointing(of_edges, about, asked, given, {}),
         "p": {"p": in_p(asked).values(pictures, every(pictures)).tolist()},
     }
@@ -246,5 +241,8 @@ def run(quick: bool, net: str = "", photos: int = PHOTOS, methods: str = "") -> 
         notes.append(f"{name} gives the labelled classes p {mean_of(p, 2)} on the whole photographs.")
         notes += [f"{name}, {method}: {one['left out']}" for method, one in made.items() if "left out" in one]
     slow = ", ".join(f"{name} on {one['photos']} with {one['options']}" for name, one in SLOW.items() if name in names)
+    notes += [
+        "By chance a quarter of the maps are largest on their own photograph, and have a quarter of themselves there."
+    ]
     notes += [f"Fewer photographs: {slow}."] if slow else []
     return Report(tables, claims, notes)
