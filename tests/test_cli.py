@@ -451,6 +451,28 @@ class Stopper:
         monkeypatch.setattr(Network, "read", counted)
 
 
+def test_several_photographs_are_a_folder_and_whole_ones_keep_their_sizes(run):
+    Image.new("RGB", (30, 20), "red").save("red.png")
+    Image.new("RGB", (20, 26), "blue").save("blue.png")
+    code, _, err = run("attribute", "red.png", "blue.png", "--target", "zebra", "--out", "both")
+    assert (code, err) == (0, "")
+    ends = [*ENDS, ".npy"]
+    assert files("both") == sorted(f"{name}-saliency-logits-1{end}" for name in ("red", "blue") for end in ends)
+    assert np.load("both/red-saliency-logits-1.npy").shape == (16, 16)
+    code, _, err = run("attribute", "red.png", "blue.png", "--fit", "whole", "--out", "whole")
+    assert (code, err) == (0, "")
+    assert np.load("whole/attribute-red-saliency.npy").shape == (20, 30)
+    assert np.load("whole/attribute-blue-saliency.npy").shape == (26, 20)
+
+
+def test_a_photograph_that_can_not_be_read_is_left_out_of_many(run):
+    Path("broken.png").write_text("nothing")
+    code, _, err = run("attribute", "cat.png", "broken.png", "--out", "x")
+    assert code == 0
+    assert "left out: broken.png is not a picture that can be read" in err
+    assert "attribute-cat-saliency.png" in files("x")
+
+
 def interrupt(_):
     raise KeyboardInterrupt
 

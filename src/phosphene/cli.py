@@ -298,7 +298,7 @@ def _perform(name: str, function: Callable, options: dict[str, Any], method: str
     from phosphene.core.errors import Mistake
     from phosphene.core.results import Run
     from phosphene.sweep import PART
-    from phosphene.writing import Destination
+    from phosphene.writing import Destination, photo_stem
 
     def run() -> None:
         out, force, quiet, as_json, anonymous = (options.pop(key) for key in OUTPUT_OPTIONS)
@@ -309,6 +309,8 @@ def _perform(name: str, function: Callable, options: dict[str, Any], method: str
         if "photos" in options:
             single = _one(options["photos"]) if _takes_one(function) else None
             options["photos"] = single or _readable(options["photos"], quiet)
+            if method and len(options["photos"]) == 1:  # the others can't be read
+                to.photo = photo_stem(options["photos"][0])
         network = _network(options)
         judges = [_judge(spec, network) for spec in judges]
         if name == "visualize" and (many := _many(network, options["units"])):

@@ -174,3 +174,18 @@ def test_a_blurred_picture_keeps_its_mean_and_noise_has_none_of_it():
 def test_a_layer_without_maps_to_follow_is_told():
     with pytest.raises(Mistake, match="fc has no rows and columns, so it has no feature maps"):
         occlusion(convnet(), levels(3, 16, 16), layer="fc")
+
+
+def test_in_bfloat16_it_tells_how_far_it_is_off():
+    torch.manual_seed(0)
+    network = convnet(torch.float32)
+    network.precision = "bfloat16"
+    low = occlusion(network, levels(3, 16, 16), target=1, window=4, stride=2).result
+    network = convnet(torch.float32)
+    exact = occlusion(network, levels(3, 16, 16), target=1, window=4, stride=2).result
+    assert "largest deviation" not in exact.numbers[0]
+    apart = abs(low.further_values["score"] - exact.further_values["score"])
+    told = low.numbers[0]["largest deviation"]
+    assert 0 < told <= apart.max() * 1.01
+    assert told > 0.2 * apart.max()  # it looks at some of the places
+    assert "in bfloat16, at most" in low.numbers[0]["computed"]
