@@ -51,6 +51,7 @@ MADE = [
     ("attribute", "cat.png", "--method", "all", "--masks", "20"),
     ("patches", "photos", "--unit", "conv2:1", "--count", "3"),
     ("patches", "photos", "--layer", "conv2", "--each", "1", "--count", "3", "--sees", "most"),
+    ("segment", "cat.png", "--target", "zebra", "--box", "1,2,9,8"),
     ("dream", "cat.png", "--octaves", "2", "--steps", "2"),
     ("invert", "cat.png", "--steps", "3"),
     ("attack", "cat.png", "--method", "fgsm"),
@@ -96,7 +97,8 @@ def called(recipe):
 
 def test_every_recipe_of_the_program_is_tried():
     tried = {words[words.index("--method") + 1] if "--method" in words else words[0] for words in MADE + SEVERAL}
-    assert {called(RECIPES[name]) for name in tried} == {called(recipe) for recipe in RECIPES.values()}
+    # rollout is for transformers, which this network is not
+    assert {called(RECIPES[name]) for name in tried} == {called(recipe) for recipe in RECIPES.values()} - {"rollout"}
 
 
 @pytest.mark.parametrize("words", MADE, ids=lambda words: "-".join(w for w in words if w.isalpha()))

@@ -43,6 +43,7 @@ _HOMES = {
     "rollout": "phosphene.attribution",
     "smoothgrad": "phosphene.attribution",
     "patches": "phosphene.attribution",
+    "segment": "phosphene.attribution",
     "dream": "phosphene.dreaming",
     "invert": "phosphene.inversion",
     "fgsm": "phosphene.adversarial",

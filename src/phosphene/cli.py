@@ -31,7 +31,8 @@ COMMANDS = {
     "caricature": ("phosphene.features:caricature", "Exaggerate what a layer sees in a photograph."),
     "accentuate": ("phosphene.features:accentuate", "Change a photograph a little towards a unit."),
     "attribute": ("phosphene.attribution:METHODS", "Show which pixels matter."),
-    "patches": ("phosphene.attribution:patches", "Show the parts of photographs that excite units, and what does it."),
+    "patches": ("phosphene.attribution:patches", "Show the parts of photographs that excite a unit most."),
+    "segment": ("phosphene.attribution:segment", "Cut out the object that a score depends on (GrabCut)."),
     "atlas": ("phosphene.features:atlas", "Map what a layer finds in many photographs."),
     "facets": ("phosphene.features:facets", "Paint a unit's facets, from the photographs that excite it."),
     "dream": ("phosphene.dreaming:dream", "Amplify what a layer sees in a photograph (DeepDream)."),
@@ -306,7 +307,8 @@ def _perform(name: str, function: Callable, options: dict[str, Any], method: str
         to = Destination(name, out, force, options.get("photo") or _one(options.get("photos", ())), method)
         to.check_folder()
         if "photos" in options:
-            options["photos"] = _one(options["photos"]) or _readable(options["photos"], quiet)
+            single = _one(options["photos"]) if _takes_one(function) else None
+            options["photos"] = single or _readable(options["photos"], quiet)
         network = _network(options)
         judges = [_judge(spec, network) for spec in judges]
         if name == "visualize" and (many := _many(network, options["units"])):
@@ -361,6 +363,11 @@ def _perform(name: str, function: Callable, options: dict[str, Any], method: str
             raise typer.Exit(130 if isinstance(stopped, KeyboardInterrupt) else 2)
 
     _guarded(run)
+
+
+def _takes_one(function: Callable) -> bool:
+    """Whether its `photos` may be a single one; where they may not, letters of a path are no photographs."""
+    return str in get_args(get_type_hints(function)["photos"])
 
 
 def _one(photos: Sequence[str]) -> str | None:

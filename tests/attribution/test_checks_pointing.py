@@ -127,11 +127,11 @@ def test_what_is_negative_does_not_count_as_being_there():
 def test_each_class_is_asked_about_the_whole_mosaic():
     def method(asked, pictures):
         assert asked.units == [Unit("logits", index) for index in CLASSES]
-        assert asked.score == "logit" and (pictures == made.picture).all() and len(pictures) == 4
+        assert asked.score == "log-p" and (pictures == made.picture).all() and len(pictures) == 4
         return torch.zeros(4, 16, 16)
 
     made = mosaic(FOUR, CLASSES, (16, 16))
-    pointing(method, ABOUT, question(colours(), FOUR[0], unit="logits:1 + logits:2"), made, {})
+    pointing(method, ABOUT, question(colours(), FOUR[0], target=1, against=2, score="log-p"), made, {})
 
 
 def test_what_colour_adds_to_a_colours_score_lies_where_the_colour_is():

@@ -12,7 +12,7 @@ from phosphene.attribution import METHODS, gradient, guided
 from phosphene.attribution.asking import every, question
 from phosphene.attribution.checks.curves import edges
 from phosphene.attribution.checks.likeness import likeness
-from phosphene.attribution.checks.randomization import depths, maps_needed, randomization, randomized
+from phosphene.attribution.checks.randomization import depths, maps_needed, modules, randomization, randomized
 from phosphene.attribution.maps import About, found
 from phosphene.core.errors import Mistake
 from phosphene.core.network import Network
@@ -28,6 +28,11 @@ def run(recipe, network, pictures, target=2, unit=None, **options):
     maps = found(recipe.method, asked, pictures)
     *_, last = randomization(recipe.method, recipe.about, asked, pictures, maps.values, {}, **options)
     return last
+
+
+def parts_of(network, many=7, **asked):
+    pictures = levels(1, 3, *network.size)
+    return depths(network.name, modules(question(network, pictures, **asked), pictures), many)
 
 
 def state(network):
@@ -68,20 +73,19 @@ def test_a_model_that_cannot_be_copied_is_told():
 
 
 def test_depths_go_from_the_top_to_the_bottom():
-    parts = depths(convnet(), ["logits"])
+    parts = parts_of(convnet(), target=1)
     assert [part.layers for part in parts] == [["fc"], ["conv3"], ["conv2"], ["conv1"]]
     assert [part.count for part in parts] == [1, 2, 3, 4]
 
 
 def test_what_lies_above_a_unit_has_nothing_to_say_about_it():
-    assert [part.layers for part in depths(convnet(), ["conv2"])] == [["conv2"], ["conv1"]]
+    assert [part.layers for part in parts_of(convnet(), unit="conv2:1")] == [["conv2"], ["conv1"]]
 
 
 @given(st.integers(2, 12), st.integers(1, 30))
 @settings(deadline=None)
 def test_depths_share_all_layers_evenly_the_top_one_alone(many, layers):
-    network = Network(nn.Sequential(*[nn.Conv2d(3, 3, 1) for _ in range(layers)]), size=8)
-    parts = depths(network, ["logits"], many)
+    parts = depths("net", [str(i) for i in range(layers)], many)
     assert len(parts) == min(many, layers)
     assert [name for part in parts for name in part.layers] == [str(i) for i in range(layers)][::-1]
     assert [part.count for part in parts] == [sum(len(p.layers) for p in parts[: i + 1]) for i in range(len(parts))]
@@ -95,9 +99,9 @@ def test_layers_are_counted_at_the_level_where_there_are_enough():
         return nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.ReLU())
 
     few = Network(nn.Sequential(block(), block()), size=8)
-    assert [p.layers for p in depths(few, ["logits"])] == [["1.1"], ["1.0"], ["0.1"], ["0.0"]]
+    assert [p.layers for p in parts_of(few, target=0)] == [["1.1"], ["1.0"], ["0.1"], ["0.0"]]
     many = Network(nn.Sequential(*(block() for _ in range(8))), size=8)
-    parts = depths(many, ["logits"], 8)
+    parts = parts_of(many, 8, target=0)
     assert [p.layers for p in parts] == [[str(i)] for i in range(7, -1, -1)]
     assert list(parts[0].modules) == ["7.0", "7.1"]
 
@@ -111,12 +115,38 @@ def test_layers_stand_in_the_order_in_which_they_run_not_in_which_they_are_writt
         def forward(self, x):
             return self.last(self.first(x)).mean((2, 3))
 
-    assert [p.layers for p in depths(Network(Backwards(), size=8), ["logits"])] == [["last"], ["first"]]
+    assert [p.layers for p in parts_of(Network(Backwards(), size=8), target=1)] == [["last"], ["first"]]
 
 
 def test_a_network_without_weights_cannot_be_randomized():
     with pytest.raises(Mistake, match="no weights"):
-        depths(Network(nn.AdaptiveAvgPool2d(2), size=8), ["logits"])
+        parts_of(Network(nn.AdaptiveAvgPool2d(2), size=8), target=1)
+
+
+class Branches(nn.Module):
+    """Two branches side by side; the first two channels of `joined` are the left one's."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.left, self.right, self.joined = nn.Conv2d(3, 2, 1), nn.Conv2d(3, 2, 1), nn.Identity()
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.fc(self.joined(torch.cat([self.left(x), self.right(x)], 1)).mean((2, 3)))
+
+
+def test_a_unit_of_one_branch_has_nothing_to_do_with_the_other():
+    network = Network(Branches(), size=8)
+    assert [p.layers for p in parts_of(network, unit="joined:0")] == [["left"]]
+    assert [p.layers for p in parts_of(network, unit="joined:3")] == [["right"]]
+    assert [p.layers for p in parts_of(network, target=1)] == [["fc"], ["right"], ["left"]]
+
+
+def test_where_a_unit_is_silent_all_layers_are_kept():
+    network = convnet()
+    nn.init.constant_(network.model.conv2.bias, -1000)
+    assert [p.layers for p in parts_of(network, unit="relu2:1")] == [["conv2"], ["conv1"]]
 
 
 def test_randomizing_the_only_layer_of_a_linear_model_changes_its_gradient_completely():
@@ -139,9 +169,9 @@ def test_it_equals_a_loop_over_copies():
     last = run(gradient, network, TWO)
     names = ["fc", "conv3", "conv2", "conv1"]
     for i in range(4):
-        for modules, one in ((names[: i + 1], last.cascading[i]), (names[i : i + 1], last.alone[i])):
+        for changed, one in ((names[: i + 1], last.cascading[i]), (names[i : i + 1], last.alone[i])):
             model = deepcopy(network.model)
-            for name in modules:
+            for name in changed:
                 model.get_submodule(name).load_state_dict(
                     randomized(network, [name]).model.get_submodule(name).state_dict()
                 )
@@ -169,7 +199,7 @@ def test_it_yields_after_each_map_as_many_as_were_told():
     asked = question(network, PHOTO, target=1)
     values = asked.slopes(PHOTO, every(PHOTO))[1]
     steps = list(randomization(gradient.method, gradient.about, asked, PHOTO, values, {}))
-    assert len(steps) == maps_needed(asked) == 8
+    assert len(steps) == maps_needed(asked, PHOTO) == 8
     assert [(len(s.cascading), len(s.alone)) for s in steps] == [(i, 0) for i in (1, 2, 3, 4)] + [
         (4, i) for i in (1, 2, 3, 4)
     ]

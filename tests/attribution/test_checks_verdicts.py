@@ -99,7 +99,8 @@ def test_shift_and_completeness():
 
 
 @pytest.mark.parametrize(
-    ("number", "written"), [(0.856, ".86"), (1, "1.00"), (-0.12, "-.12"), (0.999, "1.00"), (0, ".00"), (-1, "-1.00")]
+    ("number", "written"),
+    [(0.856, ".86"), (1, "1.00"), (-0.12, "-.12"), (0.999, "1.00"), (0, ".00"), (-1, "-1.00"), (-0.004, ".00")],
 )
 def test_numbers_are_written_short(number, written):
     assert short(number) == written

@@ -72,7 +72,7 @@ def test_what_is_shown_is_what_the_recipes_for_one_photograph_say():
         photo, box = PHOTOS[int(told["name"].split()[1]) - 1], told["box"]
         unit = "conv3:2@{},{}".format(*told["position"])
         for row, method in enumerate((gradient, deconvnet, guided), start=1):
-            part = inside(method(network, photo, target=unit).values[0], box)
+            part = inside(method(network, photo, unit=unit).values[0], box)
             cell = result.image[0, :, 132 * row : 132 * row + 128, 132 * i : 132 * i + 128].numpy()
             shown = sampled(cell, box["height"], box["width"]) - 0.5
             scale = 0.5 / np.sort(np.abs(part).flatten())[int(np.ceil(0.995 * part.size)) - 1]
@@ -234,6 +234,12 @@ def test_the_command_says_what_is_missing_in_one_sentence(run):
     assert err == "error: no unit was given; give --unit LAYER:UNIT, or --layer LAYER to have some picked\n"
     code, _, err = run("patches", "photos/03.png", "--unit", "conv2:1", "--net", "own.py")
     assert code == 2 and "1 photographs are too few" in err
+    code, out, err = run(
+        "patches", "photos/03.png", "--unit", "conv2:1", "--count", "1", "--net", "own.py", "--out", "made.png"
+    )
+    assert (code, err) == (0, "")
+    assert json.loads(Path("made.json").read_text())["numbers"]["photographs"][0]["name"] == "03"
+    assert run("replay", "made.png", "--net", "own.py", "--input", "photos")[0] == 0
 
 
 @pytest.mark.slow

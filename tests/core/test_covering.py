@@ -500,4 +500,4 @@ def check_float32(net):
     a, b = full.read(corners), part.read(corners)
     for layer in a:
         assert (a[layer] - b[layer]).abs().max() <= 1e-4 * a[layer].abs().max(), layer
-        assert (a[layer] - full.clean[layer]).abs().max() > 1e-3 * a[layer].abs().max(), layer
+    assert (a[middle] - full.clean[middle]).abs().max() > 1e-2 * a[middle].abs().max()  # there is something to see

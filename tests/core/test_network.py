@@ -732,3 +732,31 @@ def test_reading_without_gradients_builds_no_graph():
     with torch.inference_mode():
         other = network.read(pictures(16, 16), ["conv1", "mean", "logits"])
     assert all(torch.equal(found[name], other[name]) for name in found)
+
+
+def normalized(seed):
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    model[1].running_mean.uniform_(), model[1].running_var.uniform_(0.5, 2)
+    return model.double().eval()
+
+
+@pytest.mark.parametrize("purpose", ["reading", "search"])
+def test_another_model_of_the_same_architecture_is_read_with_its_own_weights_folded_ones_too(purpose):
+    x = pictures(16, 16).double()
+    network = Network(normalized(0), size=16, mean=(0.5, 0.4, 0.3), std=(0.2,) * 3, labels=["a"] * 4).planned(purpose)
+    before = network.read(x, ["logits"])["logits"]  # its own weights are folded and kept by now
+    other = network.of(normalized(1))
+    fed = (x - torch.tensor([0.5, 0.4, 0.3]).view(3, 1, 1)) / 0.2
+    torch.testing.assert_close(other.read(x, ["logits"])["logits"], normalized(1)(fed).detach(), rtol=1e-6, atol=1e-7)
+    assert torch.equal(network.read(x, ["logits"])["logits"], before)
+    assert other.purpose == purpose and other.labels == network.labels
+
+
+def test_another_mean_is_subtracted_for_the_other_network_alone():
+    network = Network(normalized(0), size=16, mean=(0.5,) * 3)
+    x = pictures(16, 16).double()
+    before = network.read(x, ["logits"])["logits"]
+    other = network.subtracting((0.75,) * 3)
+    torch.testing.assert_close(other.read(x + 0.25, ["logits"])["logits"], before)
+    assert network.mean == (0.5,) * 3 and torch.equal(network.read(x, ["logits"])["logits"], before)

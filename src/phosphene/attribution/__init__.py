@@ -10,6 +10,7 @@ from phosphene.attribution.patches import patches
 from phosphene.attribution.paths import input_x_gradient, integrated, smoothgrad
 from phosphene.attribution.rise import rise
 from phosphene.attribution.rollout import rollout
+from phosphene.attribution.segment import segment
 
 RECIPES = (
     gradient, saliency, deconvnet, guided, input_x_gradient, integrated, smoothgrad,
@@ -22,5 +23,6 @@ METHODS = Methods(
 
 __all__ = [
     "METHODS", "RECIPES", "Methods", "compare", "deconvnet", "grad_cam", "grad_cam_plus_plus", "gradient", "guided",
-    "guided_grad_cam", "input_x_gradient", "integrated", "lrp", "occlusion", "patches", "rise", "rollout", "saliency", "smoothgrad",
+    "guided_grad_cam", "input_x_gradient", "integrated", "lrp", "occlusion", "patches", "rise", "rollout", "saliency",
+    "segment", "smoothgrad",
 ]  # fmt: skip

@@ -198,6 +198,7 @@ def _explained(
     asked = question(network, fed, target=target, against=against, unit=unit, score=score, batch=batch)
     named = about.asks and not target is against is unit is None
     names = file_names(photos, about.name, [asked.units[i].stem for i in range(len(fed))] if named else None)
+    made = method(asked, fed, **options)
     others = [(one.about, found(one.method, asked, fed)) for one in beside]
     shown_fed = fed.float().cpu()
 
@@ -228,7 +229,6 @@ def _explained(
             input=shown_fed, values=values, further_values=maps.further_values,
         )  # fmt: skip
 
-    made = method(asked, fed, **options)
     if not isinstance(made, Growing):
         only = made if isinstance(made, Maps) else Maps(made)
         if not check:

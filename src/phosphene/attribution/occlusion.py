@@ -7,6 +7,7 @@ occluders that cover it (as Captum does).
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -27,6 +28,11 @@ from phosphene.core.terms import Reading
 from phosphene.core.units import Unit, label
 
 Corner = tuple[int, int]
+PATCHES = 4
+"""So many times as many squares are read at a time where only what they reach is recomputed: patches are small."""
+
+VERIFIED = 16
+"""So many places are read again in float32 where the rest was read in less."""
 
 
 def places(length: int, window: int, stride: int) -> list[int]:
@@ -109,10 +115,12 @@ def occlusion(
                 how="auto" if incremental else "full",
             )  # fmt: skip
             one.begin(covering)
-            many = covering.batch(asked.batch)
+            many = asked.batch * (PATCHES if covering.incremental else 1)
             for start in range(0, len(corners), many):
                 one.add(covering.read(corners[start : start + many]))
                 yield i * len(corners) + one.done, maps(found)
+            one.verify(covering, corners)
+            yield (i + 1) * len(corners), maps(found)
 
     def maps(found: Sequence["_Found"]) -> Maps:
         values = torch.stack([shown(one) for one in found])
@@ -155,6 +163,7 @@ class _Found:
         self.before = torch.tensor(0.0, dtype=torch.float64)
         self.words = ""
         self.strongest = 0
+        self.deviation: float | None = None
 
     def begin(self, covering: Covering) -> None:
         """Look at the whole picture."""
@@ -171,12 +180,25 @@ class _Found:
         part = slice(self.done, self.done + len(score))
         self.maps["score"][part], self.maps["class"][part] = score, said.argmax(1).double()
         if self.followed:
-            self.maps["activation"][part] = read[self.followed][:, self.strongest].flatten(1).sum(1).double().cpu()
+            self.maps["activation"][part] = read[self.followed][:, self.strongest].flatten(1).sum(1).cpu().double()
         self.done = part.stop
+
+    def verify(self, covering: Covering, corners: Sequence[Corner]) -> None:
+        """Where it was read in less than the model's precision: how far some places are from a reading in it."""
+        network = self.asked.network
+        if network.plan.precision != "bfloat16" or network.dtype != torch.float32:
+            return
+        exact = network.following({network.purpose: replace(network.plan, precision="float32")})
+        chosen = torch.linspace(0, len(corners) - 1, min(VERIFIED, len(corners))).round().long()
+        with torch.no_grad():
+            again = exact.read(covering.covered([corners[int(i)] for i in chosen]), covering.layers)
+        apart = (self._score(again) - self.maps["score"][chosen]).abs().max()
+        self.deviation = float(apart)
+        self.words += f"; in bfloat16, at most {self.deviation:.2g} from float32 at {len(chosen)} places"
 
     def _said(self, read: dict[str, Tensor]) -> Float[Tensor, "n classes"]:
         said = read["logits"]
-        return (said.flatten(2).mean(2) if said.dim() > 2 else said).double().cpu()
+        return (said.flatten(2).mean(2) if said.dim() > 2 else said).cpu().double()
 
     def _score(self, read: dict[str, Tensor]) -> Float[Tensor, " n"]:
         many = len(read["logits"])
@@ -188,7 +210,7 @@ class _Found:
         if not said.isfinite().all():
             name = self.asked.network.name
             raise NotFinite(f"{name} answers with values that are not finite; its weights may be damaged")
-        return said.double().cpu()
+        return said.cpu().double()
 
     def facts(self) -> dict[str, Any]:
         """What there is to be said."""
@@ -197,7 +219,7 @@ class _Found:
             "value": float(self.before),
             "largest drop": float(drops.max()) if self.done else 0.0,
             "computed": self.words,
-        }
+        } | ({} if self.deviation is None else {"largest deviation": self.deviation})
 
     def grid(self, key: str, columns: int) -> Float[Tensor, "rows columns"]:
         """One of the maps over the square's position."""

@@ -6,7 +6,7 @@ import inspect
 import os
 import platform
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +53,16 @@ def pixels_record(photo: Photo) -> dict[str, Any]:
     return {"pixels_sha256": hashlib.sha256(pixels.tobytes()).hexdigest(), "shape": list(pixels.shape[1:3])}
 
 
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # OpenCV is in several packages, conda's have names of their own
+        return "not known"
+
+
 def versions(uses: Sequence[str] = ()) -> dict[str, str]:
     """Of everything that the pixels depend on, further packages too."""
-    packages = {name: version(name) for name in ("phosphene", "torch", "numpy", "pillow", *uses)}
+    packages = {name: _version(name) for name in ("phosphene", "torch", "numpy", "pillow", *uses)}
     machine = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
     return packages | {"python": platform.python_version(), "machine": machine}
 

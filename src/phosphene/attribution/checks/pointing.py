@@ -17,7 +17,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phosphene.attribution.asking import Pictures, Question
-from phosphene.attribution.checks.curves import of_classes
 from phosphene.attribution.checks.likeness import seen
 from phosphene.attribution.maps import About, Method, found
 from phosphene.core.feeding import feed, logits
@@ -92,8 +91,7 @@ def _candidates(network: Network, pictures: Pictures, batch: int) -> Iterator[tu
 
 def pointing(method: Method, about: About, asked: Question, made: Mosaic, options: Mapping[str, Any]) -> Pointing:
     """Where a method's maps of a mosaic's four classes lie."""
-    score = asked.score if of_classes(asked.units) else "logit"
-    classes = Question(asked.network, [Unit("logits", index) for index in made.classes], score, asked.batch)
+    classes = Question(asked.network, [Unit("logits", index) for index in made.classes], asked.score, asked.batch)
     maps = seen(found(method, classes, made.picture.expand(4, -1, -1, -1), **options).values, about)
     places = quarters(maps.shape[1], maps.shape[2])
     return Pointing(

@@ -19,9 +19,11 @@ from zlib import crc32
 import numpy as np
 import torch
 
-from phosphene.attribution.asking import Pictures, Question
+from phosphene.attribution.asking import Pictures, Question, every
+from phosphene.attribution.checks.curves import of_classes
 from phosphene.attribution.checks.likeness import Likeness, likeness
 from phosphene.attribution.maps import About, Method, found
+from phosphene.core.engine import NotFinite
 from phosphene.core.errors import Mistake
 from phosphene.core.network import Network
 
@@ -67,6 +69,36 @@ class Randomization:
         return self.depths[-1].count
 
 
+def modules(asked: Question, pictures: Pictures) -> list[str]:
+    """The modules with weights of their own that the answer depends on, in the order in which they run.
+
+    They run before the layers that are read end. For a unit, which may lie in one of several branches, what does not
+    move it on the first picture is left out; modules whose output can't be read, and all of them where nothing moves it
+    there, are kept.
+
+    Raises:
+        Mistake: there are none.
+    """
+    network = asked.network
+    names = _with_weights(network, asked.term.layers)
+    if not names:
+        raise Mistake(f"{network.name} has no weights below {', '.join(sorted(asked.term.layers))} to be randomized")
+    if of_classes(asked.units):
+        return names
+    idle = {name for name in names if name in network.layers and not _moves(asked.of([0]), pictures[:1], name)}
+    return [name for name in names if name not in idle] or names
+
+
+def _moves(asked: Question, picture: Pictures, layer: str) -> bool:
+    """Whether the answer about a picture changes with what this layer says."""
+    try:
+        return bool(asked.layer_slopes(picture, every(picture), layer)[1].any())
+    except NotFinite:
+        raise
+    except Mistake:  # it does not depend on it
+        return False
+
+
 def _with_weights(network: Network, read: Iterable[str]) -> list[str]:
     """Modules that have weights of their own and run before one of the layers that are read ends, in this order."""
     place = {name: i for i, name in enumerate(network.layers)}
@@ -84,22 +116,18 @@ def _weights(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     return ((name, p) for name, p in module._parameters.items() if p is not None and p.numel() > 1)
 
 
-def depths(network: Network, read: Iterable[str], many: int = DEPTHS) -> list[Depth]:
+def depths(name: str, names: Sequence[str], many: int = DEPTHS) -> list[Depth]:
     """What is randomized, from the top down: the top layer alone, then equally many in each.
 
     Args:
-        read: the layers that the question is about; what lies above them has nothing to say about it.
+        name: of the network, for weights that are not in any of its modules but its own.
+        names: of the modules with weights, in the order in which they run.
         many: at most so many, and at least two.
-    Raises:
-        Mistake: there are no weights below these layers.
     """
-    names = _with_weights(network, read)
-    if not names:
-        raise Mistake(f"{network.name} has no weights that could be randomized below {', '.join(sorted(read))}")
-    for level in range(1 + max(name.count(".") for name in names)):
+    for level in range(1 + max(module.count(".") for module in names)):
         layers: dict[str, list[str]] = {}
-        for name in names:
-            layers.setdefault(".".join(name.split(".")[: level + 1]) or network.name, []).append(name)
+        for module in names:
+            layers.setdefault(".".join(module.split(".")[: level + 1]) or name, []).append(module)
         if len(layers) >= ENOUGH:
             break
     top_down = list(layers.items())[::-1]
@@ -107,7 +135,7 @@ def depths(network: Network, read: Iterable[str], many: int = DEPTHS) -> list[De
     counts = [1 + round(i * (len(layers) - 1) / max(most - 1, 1)) for i in range(most)]
     parts = [top_down[start:stop] for start, stop in zip([0, *counts], counts, strict=False)]
     return [
-        Depth([name for name, _ in part], [module for _, inside in part for module in inside], count)
+        Depth([layer for layer, _ in part], [module for _, inside in part for module in inside], count)
         for part, count in zip(parts, counts, strict=True)
     ]
 
@@ -153,11 +181,11 @@ def randomization(
         many: how many depths.
         alone: also each depth alone.
     """
-    parts = depths(asked.network, asked.term.layers, many)
+    parts = depths(asked.network.name, modules(asked, pictures), many)
     so_far = Randomization(parts)
 
-    def alike(modules: Collection[str]) -> Likeness:
-        other = asked.to(randomized(asked.network, modules, seed))
+    def alike(names: Collection[str]) -> Likeness:
+        other = asked.to(randomized(asked.network, names, seed))
         return likeness(values, found(method, other, pictures, **options).values, about)
 
     for i in range(len(parts)):
@@ -170,6 +198,6 @@ def randomization(
         yield so_far
 
 
-def maps_needed(asked: Question, many: int = DEPTHS) -> int:
+def maps_needed(asked: Question, pictures: Pictures, many: int = DEPTHS) -> int:
     """How many maps `randomization` yields."""
-    return 2 * len(depths(asked.network, asked.term.layers, many))
+    return 2 * len(depths(asked.network.name, modules(asked, pictures), many))

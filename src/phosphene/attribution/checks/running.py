@@ -54,7 +54,7 @@ class _Given:
     def needed(self) -> int:
         """How many maps the randomization takes; one step, where there is nothing but a reason why not."""
         try:
-            return maps_needed(self.asked, self.many)
+            return maps_needed(self.asked, self.pictures, self.many)
         except Mistake:
             return 1
 
@@ -84,7 +84,7 @@ def checks(
     parts = {
         "shift": (given.shift, 1, cost),
         "curves": (given.curves, 2 + RANDOM, curve),
-        "pointing": (given.mosaic, 1 if about.asks else 0, four),
+        "pointing": (given.mosaic, int(about.asks and of_classes(asked.units)), four),
         "randomization": (given.random, given.needed(), cost),
     }
 

@@ -25,6 +25,7 @@ from phosphene.core.figures import ACCENT, BAR, grid, overlay
 from phosphene.core.results import Panel
 
 BLUE = "#2166ac"
+FRAME = (0.1, 0.75, 0.6)  # a colour that no map has
 CURVES = ("deletion", "insertion")
 
 
@@ -168,10 +169,16 @@ def _curves_chart(of: Compared, index: int, which: str, method: str) -> Tensor:
     for name, curves in _orders(of).items():
         values = getattr(curves, which)[index].tolist()
         lines.append(Curve(style[name][0], [(i / (len(values) - 1), v) for i, v in enumerate(values)], style[name][1]))
-    top = _round_above(max(y for line in lines for _, y in line.points))
+    reached = [y for line in lines for _, y in line.points]
+    top = _round_above(max(max(reached), -min(reached)))
+    low = -top if min(reached) < -top / 50 else 0.0  # one class against another, and units, may fall below 0
     words = "pixels removed" if which == "deletion" else "pixels given back"
     across = Ticks((0, 1), [(0, "0"), (0.5, "50 %"), (1, "100 %")], f"{words}, largest first")
-    return chart(lines, across, Ticks((0, top), [(y, f"{y:g}".removeprefix("0") or "0") for y in (0, top / 2, top)]))
+    return chart(lines, across, Ticks((low, top), [(y, _written(y)) for y in (low, (low + top) / 2, top)]))
+
+
+def _written(number: float) -> str:
+    return f"{number:g}".replace("0.", ".", 1)
 
 
 def _round_above(number: float) -> float:
@@ -192,12 +199,12 @@ def _on_pointing(of: Pointing) -> str:
 
 
 def _mosaic(of: Pointing, kind: Kind) -> Tensor:
-    """The mosaic under the map of each class, standing where the class's photograph does, which has a white frame."""
+    """The mosaic under the map of each class, standing where the class's photograph does, which has a frame."""
     photo = of.mosaic.picture.float().cpu().expand(4, -1, -1, -1)
     shown = overlay(photo, of.maps.float(), signed=kind == "contribution")
     for one, (rows, columns) in zip(shown, quarters(*of.maps.shape[1:]), strict=True):
         inner = one[:, rows, columns][:, 2:-2, 2:-2].clone()
-        one[:, rows, columns] = 1
+        one[:, rows, columns] = torch.tensor(FRAME).view(3, 1, 1)
         one[:, rows, columns][:, 2:-2, 2:-2] = inner
     return grid(shown, 2, gap=6)
 

@@ -31,7 +31,8 @@ ADDS_UP = 0.05
 
 def short(number: float) -> str:
     """`.86`, `1.00`, `-.12`."""
-    return f"{number:.2f}".replace("0.", ".", 1) if abs(round(number, 2)) < 1 else f"{number:.2f}"
+    written = f"{round(number, 2) + 0.0:.2f}"  # adding 0 takes the sign of a negative nothing
+    return written.replace("0.", ".", 1) if abs(round(number, 2)) < 1 else written
 
 
 def percent(share: float) -> str:
@@ -105,7 +106,7 @@ def on_shift(change: float) -> str:
     """What a constant shift of pictures and network says."""
     if change < SAME:
         return "not changed by a constant shift of the input"
-    return f"changes by {percent(change)} under a constant shift of the input, which changes nothing for the network"
+    return f"changes by {percent(change)} under a constant shift that the network ignores"
 
 
 def on_completeness(gap: float) -> str:

@@ -1,0 +1,282 @@
+"""Cut out what a score looks at (Simonyan, Vedaldi & Zisserman 2014, arXiv:1312.6034, section 3.2).
+
+Saliency finds an object's telling parts, not the whole of it. So the pixels with most of it tell the object's colours,
+those with least of it the colours of what is behind, and a cut through the graph of neighbouring pixels (Boykov & Jolly
+2001, doi:10.1109/ICCV.2001.937505, as OpenCV's GrabCut does it: Rother et al. 2004, doi:10.1145/1015706.1015720)
+carries that over the picture. What hangs together and is largest is the object.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional as F
+
+from phosphene.attribution.asking import every, question
+from phosphene.core.errors import Mistake, check_range
+from phosphene.core.feeding import Fit, feed
+from phosphene.core.figures import grey_heat
+from phosphene.core.network import Network
+from phosphene.core.pictures import Photo, enlarge, resize, to_uint8
+from phosphene.core.provenance import recipe
+from phosphene.core.results import Result
+from phosphene.core.units import AnyUnit
+
+Seeds = Literal["colours", "fixed"]
+"""What a seed tells: only which colours are on its side, or also that it is on that side itself."""
+
+Box = tuple[float, float, float, float]
+"""Left, top, width, height, in pixels."""
+
+FOREGROUND, BACKGROUND = 0.95, 0.3  # quantiles of the saliency, Simonyan et al., section 3.2
+SMOOTH = 0.03  # of the shorter side; .02 to .04 are as good
+ROUNDS = 5  # of GrabCut with fixed seeds, which learns the colours again in each; OpenCV's tutorial takes as many
+SHOWN = 224  # px that the outline is drawn for; it is about two of them wide
+Colour = tuple[float, float, float]
+MASK_COLOUR, FOUND_COLOUR, GIVEN_COLOUR = (1.0, 0.35, 0.15), (1.0, 0.85, 0.1), (0.2, 0.75, 1.0)
+
+
+@recipe("reading", uses=("opencv-python-headless",))
+def segment(
+    network: Network,
+    photo: Photo,
+    *,
+    target: str | int | None = None,
+    unit: str | AnyUnit | None = None,
+    box: str | Sequence[float] | None = None,
+    seeds: Seeds = "fixed",
+    smooth: float | None = None,
+    fit: Fit = "crop",
+) -> Result:
+    """Cut out the object that a score depends on: saliency seeds GrabCut, whose largest part is kept.
+
+    The picture is the cut-out, transparent around it; `values` is the mask. Seeds are the paper's: above the 95 % and
+    below the 30 % quantile of saliency. Unlike there, saliency is that of the one picture that is fed, blurred a little,
+    instead of the mean over ten of its parts, and seeds keep their side, as is usual with GrabCut, instead of telling
+    colours only (`seeds="colours", smooth=0`). This fits boxes better: mean IoU .48 instead of .40, over 20 photographs
+    with boxes by eye and four networks; without blur .34.
+
+    Args:
+        network: who is asked.
+        photo: a path, `skimage:NAME`, or pixels.
+        target: a class; by default what the network says.
+        unit: any unit LAYER:UNIT or sum of units instead.
+        box: LEFT,TOP,WIDTH,HEIGHT in pixels of what is fed (NAME.input.png), to be compared with the box around what is
+            found.
+        seeds: fixed makes each seed a part of its side, and learns the colours of both sides in 5 rounds; colours
+            learns them from the seeds alone, once, and then cuts once, wherever the seeds are; it may find nothing.
+        smooth: blur saliency by a Gaussian of so many pixels, so that areas are seeded; by default 3 % of the shorter
+            side.
+        fit: how the photograph becomes the network's input.
+    Raises:
+        Mistake: OpenCV is not installed, target and unit are both given, the box is none or leaves the picture, or
+            nothing stands out.
+    """
+    cv2 = _opencv()
+    check_range("smooth", smooth, 0, 100)
+    fed = feed(network, photo, fit)
+    given = None if box is None else parsed_box(box, (fed.shape[2], fed.shape[3]))
+    about = question(network, fed, target=target, unit=unit)
+    asked, words = about.units[0], about.words(0)
+    _, slope = about.slopes(fed, every(fed))
+    blur = SMOOTH * min(fed.shape[2:]) if smooth is None else smooth
+    saliency = ndimage.gaussian_filter(slope[0].abs().amax(0).double().cpu().numpy(), blur)
+    if not saliency.max() > saliency.min():
+        raise Mistake(f"the {words} depends on every pixel of this photograph alike, so nothing can be cut out by it")
+    object_, behind = seeded(saliency)
+    mask = largest_part(_cut(cv2, to_uint8(fed)[0], object_, behind, seeds))
+    if not mask.any():
+        raise Mistake(
+            f"all of this photograph has the colours of what the {words} does not depend on; try --seeds fixed"
+        )
+    shown, numbers = fed.float().cpu(), _numbers(asked, words, mask, given)
+    boxes = [(box_around(mask), FOUND_COLOUR), *([] if given is None else [(given, GIVEN_COLOUR)])]
+    panels = [
+        ("what was fed", shown),
+        (f"how much the {words} depends on a pixel", grey_heat(torch.from_numpy(saliency)[None].float())),
+        ("the 5 % with most of it red, the 30 % with least blue", _seeds_shown(shown, object_, behind)),
+        (_compared(numbers), _outlined(shown, mask, boxes)),
+    ]
+    return Result(
+        image=torch.cat([shown, torch.from_numpy(mask)[None, None].float()], 1),
+        names=["segment" if target is None and unit is None else asked.stem],
+        numbers=[numbers],
+        panels=[panels],
+        title=f"segment: {words} of {network.name}",
+        input=shown,
+        values=mask[None],
+    )
+
+
+def _opencv() -> Any:
+    """OpenCV.
+
+    Raises:
+        Mistake: it is not installed.
+    """
+    try:
+        import cv2
+    except ImportError as error:
+        raise Mistake("segment needs OpenCV, for GrabCut: pip install 'phosphene[segment]'") from error
+    return cv2
+
+
+# ------------------------------------------------------------------------------------------------- seeds and cuts
+
+
+def seeded(saliency: Float[np.ndarray, "h w"]) -> tuple[Bool[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
+    """Where saliency reaches its 95 % quantile, and where it does not exceed its 30 % quantile; never both.
+
+    The paper says higher and smaller. Where many pixels are alike, such as those without any slope, that would leave no
+    seeds; so both include the quantile, and the background leaves out the largest value.
+    """
+    low, high = np.quantile(saliency, [BACKGROUND, FOREGROUND])
+    behind = (saliency <= low) & (saliency < saliency.max())
+    return (saliency >= high) & ~behind, behind
+
+
+def _cut(
+    cv2: Any,
+    photo: UInt8[np.ndarray, "h w 3"],
+    object_: Bool[np.ndarray, "h w"],
+    behind: Bool[np.ndarray, "h w"],
+    seeds: Seeds,
+) -> Bool[np.ndarray, "h w"]:
+    """What GrabCut takes for the object."""
+    colours = np.zeros((2, 1, 65))  # of what is behind, and of the object: five Gaussians each, as OpenCV keeps them
+    with _repeatable(cv2):
+        if seeds == "fixed":
+            mask = np.where(behind, cv2.GC_BGD, np.where(object_, cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
+            cv2.grabCut(photo, mask, None, *colours, ROUNDS, cv2.GC_INIT_WITH_MASK)
+        else:
+            pixels = np.concatenate([photo[object_], photo[behind]])[None]  # the seeds alone, as a picture of one row
+            sides = np.repeat([cv2.GC_FGD, cv2.GC_BGD], [object_.sum(), behind.sum()]).astype(np.uint8)[None]
+            cv2.grabCut(pixels, sides, None, *colours, 1, cv2.GC_INIT_WITH_MASK)
+            mask = np.full(behind.shape, cv2.GC_PR_FGD, np.uint8)
+            cv2.grabCut(photo, mask, None, *colours, 1, cv2.GC_EVAL_FREEZE_MODEL)
+    return (mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)
+
+
+@contextmanager
+def _repeatable(cv2: Any) -> Iterator[None]:
+    """With the same random numbers (GrabCut begins with k-means) and one thread, so that it can be replayed."""
+    before = cv2.getNumThreads()
+    cv2.setRNGSeed(0)
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def largest_part(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """The largest of the parts that hang together, across corners too; of equals the first, and nothing of nothing."""
+    parts, many = ndimage.label(mask, np.ones((3, 3)))
+    if not many:
+        return mask
+    return parts == 1 + np.bincount(parts.flatten())[1:].argmax()
+
+
+# ---------------------------------------------------------------------------------------------------------- boxes
+
+
+def box_around(mask: Bool[np.ndarray, "h w"]) -> tuple[int, int, int, int]:
+    """Left, top, width, height of the smallest box that holds a mask, which is not empty."""
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    left, top = int(columns[0]), int(rows[0])
+    return left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes, 0 to 1."""
+    (x, y, w, h), (u, v, p, q) = a, b
+    both = max(0.0, min(x + w, u + p) - max(x, u)) * max(0.0, min(y + h, v + q) - max(y, v))
+    return both / (w * h + p * q - both)
+
+
+def parsed_box(given: str | Sequence[float], size: tuple[int, int]) -> Box:
+    """A box as it is given, within a picture of (height, width).
+
+    Raises:
+        Mistake: no four numbers, an empty box, or one that leaves the picture.
+    """
+    words = given if isinstance(given, str) else ",".join(f"{number:g}" for number in given)
+    try:
+        left, top, width, height = (float(number) for number in words.split(","))
+    except ValueError as error:
+        raise Mistake(f"'{words}' is no box; write LEFT,TOP,WIDTH,HEIGHT in pixels, such as 20,30,100,80") from error
+    if not (width > 0 and height > 0):
+        raise Mistake(f"the box {words} is empty; it is LEFT,TOP,WIDTH,HEIGHT")
+    if not (left >= 0 and top >= 0 and left + width <= size[1] and top + height <= size[0]):
+        raise Mistake(
+            f"the box {words} (LEFT,TOP,WIDTH,HEIGHT) leaves the picture, which is {size[1]} px wide and {size[0]} px "
+            "high as it is fed"
+        )
+    return left, top, width, height
+
+
+# -------------------------------------------------------------------------------------------------------- showing
+
+
+def _numbers(unit: AnyUnit, words: str, mask: Bool[np.ndarray, "h w"], given: Box | None) -> dict[str, Any]:
+    sides, found = ("left", "top", "width", "height"), box_around(mask)
+    told = {
+        "target": unit.short,
+        "words": words,
+        "box": dict(zip(sides, found, strict=True)),
+        "area": float(mask.mean()),
+    }
+    if given is None:
+        return told
+    return told | {"given box": dict(zip(sides, given, strict=True)), "iou": overlap(found, given)}
+
+
+def _compared(numbers: dict[str, Any]) -> str:
+    """What was found, in words."""
+    share = f"cut out: {100 * numbers['area']:.0f} % of the picture"
+    return share + (f"; its box yellow, the given one blue: IoU {numbers['iou']:.2f}" if "iou" in numbers else "")
+
+
+def _seeds_shown(
+    fed: Float[Tensor, "1 3 h w"], object_: Bool[np.ndarray, "h w"], behind: Bool[np.ndarray, "h w"]
+) -> Float[Tensor, "1 3 h w"]:
+    """Seeds in colour over the photograph in pale grey."""
+    shown = 0.5 + 0.5 * fed.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    return _painted(_painted(shown, behind, GIVEN_COLOUR), object_, MASK_COLOUR)
+
+
+def _outlined(
+    fed: Float[Tensor, "1 3 h w"], mask: Bool[np.ndarray, "h w"], boxes: Sequence[tuple[Box, Colour]]
+) -> Float[Tensor, "1 3 hs ws"]:
+    """The photograph, enlarged, what is around the mask darker, with the mask's outline and with boxes."""
+    scale = max(1, -(-2 * SHOWN // min(fed.shape[2:])))
+    height, width = scale * fed.shape[2], scale * fed.shape[3]
+    line = max(2, min(height, width) // SHOWN)
+    inside = enlarge(torch.from_numpy(mask)[None, None].float(), scale)
+    grown = F.max_pool2d(inside, 2 * line + 1, 1, line)
+    picture = resize(fed, (height, width)) * (0.5 + 0.5 * inside)
+    picture = _painted(picture, ((grown > 0) & (inside == 0))[0, 0].numpy(), MASK_COLOUR)
+    for (left, top, wide, high), colour in boxes:
+        edges = [round(scale * edge) for edge in (left, top, left + wide, top + high)]
+        picture = _painted(picture, _frame((height, width), edges, line), colour)
+    return picture
+
+
+def _frame(size: tuple[int, int], edges: Sequence[int], line: int) -> Bool[np.ndarray, "h w"]:
+    """A rectangle of lines, within left, top, right and bottom."""
+    left, top, right, bottom = edges
+    frame = np.zeros(size, bool)
+    frame[top:bottom, left:right] = True
+    frame[top + line : bottom - line, left + line : right - line] = False
+    return frame
+
+
+def _painted(
+    picture: Float[Tensor, "1 3 h w"], where: Bool[np.ndarray, "h w"], colour: Colour
+) -> Float[Tensor, "1 3 h w"]:
+    return torch.where(torch.from_numpy(where), torch.tensor(colour)[None, :, None, None], picture)
