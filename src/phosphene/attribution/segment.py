@@ -57,9 +57,9 @@ def segment(
 
     The picture is the cut-out, transparent around it; `values` is the mask. Seeds are the paper's: above the 95 % and
     below the 30 % quantile of saliency. Unlike there, saliency is that of the one picture that is fed, blurred a
-    little, instead of the mean over ten of its parts, and seeds keep their side, as is usual with GrabCut, instead of telling
-    colours only (`seeds="colours", smooth=0`). This fits boxes better: mean IoU .48 instead of .40, over 20 photographs
-    with boxes by eye and four networks; without blur .34.
+    little, instead of the mean over ten of its parts, and seeds keep their side, as is usual with GrabCut, instead of
+    telling colours only (`seeds="colours", smooth=0`). This fits boxes better: mean IoU .48 instead of .40, over 20
+    photographs with boxes by eye and four networks; without blur .34.
 
     Args:
         network: who is asked.
