@@ -657,7 +657,7 @@ def test_on_a_dog_and_a_cat_each_class_is_found_where_it_is(shared_network, data
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["densenet121", "mobilenet_v3_small", "convnext_tiny", "swin_t", "vit_b_16"])
 def test_any_network_of_the_zoo_says_the_same_while_relevance_passes(zoo, name):
-    network = Network(zoo(name), size=64 if name != "vit_b_16" else 224)
+    network = Network(zoo(name, **({"image_size": 64} if name == "vit_b_16" else {})), size=64)
     x = noise(1, 3, *network.size)
     maps = lrp.method(question(network, x, target=3), x)
     said = network.read(x, ["logits"])["logits"][:, 3]
