@@ -169,7 +169,7 @@ class Covering:
         course = Course.of(tape, found, _windows(_everywhere(size, self.window), self.window))
         cut, cost = course.best_cut()
         if how == "auto" and course.full < MARGIN * cost:
-            raise _InFull(course.obstacle(network.name))
+            raise _InFull(course.obstacle())
         until = [*found[:cut], *[None] * (len(found) - cut)]
         clean = clean_rows(tape, until, network.door(self.picture))
         return _Prepared(tape, until, clean, network.door(self.filling)[0], course.saving(cut))

@@ -22,6 +22,9 @@ TOUCH = 16
 """Moving one number costs as much as so many multiply-adds of a convolution: measured on two cores (AVX-512), where a
 gathered number takes .07 ns, and 200 multiply-adds of a convolution a nanosecond."""
 
+_LAYOUT = frozenset("reshape permute transpose clone expand unsqueeze".split())
+"""Operations that only arrange numbers anew."""
+
 # ---------------------------------------------------------------------------------------- the clean layer, and patches
 
 
@@ -35,10 +38,6 @@ def with_borders(rows: Tensor) -> Tensor:
     """Behind the rows of a layer one of zeros and one of -infinity, which are what may lie around it."""
     smallest = SMALLEST if rows.is_floating_point() else 0
     return torch.cat([rows, torch.zeros_like(rows[:1]), torch.full_like(rows[:1], smallest)])
-
-
-_LAYOUT = frozenset("reshape permute transpose clone expand unsqueeze".split())
-"""Operations that only arrange numbers anew."""
 
 
 def crops(
@@ -157,7 +156,7 @@ class Course:
         shares = [self._share(call.outputs[0]) if i < cut else 1.0 for i, call in enumerate(self.tape.calls)]
         return sum(products) / sum(map(mul, products, shares)) if any(products) else 1.0
 
-    def obstacle(self, network: str) -> str:
+    def obstacle(self) -> str:
         """Why so little can be saved, as the end of a sentence."""
         calls = self.tape.calls
         for index, (call, reached) in enumerate(zip(calls, self.reached, strict=True)):
@@ -166,7 +165,7 @@ class Course:
                 if call.operation in _LAYOUT:  # positions become tokens: what mixes those is what people know
                     mixing = [c for c in calls[index:] if "attention" in c.name or c.name in ("matmul", "bmm")]
                     call = min(mixing, key=lambda c: "attention" not in c.name, default=call)
-                return f"{call.name} in {call.owner or network} needs the whole picture"
+                return f"{call.place} needs the whole picture"
         return "the square reaches so much that recomputing would save too little"
 
 

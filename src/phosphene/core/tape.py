@@ -77,6 +77,11 @@ class Call:
     owner: str
     products: float
 
+    @property
+    def place(self) -> str:
+        """`relu in layer1.0.relu`."""
+        return f"{self.name} in {self.owner}" if self.owner else self.name
+
     @cached_property
     def operation(self) -> str:
         """PyTorch's name of it, `relu` for `relu_` too."""
@@ -232,9 +237,7 @@ def _overwritten(func: Any, args: tuple, kwargs: dict) -> list[Tensor]:
     return [leaf for name in into for leaf in tree_leaves(given.get(name)) if isinstance(leaf, Tensor)]
 
 
-def _write(
-    model: nn.Module, x: Tensor, taps: Sequence[Tap], logits: Callable[[Any], Tensor], rewrite: bool
-) -> _Written:
+def _pass(model: nn.Module, x: Tensor, taps: Sequence[Tap], logits: Callable[[Any], Tensor], rewrite: bool) -> _Written:
     """What one pass leaves; the taps count calls as a reading does."""
     writer, names = _Writer(x), canonical_names(model)
     calls: Counter[tuple[str, str | None]] = Counter()
@@ -298,7 +301,7 @@ def record(
     Raises:
         Unplayable: it can't be played again.
     """
-    first, second = (_write(model, x, taps, logits, rewrite) for x in inputs)
+    first, second = (_pass(model, x, taps, logits, rewrite) for x in inputs)
     missing = [tap for tap in taps if tap not in first.taps]
     if missing:
         raise Unplayable(f"{missing[0].owner or 'the model'} returns what was not computed from the picture")
@@ -330,7 +333,7 @@ def _merged(a: Call, b: Call) -> Call:
             return PerPicture(x - COUNTS[0] * each, each)
         elif not isinstance(x, Tensor) and not isinstance(y, Tensor) and x == y:
             return x
-        raise Unplayable(f"{a.name} in {a.owner} depends on the number of pictures")
+        raise Unplayable(f"{a.place} depends on the number of pictures")
 
     args, kwargs = tree_unflatten([merged(x, y) for x, y in zip(one, other, strict=True)], shape)
     # patches don't lie in memory as whole layers do, and not every view of those is one of these
@@ -353,7 +356,7 @@ def _settled(calls: Sequence[Call], constants: Mapping[int, Tensor]) -> list[Cal
         if alike and not any(isinstance(leaf, open_to) for leaf in tree_leaves((args, kwargs))):
             fixed |= {output: constants[output] for output in call.outputs}
         elif alike and call.in_place:
-            raise Unplayable(f"{call.name} in {call.owner} writes into what depends on the number of pictures")
+            raise Unplayable(f"{call.place} writes into what depends on the number of pictures")
         else:
             kept.append(replace(call, args=args, kwargs=kwargs))
     return kept
