@@ -1,6 +1,7 @@
 """What every test may use. The test data lies beside the project and may be absent; then its tests skip."""
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import pytest
 import torch
 
 sys.dont_write_bytecode = True  # the data folder is read-only, and its networks are Python files
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many workers as cores: two threads each wait for one another for minutes
+    torch.set_num_threads(1)
 
 DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
 
