@@ -404,8 +404,8 @@ def test_windows_that_leave_the_picture_are_mistakes(corner, how):
 
 def test_batches_are_larger_for_small_pictures_and_bounded():
     assert batch_for(224, 224, True) == 64
-    assert batch_for(224, 224, False) == 16
-    assert batch_for(448, 448, False) == 4
+    assert batch_for(224, 224, False) == 8
+    assert batch_for(448, 448, False) == 2
     assert batch_for(4000, 4000, True) == 1
     assert batch_for(8, 8, False) == 256
 

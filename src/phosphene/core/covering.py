@@ -34,7 +34,7 @@ TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
 """By how much, of the largest number of a layer, a reading may differ from the network's own; in less than these
 precisions a tenth."""
 
-BATCH = {False: 16, True: 64}
+BATCH = {False: 8, True: 64}
 """Pictures of 224 px at a time in full, and incrementally: measured on resnet18 and vgg11, two cores. Whole layers of
 more pictures leave the caches; patches are small, and calls are many."""
 
