@@ -484,7 +484,22 @@ def interrupt(_):
         (["dream", "cat.png", "--octaves", 1, "--steps", 50], "steps"),
         (["invert", "cat.png", "--steps", 50], "steps"),
         (["attack", "cat.png", "--steps", 50], "steps"),
-        (["attribute", "cat.png", "--method", "occlusion", "--window", 2, "--stride", 1, "--no-incremental"], "places"),
+        (
+            [
+                "attribute",
+                "cat.png",
+                "--method",
+                "occlusion",
+                "--window",
+                2,
+                "--stride",
+                1,
+                "--batch",
+                1,
+                "--no-incremental",
+            ],
+            "places",
+        ),
     ],
 )
 def test_ctrl_c_keeps_the_best_so_far(words, key, run, monkeypatch):

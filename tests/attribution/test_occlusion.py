@@ -64,11 +64,13 @@ def test_windows_cover_everything_inside_and_end_flush(length, window, stride):
 
 
 def test_a_picture_that_is_not_covered_yet_is_worth_nothing_and_the_rest_is_kept():
-    run = occlusion(convnet(), levels(3, 16, 16), window=4, stride=4, batch=4, incremental=False)
+    options = {"window": 16, "stride": 16, "batch": 1, "incremental": False, "fit": "whole"}
+    run = occlusion(convnet(), levels(3, 64, 64), **options)
     next(iter(run))
     partly = run.so_far()
-    assert partly.numbers[0]["places"] == 4
-    assert abs(partly.values[0, 4:]).max() == 0
+    assert partly.numbers[0]["places"] == 6  # of pictures of this size
+    assert abs(partly.values[0, :32]).max() > 0
+    assert abs(partly.values[0, 32:]).max() == 0
     assert run.numbers[0]["places"] == 16
 
 

@@ -28,8 +28,8 @@ from phosphene.core.terms import Reading
 from phosphene.core.units import Unit, label
 
 Corner = tuple[int, int]
-PATCHES = 4
-"""So many times as many squares are read at a time where only what they reach is recomputed: patches are small."""
+USUAL_BATCH = 16
+"""With this `batch` as many squares are read at a time as is best; another makes them more or fewer in proportion."""
 
 VERIFIED = 16
 """So many places are read again in float32 where the rest was read in less."""
@@ -115,7 +115,7 @@ def occlusion(
                 how="auto" if incremental else "full",
             )  # fmt: skip
             one.begin(covering)
-            many = asked.batch * (PATCHES if covering.incremental else 1)
+            many = max(1, covering.batch * asked.batch // USUAL_BATCH)
             for start in range(0, len(corners), many):
                 one.add(covering.read(corners[start : start + many]))
                 yield i * len(corners) + one.done, maps(found)
