@@ -50,6 +50,18 @@ def convnet(dtype=torch.float64, labels=LABELS, size=16, relu=nn.ReLU):
     return Network(nn.Sequential(steps).to(dtype), size=size, labels=labels, mean=(0.5,) * 3, std=(0.2,) * 3)
 
 
+class Tokens(nn.Module):
+    """Patches of 4 px as tokens, (n, tokens, channels), as vision transformers have them."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.patches, self.mix, self.head = nn.Conv2d(3, 6, 4, 4), nn.Linear(6, 6), nn.Linear(6, 4)
+
+    def forward(self, x):
+        return self.head(nn.functional.gelu(self.mix(self.patches(x).flatten(2).transpose(1, 2))).mean(1))
+
+
 SOURCE = """
 from collections import OrderedDict
 

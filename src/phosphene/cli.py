@@ -242,9 +242,10 @@ def _methods_command(name: str, methods: Mapping[str, Callable]) -> Callable:
                 others = [m for m, f in methods.items() if _makes_a_run(f)]
                 raise Mistake(f"{method} makes its picture at once; --film belongs to {', '.join(others)}")
             given = {k: v for k, v in options.items() if not (k in own and v is None)}
-            if given.get("fit") == "whole" and not _one(given.get("photos", [""])):
+            photos = given.get("photos", ())
+            if photos and given.get("fit") == "whole" and not _one(photos):
                 # each at its own size, so each alone
-                for photo in _readable(given["photos"], given["quiet"]):
+                for photo in _readable(photos, given["quiet"]):
                     _perform(name, methods[method], given | {"photos": [photo]}, method)
                 return
             _perform(name, methods[method], given, method)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import nn
 
 from phosphene.attribution import deconvnet, gradient, guided, patches
 from phosphene.core.errors import Mistake
@@ -16,7 +15,7 @@ from phosphene.core.feeding import feed
 from phosphene.core.layers import Axis
 from phosphene.core.network import Network
 from phosphene.core.units import Unit
-from tests.small import SOURCE, convnet, levels, linear, noise
+from tests.small import SOURCE, Tokens, convnet, levels, linear, noise
 
 PHOTOS = [levels(1, 3, 18, 16, seed=i) for i in range(12)]
 
@@ -153,16 +152,6 @@ def test_chapters_of_the_gallery_are_layers(words):
     _, said = words(convnet(), PHOTOS, units=["conv1:0", "conv2:0", "conv1:2"], figure="nine")
     lines = [line.split(",")[0] for line in said.split("\n") if line.startswith("conv")]
     assert lines == ["conv1:0", "conv1:2", "conv2:0", "conv1", "conv2"]  # captions first, then headings
-
-
-class Tokens(nn.Module):
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.patches, self.mix, self.head = nn.Conv2d(3, 6, 4, 4), nn.Linear(6, 6), nn.Linear(6, 4)
-
-    def forward(self, x):
-        return self.head(nn.functional.gelu(self.mix(self.patches(x).flatten(2).transpose(1, 2))).mean(1))
 
 
 def test_of_a_transformers_units_the_token_is_found_and_the_whole_picture_shown():

@@ -312,39 +312,33 @@ def test_an_operation_that_needs_the_whole_picture_is_named_and_the_numbers_are_
     assert_same(network(model(), 32), window, corners, size=(32, 32))  # as far as patches go
 
 
-class Deciding(nn.Module):
-    """Looks at its numbers."""
+class OneConvolution(nn.Module):
+    """What the odd models below begin with."""
 
     def __init__(self):
         super().__init__()
         torch.manual_seed(0)
         self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+
+class Deciding(OneConvolution):
+    """Looks at its numbers."""
 
     def forward(self, x):
         x = self.conv(x)
         return (x if x.mean() > 5 else -x).mean((2, 3))
 
 
-class Hiding(nn.Module):
+class Hiding(OneConvolution):
     """Takes a way that no tape sees."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.conv = nn.Conv2d(3, 4, 3, padding=1)
 
     def forward(self, x):
         x = self.conv(x)
         return torch.from_numpy(x.detach().numpy().copy()).mean((2, 3)) + 0 * x.mean((2, 3))
 
 
-class Writing(nn.Module):
+class Writing(OneConvolution):
     """Writes into a part of what it reads afterwards."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.conv = nn.Conv2d(3, 4, 3, padding=1)
 
     def forward(self, x):
         x = self.conv(x)
@@ -352,13 +346,8 @@ class Writing(nn.Module):
         return x.mean((2, 3))
 
 
-class Counting(nn.Module):
+class Counting(OneConvolution):
     """Goes another way for other numbers of pictures."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.conv = nn.Conv2d(3, 4, 3, padding=1)
 
     def forward(self, x):
         return self.conv(x if len(x) % 2 else x + 0).mean((2, 3))

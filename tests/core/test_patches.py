@@ -34,21 +34,9 @@ from phosphene.core.patches import (
 )
 from phosphene.core.pictures import MID_GREY
 from phosphene.core.units import Unit
-from tests.small import convnet, levels, noise, normal
+from tests.small import Tokens, convnet, levels, noise, normal
 
 PHOTOS = [levels(1, 3, 18, 16 + i % 2, seed=i) for i in range(7)]
-
-
-class Tokens(nn.Module):
-    """Patches of 4 px as tokens, (n, tokens, channels), as vision transformers have them."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.patches, self.mix, self.head = nn.Conv2d(3, 6, 4, 4), nn.Linear(6, 6), nn.Linear(6, 4)
-
-    def forward(self, x):
-        return self.head(torch.nn.functional.gelu(self.mix(self.patches(x).flatten(2).transpose(1, 2))).mean(1))
 
 
 # ------------------------------------------------------------------------------------------------------- finding

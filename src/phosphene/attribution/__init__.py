@@ -1,7 +1,7 @@
 """Which pixels matter."""
 
 from phosphene.attribution.cam import grad_cam, grad_cam_plus_plus, guided_grad_cam
-from phosphene.attribution.compare import comparison
+from phosphene.attribution.compare import RECIPES, compare
 from phosphene.attribution.elsewhere import Methods, captum_method
 from phosphene.attribution.gradients import deconvnet, gradient, guided, saliency
 from phosphene.attribution.lrp import lrp
@@ -12,11 +12,6 @@ from phosphene.attribution.rise import rise
 from phosphene.attribution.rollout import rollout
 from phosphene.attribution.segment import segment
 
-RECIPES = (
-    gradient, saliency, deconvnet, guided, input_x_gradient, integrated, smoothgrad,
-    grad_cam, grad_cam_plus_plus, guided_grad_cam, lrp, rise, rollout, occlusion,
-)  # fmt: skip
-compare = comparison(RECIPES)
 METHODS = Methods(
     {recipe.about.name: recipe for recipe in RECIPES} | {"captum:NAME": captum_method("NAME"), "all": compare}
 )

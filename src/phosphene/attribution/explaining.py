@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.attribution.asking import Pictures, as_list, fed_together, question
+from phosphene.attribution.asking import Pictures, Question, as_list, fed_together, question
 from phosphene.attribution.checks import Checks, checks
 from phosphene.attribution.maps import About, Explainer, Growing, Kind, Maps, Method, Show, found, pixels
 from phosphene.core.engine import Step
@@ -174,6 +174,69 @@ def _sign(
     )
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """From what a method found to what is shown and told of it.
+
+    Attributes:
+        about: the method.
+        asked: the question.
+        fed: (n, 3, h, w), what the network was fed.
+        names: of the pictures, for files.
+        show, scale: as for `drawn`.
+        beside: other methods and what they found, shown before it.
+    """
+
+    about: About
+    asked: Question
+    fed: Pictures
+    names: Sequence[str]
+    show: Show
+    scale: Scale
+    beside: Sequence[tuple[About, Maps]]
+
+    def picture(self, maps: Maps) -> Float[Tensor, "n 3 h w"]:
+        """The map alone."""
+        return drawn(maps.values, self.about, self.fed, self.show, self.scale)
+
+    def result(self, maps: Maps, checked: Checks) -> Result:
+        """All of it."""
+        image = self.picture(maps)
+        return Result(
+            image=image, names=self.names, numbers=[self._numbers(i, maps, checked) for i in range(len(self.fed))],
+            panels=self._panels(image, maps, checked), title=self._title(maps, checked), input=self.fed,
+            values=maps.values.float().cpu().numpy(), further_values=maps.further_values,
+        )  # fmt: skip
+
+    def _panels(self, image: Tensor, maps: Maps, checked: Checks) -> list[list[Panel]]:
+        about = self.about
+        columns = [("what was fed", self.fed)]
+        columns += [(f"{o.name}: {o.words}", drawn(m.values, o, self.fed, o.show, self.scale)) for o, m in self.beside]
+        columns.append(("", image))
+        if self.show not in ("colours", "overlay"):
+            columns.append(("over the photograph", drawn(maps.values, about, self.fed, "overlay", self.scale)))
+        panels = []
+        for i in range(len(self.fed)):
+            of = f", {self.asked.words(i)}" if about.asks and len(self.fed) > 1 else ""
+            own = f"{about.name}{of}: {'; '.join([about.words, *checked.remarks(i)])}"
+            row: list[Panel] = [(words or own, pictures[i : i + 1]) for words, pictures in columns]
+            panels.append([*row, *(maps.panels[i] if maps.panels else ()), *checked.panels(i, about)])
+        return panels
+
+    def _numbers(self, index: int, maps: Maps, checked: Checks) -> dict[str, Any]:
+        asked = {"target": self.asked.units[index].short, "words": self.asked.words(index)}
+        facts = maps.facts[index] if maps.facts else {}
+        return (asked if self.about.asks else {}) | facts | checked.numbers(index)
+
+    def _title(self, maps: Maps, checked: Checks) -> str:
+        asked = {self.asked.words(i) for i in range(len(self.fed))}
+        what = f": {asked.pop()}" if self.about.asks and len(asked) == 1 else ""
+        blind = sorted({facts["blind"] for facts in maps.facts if "blind" in facts})
+        return ": ".join(
+            filter(None, [f"{self.about.name}{what} of {self.asked.network.name}", *blind, checked.headline])
+        )
+
+
 def _explained(
     method: Method,
     about: About,
@@ -196,66 +259,38 @@ def _explained(
     check_range("batch", batch, 1)
     fed = fed_together(network, photos, fit)
     asked = question(network, fed, target=target, against=against, unit=unit, score=score, batch=batch)
-    named = about.asks and not target is against is unit is None
-    names = file_names(photos, about.name, [asked.units[i].stem for i in range(len(fed))] if named else None)
+    named = about.asks and any(given is not None for given in (target, against, unit))
+    names = file_names(photos, about.name, [one.stem for one in asked.units] if named else None)
     made = method(asked, fed, **options)
     others = [(one.about, found(one.method, asked, fed)) for one in beside]
-    shown_fed = fed.float().cpu()
-
-    def result(maps: Maps, checked: Checks = Checks()) -> Result:
-        image = drawn(maps.values, about, shown_fed, show, scale)
-        before = [(f"{one.name}: {one.words}", drawn(m.values, one, shown_fed, one.show, scale)) for one, m in others]
-        over = [] if show in ("colours", "overlay") else [drawn(maps.values, about, shown_fed, "overlay", scale)]
-        panels, numbers = [], []
-        for i in range(len(fed)):
-            row: list[Panel] = [("what was fed", shown_fed[i : i + 1])]
-            row += [(words, pictures[i : i + 1]) for words, pictures in before]
-            of = f", {asked.words(i)}" if about.asks and len(fed) > 1 else ""
-            told = [about.words, *checked.remarks(i)]
-            row.append((f"{about.name}{of}: {'; '.join(told)}", image[i : i + 1]))
-            row += [("over the photograph", pictures[i : i + 1]) for pictures in over]
-            row += list(maps.panels[i]) if maps.panels else []
-            panels.append(row + checked.panels(i, about))
-            facts = dict(maps.facts[i]) if maps.facts else {}
-            asking = {"target": asked.units[i].short, "words": asked.words(i)} if about.asks else {}
-            numbers.append(asking | facts | checked.numbers(i))
-        asking_words = {asked.words(i) for i in range(len(fed))}
-        what = f": {asking_words.pop()}" if about.asks and len(asking_words) == 1 else ""
-        blind = sorted({facts["blind"] for facts in maps.facts if "blind" in facts})
-        values = maps.values.float().cpu().numpy()
-        title = ": ".join(filter(None, [f"{about.name}{what} of {network.name}", *blind, checked.headline]))
-        return Result(
-            image=image, names=names, numbers=numbers, panels=panels, title=title,
-            input=shown_fed, values=values, further_values=maps.further_values,
-        )  # fmt: skip
-
+    shown = _Shown(about, asked, fed.float().cpu(), names, show, scale, others)
     if not isinstance(made, Growing):
         only = made if isinstance(made, Maps) else Maps(made)
         if not check:
-            return result(only)
+            return shown.result(only, Checks())
         made = Growing(1, iter([(1, only)]))
     total, own_steps = made.total, made.steps
     further, checked = checks(method, about, asked, fed, options, cost=total) if check else (0, None)
 
-    def at(done: int, maps: Maps, found_so_far: Checks = Checks()) -> MapStep:
+    def at(done: int, maps: Maps, so_far: Checks = Checks()) -> MapStep:
         said = torch.tensor([facts.get("value", 0.0) for facts in maps.facts] or [0.0] * len(fed))
-        return MapStep(done, shown_fed, said, maps=maps, checked=found_so_far)
+        return MapStep(done, shown.fed, said, maps=maps, checked=so_far)
 
     def steps() -> Iterator[MapStep]:
         for done, maps in own_steps:
             yield at(done, maps)
-        for more, found_so_far in checked(maps) if checked else ():
-            yield at(total + more, maps, found_so_far)
+        for more, so_far in checked(maps) if checked else ():
+            yield at(total + more, maps, so_far)
 
     def finish(step: Step) -> Result:
         assert isinstance(step, MapStep)
-        return result(step.maps, step.checked)
+        return shown.result(step.maps, step.checked)
 
-    def shown(step: Step) -> Tensor:
+    def picture(step: Step) -> Tensor:
         assert isinstance(step, MapStep)
-        return drawn(step.maps.values, about, shown_fed, show, scale)
+        return shown.picture(step.maps)
 
-    return Run(steps(), total=total + further, names=names, finish=finish, shown=shown)
+    return Run(steps(), total=total + further, names=names, finish=finish, shown=picture)
 
 
 def file_names(photos: Photo | Sequence[Photo], method: str, units: Sequence[str] | None) -> list[str]:

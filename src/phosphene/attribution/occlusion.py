@@ -7,7 +7,7 @@ occluders that cover it (as Captum does).
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -41,15 +41,22 @@ def places(length: int, window: int, stride: int) -> list[int]:
     return sorted({*range(0, last, stride), last})
 
 
-def per_pixel(
-    drops: Float[Tensor, " many"], corners: Sequence[Corner], window: int, size: tuple[int, int]
-) -> Float[Tensor, "h w"]:
-    """For each pixel the mean over the windows that cover it; 0 where none does."""
-    total, count = torch.zeros(2, *size, dtype=drops.dtype)
-    for drop, (row, column) in zip(drops.cpu(), corners, strict=False):
-        total[row : row + window, column : column + window] += drop
-        count[row : row + window, column : column + window] += 1
-    return total / count.clamp(min=1)
+class PerPixel:
+    """For each pixel the mean over the windows that cover it, so far; 0 where none does."""
+
+    def __init__(self, window: int, size: tuple[int, int]) -> None:
+        self.window = window
+        self.total, self.count = torch.zeros(2, *size, dtype=torch.float64)
+
+    def add(self, drops: Float[Tensor, " many"], corners: Sequence[Corner]) -> None:
+        """Further windows and what each costs."""
+        for drop, (row, column) in zip(drops, corners, strict=True):
+            self.total[row : row + self.window, column : column + self.window] += drop
+            self.count[row : row + self.window, column : column + self.window] += 1
+
+    def mean(self) -> Float[Tensor, "h w"]:
+        """As described above."""
+        return self.total / self.count.clamp(min=1)
 
 
 def per_position(
@@ -106,9 +113,19 @@ def occlusion(
     followed = _followed(asked, layer)
     corners = [(top, left) for top in tops for left in lefts]
 
+    def told(one: _Found, mean: PerPixel) -> _Told:
+        drops = (one.before - one.maps["score"]).view(len(tops), len(lefts))
+        values = mean.mean() if form == "pixels" else per_position(drops, tops, lefts, side, (height, width))
+        facts = {"window": side, "stride": step, "occluder": WORDS[occluder], "places": one.done}
+        grids = {key: grid.view(len(tops), len(lefts)).clone() for key, grid in one.maps.items()}
+        return _Told(values, one.facts() | facts, one.panels(len(lefts)), grids)
+
     def run() -> Iterator[tuple[int, Maps]]:
-        found = [_Found(asked, i, followed, len(corners)) for i in range(len(pictures))]
-        for i, one in enumerate(found):
+        found = [
+            (_Found(asked, i, followed, len(corners)), PerPixel(side, (height, width))) for i in range(len(pictures))
+        ]
+        so_far = [told(*both) for both in found]
+        for i, (one, mean) in enumerate(found):
             layers = {*asked.term.layers, "logits", *([followed] if followed else [])}
             covering = Covering(
                 asked.network, pictures[i : i + 1], covers[i : i + 1], (side, side), layers,
@@ -117,25 +134,14 @@ def occlusion(
             one.begin(covering)
             many = max(1, covering.batch * asked.batch // USUAL_BATCH)
             for start in range(0, len(corners), many):
-                one.add(covering.read(corners[start : start + many]))
-                yield i * len(corners) + one.done, maps(found)
-            one.verify(covering, corners)
-            yield (i + 1) * len(corners), maps(found)
-
-    def maps(found: Sequence["_Found"]) -> Maps:
-        values = torch.stack([shown(one) for one in found])
-        facts = [
-            one.facts() | {"window": side, "stride": step, "occluder": WORDS[occluder], "places": one.done}
-            for one in found
-        ]
-        grids = {key: torch.stack([one.grid(key, len(lefts)) for one in found]).numpy() for key in found[0].maps}
-        return Maps(values, facts, [one.panels(len(lefts)) for one in found], grids)
-
-    def shown(one: "_Found") -> Float[Tensor, "h w"]:
-        drops = one.before - one.maps["score"]
-        if form == "pixels":
-            return per_pixel(drops[: one.done], corners, side, (height, width))
-        return per_position(drops.view(len(tops), len(lefts)), tops, lefts, side, (height, width))
+                some = corners[start : start + many]
+                one.add(covering.read(some))
+                mean.add(one.before - one.maps["score"][start : one.done], some)
+                so_far[i] = told(one, mean)
+                yield i * len(corners) + one.done, _together(so_far)
+            if one.verify(covering, corners):
+                so_far[i] = told(one, mean)
+                yield (i + 1) * len(corners), _together(so_far)
 
     return Growing(len(pictures) * len(corners), run())
 
@@ -150,6 +156,21 @@ def _followed(asked: Question, layer: str | None) -> str | None:
         return found.name
     spatial = [name for name in layers_before(asked) if len(network.layers[name].shape) == 3]
     return spatial[-1] if spatial else None
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What is to be said about one picture."""
+
+    values: Float[Tensor, "h w"]
+    facts: dict[str, Any]
+    panels: list[Panel]
+    grids: dict[str, Float[Tensor, "rows columns"]]
+
+
+def _together(found: Sequence[_Told]) -> Maps:
+    grids = {key: torch.stack([one.grids[key] for one in found]).numpy() for key in found[0].grids}
+    return Maps(torch.stack([one.values for one in found]), [o.facts for o in found], [o.panels for o in found], grids)
 
 
 class _Found:
@@ -171,7 +192,6 @@ class _Found:
         if self.followed:
             self.strongest = int(covering.clean[self.followed].flatten(2).sum(2).argmax())
         self.before = self._score(covering.clean)[0]
-        self.whole = self._said(covering.clean)[0]
         self.maps["score"][:] = self.before
 
     def add(self, read: dict[str, Tensor]) -> None:
@@ -183,11 +203,11 @@ class _Found:
             self.maps["activation"][part] = read[self.followed][:, self.strongest].flatten(1).sum(1).cpu().double()
         self.done = part.stop
 
-    def verify(self, covering: Covering, corners: Sequence[Corner]) -> None:
-        """Where it was read in less than the model's precision: how far some places are from a reading in it."""
+    def verify(self, covering: Covering, corners: Sequence[Corner]) -> bool:
+        """Where it was read in less than the model's precision, find how far some places are from a reading in it."""
         network = self.asked.network
         if network.plan.precision != "bfloat16" or network.dtype != torch.float32:
-            return
+            return False
         exact = network.following({network.purpose: replace(network.plan, precision="float32")})
         chosen = torch.linspace(0, len(corners) - 1, min(VERIFIED, len(corners))).round().long()
         with torch.no_grad():
@@ -195,6 +215,7 @@ class _Found:
         apart = (self._score(again) - self.maps["score"][chosen]).abs().max()
         self.deviation = float(apart)
         self.words += f"; in bfloat16, at most {self.deviation:.2g} from float32 at {len(chosen)} places"
+        return True
 
     def _said(self, read: dict[str, Tensor]) -> Float[Tensor, "n classes"]:
         said = read["logits"]
@@ -221,18 +242,14 @@ class _Found:
             "computed": self.words,
         } | ({} if self.deviation is None else {"largest deviation": self.deviation})
 
-    def grid(self, key: str, columns: int) -> Float[Tensor, "rows columns"]:
-        """One of the maps over the square's position."""
-        return self.maps[key].view(-1, columns)
-
     def panels(self, columns: int) -> list[Panel]:
         """The three maps of Zeiler & Fergus."""
         network, unit = self.asked.network, self.asked.units[self.index]
         found: list[Panel] = []
         if self.followed:
             caption = f"how strong {self.followed}:{self.strongest}, its strongest map, still is"
-            found.append((caption, heat(self.grid("activation", columns)[None], signed=False)))
-        score = self.grid("score", columns)[None]
+            found.append((caption, heat(self.maps["activation"].view(1, -1, columns), signed=False)))
+        score = self.maps["score"].view(1, -1, columns)
         words = f"the {self.asked.words(self.index)} by the square's position"
         if isinstance(unit, Unit) and unit.layer == "logits" and unit.index is not None:
             words = f"{self.asked.score} of {label(network, unit.index)} by the square's position"

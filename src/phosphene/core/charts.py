@@ -19,6 +19,7 @@ FINER = 2  # drawn so much larger, then reduced: Pillow's lines have no smooth e
 LETTERS, LINE, DOT = 25, 4, 6  # px
 
 Colour = tuple[int, int, int] | str
+Point = tuple[float, float]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
@@ -136,18 +137,17 @@ def _drawn(pen: ImageDraw.ImageDraw, points: Sequence[tuple[float, float]], curv
             pen.ellipse((x - DOT * k, y - DOT * k, x + DOT * k, y + DOT * k), fill=curve.colour)
 
 
-def _dashes(
-    points: Sequence[tuple[float, float]], on: float, off: float
-) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+def _dashes(points: Sequence[Point], on: float, off: float) -> list[tuple[Point, Point]]:
     """The pieces of a broken line, `on` px long and `off` px apart along its way."""
-    pieces, along = [], 0.0
+    pieces: list[tuple[Point, Point]] = []
+    along = 0.0
     for (x0, y0), (x1, y1) in pairwise(points):
         length, done = math.hypot(x1 - x0, y1 - y0), 0.0
         while done < length:
             phase = along % (on + off)
             step = min((on if phase < on else on + off) - phase, length - done)
             if phase < on:
-                ends = [(done + d) / length for d in (0, step)]
-                pieces.append(tuple((x0 + t * (x1 - x0), y0 + t * (y1 - y0)) for t in ends))
+                begin, end = ((x0 + t * (x1 - x0), y0 + t * (y1 - y0)) for t in (done / length, (done + step) / length))
+                pieces.append((begin, end))
             done, along = done + max(step, 1e-6), along + max(step, 1e-6)
-    return pieces  # type: ignore[return-value]
+    return pieces
