@@ -1,0 +1,36 @@
+"""Pictures that earlier versions made, made again: nothing is lost, and nothing changes silently."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import phosphene
+from phosphene.replay import embedded_spec, read_recipe, replay
+from tests.corpus.make import MADE, PYTHON
+from tests.machine import kind
+
+HERE = Path(__file__).parent
+PICTURES = sorted(HERE.glob("*.png"))
+network = cache(phosphene.load)
+
+
+def test_every_recipe_method_and_preset_is_in_the_corpus():
+    assert {path.stem for path in PICTURES} == {*MADE, *PYTHON}
+
+
+def test_the_corpus_is_small():
+    assert sum(path.stat().st_size for path in PICTURES) < 3_000_000
+
+
+@pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.stem)
+def test_a_picture_of_the_corpus_is_made_again(path):
+    recipe = read_recipe(path)
+    again = replay(path, network(embedded_spec(recipe)))
+    if json.loads((HERE / "machine.json").read_text()) == kind():
+        assert again.same, again.words
+    old, new = (np.asarray(image.convert("RGBA"), dtype=float) for image in (recipe.shown, again.image))
+    assert old.shape == new.shape
+    assert np.abs(new - old).mean() < 1  # of 255: sums are added up in another order elsewhere
