@@ -10,15 +10,15 @@ from torch.nn import functional as F
 
 from benchmarks.byhand import frozen
 from benchmarks.timing import Claim, Contestant, Report, Table, race
-from phosphene.core.constraints import linf
-from phosphene.core.engine import argmin
-from phosphene.core.network import Network
-from phosphene.core.objectives import gradient
-from phosphene.core.optimizers import sign
-from phosphene.core.parameterizations import Pixels
-from phosphene.core.plan import PURPOSES, Plan
-from phosphene.core.terms import cross_entropy
-from phosphene.models.load import load
+from phosphene.core.networks.network import Network
+from phosphene.core.networks.plan import PURPOSES, Plan
+from phosphene.core.optimization.constraints import linf
+from phosphene.core.optimization.engine import argmin
+from phosphene.core.optimization.objectives import gradient
+from phosphene.core.optimization.optimizers import sign
+from phosphene.core.optimization.parameterizations import Pixels
+from phosphene.core.optimization.terms import cross_entropy
+from phosphene.models.specs import load
 
 BATCH, SIDE, STEPS, EPS = 32, 64, 40, 8 / 255
 OURS, UNFOLDED, PLAIN = "phosphene", "phosphene, not folded", "loop by hand"

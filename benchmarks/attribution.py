@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from benchmarks.byhand import frozen
 from benchmarks.timing import Claim, Contestant, Finding, Report, Rows, Spread, Table, race
 from phosphene.attribution import guided, integrated
-from phosphene.attribution.asking import Question
+from phosphene.attribution.incremental.reader import Covering, How
 from phosphene.attribution.maps import Explainer, found
-from phosphene.core.covering import Covering, How
-from phosphene.core.network import Network
-from phosphene.core.plan import PURPOSES, REWRITES, Plan
-from phosphene.core.units import Unit
-from phosphene.models.load import load
+from phosphene.attribution.question import Question
+from phosphene.core.networks.network import Network
+from phosphene.core.networks.plan import PURPOSES, REWRITES, Plan
+from phosphene.core.units.units import Unit
+from phosphene.models.specs import load
 
 WINDOW, STRIDE = 32, 8
 FASTER = {"resnet18": 1.3, "vgg11": 2.5}

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from phosphene.core.engine import Draw
-from phosphene.core.parameterizations import decorrelated
-from phosphene.core.transforms import lucid
+from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.parameterizations import decorrelated
+from phosphene.core.optimization.transforms import lucid
 
 
 def fourier(many: int, side: int) -> tuple[Tensor, Callable[[], Tensor]]:

@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from phosphene.core.figures import grid
-from phosphene.core.network import Network
-from phosphene.core.pictures import save_png
-from phosphene.core.provenance import state_sha256
-from phosphene.models.load import load
+from phosphene.core.networks.network import Network
+from phosphene.core.pictures.files import save_png
+from phosphene.core.pictures.sheets import grid
+from phosphene.core.results.provenance import state_sha256
+from phosphene.models.specs import load
 
 FOLDER = Path(__file__).with_name("cache")
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

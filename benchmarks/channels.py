@@ -12,8 +12,8 @@ import torch
 
 from benchmarks.cache import DATA, Job, climbed, digest, network_of
 from benchmarks.timing import Finding, Report, Rows
-from phosphene.core.feeding import feed
-from phosphene.core.network import Network
+from phosphene.core.networks.network import Network
+from phosphene.core.units.inputs import feed
 from phosphene.features.presets import settings
 from phosphene.features.visualize import visualize
 

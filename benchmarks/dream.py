@@ -13,12 +13,12 @@ from torch.nn import functional as F
 
 from benchmarks.byhand import frozen
 from benchmarks.timing import Claim, Contestant, Report, Table, race
-from phosphene.core.engine import Draw
-from phosphene.core.network import Network
-from phosphene.core.objectives import gradient
-from phosphene.core.pictures import open_photo
-from phosphene.core.terms import energy
-from phosphene.models.load import load
+from phosphene.core.networks.network import Network
+from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.objectives import gradient
+from phosphene.core.optimization.terms import energy
+from phosphene.core.pictures.files import open_photo
+from phosphene.models.specs import load
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 MODEL, PHOTO = DATA / "models" / "inception5h.py", DATA / "images" / "sky.jpg"

@@ -18,16 +18,16 @@ from torch import Tensor
 from benchmarks.cache import DATA, Job, climbed, digest, network_of
 from benchmarks.timing import Finding, Report, Rows
 from phosphene.attribution import METHODS
-from phosphene.attribution.asking import Question, every, fed_together
 from phosphene.attribution.checks.curves import RANDOM, curves, edges, in_p, order, random_order
 from phosphene.attribution.checks.pointing import Mosaic, mosaic, pointing
 from phosphene.attribution.checks.randomization import Randomization, randomization
 from phosphene.attribution.checks.verdicts import ALIKE, OTHER
-from phosphene.attribution.explaining import drawn
+from phosphene.attribution.explanation import drawn
 from phosphene.attribution.maps import About, Explainer, Maps, Method, found, pixels
+from phosphene.attribution.question import Question, every, fed_together
 from phosphene.core.errors import Mistake
-from phosphene.core.network import Network
-from phosphene.core.units import Unit
+from phosphene.core.networks.network import Network
+from phosphene.core.units.units import Unit
 
 NETWORKS = ("inception5h", "mobilenet_v2")
 PHOTOS, POINTS, SEED = 16, 32, 0

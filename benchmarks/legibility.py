@@ -14,8 +14,8 @@ import torch
 
 from benchmarks.cache import Job, climbed, digest, network_of
 from benchmarks.timing import Finding, Report, Rows
-from phosphene.core.feeding import logits
-from phosphene.core.network import Network
+from phosphene.core.networks.network import Network
+from phosphene.core.units.inputs import logits
 from phosphene.features.judge import verdicts
 from phosphene.features.presets import PRESETS, settings
 from phosphene.features.visualize import visualize

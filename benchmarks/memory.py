@@ -14,7 +14,7 @@ LAYER, UNITS, SIDE, STEPS, MOST = "mixed4a", 508, 128, 4, 4e9
 def peak(arguments: list[str]) -> float:
     """The peak resident memory of `phosphene ARGUMENTS`, in bytes."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", "from phosphene.cli import main; main()", *arguments]
+        command = [sys.executable, "-c", "from phosphene.faces.cli.main import main; main()", *arguments]
         process = subprocess.Popen(command, cwd=folder)
         _, status, usage = os.wait4(process.pid, 0)
     if status:

@@ -1,6 +1,6 @@
 """What each way to run a network brings: there and back through the whole of it, one picture of its own size.
 
-The rules of `core/plan.py` are drawn from this table; `phosphene tune` measures the same for a network of one's own.
+The rules of `networks/plan.py` are drawn from this table; `phosphene tune` measures the same for one's own network.
 """
 
 from collections.abc import Callable
@@ -9,9 +9,9 @@ import torch
 
 from benchmarks.byhand import frozen
 from benchmarks.timing import Contestant, Report, Table, race
-from phosphene.core.network import Network
-from phosphene.core.plan import PURPOSES, REWRITES, Plan
-from phosphene.models.load import load
+from phosphene.core.networks.network import Network
+from phosphene.core.networks.plan import PURPOSES, REWRITES, Plan
+from phosphene.models.specs import load
 
 NETWORKS = (
     "embedded:photo",

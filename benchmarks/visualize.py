@@ -25,10 +25,10 @@ from torch.nn import functional as F
 
 from benchmarks.byhand import channels_by_hand, folded, forward_and_backward, frozen
 from benchmarks.timing import Claim, Contestant, Report, Spread, Table, race
-from phosphene.core.network import Network
-from phosphene.core.parameterizations.phase import natural_spectrum
+from phosphene.core.networks.network import Network
+from phosphene.core.optimization.parameterizations.phase import natural_spectrum
 from phosphene.features.visualize import visualize
-from phosphene.models.load import import_torchvision, load
+from phosphene.models.specs import import_torchvision, load
 
 NETWORK = "torchvision:googlenet?weights=none&init_weights=False&aux_logits=False"
 LAYER = "inception4a"

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 import phosphene
-from phosphene.core.figures import grid, overlay
-from phosphene.core.pictures import open_photo, resize, save_png
+from phosphene.core.pictures.files import open_photo, resize, save_png
+from phosphene.core.pictures.sheets import grid, overlay
 
 HERE = Path(__file__).resolve().parent / "pictures"
 CLASSES = ("goldfish", "king penguin", "school bus", "African elephant", "monarch", "orange", "lemon", "sports car")

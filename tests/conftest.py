@@ -30,7 +30,7 @@ def _alike(request):
 @pytest.fixture
 def run(capsys):
     """run("predict", "cat.png") -> (exit code, stdout, stderr) of this command line."""
-    from phosphene.cli import main
+    from phosphene.faces.cli.main import main
 
     def call(*words):
         with pytest.raises(SystemExit) as left:
@@ -66,7 +66,7 @@ def shared_module(data):
 @pytest.fixture(scope="session")
 def shared_network(shared_module):
     """shared_network(name, dtype) -> a Network of a shared model, built anew."""
-    from phosphene.core.network import Network
+    from phosphene.core.networks.network import Network
 
     def load(name, dtype=torch.float32):
         module = shared_module(name)
@@ -79,7 +79,7 @@ def shared_network(shared_module):
 @pytest.fixture(scope="session")
 def zoo():
     """zoo(name, **options) -> an untrained torchvision network in float64 whose every number matters."""
-    from phosphene.models.load import import_torchvision
+    from phosphene.models.specs import import_torchvision
 
     models = import_torchvision().models
 

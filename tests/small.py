@@ -5,8 +5,8 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from phosphene.core.network import Network
-from phosphene.core.transforms import shake
+from phosphene.core.networks.network import Network
+from phosphene.core.optimization.transforms import shake
 
 LABELS = ["tabby cat, mouser", "zebra", "crane, wading bird", "crane, lifting machine"]
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from phosphene.core.parameterizations import decorrelated
-from phosphene.core.parameterizations.colours import uncoloured
-from phosphene.core.parameterizations.phase import SPECTRUM
-from phosphene.core.pictures import fit, open_photo
+from phosphene.core.optimization.parameterizations import decorrelated
+from phosphene.core.optimization.parameterizations.colours import uncoloured
+from phosphene.core.optimization.parameterizations.phase import SPECTRUM
+from phosphene.core.pictures.files import fit, open_photo
 
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "imagenet_200"
 SIDE = 224

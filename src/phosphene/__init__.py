@@ -11,9 +11,9 @@ import importlib
 from typing import Any
 
 _HOMES = {
-    "load": "phosphene.models.load",
-    "networks": "phosphene.models.load",
-    "Network": "phosphene.core.network",
+    "load": "phosphene.models.specs",
+    "networks": "phosphene.models.specs",
+    "Network": "phosphene.core.networks.network",
     "Mistake": "phosphene.core.errors",
     "accentuate": "phosphene.features",
     "activation_grid": "phosphene.features",

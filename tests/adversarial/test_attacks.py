@@ -11,7 +11,7 @@ import phosphene
 from phosphene.adversarial import fgsm, pgd
 from phosphene.adversarial.attacks import rounded
 from phosphene.core.errors import Mistake
-from phosphene.core.pictures import open_photo
+from phosphene.core.pictures.files import open_photo
 from tests.small import LABELS, convnet, levels, linear, noise
 
 WEIGHT = noise(2, 3, 8, 8) - 0.5

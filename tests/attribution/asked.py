@@ -2,8 +2,8 @@
 
 import torch
 
-from phosphene.attribution.asking import question
 from phosphene.attribution.maps import found
+from phosphene.attribution.question import question
 from tests.small import levels
 
 

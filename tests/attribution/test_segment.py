@@ -243,7 +243,7 @@ def test_without_opencv_the_extra_is_named(monkeypatch):
 
 
 def test_the_record_does_not_need_opencvs_package_to_have_one_name(monkeypatch):
-    from phosphene.core import provenance
+    from phosphene.core.results import provenance
 
     assert provenance.versions(["no-such-package"])["no-such-package"] == "not known"
     assert segment(known(), scene(), target=1).recipe["versions"]["opencv-python-headless"]

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from skimage import data
 
-from phosphene.core.pictures import open_photo
+from phosphene.core.pictures.files import open_photo
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 import phosphene
-from phosphene.cli import main
+from phosphene.faces.cli.main import main
 from tests.machine import kind
 
 HERE = Path(__file__).parent

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import phosphene
-from phosphene.replay import embedded_spec, read_recipe, replay
+from phosphene.faces.replay.replay import embedded_spec, read_recipe, replay
 from tests.corpus.make import MADE, PYTHON
 from tests.machine import kind
 

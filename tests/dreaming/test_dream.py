@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import phosphene
-from phosphene.core.engine import Draw
 from phosphene.core.errors import Mistake
+from phosphene.core.optimization.engine import Draw
 from phosphene.dreaming import dream
 from phosphene.dreaming.dream import octave_sizes
 from tests.small import convnet, levels

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from phosphene.core.network import Network
+from phosphene.core.networks.network import Network
 from phosphene.features import architecture
 from phosphene.features.architecture import short
 from tests.small import convnet

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import phosphene
-from phosphene.core.directions import Direction
 from phosphene.core.errors import Mistake
-from phosphene.core.feeding import feed
+from phosphene.core.units.directions import Direction
+from phosphene.core.units.inputs import feed
 from phosphene.features import atlas
 from phosphene.features.atlas import arranged, nearest
 from phosphene.features.mapping import Activations, Cell, averages, cells_of, layout, patches, sample, whitened

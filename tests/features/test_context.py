@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from phosphene.core.errors import Mistake
-from phosphene.core.network import Network
+from phosphene.core.networks.network import Network
 from phosphene.features import context, visualize
 from phosphene.features.context import best_others, in_several
 from tests.small import convnet

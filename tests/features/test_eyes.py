@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from phosphene.core.errors import Mistake
-from phosphene.core.feeding import code, feed
-from phosphene.core.terms import Reading, code_distance, direction, likeness
+from phosphene.core.optimization.terms import Reading, code_distance, direction, likeness
+from phosphene.core.units.inputs import code, feed
 from phosphene.features import accentuate, activation_grid, caricature
 from phosphene.features.factors import factorized
 from phosphene.features.painting import Painting

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from phosphene.core.errors import Mistake
-from phosphene.core.feeding import feed
-from phosphene.core.units import Unit, unit_term
+from phosphene.core.units.inputs import feed
+from phosphene.core.units.units import Unit, unit_term
 from phosphene.features import facets
 from phosphene.features.facets import clustered, compared_at, most_exciting, read
 from tests.small import convnet, levels, normal

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from phosphene.core.errors import Mistake
-from phosphene.core.objectives import values
-from phosphene.core.units import parse_units, unit_term
+from phosphene.core.optimization.objectives import values
+from phosphene.core.units.units import parse_units, unit_term
 from phosphene.features import interpolate, visualize
 from phosphene.features.interpolate import between
 from tests.small import convnet, noise

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from phosphene.core.feeding import logits
-from phosphene.core.pictures import fit
+from phosphene.core.pictures.files import fit
+from phosphene.core.units.inputs import logits
 from phosphene.features.judge import counterpart, shown_to, verdicts, words
 from tests.small import LABELS, convnet, noise
 

@@ -4,16 +4,16 @@ import pytest
 import torch
 
 import phosphene
-from phosphene.core.engine import Draw
 from phosphene.core.errors import Mistake
-from phosphene.core.network import Network
-from phosphene.core.parameterizations import Fourier
-from phosphene.core.transforms import as_is
-from phosphene.core.units import parse_units
+from phosphene.core.networks.network import Network
+from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.parameterizations import Fourier
+from phosphene.core.optimization.transforms import as_is
+from phosphene.core.units.units import parse_units
 from phosphene.features import visualize
 from phosphene.features.painting import objective
 from phosphene.features.visualize import parts_of
-from phosphene.models.load import import_torchvision
+from phosphene.models.specs import import_torchvision
 from tests.small import convnet
 
 

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from phosphene.core.errors import Mistake
-from phosphene.core.figures import signed_colours
-from phosphene.core.network import Network
+from phosphene.core.networks.network import Network
+from phosphene.core.pictures.sheets import signed_colours
 from phosphene.features import weights
 from tests.small import convnet, linear, normal
 

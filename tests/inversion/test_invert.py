@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from phosphene.core.errors import Mistake
-from phosphene.core.network import Network
-from phosphene.core.pictures import open_photo
+from phosphene.core.networks.network import Network
+from phosphene.core.pictures.files import open_photo
 from phosphene.inversion import invert
 from tests.small import convnet, levels
 

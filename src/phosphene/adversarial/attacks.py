@@ -12,19 +12,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.core.constraints import linf
-from phosphene.core.engine import Draw, Step, argmin, best
 from phosphene.core.errors import Mistake, check_range
-from phosphene.core.feeding import Fit, feed, logits, said_in_words, top
-from phosphene.core.network import Network
-from phosphene.core.objectives import gradient
-from phosphene.core.optimizers import sign
-from phosphene.core.parameterizations import Pixels
-from phosphene.core.pictures import Photo
-from phosphene.core.provenance import recipe
-from phosphene.core.results import Result, Run
-from phosphene.core.terms import cross_entropy
-from phosphene.core.units import class_index, label
+from phosphene.core.networks.network import Network
+from phosphene.core.optimization.constraints import linf
+from phosphene.core.optimization.engine import Draw, Step, argmin, best
+from phosphene.core.optimization.objectives import gradient
+from phosphene.core.optimization.optimizers import sign
+from phosphene.core.optimization.parameterizations import Pixels
+from phosphene.core.optimization.terms import cross_entropy
+from phosphene.core.pictures.files import Photo
+from phosphene.core.results.provenance import recipe
+from phosphene.core.results.results import Result, Run
+from phosphene.core.units.inputs import Fit, feed, logits, said_in_words, top
+from phosphene.core.units.units import class_index, label
 
 Radius = float
 """A distance in pixel units of [0, 1]; written 8/255 on the command line."""

@@ -1,15 +1,15 @@
 """Which pixels matter."""
 
-from phosphene.attribution.cam import grad_cam, grad_cam_plus_plus, guided_grad_cam
 from phosphene.attribution.compare import RECIPES, compare
-from phosphene.attribution.elsewhere import Methods, captum_method
-from phosphene.attribution.gradients import deconvnet, gradient, guided, saliency
-from phosphene.attribution.lrp import lrp
-from phosphene.attribution.occlusion import occlusion
-from phosphene.attribution.patches import patches
-from phosphene.attribution.paths import input_x_gradient, integrated, smoothgrad
-from phosphene.attribution.rise import rise
-from phosphene.attribution.rollout import rollout
+from phosphene.attribution.exemplars import patches
+from phosphene.attribution.methods.cam import grad_cam, grad_cam_plus_plus, guided_grad_cam
+from phosphene.attribution.methods.gradients import deconvnet, gradient, guided, saliency
+from phosphene.attribution.methods.lrp import lrp
+from phosphene.attribution.methods.occlusion import occlusion
+from phosphene.attribution.methods.paths import input_x_gradient, integrated, smoothgrad
+from phosphene.attribution.methods.rise import rise
+from phosphene.attribution.methods.rollout import rollout
+from phosphene.attribution.methods.through_captum import Methods, captum_method
 from phosphene.attribution.segment import segment
 
 METHODS = Methods(

@@ -10,25 +10,25 @@ from dataclasses import dataclass, field
 
 import torch
 
-from phosphene.attribution.asking import Pictures, Question, fed_together, question
-from phosphene.attribution.cam import grad_cam, grad_cam_plus_plus, guided_grad_cam
-from phosphene.attribution.explaining import drawn, file_names
-from phosphene.attribution.gradients import deconvnet, gradient, guided, saliency
-from phosphene.attribution.lrp import lrp
+from phosphene.attribution.explanation import drawn, file_names
 from phosphene.attribution.maps import Explainer, Growing, Maps
-from phosphene.attribution.occlusion import occlusion
-from phosphene.attribution.paths import input_x_gradient, integrated, smoothgrad
-from phosphene.attribution.rise import rise
-from phosphene.attribution.rollout import rollout
-from phosphene.core.engine import NotFinite, Step
+from phosphene.attribution.methods.cam import grad_cam, grad_cam_plus_plus, guided_grad_cam
+from phosphene.attribution.methods.gradients import deconvnet, gradient, guided, saliency
+from phosphene.attribution.methods.lrp import lrp
+from phosphene.attribution.methods.occlusion import occlusion
+from phosphene.attribution.methods.paths import input_x_gradient, integrated, smoothgrad
+from phosphene.attribution.methods.rise import rise
+from phosphene.attribution.methods.rollout import rollout
+from phosphene.attribution.question import Pictures, Question, fed_together, question
 from phosphene.core.errors import Mistake, check_range
-from phosphene.core.feeding import Fit
-from phosphene.core.figures import grid
-from phosphene.core.network import Network
-from phosphene.core.pictures import Photo
-from phosphene.core.provenance import recipe
-from phosphene.core.results import Panel, Result, Run
-from phosphene.core.terms import Score
+from phosphene.core.networks.network import Network
+from phosphene.core.optimization.engine import NotFinite, Step
+from phosphene.core.optimization.terms import Score
+from phosphene.core.pictures.files import Photo
+from phosphene.core.pictures.sheets import grid
+from phosphene.core.results.provenance import recipe
+from phosphene.core.results.results import Panel, Result, Run
+from phosphene.core.units.inputs import Fit
 
 RECIPES: tuple[Explainer, ...] = (
     gradient, saliency, deconvnet, guided, input_x_gradient, integrated, smoothgrad,

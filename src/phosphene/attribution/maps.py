@@ -14,12 +14,12 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.attribution.asking import Pictures, Question
-from phosphene.core.network import Network
-from phosphene.core.pictures import Photo
-from phosphene.core.plan import Purpose
-from phosphene.core.results import Panel
-from phosphene.core.terms import Score
+from phosphene.attribution.question import Pictures, Question
+from phosphene.core.networks.network import Network
+from phosphene.core.networks.plan import Purpose
+from phosphene.core.optimization.terms import Score
+from phosphene.core.pictures.files import Photo
+from phosphene.core.results.results import Panel
 
 Kind = Literal["sensitivity", "contribution"]
 Show = Literal["colours", "grey", "heat", "overlay"]

@@ -17,15 +17,15 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
-from phosphene.attribution.asking import every, question
+from phosphene.attribution.question import every, question
 from phosphene.core.errors import Mistake, check_range
-from phosphene.core.feeding import Fit, feed
-from phosphene.core.figures import grey_heat
-from phosphene.core.network import Network
-from phosphene.core.pictures import Photo, enlarge, resize, to_uint8
-from phosphene.core.provenance import recipe
-from phosphene.core.results import Result
-from phosphene.core.units import AnyUnit
+from phosphene.core.networks.network import Network
+from phosphene.core.pictures.files import Photo, enlarge, resize, to_uint8
+from phosphene.core.pictures.sheets import grey_heat
+from phosphene.core.results.provenance import recipe
+from phosphene.core.results.results import Result
+from phosphene.core.units.inputs import Fit, feed
+from phosphene.core.units.units import AnyUnit
 
 Seeds = Literal["colours", "fixed"]
 """What a seed tells: only which colours are on its side, or also that it is on that side itself."""

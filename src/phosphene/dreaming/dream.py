@@ -10,20 +10,20 @@ from dataclasses import replace
 
 import torch
 
-from phosphene.core.constraints import box
-from phosphene.core.depths import halfway
-from phosphene.core.engine import Step, argmin
 from phosphene.core.errors import Mistake, check_range
-from phosphene.core.feeding import working_dtype
-from phosphene.core.network import Network
-from phosphene.core.objectives import gradient
-from phosphene.core.optimizers import normalized
-from phosphene.core.parameterizations import Pixels
-from phosphene.core.pictures import Photo, open_photo
-from phosphene.core.provenance import recipe
-from phosphene.core.results import Result, Run
-from phosphene.core.transforms import roll
-from phosphene.core.units import parse_units, unit_term
+from phosphene.core.networks.network import Network
+from phosphene.core.optimization.constraints import box
+from phosphene.core.optimization.engine import Step, argmin
+from phosphene.core.optimization.objectives import gradient
+from phosphene.core.optimization.optimizers import normalized
+from phosphene.core.optimization.parameterizations import Pixels
+from phosphene.core.optimization.transforms import roll
+from phosphene.core.pictures.files import Photo, open_photo
+from phosphene.core.results.provenance import recipe
+from phosphene.core.results.results import Result, Run
+from phosphene.core.units.default_layers import halfway
+from phosphene.core.units.inputs import working_dtype
+from phosphene.core.units.units import parse_units, unit_term
 
 
 def octave_sizes(size: tuple[int, int], octaves: int, zoom: float) -> list[tuple[int, int]]:

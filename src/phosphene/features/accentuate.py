@@ -10,16 +10,16 @@ from typing import Literal
 
 import torch
 
-from phosphene.core.depths import halfway
-from phosphene.core.engine import Step
 from phosphene.core.errors import check_range
-from phosphene.core.feeding import Fit, code, feed, target_unit, unit_words
-from phosphene.core.network import Network
-from phosphene.core.objectives import values
-from phosphene.core.pictures import Photo
-from phosphene.core.provenance import recipe
-from phosphene.core.results import Result, Run
-from phosphene.core.terms import Score, code_distance
+from phosphene.core.networks.network import Network
+from phosphene.core.optimization.engine import Step
+from phosphene.core.optimization.objectives import values
+from phosphene.core.optimization.terms import Score, code_distance
+from phosphene.core.pictures.files import Photo
+from phosphene.core.results.provenance import recipe
+from phosphene.core.results.results import Result, Run
+from phosphene.core.units.default_layers import halfway
+from phosphene.core.units.inputs import Fit, code, feed, target_unit, unit_words
 from phosphene.features.painting import Painting, reached
 from phosphene.features.presets import settings
 from phosphene.features.visualize import parts_of

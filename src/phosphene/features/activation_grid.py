@@ -10,17 +10,17 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from phosphene.core.depths import halfway
-from phosphene.core.engine import Step
 from phosphene.core.errors import Mistake, check_range
-from phosphene.core.feeding import Fit, code, feed
-from phosphene.core.figures import figure, grid
-from phosphene.core.layers import ATTENTION
-from phosphene.core.network import Network
-from phosphene.core.pictures import LEAST_SIDE, Photo, resize
-from phosphene.core.provenance import recipe
-from phosphene.core.results import Result, Run
-from phosphene.core.terms import direction
+from phosphene.core.networks.layers import ATTENTION
+from phosphene.core.networks.network import Network
+from phosphene.core.optimization.engine import Step
+from phosphene.core.optimization.terms import direction
+from phosphene.core.pictures.files import LEAST_SIDE, Photo, resize
+from phosphene.core.pictures.sheets import figure, grid
+from phosphene.core.results.provenance import recipe
+from phosphene.core.results.results import Result, Run
+from phosphene.core.units.default_layers import halfway
+from phosphene.core.units.inputs import Fit, code, feed
 from phosphene.features.factors import Factors, factorized
 from phosphene.features.painting import Painting, default_side
 from phosphene.features.presets import settings

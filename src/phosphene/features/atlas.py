@@ -13,17 +13,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.core.directions import Direction
-from phosphene.core.engine import Step
 from phosphene.core.errors import Mistake, check_range
-from phosphene.core.feeding import Fit
-from phosphene.core.figures import figure
-from phosphene.core.network import Network
-from phosphene.core.photographs import photo_name
-from phosphene.core.pictures import LEAST_SIDE, Photo, resize
-from phosphene.core.provenance import recipe
-from phosphene.core.results import Result, Run
-from phosphene.core.units import unit_term
+from phosphene.core.networks.network import Network
+from phosphene.core.optimization.engine import Step
+from phosphene.core.pictures.files import LEAST_SIDE, Photo, resize
+from phosphene.core.pictures.sheets import figure
+from phosphene.core.results.provenance import recipe
+from phosphene.core.results.results import Result, Run
+from phosphene.core.units.directions import Direction
+from phosphene.core.units.inputs import Fit
+from phosphene.core.units.photographs import photo_name
+from phosphene.core.units.units import unit_term
 from phosphene.features.atlas_page import THUMBNAIL, Tile, page
 from phosphene.features.mapping import Activations, Cell, averages, cells_of, layout, patches, sample, whitened
 from phosphene.features.painting import Painting

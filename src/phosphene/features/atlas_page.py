@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.core.figures import grid
-from phosphene.core.pictures import to_pil
+from phosphene.core.pictures.files import to_pil
+from phosphene.core.pictures.sheets import grid
 
 THUMBNAIL = 64  # px
 COLUMNS = 24  # of thumbnails in the picture that holds them all

@@ -4,15 +4,15 @@ From noise, a picture is climbed to at which the layer goes as far as it can, at
 which it went there for the photograph. What the layer has no channels for is missing; what it looks for is overdone.
 """
 
-from phosphene.core.depths import halfway
-from phosphene.core.engine import Step
 from phosphene.core.errors import check_range
-from phosphene.core.feeding import Fit, code, feed
-from phosphene.core.network import Network
-from phosphene.core.pictures import Photo
-from phosphene.core.provenance import recipe
-from phosphene.core.results import Result, Run
-from phosphene.core.terms import likeness
+from phosphene.core.networks.network import Network
+from phosphene.core.optimization.engine import Step
+from phosphene.core.optimization.terms import likeness
+from phosphene.core.pictures.files import Photo
+from phosphene.core.results.provenance import recipe
+from phosphene.core.results.results import Result, Run
+from phosphene.core.units.default_layers import halfway
+from phosphene.core.units.inputs import Fit, code, feed
 from phosphene.features.painting import Painting, reached
 from phosphene.features.presets import settings
 

@@ -12,15 +12,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.core.engine import Draw, Step
 from phosphene.core.errors import Mistake, check_range
-from phosphene.core.feeding import logits, seen
-from phosphene.core.figures import Strip, contact
-from phosphene.core.network import Network
-from phosphene.core.pictures import LEAST_SIDE
-from phosphene.core.provenance import recipe
-from phosphene.core.results import Result, Run
-from phosphene.core.units import Unit, class_index, label
+from phosphene.core.networks.network import Network
+from phosphene.core.optimization.engine import Draw, Step
+from phosphene.core.pictures.files import LEAST_SIDE
+from phosphene.core.pictures.sheets import Strip, contact
+from phosphene.core.results.provenance import recipe
+from phosphene.core.results.results import Result, Run
+from phosphene.core.units.inputs import logits, seen
+from phosphene.core.units.units import Unit, class_index, label
 from phosphene.features.painting import Painting, default_side
 from phosphene.features.presets import Preset, settings
 from phosphene.features.visualize import parts_of

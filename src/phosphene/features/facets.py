@@ -12,17 +12,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from phosphene.core.engine import Step
 from phosphene.core.errors import Mistake, check_range
-from phosphene.core.feeding import Fit, feed, unit_words
-from phosphene.core.network import Network
-from phosphene.core.objectives import values
-from phosphene.core.photographs import fed, photo_name
-from phosphene.core.pictures import LEAST_SIDE, Photo, resize
-from phosphene.core.provenance import recipe
-from phosphene.core.results import Result, Run
-from phosphene.core.terms import Score, Term
-from phosphene.core.units import AnyUnit, Sum, parse_units, unit_term
+from phosphene.core.networks.network import Network
+from phosphene.core.optimization.engine import Step
+from phosphene.core.optimization.objectives import values
+from phosphene.core.optimization.terms import Score, Term
+from phosphene.core.pictures.files import LEAST_SIDE, Photo, resize
+from phosphene.core.results.provenance import recipe
+from phosphene.core.results.results import Result, Run
+from phosphene.core.units.inputs import Fit, feed, unit_words
+from phosphene.core.units.photographs import fed, photo_name
+from phosphene.core.units.units import AnyUnit, Sum, parse_units, unit_term
 from phosphene.features.mapping import needed
 from phosphene.features.painting import Painting, default_side
 from phosphene.features.presets import Preset, Robustness, settings

@@ -8,10 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
-from phosphene.core.feeding import logits, top
-from phosphene.core.network import Network
-from phosphene.core.pictures import fit
-from phosphene.core.units import class_index, label
+from phosphene.core.networks.network import Network
+from phosphene.core.pictures.files import fit
+from phosphene.core.units.inputs import logits, top
+from phosphene.core.units.units import class_index, label
 
 
 def counterpart(judge: Network, network: Network, index: int) -> int | None:

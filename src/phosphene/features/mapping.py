@@ -15,12 +15,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from phosphene.core.engine import Draw
 from phosphene.core.errors import Mistake
-from phosphene.core.feeding import Fit, feed
-from phosphene.core.network import Network
-from phosphene.core.photographs import fed
-from phosphene.core.pictures import Photo, resize
+from phosphene.core.networks.network import Network
+from phosphene.core.optimization.engine import Draw
+from phosphene.core.pictures.files import Photo, resize
+from phosphene.core.units.inputs import Fit, feed
+from phosphene.core.units.photographs import fed
 
 LEAST_ACTIVATIONS = 8  # fewer have no neighbourhoods to be kept
 

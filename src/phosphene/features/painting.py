@@ -8,18 +8,27 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.core.constraints import box
-from phosphene.core.engine import Constraint, Draw, Image, Operator, Step, Stop, argmin
 from phosphene.core.errors import Mistake
-from phosphene.core.feeding import seen, working_dtype
-from phosphene.core.network import Network
-from phosphene.core.objectives import Accumulated, Objective, chunked, gradient, total, unblocked, values
-from phosphene.core.operators import blur, clip_contribution, clip_norm, colour, sequence, shrink
-from phosphene.core.optimizers import adam, nadam, normalized, steepest
-from phosphene.core.parameterizations import CPPN, DeepPrior, Fourier, Laplacian, Phase, Pixels, Shared, Transparent
-from phosphene.core.priors import high_pass, l_alpha, opacity, total_variation
-from phosphene.core.terms import Term
-from phosphene.core.transforms import Transform, as_is, compose, crop, noisy, over_noise, several, shake
+from phosphene.core.networks.network import Network
+from phosphene.core.optimization.constraints import box
+from phosphene.core.optimization.engine import Constraint, Draw, Image, Operator, Step, Stop, argmin
+from phosphene.core.optimization.objectives import Accumulated, Objective, chunked, gradient, total, unblocked, values
+from phosphene.core.optimization.operators import blur, clip_contribution, clip_norm, colour, sequence, shrink
+from phosphene.core.optimization.optimizers import adam, nadam, normalized, steepest
+from phosphene.core.optimization.parameterizations import (
+    CPPN,
+    DeepPrior,
+    Fourier,
+    Laplacian,
+    Phase,
+    Pixels,
+    Shared,
+    Transparent,
+)
+from phosphene.core.optimization.priors import high_pass, l_alpha, opacity, total_variation
+from phosphene.core.optimization.terms import Term
+from phosphene.core.optimization.transforms import Transform, as_is, compose, crop, noisy, over_noise, several, shake
+from phosphene.core.units.inputs import seen, working_dtype
 from phosphene.features.presets import Settings
 
 Parts = list[tuple[list[int], Term]]

@@ -1,12 +1,12 @@
 """What the network says."""
 
 from phosphene.core.errors import check_range
-from phosphene.core.feeding import Fit, feed, logits, said_in_words, top
-from phosphene.core.figures import bars, beside, figure
-from phosphene.core.network import Network
-from phosphene.core.pictures import Photo
-from phosphene.core.provenance import recipe
-from phosphene.core.results import Result
+from phosphene.core.networks.network import Network
+from phosphene.core.pictures.files import Photo
+from phosphene.core.pictures.sheets import bars, beside, figure
+from phosphene.core.results.provenance import recipe
+from phosphene.core.results.results import Result
+from phosphene.core.units.inputs import Fit, feed, logits, said_in_words, top
 
 
 @recipe("reading")

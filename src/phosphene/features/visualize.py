@@ -7,15 +7,15 @@ transforms that the picture has to survive.
 
 from collections.abc import Sequence
 
-from phosphene.core.engine import Step
 from phosphene.core.errors import Mistake, check_range
-from phosphene.core.feeding import unit_words
-from phosphene.core.network import Network
-from phosphene.core.pictures import LEAST_SIDE, Photo, open_photo, resize
-from phosphene.core.provenance import recipe
-from phosphene.core.results import Result, Run
-from phosphene.core.terms import Score, Term, diversity
-from phosphene.core.units import AnyUnit, Sum, Unit, groups, parse_units, stems, unit_term
+from phosphene.core.networks.network import Network
+from phosphene.core.optimization.engine import Step
+from phosphene.core.optimization.terms import Score, Term, diversity
+from phosphene.core.pictures.files import LEAST_SIDE, Photo, open_photo, resize
+from phosphene.core.results.provenance import recipe
+from phosphene.core.results.results import Result, Run
+from phosphene.core.units.inputs import unit_words
+from phosphene.core.units.units import AnyUnit, Sum, Unit, groups, parse_units, stems, unit_term
 from phosphene.features.painting import Painting, Parts, default_side
 from phosphene.features.presets import (
     Border,

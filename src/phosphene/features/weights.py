@@ -15,12 +15,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from phosphene.core.errors import Mistake
-from phosphene.core.figures import Legend, Marks, plate, scale_bar, signed_colours
-from phosphene.core.layers import Layer
-from phosphene.core.network import Network
-from phosphene.core.provenance import recipe
-from phosphene.core.results import Result
-from phosphene.core.units import label
+from phosphene.core.networks.layers import Layer
+from phosphene.core.networks.network import Network
+from phosphene.core.pictures.sheets import Legend, Marks, plate, scale_bar, signed_colours
+from phosphene.core.results.provenance import recipe
+from phosphene.core.results.results import Result
+from phosphene.core.units.units import label
 
 WIDEST = 1600  # px of a sheet's longer side, unless more is asked for
 LARGEST_SHEET = 8192  # px, whatever is asked for

@@ -6,19 +6,19 @@ and the picture is not, the layer has forgotten the difference. The normalized e
 
 import torch
 
-from phosphene.core.depths import halfway
-from phosphene.core.engine import Draw, Step, argmin
 from phosphene.core.errors import Mistake, check_range
-from phosphene.core.feeding import Fit, feed, seen
-from phosphene.core.network import Network
-from phosphene.core.objectives import gradient
-from phosphene.core.optimizers import adam
-from phosphene.core.parameterizations import Fourier
-from phosphene.core.pictures import Photo
-from phosphene.core.priors import total_variation
-from phosphene.core.provenance import recipe
-from phosphene.core.results import Result, Run
-from phosphene.core.terms import code_distance
+from phosphene.core.networks.network import Network
+from phosphene.core.optimization.engine import Draw, Step, argmin
+from phosphene.core.optimization.objectives import gradient
+from phosphene.core.optimization.optimizers import adam
+from phosphene.core.optimization.parameterizations import Fourier
+from phosphene.core.optimization.priors import total_variation
+from phosphene.core.optimization.terms import code_distance
+from phosphene.core.pictures.files import Photo
+from phosphene.core.results.provenance import recipe
+from phosphene.core.results.results import Result, Run
+from phosphene.core.units.default_layers import halfway
+from phosphene.core.units.inputs import Fit, feed, seen
 
 
 @recipe("picture")

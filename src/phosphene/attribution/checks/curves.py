@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from phosphene.attribution.asking import Pictures, Question, every
-from phosphene.attribution.fillings import filling
-from phosphene.core.engine import Draw
-from phosphene.core.units import AnyUnit, Sum, Unit
+from phosphene.attribution.baselines import filling
+from phosphene.attribution.question import Pictures, Question, every
+from phosphene.core.optimization.engine import Draw
+from phosphene.core.units.units import AnyUnit, Sum, Unit
 
 POINTS = 32
 """Steps of a curve."""

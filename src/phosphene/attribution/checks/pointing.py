@@ -16,13 +16,13 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.attribution.asking import Pictures, Question
 from phosphene.attribution.checks.likeness import seen
 from phosphene.attribution.maps import About, Method, found
-from phosphene.core.feeding import feed, logits
-from phosphene.core.network import Network
-from phosphene.core.pictures import fit
-from phosphene.core.units import Unit
+from phosphene.attribution.question import Pictures, Question
+from phosphene.core.networks.network import Network
+from phosphene.core.pictures.files import fit
+from phosphene.core.units.inputs import feed, logits
+from phosphene.core.units.units import Unit
 
 FURTHER = ("chelsea", "coffee", "rocket", "astronaut", "camera", "clock", "coins", "hubble_deep_field", "retina")
 """scikit-image's photographs, for a mosaic of fewer than four classes."""

@@ -19,13 +19,13 @@ from zlib import crc32
 import numpy as np
 import torch
 
-from phosphene.attribution.asking import Pictures, Question, every
 from phosphene.attribution.checks.curves import of_classes
 from phosphene.attribution.checks.likeness import Likeness, likeness
 from phosphene.attribution.maps import About, Method, found
-from phosphene.core.engine import NotFinite
+from phosphene.attribution.question import Pictures, Question, every
 from phosphene.core.errors import Mistake
-from phosphene.core.network import Network
+from phosphene.core.networks.network import Network
+from phosphene.core.optimization.engine import NotFinite
 
 ENOUGH = 8
 """Layers are counted at the coarsest level of the model that has at least so many with weights."""

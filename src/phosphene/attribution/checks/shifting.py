@@ -11,9 +11,9 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.attribution.asking import Pictures, Question
 from phosphene.attribution.checks.likeness import seen
 from phosphene.attribution.maps import About, Method, found
+from phosphene.attribution.question import Pictures, Question
 
 SHIFT = -1.0
 """Of every colour, so that [0, 1] becomes [-1, 0], as in the paper's own example."""

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from phosphene.attribution.checks.charts import Curve, Ticks, chart
 from phosphene.attribution.checks.curves import Compared, Curves
 from phosphene.attribution.checks.pointing import Pointing, quarters
 from phosphene.attribution.checks.randomization import Randomization
@@ -20,9 +21,8 @@ from phosphene.attribution.checks.verdicts import (
     on_shift,
 )
 from phosphene.attribution.maps import About, Kind
-from phosphene.core.charts import Curve, Ticks, chart
-from phosphene.core.figures import ACCENT, BAR, grid, overlay
-from phosphene.core.results import Panel
+from phosphene.core.pictures.sheets import ACCENT, BAR, grid, overlay
+from phosphene.core.results.results import Panel
 
 BLUE = "#2166ac"
 FRAME = (0.1, 0.75, 0.6)  # a colour that no map has

@@ -1,0 +1,306 @@
+"""From a method to a recipe: what is asked, the method's numbers, and how they are shown."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from phosphene.attribution.checks import Checks, checks
+from phosphene.attribution.maps import About, Explainer, Growing, Kind, Maps, Method, Show, found, pixels
+from phosphene.attribution.question import Pictures, Question, as_list, fed_together, question
+from phosphene.core.errors import Mistake, check_range, did_you_mean
+from phosphene.core.networks.network import Network
+from phosphene.core.networks.plan import Purpose
+from phosphene.core.optimization.engine import Step
+from phosphene.core.optimization.terms import Score
+from phosphene.core.pictures.files import Photo
+from phosphene.core.pictures.sheets import grey_heat, heat, overlay, scales, signed_picture
+from phosphene.core.results.provenance import recipe
+from phosphene.core.results.results import Panel, Result, Run
+from phosphene.core.units.inputs import Fit
+from phosphene.core.units.photographs import photo_name
+
+Scale = Literal["own", "common"]
+
+
+def drawn(maps: Tensor, about: About, fed: Pictures, show: Show, scale: Scale) -> Float[Tensor, "n 3 h w"]:
+    """The numbers as pictures.
+
+    Args:
+        show: "colours" around mid grey; "grey" from black to white; "heat" in colours, diverging where the method's
+            numbers are contributions; "overlay" the same over the photograph.
+        scale: of each picture its own, or the largest of them for all.
+    """
+    values, one = maps.float().cpu(), pixels(maps, about.kind).float().cpu()
+    if about.relative:
+        one = one - one.amin((1, 2), keepdim=True)
+
+    def common(numbers: Tensor) -> Tensor | None:
+        return scales(numbers).amax().expand(len(numbers)) if scale == "common" else None
+
+    if show == "colours":
+        if values.dim() == 3:
+            raise Mistake(f"{about.name} has one number for each pixel, not three; show it as heat, grey or overlay")
+        return signed_picture(values, common(values))
+    if show == "grey":
+        return grey_heat(one.abs(), common(one))
+    signed = about.kind == "contribution"
+    if show == "overlay":
+        return overlay(fed, one, signed=signed, scale=common(one))
+    return heat(one, signed, common(one))
+
+
+@dataclass(frozen=True)
+class MapStep(Step):
+    """Where a method is: what it found so far, and what the checks said so far."""
+
+    maps: Maps = field(default_factory=lambda: Maps(torch.zeros(0)))
+    checked: Checks = field(default_factory=Checks)
+
+
+COMMON = {
+    "network": "who is asked.",
+    "photos": "one or several: a path, `skimage:NAME`, or pixels.",
+    "target": "a class; by default what the network says, of each photograph its own.",
+    "against": "another class: why the target rather than this one.",
+    "unit": "instead of a class, a unit LAYER:UNIT or a sum of units.",
+    "score": "of a class: the unnormalized logit, log p or p.",
+    "fit": "how a photograph becomes the network's input.",
+    "show": "colours around grey, grey, heat, or an overlay over the photograph; by default what suits the method.",
+    "scale": "of several pictures: each its own, or a common one.",
+    "check": "also say how far to believe it: randomized weights, deletion, a shifted input, a mosaic.",
+    "batch": "so many pictures go through the network at a time.",
+}
+"""What every method takes, and what it means."""
+_ASKING = ("target", "against", "unit", "score")
+
+
+def explains(
+    words: str,
+    kind: Kind,
+    show: Show,
+    *,
+    name: str = "",
+    asks: bool = True,
+    complete: bool = False,
+    relative: bool = False,
+    score: Score = "logit",
+    beside: Sequence[Explainer] = (),
+    purpose: Purpose = "reading",
+    uses: Sequence[str] = (),
+) -> Callable[[Method], Explainer]:
+    """Make a method a recipe: (network, photos, *, what every method takes, its own options) -> Result, or Run.
+
+    Args:
+        words, kind, show, name, asks, complete, relative: as in `About`.
+        score: what is asked about classes unless it is said otherwise.
+        beside: other recipes whose pictures are shown before this one's in the figure.
+        purpose: what the network is run for.
+        uses: packages whose versions matter.
+    """
+
+    def made(method: Method) -> Explainer:
+        about = About(
+            name or method.__name__.replace("_", "-"), words, kind, show, asks, complete, relative, score, purpose
+        )
+        own = list(inspect.signature(method).parameters.values())[2:]
+        grows = inspect.signature(method).return_annotation is Growing
+
+        def run(network: Network, photos: Photo | Sequence[Photo], **options: Any) -> Result | Run:
+            _check_choices(run, options)
+            given = {key: options.pop(key) for key in list(options) if key in COMMON}
+            return _explained(method, about, beside, network, photos, options, **given)
+
+        run.__name__ = method.__name__
+        run.__qualname__, run.__module__ = method.__qualname__, method.__module__
+        _sign(run, method, own, asks=asks, score=score, show=show, returns=Run if grows else Result)
+        finished = recipe(purpose, uses)(run)
+        finished.method, finished.about = method, about  # type: ignore[attr-defined]
+        return cast(Explainer, finished)
+
+    return made
+
+
+def _check_choices(run: Callable, options: Mapping[str, Any]) -> None:
+    """Raise a Mistake where an option is none of its choices; whoever calls from Python may give anything."""
+    for name, value in options.items():
+        kind = run.__annotations__.get(name)
+        if get_origin(kind) is Literal and value not in get_args(kind):
+            near = did_you_mean(str(value), get_args(kind)) or f"; there are {', '.join(get_args(kind))}"
+            raise Mistake(f"{name} '{value}' is not known{near}")
+
+
+def _sign(
+    run: Callable,
+    method: Method,
+    own: Sequence[inspect.Parameter],
+    *,
+    asks: bool,
+    score: Score,
+    show: Show,
+    returns: type,
+) -> None:
+    """Give a recipe the signature, the types and the docstring that it would have if it were written out."""
+    usual: dict[str, tuple[Any, Any]] = {
+        "target": (str | int | None, None), "against": (str | int | None, None), "unit": (str | None, None),
+        "score": (Score, score), "fit": (Fit, "crop"), "show": (Show, show), "scale": (Scale, "own"),
+        "check": (bool, False), "batch": (int, 16),
+    }  # fmt: skip
+    options = {key: value for key, value in usual.items() if asks or key not in _ASKING}
+    hints = get_type_hints(method)
+    only = inspect.Parameter.KEYWORD_ONLY
+    asking = [inspect.Parameter(k, only, default=d, annotation=t) for k, (t, d) in options.items()]
+    mine = [p.replace(kind=only, annotation=hints[p.name]) for p in own]
+    both = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    first = [
+        inspect.Parameter("network", both, annotation=Network),
+        inspect.Parameter("photos", both, annotation=Photo | Sequence[Photo]),
+    ]
+    head = 4 if asks else 0  # the method's own options stand between the question and how it is shown
+    parameters = [*first, *asking[:head], *mine, *asking[head:]]
+    run.__signature__ = inspect.Signature(parameters, return_annotation=returns)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": returns}
+    doc = inspect.cleandoc(method.__doc__ or "")
+    summary, _, rest = doc.partition("\nArgs:\n")
+    told, _, raises = rest.partition("\nRaises:")
+    lines = [f"    {key}: {COMMON[key]}" for key in ("network", "photos", *options)]
+    mine_told = [told.rstrip()] if told.strip() else []
+    run.__doc__ = "\n".join([summary.rstrip(), "", "Args:", *lines, *mine_told]) + (
+        f"\nRaises:{raises}" if raises else ""
+    )
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """From what a method found to what is shown and told of it.
+
+    Attributes:
+        about: the method.
+        asked: the question.
+        fed: (n, 3, h, w), what the network was fed.
+        names: of the pictures, for files.
+        show, scale: as for `drawn`.
+        beside: other methods and what they found, shown before it.
+    """
+
+    about: About
+    asked: Question
+    fed: Pictures
+    names: Sequence[str]
+    show: Show
+    scale: Scale
+    beside: Sequence[tuple[About, Maps]]
+
+    def picture(self, maps: Maps) -> Float[Tensor, "n 3 h w"]:
+        """The map alone."""
+        return drawn(maps.values, self.about, self.fed, self.show, self.scale)
+
+    def result(self, maps: Maps, checked: Checks) -> Result:
+        """All of it."""
+        image = self.picture(maps)
+        return Result(
+            image=image, names=self.names, numbers=[self._numbers(i, maps, checked) for i in range(len(self.fed))],
+            panels=self._panels(image, maps, checked), title=self._title(maps, checked), input=self.fed,
+            values=maps.values.float().cpu().numpy(), further_values=maps.further_values,
+        )  # fmt: skip
+
+    def _panels(self, image: Tensor, maps: Maps, checked: Checks) -> list[list[Panel]]:
+        about = self.about
+        columns = [("what was fed", self.fed)]
+        columns += [(f"{o.name}: {o.words}", drawn(m.values, o, self.fed, o.show, self.scale)) for o, m in self.beside]
+        columns.append(("", image))
+        if self.show not in ("colours", "overlay"):
+            columns.append(("over the photograph", drawn(maps.values, about, self.fed, "overlay", self.scale)))
+        panels = []
+        for i in range(len(self.fed)):
+            of = f", {self.asked.words(i)}" if about.asks and len(self.fed) > 1 else ""
+            own = f"{about.name}{of}: {'; '.join([about.words, *checked.remarks(i)])}"
+            row: list[Panel] = [(words or own, pictures[i : i + 1]) for words, pictures in columns]
+            panels.append([*row, *(maps.panels[i] if maps.panels else ()), *checked.panels(i, about)])
+        return panels
+
+    def _numbers(self, index: int, maps: Maps, checked: Checks) -> dict[str, Any]:
+        asked = {"target": self.asked.units[index].short, "words": self.asked.words(index)}
+        facts = maps.facts[index] if maps.facts else {}
+        return (asked if self.about.asks else {}) | facts | checked.numbers(index)
+
+    def _title(self, maps: Maps, checked: Checks) -> str:
+        asked = {self.asked.words(i) for i in range(len(self.fed))}
+        what = f": {asked.pop()}" if self.about.asks and len(asked) == 1 else ""
+        blind = sorted({facts["blind"] for facts in maps.facts if "blind" in facts})
+        return ": ".join(
+            filter(None, [f"{self.about.name}{what} of {self.asked.network.name}", *blind, checked.headline])
+        )
+
+
+def _explained(
+    method: Method,
+    about: About,
+    beside: Sequence[Explainer],
+    network: Network,
+    photos: Photo | Sequence[Photo],
+    options: dict[str, Any],
+    *,
+    target: str | int | None = None,
+    against: str | int | None = None,
+    unit: str | None = None,
+    score: Score = "logit",
+    fit: Fit = "crop",
+    show: Show = "heat",
+    scale: Scale = "own",
+    check: bool = False,
+    batch: int = 16,
+) -> Result | Run:
+    """The recipe of a method."""
+    check_range("batch", batch, 1)
+    fed = fed_together(network, photos, fit)
+    asked = question(network, fed, target=target, against=against, unit=unit, score=score, batch=batch)
+    named = about.asks and any(given is not None for given in (target, against, unit))
+    names = file_names(photos, about.name, [one.stem for one in asked.units] if named else None)
+    made = method(asked, fed, **options)
+    others = [(one.about, found(one.method, asked, fed)) for one in beside]
+    shown = _Shown(about, asked, fed.float().cpu(), names, show, scale, others)
+    if not isinstance(made, Growing):
+        only = made if isinstance(made, Maps) else Maps(made)
+        if not check:
+            return shown.result(only, Checks())
+        made = Growing(1, iter([(1, only)]))
+    total, own_steps = made.total, made.steps
+    further, checked = checks(method, about, asked, fed, options, cost=total) if check else (0, None)
+
+    def at(done: int, maps: Maps, so_far: Checks = Checks()) -> MapStep:
+        said = torch.tensor([facts.get("value", 0.0) for facts in maps.facts] or [0.0] * len(fed))
+        return MapStep(done, shown.fed, said, maps=maps, checked=so_far)
+
+    def steps() -> Iterator[MapStep]:
+        for done, maps in own_steps:
+            yield at(done, maps)
+        for more, so_far in checked(maps) if checked else ():
+            yield at(total + more, maps, so_far)
+
+    def finish(step: Step) -> Result:
+        assert isinstance(step, MapStep)
+        return shown.result(step.maps, step.checked)
+
+    def picture(step: Step) -> Tensor:
+        assert isinstance(step, MapStep)
+        return shown.picture(step.maps)
+
+    return Run(steps(), total=total + further, names=names, finish=finish, shown=picture)
+
+
+def file_names(photos: Photo | Sequence[Photo], method: str, units: Sequence[str] | None) -> list[str]:
+    """Names for files: the method and what was asked; of several, behind each photograph's own, no two alike."""
+    given = as_list(photos)
+    several = len(given) > 1
+    names: list[str] = []
+    for i, photo in enumerate(given):
+        parts = [(photo_name(photo) or f"photograph{i + 1}") if several else "", method, units[i] if units else ""]
+        name = "-".join(filter(None, parts))
+        taken = {one.casefold() for one in names}
+        names.append(name if name.casefold() not in taken else f"{name}-{i + 1}")
+    return names

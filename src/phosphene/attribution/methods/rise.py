@@ -1,0 +1,83 @@
+"""Cover at random and see what the network then says (RISE, Petsiuk et al. 2018, arXiv:1806.07421).
+
+A mask is a coarse grid of zeros and ones, scaled up smoothly and shifted at random; a pixel's importance is the mean of
+the score over the masks that leave it visible: sum_i f(x m_i) m_i / (N p). It asks for scores alone, no gradient.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from phosphene.attribution.baselines import Filling, filling
+from phosphene.attribution.explanation import explains
+from phosphene.attribution.maps import Growing, Maps
+from phosphene.attribution.question import Pictures, Question, every
+from phosphene.core.errors import Mistake, check_range
+from phosphene.core.optimization.engine import Draw
+
+
+def random_masks(
+    indices: range, size: tuple[int, int], cells: int, visible: float, seed: int
+) -> Float[Tensor, "many h w"]:
+    """Masks in [0, 1], float32; the i-th one is the same whoever asks for it.
+
+    cells x cells zeros and ones, a share of `visible` of them ones on average, are scaled up bilinearly to cells + 1
+    times the size of a cell, which is the picture's side over `cells`, rounded up; and cut out at a random place.
+    """
+    height, width = (-(-side // cells) for side in size)
+    found = []
+    for index in indices:
+        drawn = Draw(seed, index, [0]).uniform(torch.zeros(1, dtype=torch.long), cells**2 + 2)[0]
+        coarse = (drawn[2:] < visible).float().view(1, 1, cells, cells)
+        top, left = int(drawn[0] * height), int(drawn[1] * width)
+        large = F.interpolate(coarse, ((cells + 1) * height, (cells + 1) * width), mode="bilinear", align_corners=False)
+        found.append(large[0, 0, top : top + size[0], left : left + size[1]].clamp(0, 1))  # rounding
+    return torch.stack(found)
+
+
+@explains(
+    "how probable it is where a pixel is visible", "sensitivity", "overlay", relative=True, score="p", purpose="search"
+)
+def rise(
+    asked: Question,
+    pictures: Pictures,
+    *,
+    masks: int = 4000,
+    cells: int = 7,
+    visible: float = 0.5,
+    occluder: Filling = "zero",
+    seed: int = 0,
+) -> Growing:
+    """Show how high the score is on average where a pixel is visible, behind random masks (RISE, Petsiuk et al.).
+
+    Args:
+        masks: how many masks.
+        cells: of a mask along a side.
+        visible: the share of cells that are.
+        occluder: what is where a mask is: zero (the network's mean colour, as in the paper), black, grey, mean, blur or
+            noise.
+        seed: of the masks, which are the same for every picture.
+    """
+    check_range("masks", masks, 1)
+    check_range("cells", cells, 1, min(pictures.shape[2:]))
+    if not 0 < visible < 1:
+        raise Mistake(f"visible is {visible:g}; it must be between 0 and 1")
+    behind = filling(asked.network, pictures, occluder, seed)
+    rows, size = every(pictures), (pictures.shape[2], pictures.shape[3])
+    many = max(1, asked.batch // len(pictures))
+
+    def run() -> Iterator[tuple[int, Maps]]:
+        facts = [{"value": float(value)} for value in asked.values(pictures, rows)]
+        total = pictures.new_zeros(len(pictures), *size)
+        for start in range(0, masks, many):
+            part = range(start, min(start + many, masks))
+            some = random_masks(part, size, cells, visible, seed).to(pictures)
+            variants = torch.lerp(behind[None], pictures[None], some[:, None, None]).flatten(0, 1)
+            said = asked.values(variants, rows.repeat(len(part))).unflatten(0, (len(part), -1))
+            total = total + torch.einsum("sn,shw->nhw", said, some)
+            yield part.stop, Maps(total / (part.stop * visible), facts)
+
+    return Growing(masks, run())

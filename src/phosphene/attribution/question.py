@@ -1,0 +1,196 @@
+"""What is asked of a network about photographs: one unit or class for each, and what it says as pixels change.
+
+Every method of this family is a function of a `Question` and the pictures that were fed. Variants of them (along a
+path, under noise, behind masks) go through the network in one batch, whatever picture they belong to: `rows` tells.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from phosphene.core.errors import Mistake
+from phosphene.core.networks.interception import Rule
+from phosphene.core.networks.network import Network
+from phosphene.core.optimization.engine import Draw, NotFinite
+from phosphene.core.optimization.objectives import gradient, values
+from phosphene.core.optimization.terms import Reading, Score, Term
+from phosphene.core.pictures.files import Photo
+from phosphene.core.units.inputs import Fit, feed, logits, unit_words
+from phosphene.core.units.units import AnyUnit, Sum, Unit, class_index, label, parse_unit, unit_term
+
+Pictures = Float[Tensor, "n 3 h w"]
+Rows = Int[Tensor, " n"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked.
+
+    Attributes:
+        network: who is asked.
+        units: what about each picture; all of one signature.
+        score: of classes: the logit, log p or p.
+        batch: so many pictures go through the network at a time.
+    """
+
+    network: Network
+    units: Sequence[AnyUnit]
+    score: Score = "logit"
+    batch: int = 16
+
+    @cached_property
+    def term(self) -> Term:
+        """The number that is asked about: problem i is picture i."""
+        return unit_term(list(self.units), self.score)
+
+    def words(self, index: int) -> str:
+        """What is asked about a picture, for captions."""
+        unit = self.units[index]
+        if isinstance(unit, Sum) and _classes(unit):
+            (_, this), (_, that) = unit.parts
+            names = (label(self.network, part.index or 0) for part in (this, that) if isinstance(part, Unit))
+            return f"{self.score} of {' rather than '.join(names)}"
+        return unit_words(self.network, unit, self.score)
+
+    def values(self, pictures: Pictures, rows: Rows) -> Float[Tensor, " n"]:
+        """What the network says; picture i is a variant of the rows[i]-th one.
+
+        Raises:
+            NotFinite: it says something that is not finite.
+        """
+        parts = [values(self.network, self.term, x, r) for x, r in self._parts(pictures, rows)]
+        return self._finite(torch.cat(parts))
+
+    def slopes(
+        self, pictures: Pictures, rows: Rows, rule: Rule = "gradient"
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3 h w"]]:
+        """What the network says, and how that moves with every colour of every pixel, signed.
+
+        Args:
+            rule: what the backward pass does at rectifiers.
+        """
+        objective = gradient(self.network, self.term, rule=rule)
+        parts = [objective(x, r, Draw(0, 0, range(len(self.units)))) for x, r in self._parts(pictures, rows)]
+        return torch.cat([said for said, _ in parts]), torch.cat([slope for _, slope in parts])
+
+    def layer_slopes(
+        self, pictures: Pictures, rows: Rows, layer: str
+    ) -> tuple[Float[Tensor, "n channels ..."], Float[Tensor, "n channels ..."]]:
+        """A layer's activations, channels on axis 1, and how what the network says moves with each.
+
+        Raises:
+            Mistake: what is asked does not depend on that layer.
+        """
+        found, slopes = [], []
+        for x, r in self._parts(pictures, rows):
+            with torch.inference_mode(False), torch.enable_grad():
+                # a leaf, so that there is a graph even where the weights are frozen
+                fed = x.detach().clone().requires_grad_()
+                read = self.network.read(fed, self.term.layers | {layer})
+                said = self.term.of(
+                    Reading(fed, r.to(fed.device), fed, torch.arange(len(fed), device=fed.device), read)
+                )
+                (slope,) = torch.autograd.grad(said.sum(), read[layer], allow_unused=True)
+            if slope is None:
+                raise Mistake(f"{self.words(0)} does not depend on {layer}; give a layer that comes before it")
+            found.append(read[layer].detach())
+            slopes.append(slope)
+        return torch.cat(found), self._finite(torch.cat(slopes))
+
+    def of(self, rows: Sequence[int]) -> "Question":
+        """The same about some of the pictures, in this order."""
+        return Question(self.network, [self.units[row] for row in rows], self.score, self.batch)
+
+    def to(self, network: Network) -> "Question":
+        """The same of another network of this architecture."""
+        return Question(network, self.units, self.score, self.batch)
+
+    def _parts(self, pictures: Tensor, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        return zip(pictures.split(self.batch), rows.split(self.batch), strict=True)
+
+    def _finite(self, numbers: Tensor) -> Tensor:
+        if not numbers.isfinite().all():
+            raise NotFinite(f"{self.network.name} answers with values that are not finite; its weights may be damaged")
+        return numbers
+
+
+def every(pictures: Pictures) -> Rows:
+    """The rows of pictures that are each their own."""
+    return torch.arange(len(pictures))
+
+
+def _classes(unit: Sum) -> bool:
+    """Whether it is one class against another."""
+    classes = [isinstance(part, Unit) and part.layer == "logits" for _, part in unit.parts]
+    return [weight for weight, _ in unit.parts] == [1, -1] and all(classes)
+
+
+def as_list(photos: Photo | Sequence[Photo]) -> list[Photo]:
+    """One photograph or several, as a list."""
+    return list(photos) if isinstance(photos, (list, tuple)) else [cast(Photo, photos)]
+
+
+def fed_together(network: Network, photos: Photo | Sequence[Photo], fit: Fit) -> Pictures:
+    """What the network is fed for one photograph or several, on its device: 8-bit pixels.
+
+    Raises:
+        Mistake: there are none, or (with "whole") they are of different sizes.
+    """
+    given = as_list(photos)
+    if not given:
+        raise Mistake("there is no photograph to ask about")
+    pictures = [feed(network, photo, fit) for photo in given]
+    sizes = {tuple(picture.shape[2:]) for picture in pictures}
+    if len(sizes) > 1:
+        some = " and ".join(f"{h} x {w}" for h, w in sorted(sizes)[:2])
+        raise Mistake(f"fit 'whole' leaves these photographs at different sizes ({some} px ...); take crop or squash, "
+                      "or one photograph at a time")  # fmt: skip
+    return torch.cat(pictures)
+
+
+def question(
+    network: Network,
+    pictures: Pictures,
+    *,
+    target: str | int | None = None,
+    against: str | int | None = None,
+    unit: str | AnyUnit | None = None,
+    score: Score = "logit",
+    batch: int = 16,
+) -> Question:
+    """What is asked about these pictures.
+
+    Args:
+        target: a class; by default the one that the network says, of each picture its own.
+        against: another class: why the target rather than this one, the difference of their scores.
+        unit: instead of a class, a unit LAYER:UNIT, or a sum of units.
+        score: of a class: the logit, log p or p.
+    Raises:
+        Mistake: no such class or unit; a unit and a class; a class against itself.
+    """
+    if unit is not None:
+        if target is not None or against is not None:
+            raise Mistake("a unit and a class can't both be asked about; leave one out")
+        (asked, *more) = parse_unit(network, str(unit))
+        if more:
+            raise Mistake(f"'{unit}' names several units; one is asked about at a time")
+        return Question(network, [asked] * len(pictures), score, batch)
+    if isinstance(target, str) and ":" in target and target.partition(":")[0] in network.layers:
+        raise Mistake(f"'{target}' is no class; for a unit write it as unit (--unit {target})")
+    if target is None:
+        said = torch.cat([logits(network, some) for some in pictures.split(batch)])
+        classes = [int(index) for index in said.argmax(1)]
+    else:
+        classes = [class_index(network, target)] * len(pictures)
+    units: list[AnyUnit] = [Unit("logits", index) for index in classes]
+    if against is not None:
+        other = class_index(network, against)
+        if other in classes:
+            raise Mistake(f"{label(network, other)} is what would be asked about; give --against another class")
+        units = [Sum(((1.0, Unit("logits", index)), (-1.0, Unit("logits", other)))) for index in classes]
+    return Question(network, units, score, batch)

@@ -1,0 +1,106 @@
+"""Ways down: from parameters to an update of them, row by row.
+
+The first axis of every parameter counts problems; an update touches the rows that it is given and no others, and what
+it does to one row does not depend on the others.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from phosphene.core.optimization.engine import Update
+
+
+def _at(parameter: Tensor, rows: Int[Tensor, " n"]) -> slice | Tensor:
+    """An index of these rows; a slice where it is all of them, which needs no copy."""
+    return slice(None) if len(rows) == len(parameter) else rows.to(parameter.device)
+
+
+def _mean_abs(slope: Tensor) -> Tensor:
+    return slope.abs().flatten(1).mean(1).view(-1, *[1] * (slope.dim() - 1))
+
+
+def _simple(direction: Callable[[Tensor], Tensor], size: float) -> Callable[[list[Tensor]], Update]:
+    """Steps of `size` against direction(slope)."""
+
+    def start(parameters: list[Tensor]) -> Update:
+        @torch.no_grad()
+        def update(slopes: list[Tensor], rows: Tensor, evaluate: Callable) -> None:
+            for parameter, slope in zip(parameters, slopes, strict=True):
+                at = _at(parameter, rows)
+                parameter[at] -= size * direction(slope[at])
+
+        return update
+
+    return start
+
+
+def steepest(size: float) -> Callable[[list[Tensor]], Update]:
+    """Steps of `size` times the slope: gradient descent, the lectures' loop."""
+    return _simple(lambda slope: slope, size)
+
+
+def sign(size: float) -> Callable[[list[Tensor]], Update]:
+    """Steps of `size` against the sign of the slope: steepest descent in the l-inf norm (FGSM, PGD)."""
+    return _simple(torch.sign, size)
+
+
+def normalized(size: float) -> Callable[[list[Tensor]], Update]:
+    """Steps of `size` / mean |slope| against the slope, for each problem (DeepDream)."""
+    return _simple(lambda slope: slope / (_mean_abs(slope) + 1e-30), size)
+
+
+def adam(rate: float = 0.05, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8) -> Callable:
+    """Adam (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1), the same numbers as `torch.optim.Adam`."""
+
+    def start(parameters: list[Tensor]) -> Update:
+        first, second = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
+        count = 0  # the same for every row that still moves: all of them began together
+
+        @torch.no_grad()
+        def update(slopes: list[Tensor], rows: Tensor, evaluate: Callable) -> None:
+            nonlocal count
+            count += 1
+            for p, m, v, g in zip(parameters, first, second, slopes, strict=True):
+                at = _at(p, rows)
+                m[at] = torch.lerp(m[at], g[at], 1 - betas[0])
+                v[at] = (v[at] * betas[1]).addcmul_(g[at], g[at], value=1 - betas[1])
+                scale = (v[at] / (1 - betas[1] ** count)).sqrt_().add_(eps)
+                p[at] -= (m[at] / scale).mul_(rate / (1 - betas[0] ** count))
+
+        return update
+
+    return start
+
+
+def nadam(
+    rate: float = 1.0, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, psi: float = 4e-3
+) -> Callable[[list[Tensor]], Update]:
+    """Adam with Nesterov's momentum (Dozat 2016), the same numbers as `torch.optim.NAdam`."""
+
+    def momentum(count: int) -> float:
+        return betas[0] * (1 - 0.5 * 0.96 ** (count * psi))
+
+    def start(parameters: list[Tensor]) -> Update:
+        first, second = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
+        count, product = 0, 1.0
+
+        @torch.no_grad()
+        def update(slopes: list[Tensor], rows: Tensor, evaluate: Callable) -> None:
+            nonlocal count, product
+            count += 1
+            now, after = momentum(count), momentum(count + 1)
+            product *= now
+            for p, m, v, g in zip(parameters, first, second, slopes, strict=True):
+                at = _at(p, rows)
+                m[at] = torch.lerp(m[at], g[at], 1 - betas[0])
+                v[at] = (v[at] * betas[1]).addcmul_(g[at], g[at], value=1 - betas[1])
+                scale = (v[at] / (1 - betas[1] ** count)).sqrt_().add_(eps)
+                ahead = g[at] * ((1 - now) / (1 - product)) + m[at] * (after / (1 - product * after))
+                p[at] -= rate * ahead / scale
+
+        return update
+
+    return start

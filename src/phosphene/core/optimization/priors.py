@@ -1,0 +1,98 @@
+"""What natural pictures have in common: terms that read the picture alone.
+
+A regularizer of the input optimization, argmin L(f(x)) + lambda R(x), says which of the many pictures with the same
+code to prefer. Each is one number per picture, in pixel units ([0, 1]), and means over pixels, so that a weight keeps
+its meaning when the size changes.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from phosphene.core.errors import Mistake
+from phosphene.core.optimization.operators import blurred, colour
+from phosphene.core.optimization.terms import Reading, Term
+
+
+def power(x: Tensor, exponent: float) -> Tensor:
+    """x ** exponent for x >= 0, whose gradient at 0 is 0 instead of infinite."""
+    if exponent >= 1:
+        return x**exponent
+    zero = x == 0
+    return torch.where(zero, 0.0, torch.where(zero, 1.0, x) ** exponent)
+
+
+def total_variation(beta: float = 1.0) -> Term:
+    """Total variation, mean over pixels of (dx^2 + dy^2)^(beta / 2), forward differences, replicated border.
+
+    Args:
+        beta: 1 keeps edges sharp, 2 is smoother and what Mahendran & Vedaldi used (arXiv:1412.0035, eq. 4).
+    Raises:
+        ValueError: beta is not positive.
+    """
+    if beta <= 0:
+        raise ValueError(f"total_variation needs beta > 0, got {beta}; 1 keeps edges, 2 smooths")
+
+    def of(reading: Reading) -> Float[Tensor, " n"]:
+        x = reading.pictures[:, :3]
+        right = x.diff(dim=3, append=x[..., :, -1:])
+        down = x.diff(dim=2, append=x[..., -1:, :])
+        return power(right.square() + down.square(), beta / 2).mean((1, 2, 3))
+
+    return Term(of, name="total variation")
+
+
+def l_alpha(alpha: float = 2.0, center: Sequence[float] = (0.5,)) -> Term:
+    """Mean over pixels and colours of |x - center|^alpha.
+
+    alpha 2 is the L2 prior of Simonyan et al. 2014 (arXiv:1312.6034, eq. 1), about the data set's mean colour; 6 only
+    keeps values from growing (Mahendran & Vedaldi 2015, arXiv:1412.0035, section 2).
+
+    Raises:
+        ValueError: alpha is not positive.
+    """
+    if alpha <= 0:
+        raise ValueError(f"l_alpha needs alpha > 0, got {alpha}; 2 is the usual decay, 6 bounds the values")
+
+    def of(reading: Reading) -> Float[Tensor, " n"]:
+        x = reading.pictures[:, :3]
+        return power((x - colour(center, x)).abs(), alpha).mean((1, 2, 3))
+
+    return Term(of, name=f"L{alpha:g} norm")
+
+
+def high_pass(deviation: float = 1.0) -> Term:
+    """Mean over pixels and colours of (x - blurred x)^2 / 2, the blurred picture held fixed.
+
+    Its slope is what a blur takes away, so every step of size s is s parts of a Gaussian blur of `deviation` pixels
+    (lucid's `blur_input_each_step`).
+
+    Raises:
+        ValueError: the deviation is not positive.
+    """
+    if deviation <= 0:
+        raise ValueError(f"high_pass needs a deviation above 0 pixels, got {deviation}")
+
+    def of(reading: Reading) -> Float[Tensor, " n"]:
+        x = reading.pictures[:, :3]
+        return 0.5 * (x - blurred(x.detach(), deviation)).square().mean((1, 2, 3))
+
+    return Term(of, name="high-pass energy")
+
+
+def opacity() -> Term:
+    """Mean alpha: 0 where nothing of the picture is to be seen, 1 where there is no hole in it.
+
+    Raises (when read):
+        Mistake: the pictures have no alpha.
+    """
+
+    def of(reading: Reading) -> Float[Tensor, " n"]:
+        x = reading.pictures
+        if x.shape[1] != 4:
+            raise Mistake(f"opacity needs pictures with alpha, 4 channels, not {x.shape[1]}; see Transparent")
+        return x[:, 3].mean((1, 2))
+
+    return Term(of, name="opacity")

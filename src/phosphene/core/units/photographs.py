@@ -1,0 +1,73 @@
+"""Many photographs: which pictures are in folders, which can be read, and how they are fed to a network in batches."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from phosphene.core.errors import Mistake
+from phosphene.core.networks.network import Network
+from phosphene.core.pictures.files import Photo, open_photo
+from phosphene.core.units.inputs import Fit, feed
+
+ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
+
+
+def pictures_in(given: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """Files as they are, and for each folder the pictures in it and in its folders, sorted by path; each one once.
+
+    In a folder a picture is told by its ending, and what begins with a dot is left alone.
+    """
+    found: dict[str, None] = {}
+    for one in given:
+        path = Path(one)
+        inside = sorted(path.rglob("*")) if path.is_dir() else []
+        files = [str(p) for p in inside if p.suffix.lower() in ENDINGS and not _hidden(p.relative_to(path))]
+        found |= dict.fromkeys(files if path.is_dir() else [str(one)])
+    return list(found)
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def readable(given: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The pictures in files and folders that can be opened, and a sentence for each one that can't.
+
+    Raises:
+        Mistake: there is not a single one.
+    """
+    files, refused = [], []
+    for file in pictures_in(given):
+        try:
+            open_photo(file)
+            files.append(file)
+        except Mistake as mistake:
+            refused.append(str(mistake))
+    if not files:
+        why = f": {refused[0]}" if refused else ""
+        raise Mistake(f"there is no picture in {' '.join(map(str, given)) or 'nothing'}{why}")
+    return files, refused
+
+
+def fed(
+    network: Network, photos: Sequence[Photo], how: Fit = "crop", batch: int = 16
+) -> Iterator[tuple[list[int], Float[Tensor, "n 3 h w"]]]:
+    """What the network is fed for photographs, as `feed`: neighbours of one size together, with their indices."""
+    waiting: list[tuple[int, Tensor]] = []
+    for index, photo in enumerate(photos):
+        one = feed(network, photo, how)
+        if waiting and (len(waiting) == batch or waiting[0][1].shape != one.shape):
+            yield [i for i, _ in waiting], torch.cat([x for _, x in waiting])
+            waiting = []
+        waiting.append((index, one))
+    if waiting:
+        yield [i for i, _ in waiting], torch.cat([x for _, x in waiting])
+
+
+def photo_name(photo: Photo) -> str:
+    """What a photograph is called: its file's name without folder and ending; nothing for pixels."""
+    return Path(str(photo).removeprefix("skimage:")).stem if isinstance(photo, (str, os.PathLike)) else ""

@@ -1,0 +1,177 @@
+"""Two networks beside one another: a robust one teaches most beside one that is not.
+
+A network that was trained on attacked pictures (Madry et al. 2018, arXiv:1706.06083) can't use patterns that nobody
+sees, because the attack takes them away. What is left to it is what people use too; so its gradients point at things
+(Tsipras et al. 2019, arXiv:1805.12152), and climbing its classes paints them (Santurkar et al. 2019, arXiv:1906.09453).
+"""
+
+import shlex
+from typing import Any
+
+from phosphene.adversarial import pgd
+from phosphene.attribution import gradient, guided
+from phosphene.core.errors import Mistake
+from phosphene.core.networks.network import Network
+from phosphene.core.results.results import Result
+from phosphene.core.units.default_layers import spread
+from phosphene.core.units.inputs import Fit, said_in_words
+from phosphene.core.units.units import class_index, label
+from phosphene.faces.tour.guide import Guide, Section
+from phosphene.faces.tour.stops import EPS
+from phosphene.features import visualize
+from phosphene.inversion import invert
+
+FAMILIAR = (
+    "goldfish", "king penguin", "school bus", "African elephant", "monarch", "teapot", "orange", "lemon", "sports car",
+    "golden retriever", "tabby", "zebra", "pizza", "banana", "castle", "airliner",
+)  # fmt: skip
+"""Things that everybody recognizes, to look for in both networks."""
+
+MOST_CLASSES = 6
+
+
+def short(spec: str) -> str:
+    """A network's name for a caption: `photo-robust`, `inception5h`."""
+    return spec.removeprefix("embedded:").removeprefix("torchvision:").partition("?")[0].partition(".py")[0]
+
+
+def compare(guide: Guide, other: Network, said: dict[str, Any]) -> None:
+    """Four stops: the same classes, the same photograph, the same attack and the same depth, of both networks."""
+    ours, theirs = short(guide.network.name), short(other.name)
+    names = (ours, theirs if theirs != ours else f"{theirs} again")
+    _classes(guide, other, names, said)
+    _pixels(guide, other, names, said)
+    _attacked(guide, other, names)
+    _survives(guide, other, names)
+
+
+def same_classes(one: Network, other: Network, first: str, many: int) -> list[tuple[int, int]]:
+    """The class called `first` and familiar ones that both networks know by name, as indices in each.
+
+    Raises:
+        Mistake: they share no name.
+    """
+    found: list[tuple[int, int]] = []
+    others = [name for full in one.labels or () for name in (full, *full.split(","))]
+    for name in (first, *FAMILIAR, *others):
+        try:
+            pair = class_index(one, name), class_index(other, name)
+        except Mistake:
+            continue  # one of them does not know it, or means several things by it
+        if pair not in found:
+            found.append(pair)
+        if len(found) == many:
+            break
+    if not found:
+        raise Mistake(f"{one.name} and {other.name} share no name of a class")
+    return found
+
+
+def _commands(guide: Guide, ours: str, theirs: str, *, photo: bool = True) -> list[str]:
+    return [guide.command(ours, photo=photo), guide.command(theirs, photo=photo, spec=guide.beside_spec)]
+
+
+def _show(guide: Guide, section: Section, captions: tuple[str, str], pair: tuple[Result, Result], name: str) -> None:
+    """The pictures of two results side by side."""
+    for side, caption, result in zip(("ours", "theirs"), captions, pair, strict=True):
+        guide.show(section, caption, f"{side}-{name}", result)
+
+
+def _classes(guide: Guide, other: Network, names: tuple[str, str], said: dict[str, Any]) -> None:
+    with guide.stop(
+        "Two ideas of the same classes",
+        f"The same climb from noise, towards the same classes, of {names[0]} (left) and {names[1]} (right). An "
+        "ordinary network is also convinced by fine patterns that nobody sees, and the climb finds those first. A "
+        "robust network was trained on pictures in which they were turned against it; to please it, the climb has to "
+        "paint the thing.",
+        "Santurkar et al. 2019, arXiv:1906.09453; Engstrom et al. 2019, arXiv:1906.00945",
+        pairs=True, shared=True,
+    ) as section:  # fmt: skip
+        pairs = same_classes(guide.network, other, said["label"], 2 if guide.fast else MOST_CLASSES)
+        asked = [[f"logits:{two[side]}" for two in pairs] for side in (0, 1)]
+        section.commands = _commands(guide, *("visualize " + " ".join(units) for units in asked), photo=False)
+        options = {"steps": 8, "size": 64} if guide.fast else {"steps": 96}
+        made = [
+            guide.ran(f"classes of {name}", visualize(network, units, seed=guide.seed, **options))
+            for name, network, units in zip(names, (guide.network, other), asked, strict=True)
+        ]
+        for index, (i, _) in enumerate(pairs):
+            for side, name, result in zip(("ours", "theirs"), names, made, strict=True):
+                caption = f"{label(guide.network, i)}: {name}"
+                guide.show(section, caption, f"{side}-class-{i}", result, "picture", index)
+
+
+def _pixels(guide: Guide, other: Network, names: tuple[str, str], said: dict[str, Any]) -> None:
+    with guide.stop(
+        "Two gradients",
+        "How the score moves with every pixel, in both. An ordinary network's gradient looks like noise; a robust "
+        "network's follows the outlines of the thing, although nobody asked for that: it only had to be indifferent to "
+        "small changes. Guided backprop looks alike in both, because it shows the picture more than the network.",
+        "Tsipras et al. 2019, arXiv:1805.12152; Adebayo et al. 2018, arXiv:1810.03292",
+        pairs=True, shared=True,
+    ) as section:  # fmt: skip
+        fit: Fit = "crop" if guide.fast else "whole"
+        try:
+            target: int | None = class_index(other, said["label"])
+        except Mistake:
+            target = None  # it does not know this class; then it is asked about its own answer
+        asked = "" if target is None else f" --target {target}"
+        section.commands = [
+            guide.command(f"attribute --method {m}{asked} --fit {fit}", spec=guide.beside_spec)
+            for m in ("gradient", "guided")
+        ]
+        for method, name in ((gradient, "gradient"), (guided, "guided-backprop")):
+            with guide.trying(section):
+                mine, theirs = guide.made.get(name), method(other, guide.photo, target=target, fit=fit)
+                if mine is not None:
+                    words = name.replace("-", " ")
+                    _show(guide, section, (f"{words}: {names[0]}", f"{words}: {names[1]}"), (mine, theirs), name)
+
+
+def _attacked(guide: Guide, other: Network, names: tuple[str, str]) -> None:
+    with guide.stop(
+        "Two attacks",
+        f"Every pixel of both pictures may move by at most {255 * EPS:.0f}/255. What matters is how far each answer "
+        "falls: a robust network may lose some certainty and keep its answer, where an ordinary one is sure of "
+        "something else. The price is that it is right a little less often when nobody attacks.",
+        "Madry et al. 2018, arXiv:1706.06083; Tsipras et al. 2019, arXiv:1805.12152",
+        *_commands(guide, f"attack --eps {255 * EPS:.0f}/255", f"attack --eps {255 * EPS:.0f}/255"),
+        pairs=True, shared=True,
+    ) as section:  # fmt: skip
+        run = pgd(other, guide.photo, eps=EPS, steps=4 if guide.fast else 40, seed=guide.seed)
+        theirs = guide.ran(f"attack on {names[1]}", run)
+        mine = guide.made.get("adversarial")
+        if mine is None:
+            raise Mistake(f"{names[0]} could not be attacked, so there is nothing to compare")
+        captions = [f"{name}: {_fallen(result)}" for name, result in zip(names, (mine, theirs), strict=True)]
+        _show(guide, section, (captions[0], captions[1]), (mine, theirs), "attacked")
+        for side, name, result in zip(("ours", "theirs"), names, (mine, theirs), strict=True):
+            guide.show(section, f"{name}: {result.panels[0][1][0]}", f"{side}-change", result, "panel", 0, 1)
+
+
+def _fallen(result: Result) -> str:
+    """The answer before and after."""
+    numbers = result.numbers[0]
+    kept = "" if numbers["fooled"] else "still "
+    return f"{said_in_words(numbers['before'])}, attacked {kept}{said_in_words(numbers['after'])}"
+
+
+def _survives(guide: Guide, other: Network, names: tuple[str, str]) -> None:
+    with guide.stop(
+        "What survives in both",
+        "A picture with the same activations in a deep layer, looked for from noise. What an ordinary network knows "
+        "about a picture can also be had from something that looks like nothing; a robust network says the same only "
+        "about pictures that look alike to us as well.",
+        "Engstrom et al. 2019, arXiv:1906.00945",
+        pairs=True, shared=True,
+    ) as section:  # fmt: skip
+        stages = [spread(network, 2 if guide.fast else 5) for network in (guide.network, other)]  # as that stop does
+        layers = [found[min(3, len(found) - 1)] for found in stages]
+        section.commands = _commands(guide, *(f"invert --layer {shlex.quote(layer)}" for layer in layers))
+        run = invert(other, guide.photo, layer=layers[1], steps=8 if guide.fast else 200, seed=guide.seed)
+        theirs_made = guide.ran(f"invert {layers[1]} of {names[1]}", run)
+        mine_made = guide.made.get(f"inverted-{layers[0]}")
+        if mine_made is None:
+            raise Mistake(f"{layers[0]} of {names[0]} could not be inverted, so there is nothing to compare")
+        captions = (f"from {layers[0]}: {names[0]}", f"from {layers[1]}: {names[1]}")
+        _show(guide, section, captions, (mine_made, theirs_made), "survives")

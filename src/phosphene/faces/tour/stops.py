@@ -1,0 +1,213 @@
+"""The stops of the tour on one network: each calls a recipe as a user would, and says what is to be seen."""
+
+import shlex
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from phosphene.adversarial import pgd
+from phosphene.attribution import gradient, guided, occlusion
+from phosphene.core.errors import Mistake
+from phosphene.core.networks.network import Network
+from phosphene.core.units.default_layers import spread
+from phosphene.core.units.inputs import Fit, feed, said_in_words
+from phosphene.core.units.units import class_index, label
+from phosphene.dreaming import dream
+from phosphene.faces.tour.guide import Guide
+from phosphene.features import architecture, predict, visualize, weights
+from phosphene.inversion import invert
+
+REFERENCES = ("chelsea", "astronaut", "coffee", "rocket", "hubble_deep_field", "grass", "brick", "coins")
+"""Photographs that tell what a unit usually says, so that what only this one excites can be told."""
+
+EPS = 2 / 255
+"""How far an attack may move a pixel: nobody sees it."""
+
+
+def consists(guide: Guide) -> None:
+    """What the network is."""
+    with guide.stop(
+        "What it is",
+        "A network of this kind is a funnel: from stage to stage the picture gets smaller (the block's width) and more "
+        "is said about every place (its height and colour), each place having seen a larger part of the picture. The "
+        "numbers at the right are how many weights were learnt there.",
+        "Fukushima 1980; LeCun et al. 1989",
+        guide.command("architecture", photo=False),
+        guide.command("layers", photo=False),
+    ) as section:
+        result = architecture(guide.network)
+        guide.show(section, result.title, "architecture", result)
+
+
+def says(guide: Guide) -> dict[str, Any]:
+    """What the network says; everything after this asks about its first answer."""
+    with guide.stop(
+        "What it says",
+        "The network turns the picture into one number for each class that it was taught, and a softmax makes "
+        "probabilities of them. It can't say \"none of these\": it always divides one hundred per cent among its own "
+        "classes.",
+        "Krizhevsky, Sutskever & Hinton 2012",
+        guide.command("predict"),
+    ) as section:  # fmt: skip
+        result = predict(guide.network, guide.photo)
+        section.answers = result.numbers[0]["top"]
+        guide.show(section, f"what the network is fed: {said_in_words(section.answers)}", "fed", result)
+    if not section.answers:
+        raise Mistake(section.missing[0])
+    return section.answers[0]
+
+
+def filters(guide: Guide) -> None:
+    """The weights that can be looked at."""
+    with guide.stop(
+        "Its first layer",
+        "Only the first layer's weights live in the space of pictures, so they can be looked at as they are. Edges and "
+        "colour blobs appear in nearly every network that was trained on photographs; noise would mean that the "
+        "training did not go far.",
+        "Zeiler & Fergus 2014, arXiv:1311.2901",
+        guide.command("weights", photo=False),
+    ) as section:
+        result = weights(guide.network)
+        guide.show(section, result.panels[0][0][0], "weights", result)
+
+
+def _typical(network: Network, layers: list[str]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Mean and deviation of each channel over the reference photographs."""
+    pictures = torch.cat([feed(network, f"skimage:{name}") for name in REFERENCES])
+    with torch.no_grad():
+        read = network.read(pictures, layers)
+    means = {name: y.flatten(2).mean(2) for name, y in read.items()}
+    return {name: (m.mean(0), m.std(0)) for name, m in means.items()}
+
+
+def excited(network: Network, photo: str, layers: list[str], many: int) -> list[str]:
+    """The units of each layer that this photograph excites most, compared with other photographs."""
+    usual = _typical(network, layers)
+    with torch.no_grad():
+        read = network.read(feed(network, photo), layers)
+    found = []
+    for name in layers:
+        mean, deviation = usual[name]
+        y = read[name][0].flatten(1).mean(1)
+        unusual = (y - mean) / (deviation + 0.1 * deviation.mean() + 1e-12)
+        found += [f"{name}:{int(i)}" for i in unusual.argsort(descending=True)[:many]]
+    return found
+
+
+def class_word(network: Network, index: int) -> str:
+    """A class as the command line understands it."""
+    word = label(network, index)
+    try:
+        return word if network.labels and class_index(network, word) == index else str(index)
+    except Mistake:
+        return str(index)
+
+
+def looks_for(guide: Guide, said: dict[str, Any]) -> None:
+    """What the units that this photograph excites look for."""
+    network = guide.network
+    with guide.stop(
+        "What its units look for",
+        "Starting from noise, these pictures climb the activation of one unit each, under random shifts, scalings and "
+        "rotations. These are the units that this photograph excites more than others do, from three depths: textures "
+        "first, then parts, then things.",
+        "Erhan et al. 2009; Olah, Mordvintsev & Schubert 2017, doi:10.23915/distill.00007",
+        shared=True,
+    ) as section:
+        depths = spread(network, 5)[1::2] if len(spread(network, 5)) > 3 else spread(network, 3)
+        units = excited(network, guide.photo, depths, 1 if guide.fast else 3)
+        units.append(f"logits:{said['class']}")
+        section.commands = [guide.command("visualize " + " ".join(map(shlex.quote, units)), photo=False)]
+        options = {"steps": 8, "size": 64} if guide.fast else {"steps": 128}
+        result = guide.ran("units", visualize(network, units, seed=guide.seed, **options))
+        for index, (name, numbers) in enumerate(zip(result.names, result.numbers, strict=True)):
+            caption = numbers["unit"] if not name.startswith("logits") else f"the class {said['label']}"
+            guide.show(section, caption, name, result, "picture", index)
+
+
+def matters(guide: Guide, said: dict[str, Any]) -> None:
+    """Which pixels the first answer rests on."""
+    network, target = guide.network, said["class"]
+    word = shlex.quote(class_word(network, target))
+    fit: Fit = "crop" if guide.fast else "whole"
+    with guide.stop(
+        "Which pixels matter",
+        f"The gradient tells how the score of {said['label']} moves with every pixel; guided backprop, which passes "
+        "only what speaks for it, looks clearest and knows least about the class. The occlusion map covers one place "
+        "after another and looks whether the score drops (red) or rises (blue).",
+        "Simonyan et al. 2014, arXiv:1312.6034; Springenberg et al. 2015, arXiv:1412.6806; Zeiler & Fergus 2014",
+        *(
+            guide.command(f"attribute --method {m} --target {word} --fit {fit}")
+            for m in ("gradient", "guided", "occlusion")
+        ),
+        shared=True,
+    ) as section:
+        slope = gradient(network, guide.photo, target=target, fit=fit)
+        guide.show(section, "the photograph", "photograph", slope, "panel", 0, 0)
+        guide.show(section, "gradient", "gradient", slope)
+        with guide.trying(section):
+            result = guided(network, guide.photo, target=target, fit=fit)
+            guide.show(section, "guided backprop", "guided-backprop", result)
+        side = min(slope.image.shape[2:])
+        run = occlusion(
+            network, guide.photo, target=target, fit=fit, window=max(1, side // 6), stride=max(1, side // 12)
+        )
+        result = guide.ran("occlusion", run)
+        caption = f"occlusion: red is where a grey square of {result.numbers[0]['window']} px hurts most"
+        guide.show(section, caption, "occlusion", result, "panel", 0, 1)
+
+
+def dreams(guide: Guide) -> None:
+    """What a layer amplifies."""
+    network = guide.network
+    with guide.stop(
+        "What it dreams",
+        "Whatever a layer sees in the picture is amplified, so that it sees more of it, and again. Nothing is painted "
+        "that the layer was not already inclined to see: what comes out are the forms that it is made of.",
+        "Mordvintsev, Olah & Tyka 2015",
+        guide.command("dream"),
+        shared=True,
+    ) as section:
+        options = {"octaves": 1, "steps": 2} if guide.fast else {}
+        result = guide.ran("dream", dream(network, guide.photo, seed=guide.seed, **options))
+        guide.show(section, f"dreamt by {result.numbers[0]['layer']}", "dream", result)
+
+
+def remembers(guide: Guide) -> None:
+    """What layers still know of the photograph."""
+    network = guide.network
+    layers = spread(network, 2 if guide.fast else 5)
+    with guide.stop(
+        "What survives",
+        "From a layer's activations alone, a picture is looked for that has the same ones. Early layers keep nearly "
+        "everything; deep ones keep what it is and forget where it was and which colour it had.",
+        "Mahendran & Vedaldi 2015, arXiv:1412.0035",
+        *(guide.command(f"invert --layer {shlex.quote(layer)}") for layer in layers),
+        shared=True,
+    ) as section:
+        for layer in layers:
+            with guide.trying(section):
+                run = invert(network, guide.photo, layer=layer, steps=8 if guide.fast else 200, seed=guide.seed)
+                result = guide.ran(f"invert {layer}", run)
+                if not section.pictures:
+                    guide.show(section, result.panels[0][0][0], "inverted-from", result, "panel", 0, 0)
+                caption = f"{layer}: error {result.numbers[0]['error']:.3f}"
+                guide.show(section, caption, f"inverted-{layer}", result)
+
+
+def fooled(guide: Guide) -> None:
+    """How little changes the answer."""
+    network = guide.network
+    with guide.stop(
+        "How little it takes to fool it",
+        "Every pixel moves by at most 2/255, which nobody sees, in the direction that the gradient names. The answer "
+        "changes all the same: the network's classes lie much closer together than ours.",
+        "Szegedy et al. 2014, arXiv:1312.6199; Madry et al. 2018, arXiv:1706.06083",
+        guide.command("attack --eps 2/255"),
+        shared=True,
+    ) as section:
+        run = pgd(network, guide.photo, eps=EPS, steps=4 if guide.fast else 40, seed=guide.seed)
+        result = guide.ran("attack", run)
+        for index, name in enumerate(("before", "change", "adversarial")):
+            guide.show(section, result.panels[0][index][0], name, result, "panel", 0, index)

@@ -1,0 +1,345 @@
+"""The engine: values belong to pictures, rows to themselves, numbers to their keys."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from phosphene.core.errors import Mistake
+from phosphene.core.networks.network import Network
+from phosphene.core.optimization.constraints import box, linf
+from phosphene.core.optimization.engine import Draw, NotFinite, argmin, averaged, best
+from phosphene.core.optimization.objectives import gradient
+from phosphene.core.optimization.optimizers import adam, normalized, sign
+from phosphene.core.optimization.parameterizations import Fourier, Pixels
+from phosphene.core.optimization.priors import total_variation
+from phosphene.core.optimization.terms import channel, cross_entropy, score
+from phosphene.core.optimization.transforms import compose, roll, shake
+from tests.small import STRONG, noise
+
+ALL = torch.arange(3)
+
+
+def small():
+    """A network whose activations are smooth, so that rounding can't flip a rectifier."""
+    torch.manual_seed(7)
+    layers = [nn.Conv2d(3, 6, 3, padding=1), nn.Softplus(), nn.AvgPool2d(2), nn.Conv2d(6, 8, 3), nn.Tanh()]
+    return Network(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5)).double(), size=20)
+
+
+def photos(n, size=20, seed=0):
+    return noise(n, 3, size, size, seed=seed)
+
+
+def bowl(target, depth=1.0):
+    """(x - target)^2 of each problem, whose slope is known."""
+
+    def objective(pictures, rows, draw):
+        apart = pictures - target[rows]
+        return depth * apart.square().sum((1, 2, 3)), 2 * depth * apart
+
+    return objective
+
+
+# --------------------------------------------------------------------------------------------------------- numbers
+
+
+@given(st.integers(-(2**63), 2**64), st.integers(-1, 1000), st.lists(st.integers(-5, 2**40), min_size=1, max_size=4))
+def test_a_draw_depends_on_its_key_alone(seed, step, problems):
+    draw = Draw(seed, step, problems)
+    rows = torch.arange(len(problems))
+    for numbers in (draw.uniform(rows, 2, 3), draw.normal(rows, 2, 3)):
+        assert numbers.shape == (len(problems), 2, 3) and numbers.dtype == torch.float64
+    for row, problem in enumerate(problems):
+        alone = Draw(seed, step, [problem])
+        assert torch.equal(alone.uniform(torch.arange(1), 4)[0], draw.uniform(rows, 4)[row])
+        assert torch.equal(draw.normal(torch.tensor([row]), 4)[0], draw.normal(rows, 4)[row])
+
+
+def test_different_keys_give_different_numbers():
+    draws = [Draw(s, t, [p], c) for s in (0, 1) for t in (-1, 0, 1) for p in (0, 1) for c in (0, 1, 2)]
+    draws += [Draw(0, 0, [0]).child(0).child(1), Draw(0, 0, [0]).child(1).child(0)]
+    assert len({draw.uniform(torch.arange(1), 1).item() for draw in draws}) == len(draws)
+
+
+def test_uniform_and_normal_numbers_are_distributed_as_they_say():
+    draw = Draw(0, 0, [0])
+    u, z = draw.uniform(torch.arange(1), 20000), draw.normal(torch.arange(1), 20000)
+    assert (u >= 0).all() and (u < 1).all()
+    assert abs(u.mean() - 0.5) < 0.01 and abs(u.var() - 1 / 12) < 0.002
+    assert abs(z.mean()) < 0.03 and abs(z.var() - 1) < 0.03
+    whole = draw.integers(torch.arange(1), 20000, 5).flatten()
+    assert whole.bincount().min() > 3700 and whole.max() == 4
+
+
+# ----------------------------------------------------------------------------------------------------------- steps
+
+
+def test_every_step_has_the_value_of_its_own_picture_and_the_last_comes_after_the_last_move():
+    objective = bowl(photos(3, seed=1))
+    steps = list(argmin(Pixels(photos(3)), objective, optimizer=adam(0.1), steps=7))
+    assert [step.index for step in steps] == list(range(8))
+    for step in steps:
+        values, _ = objective(step.pictures, ALL, Draw(0, step.index, [0, 1, 2]))
+        assert torch.equal(step.values, values)
+        assert step.alive.all() and not step.pictures.requires_grad
+    assert torch.equal(steps[0].pictures, photos(3))
+    assert not torch.equal(steps[-1].pictures, steps[-2].pictures)
+
+
+@pytest.mark.parametrize("parameterization", ["pixels", "fourier"])
+def test_a_step_that_was_kept_does_not_change_any_more(parameterization):
+    x = photos(3)
+    image = Pixels(x) if parameterization == "pixels" else Fourier([0, 1, 2], (20, 20), start=x, dtype=torch.float64)
+    kept, copies = [], []
+    for step in argmin(image, bowl(photos(3, seed=1)), optimizer=adam(0.1), constraint=box(), steps=5):
+        kept.append(step)
+        copies.append((step.pictures.clone(), step.values.clone(), step.alive.clone()))
+    for step, (pictures, values, alive) in zip(kept, copies, strict=True):
+        assert torch.equal(step.pictures, pictures) and torch.equal(step.values, values)
+        assert torch.equal(step.alive, alive)
+
+
+def test_no_steps_only_evaluates():
+    (only,) = argmin(Pixels(photos(2)), bowl(photos(2, seed=1)), optimizer=sign(1), steps=0)
+    assert torch.equal(only.pictures, photos(2)) and only.values.isfinite().all()
+
+
+def test_the_generator_can_be_abandoned_and_the_picture_stays_where_it_is():
+    image = Pixels(photos(2))
+    steps = argmin(image, bowl(photos(2, seed=1)), optimizer=sign(0.01))
+    for step in steps:
+        if step.index == 3:
+            break
+    steps.close()
+    assert torch.equal(image(), step.pictures)
+
+
+@pytest.mark.parametrize("optimizer", [adam(0.05), sign(0.02), normalized(0.02)])
+def test_finished_problems_do_not_move_and_the_others_do_not_notice(optimizer):
+    x, objective = photos(3), bowl(photos(3, seed=1))
+    threshold = objective(x, ALL, Draw(0, 0, [0]))[0] * torch.tensor([0.7, 0.0, 0.3], dtype=torch.float64)
+
+    def stop(pictures, rows, values):
+        return values < threshold[rows]
+
+    free = list(argmin(Pixels(x), objective, optimizer=optimizer, steps=30))
+    seen = []
+
+    def watched(pictures, rows, draw):
+        seen.append(rows.tolist())
+        return objective(pictures, rows, draw)
+
+    steps = list(argmin(Pixels(x), watched, optimizer=optimizer, steps=30, stop=stop))
+    for row in range(3):
+        ended = next((step.index for step in steps if not step.alive[row]), None)
+        for step, other in zip(steps, free, strict=True):
+            at = step.index if ended is None else min(step.index, ended)
+            torch.testing.assert_close(step.pictures[row], free[at].pictures[row], rtol=1e-13, atol=1e-13)
+            torch.testing.assert_close(step.values[row], free[at].values[row], rtol=1e-12, atol=1e-12)
+            assert bool(step.alive[row]) == (ended is None or step.index < ended), other.index
+    assert not steps[-1].alive[0] and steps[-1].alive[1]
+    assert seen[0] == [0, 1, 2] and seen[-1] == [row for row in range(3) if steps[-1].alive[row]]
+
+
+def test_it_ends_when_all_problems_are_finished():
+    steps = list(
+        argmin(Pixels(photos(2)), bowl(photos(2, seed=1)), optimizer=sign(0.01), stop=lambda x, rows, v: rows >= 0)
+    )
+    assert len(steps) == 1 and not steps[0].alive.any()
+
+
+def test_the_constraint_holds_at_every_step():
+    x, radius = photos(3), 0.03
+    for step in argmin(Pixels(x), bowl(photos(3, seed=1)), optimizer=sign(0.02), constraint=linf(x, radius), steps=9):
+        assert (step.pictures - x).abs().max() <= radius + 1e-15
+        assert step.pictures.min() >= 0 and step.pictures.max() <= 1
+    assert (step.pictures - x).abs().max() > 0.99 * radius
+
+
+def test_an_optimizer_may_evaluate_again_with_the_same_draw():
+    draws, values = [], []
+
+    def objective(pictures, rows, draw):
+        draws.append((draw.step, tuple(draw.uniform(rows, 1).flatten().tolist())))
+        return bowl(photos(3, seed=1))(pictures, rows, draw)
+
+    def halving(parameters):
+        """Half the way to the minimum, evaluated on the way."""
+
+        def update(slopes, rows, evaluate):
+            parameters[0].sub_(0.125 * slopes[0])
+            here, (slope,) = evaluate()
+            values.append(here)
+            torch.testing.assert_close(slope, 0.75 * slopes[0])
+            parameters[0].sub_(slope / 6)
+
+        return update
+
+    steps = list(argmin(Pixels(photos(3)), objective, optimizer=halving, steps=3))
+    assert [step for step, _ in draws] == [0, 0, 1, 1, 2, 2, 3] and draws[0] == draws[1] != draws[2]
+    for before, after, on_the_way in zip(steps, steps[1:], values, strict=False):
+        torch.testing.assert_close(on_the_way, before.values * 0.75**2)
+        torch.testing.assert_close(after.values, before.values * 0.5**2)
+
+
+def test_best_keeps_each_problems_best_picture_with_its_value():
+    objective = bowl(photos(3, seed=1))
+    steps = list(argmin(Pixels(photos(3)), objective, optimizer=sign(0.2), steps=12))
+    kept = list(best(iter(steps)))
+    for index, step in enumerate(kept):
+        values = torch.stack([s.values for s in steps[: index + 1]])
+        assert torch.equal(step.values, values.amin(0)) and step.index == index
+        assert torch.equal(objective(step.pictures, ALL, Draw(0, 0, [0]))[0], step.values)
+    assert (kept[-1].values < steps[-1].values).any()
+
+
+def slow_averages(pictures, beta):
+    """Every weighted mean of the pictures so far: the last weighs 1, the one before beta, then beta^2, ..."""
+    means = []
+    for last in range(len(pictures)):
+        weights = [beta ** (last - i) for i in range(last + 1)]
+        means.append(sum(w * x for w, x in zip(weights, pictures[: last + 1], strict=True)) / sum(weights))
+    return means
+
+
+def test_averaged_pictures_are_weighted_means_of_the_past():
+    steps = list(argmin(Pixels(photos(2)), bowl(photos(2, seed=1)), optimizer=sign(0.2), steps=6))
+    for beta in (0.0, 0.5, 0.99):
+        found = list(averaged(iter(steps), beta))
+        expected = slow_averages([step.pictures for step in steps], beta)
+        for step, before, mean in zip(found, steps, expected, strict=True):
+            torch.testing.assert_close(step.pictures, mean)
+            assert torch.equal(step.values, before.values) and step.index == before.index
+    with pytest.raises(Mistake, match=r"beta is 1; it must be 0 to 0.9999"):
+        list(averaged(iter(steps), 1.0))
+
+
+def test_the_average_of_a_problem_that_has_stopped_is_what_it_would_be_alone():
+    def path(n):
+        def stop(pictures, rows, values):
+            return (rows == 0) & (values < first.values[0] / 2)
+
+        first = next(argmin(Pixels(photos(n)), bowl(photos(3, seed=1)), optimizer=sign(0.02), steps=12))
+        run = argmin(Pixels(photos(n)), bowl(photos(3, seed=1)), optimizer=sign(0.02), steps=12, stop=stop)
+        return list(averaged(run, 0.9))
+
+    alone, many = path(1), path(3)
+    assert len(alone) < len(many)
+    torch.testing.assert_close(many[-1].pictures[0], alone[-1].pictures[0])
+
+
+# ------------------------------------------------------------------------------------------------------ closed forms
+
+
+def test_the_lectures_linear_model_goes_from_minus_3_to_2_in_one_sign_step():
+    x = torch.tensor([2, -1, 3, -2, 2, 2, 1, -4, 5, 1], dtype=torch.float64)
+    w = torch.tensor([-1, -1, 1, -1, 1, -1, 1, 1, -1, 1], dtype=torch.float64)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(30, 2, bias=False)).double()
+    with torch.no_grad():
+        model[1].weight.copy_(torch.stack([torch.zeros(30), torch.cat([w, torch.zeros(20)])]))
+    network = Network(model, size=(1, 10))
+    picture = torch.zeros(1, 3, 1, 10, dtype=torch.float64)
+    picture[0, 0, 0] = x
+    steps = list(argmin(Pixels(picture), gradient(network, -score([1])), optimizer=sign(0.5), steps=1))
+    assert [-step.values.item() for step in steps] == [-3, 2]
+    assert torch.equal(steps[1].pictures[0, 0, 0], x + 0.5 * w.sign())
+    p = [network.read(step.pictures, ["logits"])["logits"].softmax(1)[0, 1].item() for step in steps]
+    assert p == pytest.approx([1 / (1 + math.exp(3)), 1 / (1 + math.exp(-2))])
+    assert [round(value, 4) for value in p] == [0.0474, 0.8808]
+
+
+def test_a_linear_model_is_fooled_exactly_beyond_its_margin():
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(27, 2)).double()
+    network, x = Network(model, size=3), 0.4 + 0.2 * photos(1, 3)
+    w = (model[1].weight[0] - model[1].weight[1]).detach()
+    margin = (model(x)[0, 0] - model(x)[0, 1]).item()
+    winner = int(margin < 0)
+    radius = abs(margin) / w.abs().sum().item()
+    for factor, fooled in ((0.99, False), (1.01, True)):
+        *_, last = argmin(Pixels(x), gradient(network, -cross_entropy([winner])), optimizer=sign(radius),
+                          constraint=linf(x, factor * radius), steps=3)  # fmt: skip
+        assert (int(model(last.pictures).argmax()) != winner) == fooled
+
+
+# ------------------------------------------------------------------------------------------- a row is a single run
+
+SETTINGS = {
+    "fourier, adam, strong": (lambda p: Fourier(p, (20, 20), dtype=torch.float64), adam(0.05), STRONG),
+    "pixels, normalized, roll and shake": (
+        lambda p: Pixels(photos(10)[p]), normalized(0.01), compose(roll(5), shake(pad=2, jitter=3, rotate=10))
+    ),
+    "pixels, sign": (lambda p: Pixels(photos(10)[p]), sign(0.01), STRONG),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_a_row_of_a_batch_equals_the_same_problem_run_alone(setting):
+    image, optimizer, transform = SETTINGS[setting]
+    network, problems, units = small(), [4, 9, 0, 7], [3, 0, 7, 1]
+
+    def run(rows):
+        names = [problems[row] for row in rows]
+        term = -channel("3", [units[row] for row in rows]) + 0.1 * total_variation(2)
+        objective = gradient(network, term, transform)
+        slopes = objective(photos(10)[names], torch.arange(len(rows)), Draw(5, 2, names))[1]
+        steps = list(
+            argmin(image(names), objective, optimizer=optimizer, constraint=box(), steps=16, seed=5, problems=names)
+        )
+        return slopes, steps
+
+    slopes, together = run([0, 1, 2, 3])
+    for row in range(4):
+        slope, alone = run([row])
+        assert ((slope[0] - slopes[row]).abs().max() / slopes[row].abs().max()).item() < 1e-9
+        assert len(alone) == 17
+        for one, many in zip(alone, together, strict=True):
+            assert (one.pictures[0] - many.pictures[row]).abs().max() < 1e-6
+            assert one.values[0].item() == pytest.approx(many.values[row].item(), rel=1e-6)
+    assert (together[0].pictures - together[-1].pictures).abs().max() > 0.05
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_one_does_not():
+    image, optimizer, transform = SETTINGS["fourier, adam, strong"]
+
+    def run(seed):
+        objective = gradient(small(), -channel("3", [0, 1]), transform)
+        *_, last = argmin(image([0, 1]), objective, optimizer=optimizer, steps=4, seed=seed)
+        return last.pictures
+
+    assert torch.equal(run(0), run(0)) and not torch.equal(run(0), run(1))
+
+
+# ------------------------------------------------------------------------------------------------------ not finite
+
+
+def test_a_picture_that_is_not_finite_is_refused_and_the_last_good_one_stays():
+    def exploding(parameters):
+        def update(slopes, rows, evaluate):
+            parameters[0].div_(0 if count.append(1) or len(count) == 3 else 2)
+
+        return update
+
+    count, good = [], []
+    with pytest.raises(NotFinite, match=r"the picture is not finite after step 2; a smaller step may help"):
+        for step in argmin(Pixels(photos(2)), bowl(photos(2)), optimizer=exploding):
+            good.append(step)
+    assert [step.index for step in good] == [0, 1, 2]
+    torch.testing.assert_close(good[-1].pictures, photos(2) / 4)
+
+
+def test_the_steps_before_a_value_that_is_not_finite_are_good():
+    def objective(pictures, rows, draw):
+        if draw.step == 2:
+            raise NotFinite(f"step {draw.step}: the value of a term is not finite")
+        return bowl(photos(2))(pictures, rows, draw)
+
+    good = []
+    with pytest.raises(NotFinite, match=r"^step 2: the value of"):
+        for step in argmin(Pixels(photos(2, seed=1)), objective, optimizer=sign(0.1)):
+            good.append(step)
+    assert len(good) == 2 and good[-1].pictures.isfinite().all()

@@ -1,0 +1,133 @@
+"""Objectives: the gradient, and the ways to combine them."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from phosphene.core.optimization.engine import Draw, NotFinite
+from phosphene.core.optimization.objectives import chunked, gradient, mean
+from phosphene.core.optimization.priors import total_variation
+from phosphene.core.optimization.terms import Term, channel, cross_entropy, energy, score
+from phosphene.core.optimization.transforms import as_is, compose, roll
+from tests.core.networks.test_interception import rectified
+from tests.core.networks.test_network import Plain, of
+from tests.core.optimization.test_engine import photos, small
+from tests.small import STRONG
+
+
+def drawn(n=4, step=3):
+    return Draw(1, step, list(range(n)))
+
+
+def test_the_gradient_equals_that_of_the_model_written_out():
+    network, x = of(Plain(), mean=(0.5,), std=(0.25,)), photos(4, 16)
+    classes = [3, 0, 5, 1]
+    values, slope = gradient(network, cross_entropy(classes))(x, torch.arange(4), drawn())
+    at = x.clone().requires_grad_()
+    loss = F.cross_entropy(network.model((at - 0.5) / 0.25), torch.tensor(classes), reduction="none")
+    torch.testing.assert_close(values, loss.detach())
+    torch.testing.assert_close(slope, torch.autograd.grad(loss.sum(), at)[0])
+    assert not values.requires_grad and not slope.requires_grad
+
+
+def test_the_gradient_is_the_numerical_one_through_transforms_layers_and_priors():
+    term = energy("1") - 0.3 * channel("3", [1, 0, 7, 2]) + 2 * total_variation(2)
+    objective = gradient(small(), term, compose(roll(3), STRONG))
+    x, rows = photos(4), torch.arange(4)
+    slope = objective(x, rows, drawn())[1]
+    direction = torch.randn(x.shape, dtype=x.dtype, generator=torch.Generator().manual_seed(2))
+    h = 1e-5
+    high, low = (objective(x + side * direction, rows, drawn())[0] for side in (h, -h))
+    torch.testing.assert_close((high - low) / (2 * h), (slope * direction).sum((1, 2, 3)), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_the_gradient_can_be_had_where_gradients_are_off(mode):
+    objective, x = gradient(small(), score([0, 1, 2, 3])), photos(4)
+    expected = objective(x, torch.arange(4), drawn())
+    with mode():
+        found = objective(photos(4), torch.arange(4), drawn())
+    assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
+
+
+def test_a_prior_alone_does_not_run_the_network():
+    network, ran = small(), []
+    network.model.register_forward_pre_hook(lambda *_: ran.append(1))
+    values, slope = gradient(network, total_variation())(photos(2), torch.arange(2), drawn(2))
+    assert values.shape == (2,) and slope.abs().max() > 0 and not ran
+
+
+@pytest.mark.parametrize("rule", ["gradient", "guided", "deconvnet"])
+def test_the_rule_reaches_the_rectifiers(rule):
+    network, x = rectified(lambda m: nn.ReLU()), photos(2, 16)
+    _, slope = gradient(network, score([0, 1]), rule=rule)(x, torch.arange(2), drawn(2))
+    at = x.clone().requires_grad_()
+    logits = network.read(at, ["logits"], rule)["logits"]
+    assert torch.equal(slope, torch.autograd.grad(logits[0, 0] + logits[1, 1], at)[0])
+
+
+def combined():
+    return gradient(small(), -channel("3", [1, 0, 7, 2]) + total_variation(2), STRONG)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 9])
+def test_chunked_equals_the_whole(size):
+    rows = torch.tensor([3, 0, 2, 1])
+    whole = combined()(photos(4), rows, drawn())
+    parts = chunked(combined(), size)(photos(4), rows, drawn())
+    for a, b in zip(whole, parts, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-14)
+
+
+def test_chunks_are_no_larger_than_they_say():
+    sizes = []
+
+    def counted(pictures, rows, draw):
+        sizes.append(len(pictures))
+        return combined()(pictures, rows, draw)
+
+    chunked(counted, 3)(photos(4), torch.arange(4), drawn())
+    assert sizes == [3, 1]
+
+
+def test_mean_equals_the_mean():
+    a = gradient(small(), -channel("3", [1, 0, 7, 2]))
+    b = gradient(of(Plain(), size=20), energy("conv2"))
+    c = gradient(small(), 3 * total_variation())
+    x, rows = photos(4), torch.arange(4)
+    values, slope = mean(a, b, c)(x, rows, drawn())
+    parts = [one(x, rows, drawn()) for one in (a, b, c)]
+    torch.testing.assert_close(values, (parts[0][0] + parts[1][0] + parts[2][0]) / 3)
+    torch.testing.assert_close(slope, (parts[0][1] + parts[1][1] + parts[2][1]) / 3)
+
+
+def test_the_members_of_an_ensemble_see_views_of_their_own():
+    seen = []
+
+    def watched(pictures, rows, draw):
+        seen.append(draw.uniform(rows, 2))
+        return as_is(pictures, rows, draw)
+
+    one = gradient(small(), score([0, 1, 2, 3]), watched)
+    mean(one, one)(photos(4), torch.arange(4), drawn())
+    assert not torch.equal(seen[0], seen[1])
+
+
+def test_a_value_that_is_not_finite_names_step_term_and_network():
+    bad = Term(lambda r: 1e400 * r.layers["3"].flatten(1).mean(1), frozenset(["3"]), "a far too large term")
+    objective = gradient(small(), total_variation() + 2 * bad)
+    with pytest.raises(NotFinite, match=r"^step 3: the value of 2 a far too large term is not finite on Sequential$"):
+        objective(photos(4), torch.arange(4), drawn())
+
+
+def test_a_gradient_that_is_not_finite_names_step_and_term():
+    steep = Term(lambda r: (0 * r.pictures).sqrt().sum((1, 2, 3)), name="a root")
+    with pytest.raises(NotFinite, match=r"^step 3: the gradient of a root is not finite"):
+        gradient(small(), steep + total_variation())(photos(4), torch.arange(4), drawn())
+
+
+def test_parts_that_are_finite_but_whose_sum_is_not_are_refused():
+    large = Term(lambda r: 1e308 + r.pictures.mean((1, 2, 3)), name="large")
+    with pytest.raises(NotFinite, match=r"step 3: large [+] large is too large to be added up"):
+        gradient(small(), large + large)(photos(1), torch.arange(1), drawn(1))

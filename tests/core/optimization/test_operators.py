@@ -1,0 +1,88 @@
+"""Step operators against their definitions, pixel by pixel."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from phosphene.core.optimization.engine import argmin
+from phosphene.core.optimization.operators import blur, blurred, clip_contribution, clip_norm, sequence, shrink
+from phosphene.core.optimization.optimizers import steepest
+from phosphene.core.optimization.parameterizations import Pixels
+from tests.small import noise, normal
+
+ROWS = torch.arange(2)
+CENTER = (0.4, 0.5, 0.6)
+
+
+def pictures(height=9, width=8):
+    return noise(2, 3, height, width)
+
+
+def slow_clip(x, sizes, percentile):
+    """Below the value that `percentile` percent of the pixels do not exceed, a pixel becomes the mean colour."""
+    out = x.clone()
+    for n in range(len(x)):
+        ranked = sorted(sizes[n].flatten().tolist())
+        limit = ranked[max(1, int(np.ceil(percentile / 100 * len(ranked)))) - 1]
+        for i in range(x.shape[2]):
+            for j in range(x.shape[3]):
+                if sizes[n, i, j] < limit:
+                    out[n, :, i, j] = torch.tensor(CENTER, dtype=x.dtype)
+    return out
+
+
+@pytest.mark.parametrize("percentile", [0, 20, 50, 90, 100])
+def test_pixels_of_small_norm_become_the_mean_colour(percentile):
+    x = pictures()
+    sizes = (x - torch.tensor(CENTER, dtype=x.dtype).view(3, 1, 1)).square().sum(1).sqrt()
+    assert torch.equal(clip_norm(percentile, CENTER)(x, ROWS, x, 0), slow_clip(x, sizes, percentile))
+
+
+@pytest.mark.parametrize("percentile", [0, 20, 50, 90, 100])
+def test_pixels_of_small_contribution_become_the_mean_colour(percentile):
+    x, slope = pictures(), normal(2, 3, 9, 8)
+    sizes = ((x - torch.tensor(CENTER, dtype=x.dtype).view(3, 1, 1)) * slope).sum(1).abs()
+    assert torch.equal(clip_contribution(percentile, CENTER)(x, ROWS, slope, 0), slow_clip(x, sizes, percentile))
+
+
+def test_decay_goes_its_part_of_the_way_to_the_mean_colour():
+    x = torch.full((1, 3, 8, 8), 0.9)
+    torch.testing.assert_close(shrink(0.25, (0.5,))(x, ROWS[:1], x, 0), torch.full_like(x, 0.8))
+
+
+@pytest.mark.parametrize("deviation", [0.3, 0.5, 1.0])
+def test_blur_equals_scipys(deviation):
+    x = pictures(12, 10)
+    expected = ndimage.gaussian_filter(x.numpy(), (0, 0, deviation, deviation), mode="mirror", truncate=4.0)
+    torch.testing.assert_close(blurred(x, deviation), torch.from_numpy(expected), rtol=1e-2, atol=2e-3)
+    total = blurred(torch.ones(1, 1, 12, 10, dtype=torch.float64), deviation)
+    torch.testing.assert_close(total, torch.ones_like(total))
+
+
+def test_a_blur_every_four_moves_blurs_the_fourth_and_the_eighth():
+    x, changed = pictures(), []
+    for index in range(8):
+        changed.append(not torch.equal(blur(1.0, 4)(x, ROWS, x, index), x))
+    assert changed == [False, False, False, True] * 2
+
+
+def test_operators_come_after_the_move_and_see_the_slope_that_moved():
+    seen = []
+
+    def watch(x, rows, slope, index):
+        seen.append((index, rows.tolist(), x.clone(), slope.clone()))
+        return x
+
+    start = pictures()
+    steps = list(
+        argmin(
+            Pixels(start), lambda x, rows, draw: (x.sum((1, 2, 3)), torch.ones_like(x)),
+            optimizer=steepest(0.1), operator=sequence(watch, shrink(0.5, (0.0,))), steps=2,
+        )
+    )  # fmt: skip
+    torch.testing.assert_close(seen[0][2], start - 0.1)
+    torch.testing.assert_close(steps[1].pictures, (start - 0.1) / 2)
+    torch.testing.assert_close(steps[2].pictures, ((start - 0.1) / 2 - 0.1) / 2)
+    assert [index for index, *_ in seen] == [0, 1]
+    assert all((slope == 1).all() for *_, slope in seen)

@@ -1,0 +1,121 @@
+"""Optimizers against PyTorch's, and row by row."""
+
+import pytest
+import torch
+
+from phosphene.core.optimization.optimizers import adam, nadam, normalized, sign, steepest
+from tests.small import normal
+
+ALL = torch.arange(4)
+
+
+def never():
+    raise AssertionError("a first-order optimizer evaluates nothing")
+
+
+def slope(x, step):
+    """The gradient of a rough function of each row alone."""
+    return x**3 - torch.cos(3 * x + step)
+
+
+def run(optimizer, x, steps, rows_at=lambda step: ALL):
+    x = x.clone()
+    update = optimizer([x])
+    for step in range(steps):
+        update([slope(x, step)], rows_at(step), never)
+    return x
+
+
+@pytest.mark.parametrize("options", [{}, {"rate": 0.3, "betas": (0.5, 0.9), "eps": 1e-3}])
+def test_adam_equals_torchs(options):
+    x = normal(4, 3, 5)
+    ours = run(adam(**options), x, 40)
+    theirs = x.clone().requires_grad_()
+    torchs = torch.optim.Adam(
+        [theirs], lr=options.get("rate", 0.05), betas=options.get("betas", (0.9, 0.999)), eps=options.get("eps", 1e-8)
+    )
+    for step in range(40):
+        theirs.grad = slope(theirs.detach(), step)
+        torchs.step()
+    torch.testing.assert_close(ours, theirs.detach(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("options", [{"rate": 0.05}, {"rate": 0.2, "betas": (0.5, 0.9), "eps": 1e-3, "psi": 0.1}])
+def test_nadam_equals_torchs(options):
+    x = normal(4, 3, 5)
+    ours = run(nadam(**options), x, 40)
+    theirs = x.clone().requires_grad_()
+    names = {"rate": "lr", "psi": "momentum_decay"}
+    torchs = torch.optim.NAdam([theirs], **{names.get(k, k): v for k, v in options.items()})
+    for step in range(40):
+        theirs.grad = slope(theirs.detach(), step)
+        torchs.step()
+    torch.testing.assert_close(
+        ours, theirs.detach(), rtol=1e-5, atol=1e-6
+    )  # PyTorch keeps the product of momenta in float32
+
+
+def test_steepest_descent_is_the_slope_times_a_number():
+    x = normal(4, 3)
+    torch.testing.assert_close(run(steepest(0.3), x, 1), x - 0.3 * slope(x, 0))
+
+
+def test_adam_moves_several_parameters_each_by_its_own_slope():
+    x, y = normal(4, 3), normal(4, 2, 2, seed=1)
+    together = [x.clone(), y.clone()]
+    update = adam()(together)
+    for step in range(10):
+        update([slope(p, step) for p in together], ALL, never)
+    assert torch.equal(together[0], run(adam(), x, 10)) and torch.equal(together[1], run(adam(), y, 10))
+
+
+OPTIMIZERS = {
+    "adam": adam(0.1),
+    "nadam": nadam(0.1),
+    "steepest": steepest(0.1),
+    "sign": sign(0.01),
+    "normalized": normalized(0.02),
+}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_a_row_of_a_batch_equals_the_same_row_alone(optimizer):
+    x = normal(4, 3, 5)
+    together = run(optimizer, x, 20)
+    for row in range(4):
+        alone = run(optimizer, x[row : row + 1], 20, lambda step: torch.arange(1))
+        torch.testing.assert_close(alone[0], together[row], rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_rows_that_left_do_not_move_and_the_others_do_not_notice(optimizer):
+    x = normal(4, 3, 5)
+    whole = run(optimizer, x, 20)
+    until = {8: run(optimizer, x, 8), 20: whole}
+    left = run(optimizer, x, 20, lambda step: ALL if step < 8 else torch.tensor([1, 3]))
+    assert torch.equal(left[[0, 2]], until[8][[0, 2]])
+    torch.testing.assert_close(left[[1, 3]], whole[[1, 3]], rtol=1e-13, atol=1e-13)
+
+
+def test_sign_moves_every_number_by_the_same_size():
+    x = torch.zeros(1, 4)
+    sign(0.25)([x])([torch.tensor([[3.0, -1e-9, 0.0, 7.0]])], torch.arange(1), never)
+    assert x.tolist() == [[-0.25, 0.25, 0, -0.25]]
+
+
+def test_normalized_moves_every_problem_by_the_same_mean():
+    x = normal(4, 3, 5)
+    before = x.clone()
+    g = normal(4, 3, 5, seed=2) * torch.tensor([1e-6, 1.0, 1e3, 1e9], dtype=torch.float64)[:, None, None]
+    normalized(0.5)([x])([g], ALL, never)
+    moved = before - x
+    torch.testing.assert_close(moved.abs().mean((1, 2)), torch.full((4,), 0.5, dtype=torch.float64))
+    torch.testing.assert_close(moved / moved.abs().amax((1, 2), True), g / g.abs().amax((1, 2), True))
+
+
+def test_a_slope_of_zero_moves_nothing():
+    for optimizer in OPTIMIZERS.values():
+        x = normal(2, 3)
+        before = x.clone()
+        optimizer([x])([torch.zeros_like(x)], torch.arange(2), never)
+        assert torch.equal(x, before)

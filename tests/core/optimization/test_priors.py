@@ -1,0 +1,117 @@
+"""Priors against their formulas, pixel by pixel."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phosphene.core.optimization.operators import blurred
+from phosphene.core.optimization.priors import high_pass, l_alpha, power, total_variation
+from phosphene.core.optimization.terms import Reading
+from tests.small import noise
+
+
+def reading(x):
+    at = torch.arange(len(x))
+    return Reading(x, at, x, at)
+
+
+def picture(n=1, channels=3, height=6, width=6):
+    return noise(n, channels, height, width)
+
+
+def slow_total_variation(x, beta):
+    """Equation 4 of arXiv:1412.0035, pixel by pixel, as a mean over pixels; the border is replicated."""
+    n, channels, height, width = x.shape
+    values = torch.zeros(n, dtype=torch.float64)
+    for a in range(n):
+        for c in range(channels):
+            for i in range(height):
+                for j in range(width):
+                    here = x[a, c, i, j]
+                    right = x[a, c, i, min(j + 1, width - 1)] - here
+                    down = x[a, c, min(i + 1, height - 1), j] - here
+                    values[a] += (right**2 + down**2) ** (beta / 2) / (channels * height * width)
+    return values
+
+
+@pytest.mark.parametrize("beta", [0.5, 1.0, 1.5, 2.0, 3.0])
+def test_total_variation_equals_its_formula(beta):
+    x = picture(2, 3, 5, 4)
+    torch.testing.assert_close(total_variation(beta).of(reading(x)), slow_total_variation(x, beta))
+
+
+def test_a_step_edge_costs_its_height_once():
+    x = torch.zeros(1, 3, 4, 4)
+    x[..., 2:] = 0.5
+    assert total_variation().of(reading(x)).item() == pytest.approx(4 * 0.5 / 16)
+
+
+@given(st.floats(0.1, 3), st.floats(0.1, 10))
+def test_total_variation_is_homogeneous(beta, scale):
+    x, tv = picture(), total_variation(beta).of
+    torch.testing.assert_close(tv(reading(scale * x)), scale**beta * tv(reading(x)))
+
+
+@given(st.floats(0.1, 3), st.floats(-1, 1))
+def test_total_variation_does_not_see_brightness(beta, shift):
+    x, tv = picture(), total_variation(beta).of
+    torch.testing.assert_close(tv(reading(x + shift)), tv(reading(x)))
+
+
+@pytest.mark.parametrize("beta", [0.5, 1.0, 1.5, 2.0])
+def test_a_flat_picture_has_a_finite_gradient(beta):
+    x = torch.full((1, 3, 4, 4), 0.5, requires_grad=True)
+    (slope,) = torch.autograd.grad(total_variation(beta).of(reading(x)).sum(), x)
+    assert not slope.any()
+
+
+@pytest.mark.parametrize("beta", [1.0, 1.5, 2.0])
+def test_the_gradient_of_total_variation_is_right(beta):
+    x = picture(2, 3, 3, 2).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: total_variation(beta).of(reading(x)), x)
+
+
+@pytest.mark.parametrize("beta", [0, -1.0])
+def test_total_variation_refuses_a_power_that_is_not_positive(beta):
+    with pytest.raises(ValueError, match=f"needs beta > 0, got {beta}"):
+        total_variation(beta)
+
+
+@given(st.floats(0.1, 3), st.floats(0.01, 100))
+def test_power_is_the_power_and_has_its_slope(exponent, x):
+    at = torch.tensor(x, dtype=torch.float64, requires_grad=True)
+    y = power(at, exponent)
+    assert y.item() == pytest.approx(x**exponent)
+    assert torch.autograd.grad(y, at)[0].item() == pytest.approx(exponent * x ** (exponent - 1))
+
+
+@pytest.mark.parametrize("alpha", [1.0, 2.0, 2.5, 6.0])
+def test_l_alpha_equals_its_formula(alpha):
+    x, center = picture(2, 3, 3, 4), (0.1, 0.4, 0.7)
+    slow = [
+        sum(abs(x[n, c, i, j].item() - center[c]) ** alpha for c in range(3) for i in range(3) for j in range(4)) / 36
+        for n in range(2)
+    ]
+    torch.testing.assert_close(l_alpha(alpha, center).of(reading(x)), torch.tensor(slow, dtype=torch.float64))
+
+
+def test_the_slope_of_the_high_pass_energy_is_what_a_blur_takes_away():
+    x = picture(2, 3, 8, 9).requires_grad_()
+    (slope,) = torch.autograd.grad(high_pass(1.0).of(reading(x)).sum(), x)
+    torch.testing.assert_close(slope * (3 * 8 * 9), (x - blurred(x, 1.0)).detach())
+
+
+PRIORS = {"tv1": total_variation(), "tv2": total_variation(2.0), "l2": l_alpha(), "l6": l_alpha(6, (0.4, 0.5, 0.6))}
+
+
+@pytest.mark.parametrize("prior", PRIORS.values(), ids=PRIORS)
+def test_the_gradient_of_a_prior_equals_differences(prior):
+    x = picture(1, 3, 4, 3).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: prior.of(reading(x)), x)
+
+
+@pytest.mark.parametrize("prior", [total_variation, high_pass, l_alpha])
+def test_an_exponent_or_deviation_of_zero_is_refused(prior):
+    with pytest.raises(ValueError, match="needs"):
+        prior(0)

@@ -1,0 +1,532 @@
+"""Pictures: every kind of file reads as the plain copy of it, every wrong one is told in one sentence."""
+
+import contextlib
+import os
+import struct
+import tempfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from PIL import Image
+from skimage import data
+
+from phosphene.core.errors import Mistake
+from phosphene.core.pictures import files as pictures
+from phosphene.core.pictures.files import (
+    enlarge,
+    fit,
+    open_photo,
+    png_bytes,
+    read_text,
+    resize,
+    save_png,
+    stored,
+    to_pil,
+    to_uint8,
+)
+from tests.core.photographs import as_picture, close, noise
+
+
+def mode_of(path: Path) -> str:
+    with Image.open(path) as image:
+        return image.mode
+
+
+def raw_png(colour: int, depth: int, rows: list[bytes], size: tuple[int, int], key: bytes = b"") -> bytes:
+    """A PNG written by hand, for what Pillow reads and does not write; `key` is the transparent colour."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    transparent = chunk(b"tRNS", key) if key else b""
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + transparent + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+# Reading what is right
+
+
+def test_a_photo_is_one_float_picture_of_its_pixels(plain):
+    assert plain.shape == (1, 3, 300, 451) and plain.dtype == torch.float32
+    assert torch.equal(plain[0, :, 7, 5], torch.tensor(data.chelsea()[7, 5]) / 255)
+
+
+@pytest.mark.parametrize("ending", ["png", "bmp", "tif"])
+def test_lossless_files_have_the_same_bits(ending, cat, plain, tmp_path):
+    cat.save(tmp_path / f"cat.{ending}")
+    assert torch.equal(open_photo(tmp_path / f"cat.{ending}"), plain)
+    assert torch.equal(open_photo(str(tmp_path / f"cat.{ending}")), plain)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "options", "levels"),
+    [
+        ("cat.jpg", "RGB", {"quality": 95}, 2),
+        ("cat.jpg", "RGB", {"quality": 95, "progressive": True}, 2),
+        ("cat.webp", "RGB", {"quality": 95}, 3),
+        ("cat.jpg", "CMYK", {"quality": 95}, 3),
+        ("cat.tif", "CMYK", {}, 0.01),
+        ("cat.png", "RGBA", {}, 0),
+        ("cat.gif", "P", {}, 12),
+        ("cat.png", "P", {}, 12),
+    ],
+)
+def test_a_photo_in_another_mode_stays_close_to_the_plain_copy(name, mode, options, levels, cat, plain, tmp_path):
+    cat.convert(mode, palette=Image.Palette.ADAPTIVE).save(tmp_path / name, **options)
+    assert close(open_photo(tmp_path / name), plain, levels)
+
+
+def test_grey_is_grey_in_all_three_channels(grey, tmp_path):
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    assert torch.equal(open_photo(tmp_path / "grey.png"), as_picture(grey))
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int32])
+def test_sixteen_bit_grey_is_scaled_and_not_clipped(kind, grey, tmp_path):
+    Image.fromarray((grey.astype(np.uint16) * 257).astype(kind)).save(tmp_path / "grey.tif")
+    assert mode_of(tmp_path / "grey.tif") == {np.uint16: "I;16", np.int32: "I"}[kind]
+    assert torch.equal(open_photo(tmp_path / "grey.tif"), as_picture(grey))
+
+
+def test_sixteen_bit_png_grey_is_scaled(grey, tmp_path):
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "grey.png")
+    assert torch.equal(open_photo(tmp_path / "grey.png"), as_picture(grey))
+
+
+def test_sixteen_bit_colour_keeps_its_upper_eight(tmp_path):
+    wide = np.array(data.chelsea(), dtype=">u2") * 257
+    (tmp_path / "wide.png").write_bytes(raw_png(2, 16, [row.astype(">u2").tobytes() for row in wide], (451, 300)))
+    assert torch.equal(open_photo(tmp_path / "wide.png"), open_photo(data.chelsea()))
+
+
+def test_one_bit_is_black_and_white(tmp_path):
+    horse = data.horse()
+    Image.fromarray(horse).save(tmp_path / "horse.png")
+    assert mode_of(tmp_path / "horse.png") == "1"
+    assert torch.equal(open_photo(tmp_path / "horse.png"), as_picture(horse.astype(np.uint8) * 255))
+
+
+def test_float_tiff_is_read_as_fractions(grey, tmp_path):
+    Image.fromarray((grey / 255).astype(np.float32)).save(tmp_path / "float.tif")
+    assert torch.equal(open_photo(tmp_path / "float.tif"), as_picture(grey))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_transparency_is_laid_over_white(mode, tmp_path):
+    picture = Image.new(mode, (9, 8), (0,) * (len(mode) - 1) + (51,))  # black, 20 % opaque
+    picture.save(tmp_path / "glass.png")
+    torch.testing.assert_close(open_photo(tmp_path / "glass.png"), torch.full((1, 3, 8, 9), 0.8))
+
+
+@pytest.mark.parametrize("name", ["clear.gif", "clear.png"])
+def test_a_transparent_palette_entry_is_white(name, tmp_path):
+    picture = Image.new("P", (16, 8))
+    picture.putpalette([0, 0, 0, 255, 0, 0])
+    picture.paste(1, (8, 0, 16, 8))
+    picture.save(tmp_path / name, transparency=0)
+    left, right = open_photo(tmp_path / name).split(8, dim=3)
+    assert torch.equal(left, torch.ones(1, 3, 8, 8))
+    assert torch.equal(right, torch.tensor([1.0, 0, 0]).reshape(1, 3, 1, 1).expand(1, 3, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("depth", "row", "key"),
+    [(1, b"\xaa", struct.pack(">H", 0)), (16, struct.pack(">8H", *[0x1234, 0xFFFF] * 4), struct.pack(">H", 0x1234))],
+)
+def test_a_transparent_grey_value_is_white_at_every_depth(depth, row, key, tmp_path):
+    (tmp_path / "keyed.png").write_bytes(raw_png(0, depth, [row] * 8, (8, 8), key))
+    assert torch.equal(open_photo(tmp_path / "keyed.png"), torch.ones(1, 3, 8, 8))
+    (tmp_path / "plain.png").write_bytes(raw_png(0, depth, [row] * 8, (8, 8)))
+    assert open_photo(tmp_path / "plain.png").min() < 0.1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_exif_orientation_comes_upright(orientation, cat, plain, tmp_path):
+    stored_as = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[orientation]  # the inverse of what puts it right
+    stored = cat if stored_as is None else cat.transpose(Image.Transpose(stored_as))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / "cat.png", exif=exif)
+    assert torch.equal(open_photo(tmp_path / "cat.png"), plain)
+
+
+def test_a_phone_jpeg_on_its_side_comes_upright(cat, plain, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    cat.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "phone.jpg", quality=95, exif=exif)
+    assert close(open_photo(tmp_path / "phone.jpg"), plain, 2)
+
+
+def test_damaged_exif_does_not_cost_the_picture(cat, plain, tmp_path):
+    cat.save(tmp_path / "cat.jpg", quality=95, exif=b"Exif\0\0MM\0*\xff\xff\xff\xff\xff")
+    assert close(open_photo(tmp_path / "cat.jpg"), plain, 2)
+
+
+@pytest.mark.parametrize("ending", ["gif", "tif", "webp", "png"])
+def test_of_several_frames_it_is_the_first(ending, tmp_path):
+    frames = [Image.new("RGB", (10, 10), colour) for colour in ("red", "lime", "blue")]
+    frames[0].save(tmp_path / f"film.{ending}", save_all=True, append_images=frames[1:])
+    red = open_photo(tmp_path / f"film.{ending}").mean((0, 2, 3))
+    assert red[0] > 0.9 and red[1:].max() < 0.1
+
+
+@pytest.mark.parametrize("photo", ["skimage:chelsea", data.chelsea(), torch.from_numpy(data.chelsea())])
+def test_names_arrays_and_tensors_are_the_same_photo(photo, plain):
+    assert torch.equal(open_photo(photo), plain)
+
+
+@pytest.mark.parametrize("name", pictures.SAMPLES)
+def test_every_sample_opens(name):
+    assert open_photo(f"skimage:{name}").shape[1] == 3
+
+
+def test_all_layouts_of_an_array_are_the_same_picture():
+    x = noise(1, 3, 9, 11)
+    for layout in (x, x[0], x[0].permute(1, 2, 0), x.numpy(), x.double(), x[0].permute(1, 2, 0).numpy()[::-1][::-1]):
+        assert torch.equal(open_photo(layout), x)
+
+
+def test_whole_numbers_are_scaled_by_their_kind():
+    ones = np.ones((8, 8))
+    for array in (ones.astype(bool), (255 * ones).astype(np.uint8), (65535 * ones).astype(np.uint16), ones):
+        assert torch.equal(open_photo(array), torch.ones(1, 3, 8, 8))
+
+
+def test_the_callers_tensor_is_not_shared():
+    x = noise(1, 3, 8, 8)
+    open_photo(x).zero_()
+    assert x.max() > 0
+
+
+# Reading what is wrong
+
+
+def sentence(photo) -> str:
+    with pytest.raises(Mistake) as mistake:
+        open_photo(photo)
+    assert "\n" not in str(mistake.value)
+    return str(mistake.value)
+
+
+def test_a_missing_file_is_answered_with_its_neighbours(tmp_path):
+    (tmp_path / "chelsea.jpg").touch()
+    assert sentence(tmp_path / "chelsae.jpg") == f"there is no file {tmp_path}/chelsae.jpg; did you mean 'chelsea.jpg'?"
+    assert sentence(tmp_path / "zzz") == f"there is no file {tmp_path}/zzz"
+    assert sentence(tmp_path / "no/x") == f"there is no folder {tmp_path}/no, and so no file {tmp_path}/no/x"
+
+
+def test_a_sample_without_its_prefix_is_recognized(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert sentence("chelsea") == "there is no file chelsea; did you mean 'skimage:chelsea'?"
+    assert sentence("skimage:chelsae") == "scikit-image brings no picture 'chelsae'; did you mean 'chelsea'?"
+    assert sentence("skimage:zzzz").startswith("scikit-image brings no picture 'zzzz'; there are astronaut, brick,")
+
+
+def test_scikit_image_may_be_missing(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "skimage", None)
+    assert sentence("skimage:coffee") == "skimage:coffee needs scikit-image: pip install scikit-image"
+
+
+def test_an_address_is_no_file():
+    assert sentence("https://example.org/a.jpg").endswith("is an address, not a file; download it first")
+
+
+def test_a_folder_names_a_picture_in_it(tmp_path):
+    assert sentence(tmp_path) == f"{tmp_path} is a folder, not a picture; and there is no picture in it"
+    (tmp_path / "b.PNG").touch()
+    assert sentence(tmp_path) == f"{tmp_path} is a folder, not a picture; name one in it, such as {tmp_path}/b.PNG"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert "is a device or a pipe, not a picture" in sentence(tmp_path / "pipe")
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    (tmp_path / "secret.png").write_bytes(b"x")
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert sentence(tmp_path / "secret.png") == f"{tmp_path}/secret.png cannot be read: permission denied"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty (0 bytes)"),
+        (b"BMW, a car", "is not a picture that can be read: it begins with text"),
+        (b"RIFF\0\1\2\3WEBP\0", "is not a picture that can be read: it begins as one, but is damaged or cut off"),
+        (b"dear diary,\n", "is not a picture that can be read: it begins with text"),
+        ("ä".encode() * 256 + b"<", "is not a picture that can be read: it begins with text"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is not a picture that can be read: it begins with text"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "is not a picture that can be read: it is HEIC, AVIF or a film"),
+        (b"%PDF-1.7\n", "is not a picture that can be read: it is a PDF"),
+        (b"\x00\x01\xfe\xff12345", "is not a picture that can be read: it begins with the bytes 00 01 fe ff"),
+        (b"\xff\xd8\xff\xe0\0", "is not a picture that can be read: it begins as one, but is damaged or cut off"),
+    ],
+)
+def test_other_files_are_named_for_what_they_are(content, said, tmp_path):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(content)
+    assert sentence(path) == f"{path} {said}; JPEG, PNG, WebP, TIFF, BMP and GIF work"
+
+
+def test_formats_outside_the_list_are_not_even_tried(cat, tmp_path):
+    cat.save(tmp_path / "cat.ppm")
+    assert "is not a picture that can be read" in sentence(tmp_path / "cat.ppm")
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "gif", "bmp", "tif"])
+def test_half_a_file_is_cut_off(ending, cat, tmp_path):
+    path = tmp_path / f"cat.{ending}"
+    cat.save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    said = sentence(path)
+    if ending != "tif":  # its index stands behind the pixels
+        assert said == f"{path} is cut off: it ends before all of its 451 x 300 pixels; copy it again"
+
+
+def test_broken_pixels_are_damaged(cat, tmp_path):
+    path = tmp_path / "cat.png"
+    cat.save(path)
+    whole = bytearray(path.read_bytes())
+    whole[1000:1100] = bytes(100)
+    path.write_bytes(whole)
+    assert f"{path} is damaged: its 451 x 300 pixels cannot be decoded" in sentence(path)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=40), st.integers(0, 1200), st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"]))
+def test_no_damage_is_answered_with_anything_but_a_mistake(noise, place, form):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "cat")
+        Image.fromarray(data.chelsea()[:40, :40]).save(path, form)
+        whole = bytearray(path.read_bytes())
+        whole[place : place + len(noise)] = noise
+        path.write_bytes(whole)
+        with contextlib.suppress(Mistake):
+            assert open_photo(path).shape[1] == 3
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 100), (100, 7)])
+def test_a_dot_is_no_picture(size, tmp_path):
+    Image.new("RGB", size).save(tmp_path / "dot.png")
+    said = f"is {size[0]} x {size[1]} pixels; a picture needs at least 8 x 8"
+    assert sentence(tmp_path / "dot.png") == f"{tmp_path}/dot.png {said}"
+    assert sentence(np.zeros((size[1], size[0]))) == f"the array {said}"
+    assert sentence(Image.new("RGB", size)) == f"the picture {said}"
+
+
+@pytest.mark.filterwarnings("error")
+def test_too_many_pixels_are_refused_from_the_header(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("decoded"))
+    path = tmp_path / "huge.png"
+    path.write_bytes(raw_png(2, 8, [], (12000, 9000)))
+    limit = "100 million is the limit, make it smaller first"
+    assert sentence(path) == f"{path} has 12000 x 9000 pixels, 108 million; {limit}"
+    path.write_bytes(raw_png(2, 8, [], (60000, 60000)))
+    assert sentence(path) == f"{path} has far more than 100 million pixels; make it smaller first"
+
+
+@pytest.mark.parametrize(
+    ("photo", "said"),
+    [
+        (np.zeros((2, 3, 8, 8)), "an array of 2 x 3 x 8 x 8 is not a picture"),
+        (np.zeros((8, 8, 4)), "an array of 8 x 8 x 4 is not a picture"),
+        (np.array(1.0), "an array of a single number is not a picture"),
+        (np.zeros((8, 8), dtype=np.int64), "an array of int64 is not a picture; uint8 (0 to 255) or float (0 to 1) is"),
+        (np.array([["a"] * 8] * 8), "an array of <U1 is not a picture; uint8 (0 to 255) or float (0 to 1) is"),
+        (np.full((8, 8), 255.0), "the array has values from 255 to 255; a picture of floats has 0 to 1"),
+        (np.full((8, 8), np.nan), "the array has values from nan to nan; a picture of floats has 0 to 1"),
+        (torch.linspace(-2.1, 2.6, 64).reshape(8, 8), "the array has values from -2.1 to 2.6; a picture of floats"),
+        (Image.new("F", (8, 8), 2.0), "the picture has grey values from 2 to 2, not 0 to 1"),
+        (Image.new("I", (8, 8), 70000), "the picture has grey values from 70000 to 70000, not 0 to 65535"),
+        (Image.new("La", (8, 8)), "the picture is in the colours La, which cannot be made RGB; save it as RGB"),
+    ],
+)
+def test_what_is_no_picture_is_told_why(photo, said):
+    assert said in sentence(photo)
+
+
+# Sizes
+
+
+@pytest.mark.parametrize("how", ["crop", "squash", "whole"])
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 40), st.integers(1, 40))
+@settings(deadline=None)
+def test_fitting_gives_exactly_the_size_in_eight_bits(how, height, width, h, w):
+    fitted = fit(noise(1, 3, height, width), (h, w), how)
+    assert fitted.shape == (1, 3, h, w)
+    assert torch.equal(fitted, (fitted * 255).round() / 255)
+    assert fitted.min() >= 0 and fitted.max() <= 1
+
+
+@pytest.mark.parametrize("how", ["crop", "squash", "whole"])
+def test_a_fitting_picture_is_only_rounded(how):
+    x = noise(2, 3, 12, 10)
+    assert torch.equal(fit(x, (12, 10), how), (x * 255).round() / 255)
+    assert torch.equal(fit(fit(x, (12, 10), how), (12, 10), how), fit(x, (12, 10), how))
+
+
+def test_cropping_cuts_the_middle_out_and_leaves_its_pixels():
+    x = noise(1, 3, 10, 30)
+    assert torch.equal(fit(x, (10, 10)), fit(x[..., 10:20], (10, 10)))
+    assert torch.equal(fit(x.mT, (10, 10)), fit(x[..., 10:20].mT, (10, 10)))
+
+
+def test_cropping_is_shorter_side_to_size_and_centre_crop(cat, plain):
+    small = cat.resize((337, 224), Image.Resampling.BILINEAR)  # 224 / 300 of 451 x 300
+    left = (337 - 224) // 2
+    assert close(fit(plain, (224, 224)), open_photo(small.crop((left, 0, left + 224, 224))), 3)
+
+
+def test_halving_means_over_neighbours_and_does_not_alias():
+    stripes = torch.zeros(1, 3, 64, 64)
+    stripes[..., ::2] = 1
+    assert (fit(stripes, (16, 16))[..., 2:-2] - 0.5).abs().max() < 0.02
+
+
+def test_the_whole_picture_is_there_with_grey_beside_it():
+    fitted = fit(torch.ones(1, 3, 20, 10), (20, 20), "whole")
+    assert torch.equal(fitted[..., 5:15], torch.ones(1, 3, 20, 10))
+    assert torch.equal(fitted[..., :5], torch.full((1, 3, 20, 5), 128 / 255))
+    assert torch.equal(fitted[..., :5], fitted[..., 15:])
+
+
+def test_a_long_strip_needs_no_memory():
+    assert fit(torch.ones(1, 3, 8, 2_000_000), (224, 224)).min() == 1
+
+
+def test_a_wrong_way_to_fit_is_answered():
+    with pytest.raises(Mistake, match="by crop, squash or whole, not by 'crops'; did you mean 'crop'"):
+        fit(noise(1, 3, 8, 8), (8, 8), "crops")
+    with pytest.raises(Mistake, match="cannot be fitted to 0 x 8 pixels"):
+        fit(noise(1, 3, 8, 8), (0, 8))
+
+
+def test_resizing_a_flat_picture_keeps_it_flat_and_any_picture_in_range():
+    torch.testing.assert_close(resize(torch.full((1, 3, 9, 9), 0.3), (21, 5)), torch.full((1, 3, 21, 5), 0.3))
+    big = resize(noise(2, 3, 9, 9).round(), (40, 30))
+    assert big.shape == (2, 3, 40, 30) and big.min() == 0 and big.max() == 1
+
+
+def test_an_enlarged_pixel_is_a_square():
+    x = noise(2, 3, 4, 5)
+    big = enlarge(x, 3)
+    assert big.shape == (2, 3, 12, 15)
+    assert all(torch.equal(big[..., i::3, j::3], x) for i in range(3) for j in range(3))
+
+
+# Writing
+
+eight_bit = arrays.arrays(np.uint8, st.tuples(st.just(3), st.integers(8, 20), st.integers(8, 20)))
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
+
+
+@given(eight_bit, texts)
+@settings(deadline=None)
+def test_a_png_keeps_its_pixels_and_its_text_to_the_bit(pixels, text):
+    picture = torch.from_numpy(pixels.astype(np.float32) / np.float32(255))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "x.png")
+        save_png(picture, path, {"phosphene": text, "Title": "é"})
+        assert torch.equal(open_photo(path), picture[None])
+        assert read_text(path) == {"phosphene": text, "Title": "é"}
+        assert os.listdir(folder) == ["x.png"]
+
+
+def test_bytes_and_file_are_the_same(tmp_path):
+    x = noise(1, 3, 8, 9)
+    save_png(x, tmp_path / "x.png", {"a": "b"})
+    assert (tmp_path / "x.png").read_bytes() == png_bytes(x[0], {"a": "b"})
+
+
+def test_pixels_are_rounded_and_clipped_not_truncated():
+    x = torch.tensor([-0.1, 0.0, 0.9, 127.4, 127.6, 254.6, 300]).div(255).expand(1, 3, 1, 7)
+    assert to_uint8(x)[0, 0, :, 0].tolist() == [0, 0, 1, 127, 128, 255, 255]
+
+
+def test_what_was_fed_is_what_is_saved(plain, tmp_path):
+    fed = fit(plain, (64, 64))
+    save_png(fed, tmp_path / "fed.png")
+    assert torch.equal(open_photo(tmp_path / "fed.png"), fed)
+
+
+def test_a_picture_for_pil_is_the_picture():
+    x = noise(3, 8, 9)
+    assert torch.equal(open_photo(to_pil(x)), fit(x[None], (8, 9)))
+
+
+def test_a_picture_with_alpha_is_saved_with_it(tmp_path):
+    x = noise(1, 4, 8, 9)
+    save_png(x, tmp_path / "x.png")
+    kept = stored(tmp_path / "x.png")
+    assert kept.mode == "RGBA" and np.array_equal(np.asarray(kept), to_uint8(x)[0])
+    colour, alpha = (x * 255).round()[:, :3] / 255, (x * 255).round()[:, 3:] / 255
+    over_white = alpha * colour + 1 - alpha
+    assert (open_photo(tmp_path / "x.png") - over_white).abs().max() < 1.01 / 255
+
+
+def test_files_without_alpha_are_stored_as_they_are_seen(cat, tmp_path):
+    cat.save(tmp_path / "cat.jpg")
+    cat.convert("LA").save(tmp_path / "grey.png")
+    for name in ("cat.jpg", "grey.png"):
+        kept = stored(tmp_path / name)
+        assert kept.mode == "RGB" and kept.tobytes() == to_pil(open_photo(tmp_path / name)).tobytes()
+
+
+def test_what_is_transparent_does_not_bleed_into_what_is_not_when_it_is_scaled():
+    x = torch.zeros(1, 4, 16, 16)
+    x[:, 0], x[:, 1] = 1, 0.25
+    x[:, 3, :, :8] = 1
+    x[:, :3, :, 8:] = torch.tensor([0.0, 1, 1])[None, :, None, None]  # hidden
+    small = resize(x, (5, 5))
+    seen = small[:, 3] > 0.05
+    assert torch.allclose(small[:, :3].movedim(1, 3)[seen], torch.tensor([1, 0.25, 0]), atol=1e-4)
+    assert small[0, 3, 0, 0] == 1 and small[0, 3, 0, 4] == 0 and small.isfinite().all()
+
+
+def test_a_diverged_picture_is_not_written(tmp_path):
+    with pytest.raises(Mistake, match="not finite; the optimization has diverged, try smaller steps"):
+        save_png(torch.full((3, 8, 8), torch.nan), tmp_path / "x.png")
+    assert os.listdir(tmp_path) == []
+
+
+def test_several_pictures_are_not_one():
+    with pytest.raises(Mistake, match=r"one picture is .*, not \(2, 3, 8, 8\); grid\(\) joins several"):
+        png_bytes(noise(2, 3, 8, 8))
+
+
+def test_names_that_cannot_be_saved_to_are_told(tmp_path):
+    with pytest.raises(Mistake, match=r"x.jpg does not end in .png, .* try .*x.png"):
+        save_png(noise(3, 8, 8), tmp_path / "x.jpg")
+    with pytest.raises(Mistake, match=r"there is no folder .*/no to save x.png in; make it first"):
+        save_png(noise(3, 8, 8), tmp_path / "no" / "x.png")
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    save_png(torch.zeros(3, 8, 8), tmp_path / "x.png")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(Mistake, match=r"x.png cannot be written: no space left on device"):
+        save_png(torch.ones(3, 8, 8), tmp_path / "x.png")
+    assert os.listdir(tmp_path) == ["x.png"]
+    assert open_photo(tmp_path / "x.png").max() == 0
+
+
+def test_a_jpeg_has_no_text(cat, tmp_path):
+    cat.save(tmp_path / "cat.jpg")
+    assert read_text(tmp_path / "cat.jpg") == {}

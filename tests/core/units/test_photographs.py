@@ -1,0 +1,62 @@
+"""Many photographs: folders are expanded, what can't be read is left out and told, neighbours are fed together."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from phosphene.core.errors import Mistake
+from phosphene.core.units.inputs import feed
+from phosphene.core.units.photographs import fed, photo_name, pictures_in, readable
+from tests.small import convnet, levels
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """b.png, a.JPG, deeper/c.webp; and what is no picture, is hidden, or is damaged."""
+    monkeypatch.chdir(tmp_path)
+    Path("some/deeper").mkdir(parents=True)
+    Path("some/.hidden").mkdir()
+    for name in ("b.png", "a.JPG", "deeper/c.webp", ".hidden/d.png"):
+        Image.new("RGB", (12, 10), "red").save(Path("some") / name)
+    Path("some/notes.txt").write_text("not a picture")
+    return "some"
+
+
+def test_a_folder_is_the_pictures_in_it_sorted_and_each_is_there_once(folder):
+    inside = ["some/a.JPG", "some/b.png", "some/deeper/c.webp"]
+    assert pictures_in([folder]) == inside
+    assert pictures_in(["some/b.png", Path(folder), "skimage:cat"]) == [inside[1], inside[0], inside[2], "skimage:cat"]
+
+
+def test_what_cannot_be_read_is_left_out_with_a_sentence(folder):
+    Path("some/aa.png").write_bytes(Path("some/b.png").read_bytes()[:50])
+    files, refused = readable([folder, "nowhere.png"])
+    assert files == ["some/a.JPG", "some/b.png", "some/deeper/c.webp"]
+    assert len(refused) == 2
+    assert "aa.png" in refused[0] and "no file nowhere.png" in refused[1]
+
+
+def test_without_any_picture_it_is_a_mistake_that_says_why(folder):
+    with pytest.raises(Mistake, match=r"no picture in some/notes.txt: some/notes.txt is not a picture .* begins with"):
+        readable(["some/notes.txt"])
+    with pytest.raises(Mistake, match=r"there is no picture in some/empty$"):
+        Path("some/empty").mkdir()
+        readable(["some/empty"])
+
+
+def test_neighbours_of_one_size_are_fed_together_in_batches():
+    network, sizes = convnet(), [(16, 16), (16, 16), (16, 16), (20, 16), (16, 16)]
+    photos = [levels(1, 3, *size, seed=i) for i, size in enumerate(sizes)]
+    batches = list(fed(network, photos, "whole", batch=2))
+    assert [indices for indices, _ in batches] == [[0, 1], [2], [3], [4]]
+    for indices, pictures in batches:
+        for i, picture in zip(indices, pictures, strict=True):
+            assert torch.equal(picture[None], feed(network, photos[i], "whole"))
+
+
+def test_a_photographs_name_is_its_files():
+    assert [photo_name(photo) for photo in ("a/b.c.png", Path("d.jpg"), "skimage:cat", torch.zeros(3, 8, 8))] == [
+        "b.c", "d", "cat", "",
+    ]  # fmt: skip

@@ -1,0 +1,165 @@
+"""Where results go: names, folders, nothing overwritten, and elsewhere when the place is full."""
+
+import errno
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from phosphene.core.errors import Mistake
+from phosphene.core.pictures.files import open_photo
+from phosphene.core.results.results import Result
+from phosphene.faces.running import destination as writing
+from phosphene.faces.running.destination import Destination, photo_stem
+
+ENDS = [".png", ".figure.png", ".json", ".input.png", ".npy"]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def result(names=("one",)):
+    n = len(names)
+    return Result(
+        image=torch.full((n, 3, 9, 11), 0.2),
+        names=list(names),
+        numbers=[{"value": i} for i in range(n)],
+        title="a title",
+        input=torch.full((1, 3, 8, 8), 0.4),
+        values=np.arange(n * 6.0).reshape(n, 2, 3),
+        recipe={"command": "try", "arguments": {"a": 1}},
+    )
+
+
+def test_one_picture_is_five_files_beside_each_other():
+    written = Destination("try", "pictures/cat.png", False).write(result())
+    assert written.path == Path("pictures/cat.png")
+    assert sorted(p.name for p in Path("pictures").iterdir()) == sorted(f"cat{end}" for end in ENDS)
+    assert open_photo("pictures/cat.png").shape == (1, 3, 9, 11)
+    assert open_photo("pictures/cat.input.png").unique().tolist() == pytest.approx([0.4])
+    assert np.load("pictures/cat.npy").shape == (2, 3)  # no batch axis
+    record = json.loads(Path("pictures/cat.json").read_text())
+    assert record["outputs"] == [f"cat{end}" for end in ENDS]
+    assert record["numbers"] == {"value": 0}
+    assert record == written.record
+
+
+def test_a_page_is_written_beside_its_picture_and_once_for_several():
+    for names, out, page in ((["one"], "a.png", Path("a.html")), (["x-1", "x-2"], "b", Path("b/x-1.html"))):
+        made = result(names)
+        made.page = "<p>ü</p>"
+        written = Destination("try", out, False).write(made)
+        assert page.read_text(encoding="utf-8") == "<p>ü</p>"
+        record = written.record if len(names) == 1 else written.record[0]
+        assert record["outputs"][-1] == page.name
+        with pytest.raises(Mistake, match=r"is there already"):
+            Destination("try", out, False).check_files(names)
+    assert len(list(Path().rglob("*.html"))) == 2
+
+
+def test_several_pictures_are_a_folder_with_the_same_files_for_each():
+    names = ["mixed4a-3", "logits-7"]
+    written = Destination("try", "units", False).write(result(names))
+    assert written.path == Path("units")
+    assert sorted(p.name for p in Path("units").iterdir()) == sorted(f"{n}{end}" for n in names for end in ENDS)
+    assert np.load("units/logits-7.npy").tolist() == [[6, 7, 8], [9, 10, 11]]
+    assert [r["numbers"] for r in written.record] == [{"value": 0}, {"value": 1}]
+
+
+def test_the_picture_and_its_figure_carry_the_recipe():
+    Destination("try", "cat.png", False).write(result())
+    for name in ("cat.png", "cat.figure.png"):
+        with Image.open(name) as image:
+            assert json.loads(image.text["phosphene"])["command"] == "try"
+
+
+@pytest.mark.parametrize(
+    ("photo", "names", "expected"),
+    [
+        ("some/where/my cat.jpg", ["mixed4a"], "try-my_cat-mixed4a.png"),
+        ("skimage:chelsea", ["try"], "try-chelsea.png"),
+        (None, ["mixed4a.relu#2-3"], "try-mixed4a.relu#2-3.png"),
+        (None, ["mixed4a-1@2,3"], "try-mixed4a-1@2,3.png"),
+        ("Ümlaut.png", ["a/b"], "try-Ümlaut-a_b.png"),
+        (None, ["mixed4a-1", "mixed4a-2"], "try-mixed4a"),
+        (None, ["mixed4a-1", "logits-2"], "try-units"),
+    ],
+)
+def test_without_out_the_name_is_command_input_and_unit(photo, names, expected):
+    assert Destination("try", None, False, photo).write(result(names)).path == Path(expected)
+    assert Path(expected).exists()
+
+
+def test_a_folder_for_one_picture_names_it_inside():
+    assert Destination("try", "there", False, "cat.jpg").write(result()).path == Path("there/try-cat-one.png")
+
+
+def test_a_folder_may_have_a_dot_in_its_name_if_it_is_there():
+    Path("v1.2").mkdir()
+    to = Destination("try", "v1.2", False)
+    to.check_folder()
+    assert to.write(result(["a-1", "a-2"])).path == Path("v1.2")
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_nothing_that_exists_is_overwritten_without_force(end):
+    Path(f"cat{end}").write_text("precious")
+    with pytest.raises(Mistake, match=rf"^cat{end} is there already; give --force"):
+        Destination("try", "cat.png", False).check_files(["one"])
+    Destination("try", "cat.png", True).check_files(["one"])
+
+
+def test_several_pictures_do_not_fit_one_file():
+    with pytest.raises(Mistake, match=r"cat.png is one picture, but 2 are made; give a folder"):
+        Destination("try", "cat.png", False).check_files(["a-1", "a-2"])
+
+
+@pytest.mark.parametrize("out", ["file/cat.png", "file/units", "file", "/proc/none/cat.png", "/proc/none"])
+def test_a_place_that_can_not_be_written_to_is_told_at_once(out):
+    Path("file").write_text("a file, no folder")
+    with pytest.raises(Mistake, match=r"can't be written to .*give --out"):
+        Destination("try", out, False).check_folder()
+
+
+def test_a_lossy_ending_is_refused():
+    with pytest.raises(Mistake, match=r"cat.jpg can't keep every pixel; give a name that ends in .png"):
+        Destination("try", "cat.jpg", False).check_folder()
+
+
+def full(folder):
+    """save_png, for which this folder's disk is full."""
+    save = writing.save_png
+
+    def fails(picture, path, text=None):
+        if Path(path).resolve().is_relative_to(folder):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(picture, path, text)
+
+    return fails
+
+
+def test_when_the_disk_is_full_it_goes_elsewhere_and_says_where(monkeypatch, tmp_path):
+    here = tmp_path / "here"
+    monkeypatch.setattr(writing, "save_png", full(here))
+    written = Destination("try", str(here / "cat.png"), False).write(result())
+    assert not written.path.is_relative_to(here)
+    assert sorted(p.name for p in written.path.parent.iterdir()) == sorted(f"cat{end}" for end in ENDS)
+    assert written.note == (f"{here} could not be written to (no space left on device); it is in {written.path.parent}")
+
+
+def test_when_every_disk_is_full_it_is_a_mistake(monkeypatch, tmp_path):
+    monkeypatch.setattr(writing, "save_png", full(Path("/")))
+    with pytest.raises(Mistake, match=r"could not be written .*no space left on device.* nowhere else either"):
+        Destination("try", "cat.png", False).write(result())
+
+
+@pytest.mark.parametrize(
+    ("photo", "stem"), [(None, ""), ("a/b.c.jpg", "b.c"), ("skimage:coffee", "coffee"), ("/x/photo", "photo")]
+)
+def test_the_stem_of_a_photograph(photo, stem):
+    assert photo_stem(photo) == stem
