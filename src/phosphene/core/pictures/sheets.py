@@ -383,7 +383,7 @@ def contact(
         shapes = [single(picture).shape[2:] for _, picture in strip.panels]
         aspects = [w / h for h, w in shapes]
         high = min(highest, (inner - gap * (len(aspects) - 1)) / sum(aspects))
-        sides = [(round(high), round(high * aspect)) for aspect in aspects]
+        sides = [(max(1, round(high)), max(1, round(high * aspect))) for aspect in aspects]
         captions = [_wrapped(c, caption_size, w) for (c, _), (_, w) in zip(strip.panels, sides, strict=True)]
         placed.append((strip, y, sides, captions))
         lines = max(len(caption) for caption in captions)
