@@ -21,7 +21,7 @@ from phosphene.core.optimization.optimizers import sign
 from phosphene.core.optimization.parameterizations import Pixels
 from phosphene.core.optimization.terms import cross_entropy
 from phosphene.core.pictures.files import Photo
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.inputs import Fit, feed, logits, said_in_words, top
 from phosphene.core.units.units import class_index, label

@@ -14,7 +14,7 @@ from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.interception import Rule
 from phosphene.core.networks.network import Network
 from phosphene.core.pictures.files import Photo
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result
 from phosphene.core.units.exemplars import (
     MOST,
@@ -40,7 +40,7 @@ USUAL = {"rows": 10, "nine": 9}  # photographs of a unit, in the papers
 
 
 @recipe("reading")
-def patches(
+def exemplars(
     network: Network,
     photos: Sequence[Photo],
     *,

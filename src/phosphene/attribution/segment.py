@@ -22,7 +22,7 @@ from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
 from phosphene.core.pictures.files import Photo, enlarge, resize, to_uint8
 from phosphene.core.pictures.sheets import grey_heat
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result
 from phosphene.core.units.inputs import Fit, feed
 from phosphene.core.units.units import AnyUnit

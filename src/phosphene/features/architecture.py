@@ -16,7 +16,7 @@ from phosphene.core.networks.layers import Layer
 from phosphene.core.networks.network import Network
 from phosphene.core.pictures.files import open_photo
 from phosphene.core.pictures.sheets import Block, funnel
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result
 
 LEAST, MOST = 8, 24  # rows that one looks at with pleasure

@@ -14,7 +14,7 @@ from phosphene.core.networks.network import Network
 from phosphene.core.optimization.engine import Draw, Step
 from phosphene.core.pictures.files import LEAST_SIDE
 from phosphene.core.pictures.sheets import Strip, contact
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.default_layers import spread, stages
 from phosphene.core.units.units import Unit, class_index, label

@@ -12,7 +12,7 @@ from phosphene.core.networks.network import Network
 from phosphene.core.optimization.engine import Step
 from phosphene.core.optimization.terms import Score, Term, diversity
 from phosphene.core.pictures.files import LEAST_SIDE, Photo, open_photo, resize
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.inputs import unit_words
 from phosphene.core.units.units import AnyUnit, Sum, Unit, groups, parse_units, stems, unit_term

@@ -18,7 +18,7 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.layers import Layer
 from phosphene.core.networks.network import Network
 from phosphene.core.pictures.sheets import Legend, Marks, plate, scale_bar, signed_colours
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result
 from phosphene.core.units.units import label
 

@@ -10,7 +10,7 @@ import codecs
 import os
 import secrets
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Literal, get_args
@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from phosphene.core.errors import Mistake, did_you_mean
 
 Photo = str | os.PathLike[str] | Image.Image | np.ndarray | Tensor
+Photos = Sequence[Photo]
 How = Literal["crop", "squash", "whole"]  # the ways to `fit`, for whoever lists them
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
