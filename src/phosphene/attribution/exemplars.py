@@ -11,8 +11,8 @@ from typing import Any, Literal, get_args
 import torch
 
 from phosphene.core.errors import Mistake, check_range
-from phosphene.core.networks.interception import Rule
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.rectifiers import Rule
 from phosphene.core.pictures.files import Photo
 from phosphene.core.results.provenance import recipe
 from phosphene.core.results.results import Result

@@ -14,8 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
-from phosphene.core.networks.interception import Rule
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.rectifiers import Rule
 from phosphene.core.optimization.engine import Draw, NotFinite
 from phosphene.core.optimization.objectives import gradient, values
 from phosphene.core.optimization.terms import Reading, Score, Term

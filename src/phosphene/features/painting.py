@@ -10,6 +10,7 @@ from torch import Tensor
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.preprocessing import seen, working_dtype
 from phosphene.core.optimization.constraints import box
 from phosphene.core.optimization.engine import Constraint, Draw, Image, Operator, Step, Stop, argmin
 from phosphene.core.optimization.objectives import Accumulated, Objective, chunked, gradient, total, unblocked, values
@@ -28,7 +29,6 @@ from phosphene.core.optimization.parameterizations import (
 from phosphene.core.optimization.priors import high_pass, l_alpha, opacity, total_variation
 from phosphene.core.optimization.terms import Term
 from phosphene.core.optimization.transforms import Transform, as_is, compose, crop, noisy, over_noise, several, shake
-from phosphene.core.units.inputs import seen, working_dtype
 from phosphene.features.presets import Settings
 
 Parts = list[tuple[list[int], Term]]

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from phosphene.core.networks.interception import Rule
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.rectifiers import Rule
 from phosphene.core.optimization.engine import Draw, NotFinite, Objective
 from phosphene.core.optimization.terms import Reading, Term
 from phosphene.core.optimization.transforms import Transform, as_is
