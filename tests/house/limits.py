@@ -110,7 +110,7 @@ def circles(graph: Mapping[str, set[str]]) -> Iterator[str]:
 
 
 def users(graph: Mapping[str, set[str]], module: str) -> set[str]:
-    """The families, and the storeys above and below them, that use a module of the core, directly or through the core."""
+    """The families and other storeys that use a module of the core, directly or through the core."""
     found: set[str] = set()
     waiting, seen = [module], {module}
     while waiting:
