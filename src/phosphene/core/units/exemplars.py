@@ -20,7 +20,7 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.interception import Rule
 from phosphene.core.networks.layers import ATTENTION, Axis, ReceptiveField
 from phosphene.core.networks.network import Network
-from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
 from phosphene.core.pictures.files import MID_GREY, Photo
 from phosphene.core.pictures.sheets import Marks, grid, plate, signed_picture
@@ -176,7 +176,7 @@ def slopes(
     at = [replace(unit, position=position) for position in positions]
     acts = rule != "gradient" and network.rectified_before(unit.layer)
     objective = gradient(network, unit_term(at), rule=rule if acts else "gradient")
-    return objective(pictures, torch.arange(len(at)), Draw(0, 0, range(len(at))))[1]
+    return objective(pictures, torch.arange(len(at)), Key(0, range(len(at)), step=0)).gradients
 
 
 @dataclass(frozen=True)
