@@ -102,15 +102,15 @@ def test_ten_photographs_are_columns_and_nine_are_squares():
 @pytest.fixture
 def words(monkeypatch):
     """words(...): the result of `patches`, and every line that was written on its figure."""
-    from phosphene.core.pictures import sheets as figures
+    from phosphene.core.pictures import plates
 
-    lines, write = [], figures._write
+    lines, write = [], plates.write
 
     def watched(pen, at, some, size, ink):
         lines.extend(some)
         write(pen, at, some, size, ink)
 
-    monkeypatch.setattr(figures, "_write", watched)
+    monkeypatch.setattr(plates, "write", watched)
     return lambda *args, **options: (patches(*args, **options), "\n".join(lines))
 
 

@@ -9,7 +9,7 @@ from phosphene.core.networks.network import Network
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.parameterizations import Fourier
 from phosphene.core.optimization.transforms import as_is
-from phosphene.core.units.units import parse_units
+from phosphene.core.units.spelling import parse_units
 from phosphene.features import visualize
 from phosphene.features.painting import objective
 from phosphene.features.visualize import parts_of

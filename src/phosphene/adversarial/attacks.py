@@ -26,7 +26,7 @@ from phosphene.core.pictures.files import Photo
 from phosphene.core.results.provenance import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.inputs import Fit, feed, logits, said_in_words, top
-from phosphene.core.units.units import class_index, label
+from phosphene.core.units.labels import class_index, label
 
 Radius = float
 """A distance in pixel units of [0, 1]; written 8/255 on the command line."""

@@ -32,7 +32,8 @@ from phosphene.core.units.exemplars import (
 )
 from phosphene.core.units.inputs import Fit, unit_words
 from phosphene.core.units.photographs import photo_name
-from phosphene.core.units.units import AnyUnit, Unit, parse_units, stems
+from phosphene.core.units.spelling import parse_units
+from phosphene.core.units.units import AnyUnit, Unit, stems
 
 Figure = Literal["rows", "nine"]
 LIMIT = 64  # units in one figure: 30 000 px of rows

@@ -22,7 +22,9 @@ from phosphene.core.optimization.objectives import gradient, values
 from phosphene.core.optimization.terms import Reading, Score, Term
 from phosphene.core.pictures.files import Photo
 from phosphene.core.units.inputs import Fit, feed, logits, unit_words
-from phosphene.core.units.units import AnyUnit, Sum, Unit, class_index, label, parse_unit, unit_term
+from phosphene.core.units.labels import class_index, label
+from phosphene.core.units.spelling import parse_unit
+from phosphene.core.units.units import AnyUnit, Sum, Unit, unit_term
 
 Pictures = Float[Tensor, "n 3 h w"]
 Rows = Int[Tensor, " n"]

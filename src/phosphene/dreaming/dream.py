@@ -25,7 +25,8 @@ from phosphene.core.results.provenance import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.default_layers import halfway
 from phosphene.core.units.inputs import working_dtype
-from phosphene.core.units.units import parse_units, unit_term
+from phosphene.core.units.spelling import parse_units
+from phosphene.core.units.units import unit_term
 
 
 def octave_sizes(size: tuple[int, int], octaves: int, zoom: float) -> list[tuple[int, int]]:

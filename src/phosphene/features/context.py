@@ -21,7 +21,8 @@ from phosphene.core.pictures.sheets import Strip, contact
 from phosphene.core.results.provenance import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.inputs import logits, seen
-from phosphene.core.units.units import Unit, class_index, label
+from phosphene.core.units.labels import class_index, label
+from phosphene.core.units.units import Unit
 from phosphene.features.painting import Painting, default_side
 from phosphene.features.presets import Preset, settings
 from phosphene.features.visualize import parts_of

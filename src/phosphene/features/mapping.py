@@ -18,7 +18,8 @@ from torch import Tensor
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.keys import Key
-from phosphene.core.pictures.files import Photo, resize
+from phosphene.core.pictures.files import Photo
+from phosphene.core.pictures.fitting import resize
 from phosphene.core.units.inputs import Fit, feed
 from phosphene.core.units.photographs import fed
 

@@ -11,11 +11,13 @@ from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score, Term, diversity
-from phosphene.core.pictures.files import LEAST_SIDE, Photo, open_photo, resize
+from phosphene.core.pictures.files import LEAST_SIDE, Photo, open_photo
+from phosphene.core.pictures.fitting import resize
 from phosphene.core.results.provenance import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.inputs import unit_words
-from phosphene.core.units.units import AnyUnit, Sum, Unit, groups, parse_units, stems, unit_term
+from phosphene.core.units.spelling import parse_units
+from phosphene.core.units.units import AnyUnit, Sum, Unit, groups, stems, unit_term
 from phosphene.features.painting import Painting, Parts, default_side
 from phosphene.features.presets import (
     Border,

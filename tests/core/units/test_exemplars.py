@@ -12,8 +12,8 @@ from torch import nn
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.layers import Axis, ReceptiveField
 from phosphene.core.networks.network import Network
-from phosphene.core.pictures.files import MID_GREY
-from phosphene.core.pictures.sheets import signed_picture
+from phosphene.core.pictures.colours import signed_picture
+from phosphene.core.pictures.fitting import MID_GREY
 from phosphene.core.units.exemplars import (
     Block,
     Patch,

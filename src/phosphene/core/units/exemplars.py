@@ -22,8 +22,11 @@ from phosphene.core.networks.layers import ATTENTION, Axis, ReceptiveField
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
-from phosphene.core.pictures.files import MID_GREY, Photo
-from phosphene.core.pictures.sheets import Marks, grid, plate, signed_picture
+from phosphene.core.pictures.colours import signed_picture
+from phosphene.core.pictures.files import Photo
+from phosphene.core.pictures.fitting import MID_GREY
+from phosphene.core.pictures.plates import Marks, plate
+from phosphene.core.pictures.sheets import grid
 from phosphene.core.units.inputs import Fit
 from phosphene.core.units.photographs import fed
 from phosphene.core.units.units import Unit, unit_term

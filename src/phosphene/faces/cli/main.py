@@ -403,7 +403,8 @@ def _judged(network: Any, result: Any, judges: Sequence[Any]) -> list[str]:
 
 def _many(network: Any, units: Sequence[str]) -> dict[str, str]:
     """The units and their files, where they are too many for one batch."""
-    from phosphene.core.units.units import parse_units, stems
+    from phosphene.core.units.spelling import parse_units
+    from phosphene.core.units.units import stems
     from phosphene.faces.running.sweep import PART
 
     asked = parse_units(network, units)
