@@ -15,7 +15,7 @@ from phosphene.attribution.question import Pictures, Question, as_list, fed_toge
 from phosphene.core.errors import Mistake, check_range, did_you_mean
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import Purpose
-from phosphene.core.optimization.engine import Step
+from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score
 from phosphene.core.pictures.colours import grey_heat, heat, overlay, scales, signed_picture
 from phosphene.core.pictures.files import Photo

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
-from phosphene.core.optimization.engine import Step
 from phosphene.core.optimization.objectives import values
+from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score, Term
 from phosphene.core.pictures.files import LEAST_SIDE, Photo
 from phosphene.core.pictures.fitting import resize

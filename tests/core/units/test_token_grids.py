@@ -6,7 +6,7 @@ from torch import nn
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
-from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.terms import Patches
 from phosphene.core.units.spelling import parse_unit, parse_units
@@ -28,7 +28,9 @@ def test_tokens_are_counted_and_patches_are_rows_and_columns_behind_them(network
     x = noise(1, 3, *network.size)
     y = network.model.block(torch.cat([network.model.extra, network.model.cut(x).flatten(2).transpose(1, 2)], 1))
     for text, token in ((last, -1), ("block:5@class", 0), ("block:5@2", 2)):
-        value, _ = gradient(network, unit_term(parse_units(network, [text])))(x, torch.tensor([0]), Draw(0, 0, [0]))
+        value, *_ = gradient(network, unit_term(parse_units(network, [text])))(
+            x, torch.tensor([0]), Key(0, [0], step=0)
+        )
         torch.testing.assert_close(value, y[:, token, 5].detach(), rtol=0, atol=1e-14)
     with pytest.raises(Mistake, match=f"block has patches in rows 0 to {rows - 1} and columns 0 to {columns - 1} at"):
         parse_unit(network, f"block:5@{rows},0")
@@ -41,11 +43,11 @@ def test_on_a_larger_picture_a_patch_is_still_at_its_row_and_column():
     term = unit_term(parse_unit(network, "block:2@1,1"))
     x = noise(1, 3, 24, 40)
     y = network.model.block(network.model.cut(x).flatten(2).transpose(1, 2))
-    value, slope = gradient(network, term)(x, torch.tensor([0]), Draw(0, 0, [0]))
+    value, slope, _ = gradient(network, term)(x, torch.tensor([0]), Key(0, [0], step=0))
     torch.testing.assert_close(value, y[:, 1 * 5 + 1, 2].detach(), rtol=0, atol=1e-14)
     assert (slope[..., 8:16, 8:16] != 0).all() and slope.count_nonzero() == 3 * 64
     with pytest.raises(Mistake, match="block has 2 tokens on pictures of this size, and the patch at 1,1 is none"):
-        gradient(network, term)(noise(1, 3, 8, 8), torch.tensor([0]), Draw(0, 0, [0]))
+        gradient(network, term)(noise(1, 3, 8, 8), torch.tensor([0]), Key(0, [0], step=0))
 
 
 def test_the_class_token_is_told_only_where_it_is_the_only_other_one():
@@ -100,7 +102,7 @@ def test_the_heads_inside_of_torchs_attention_are_units():
     cases |= {"1@2,3": slow[:, 1, 1 + 2 * 4 + 3].mean(1)}
     for words, value in cases.items():
         term = unit_term(parse_unit(network, f"{layer.name}:{words}") * 3)
-        values, slope = gradient(network, term)(x, torch.arange(3), Draw(0, 0, [0, 1, 2]))
+        values, slope, _ = gradient(network, term)(x, torch.arange(3), Key(0, [0, 1, 2], step=0))
         torch.testing.assert_close(values, value.detach(), rtol=0, atol=1e-12)
         (expected,) = torch.autograd.grad(value.sum(), leaf, retain_graph=True)
         torch.testing.assert_close(slope, expected, rtol=0, atol=1e-12)

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
-from phosphene.core.optimization.engine import Step
+from phosphene.core.optimization.steps import Step
 from phosphene.core.pictures.eight_bit import to_pil
 from phosphene.core.pictures.film import Film
 from phosphene.core.pictures.sheets import figure, grid

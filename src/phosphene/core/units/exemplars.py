@@ -17,7 +17,7 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.layers import ATTENTION, Axis, ReceptiveField
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.rectifiers import Rule
-from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
 from phosphene.core.pictures.files import Photo
 from phosphene.core.pictures.fitting import MID_GREY
@@ -173,7 +173,7 @@ def traced_back(
     at = [replace(unit, position=position) for position in positions]
     acts = rule != "gradient" and network.rectified_before(unit.layer)
     objective = gradient(network, unit_term(at), rule=rule if acts else "gradient")
-    return objective(pictures, torch.arange(len(at)), Draw(0, 0, range(len(at))))[1]
+    return objective(pictures, torch.arange(len(at)), Key(0, range(len(at)), step=0)).gradients
 
 
 @dataclass(frozen=True)
