@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from phosphene.core.errors import Mistake
-from phosphene.core.networks.layers import Axis, ReceptiveField
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.receptive_fields import Axis, ReceptiveField
 from phosphene.core.pictures.files import MID_GREY
 from phosphene.core.pictures.sheets import signed_picture
 from phosphene.core.units.exemplars import (

@@ -17,8 +17,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from phosphene.core.errors import Mistake
-from phosphene.core.networks.layers import ATTENTION, Axis, ReceptiveField
+from phosphene.core.networks.layers import ATTENTION
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.receptive_fields import Axis, ReceptiveField
 from phosphene.core.networks.rectifiers import Rule
 from phosphene.core.optimization.engine import Draw
 from phosphene.core.optimization.objectives import gradient
