@@ -13,7 +13,7 @@ def test_a_propagation_decides_what_becomes_of_every_call_of_one_pass():
     seen = []
 
     def doubled(fed):
-        assert apart(fed, network.door(x)) == 0
+        assert apart(fed, network.preprocess(x)) == 0
         seen.append([])
 
         def handle(owner, function, args, kwargs):

@@ -14,8 +14,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
-from phosphene.core.networks.layers import ATTENTION, Axis, ReceptiveField
+from phosphene.core.networks.layers import ATTENTION
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.receptive_fields import Axis, ReceptiveField
 from phosphene.core.networks.rectifiers import Rule
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
