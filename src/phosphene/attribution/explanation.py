@@ -14,11 +14,11 @@ from phosphene.attribution.question import Pictures, Question, as_list, fed_toge
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import Purpose
-from phosphene.core.optimization.engine import Step
+from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score
 from phosphene.core.options import Bounds, Words
+from phosphene.core.pictures.colours import grey_heat, heat, overlay, scales, signed_picture
 from phosphene.core.pictures.files import Photo, Photos
-from phosphene.core.pictures.sheets import grey_heat, heat, overlay, scales, signed_picture
 from phosphene.core.results.recipes import docstring
 from phosphene.core.results.results import Panel, Result, Run
 from phosphene.core.results.signature import Argument, Option, arguments_of

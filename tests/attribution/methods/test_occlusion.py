@@ -9,8 +9,9 @@ from phosphene.attribution import occlusion
 from phosphene.attribution.baselines import filling
 from phosphene.attribution.methods.occlusion import per_position, places
 from phosphene.core.errors import Mistake
+from phosphene.core.networks.network import Network
 from tests.attribution.asked import answer, on_pixels, photos
-from tests.small import convnet, levels, linear, noise
+from tests.small import LABELS, convnet, levels, linear, noise
 
 
 def naive(network, photo, target, window, stride):
@@ -180,8 +181,8 @@ def test_a_layer_without_maps_to_follow_is_told():
 
 def test_in_bfloat16_it_tells_how_far_it_is_off():
     torch.manual_seed(0)
-    network = convnet(torch.float32)
-    network.precision = "bfloat16"
+    facts = {"size": 16, "labels": LABELS, "mean": (0.5,) * 3, "std": (0.2,) * 3}
+    network = Network(convnet(torch.float32).model, precision="bfloat16", **facts)
     low = occlusion(network, levels(3, 16, 16), target=1, window=4, stride=2).result
     network = convnet(torch.float32)
     exact = occlusion(network, levels(3, 16, 16), target=1, window=4, stride=2).result

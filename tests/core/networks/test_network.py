@@ -579,7 +579,7 @@ def test_a_network_of_a_fixed_size_resizes_what_it_is_fed():
     x = pictures(48, 32)
     small = F.interpolate(x, (16, 16), mode="bilinear", antialias=True)
     torch.testing.assert_close(network.read(x, ["logits"])["logits"], network.model(small))
-    torch.testing.assert_close(of(Plain()).door(x), x)
+    torch.testing.assert_close(of(Plain()).preprocess(x), x)
 
 
 def test_the_size_of_a_network_is_found_by_trying():

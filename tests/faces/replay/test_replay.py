@@ -94,7 +94,7 @@ def pixels(path):
 
 def test_every_recipe_of_the_program_is_tried():
     tried = {(words[0], words[words.index("--method") + 1] if "--method" in words else "") for words in MADE + SEVERAL}
-    every = {(row.command, row.method) for row in catalogue.TABLE if row.name or row.prefix}
+    every = {(row.command, row.method) for row in catalogue.CATALOGUE if row.name or row.prefix}
     # rollout is for transformers, which this network is not; one of Captum's stands for all
     tried = {(command, "captum:NAME" if method.startswith("captum:") else method) for command, method in tried}
     assert tried == every - {("attribute", "rollout")}
@@ -159,7 +159,7 @@ def test_a_strangers_recipe_opens_no_file_of_a_direction(run, monkeypatch, given
     made(run, "visualize", "conv2:0", "--steps", "0", "--size", "24")
     np.save("mine.npy", np.ones(8))
     recipe = json.loads(read_text("made.png")["phosphene"])
-    monkeypatch.setattr("phosphene.core.units.units.read_direction", harm)
+    monkeypatch.setattr("phosphene.core.units.spelling.read_direction", harm)
     for units in (given, ["conv2:1", given]):
         rewrite("made.png", recipe | {"arguments": recipe["arguments"] | {"units": units}})
         said = refused(phosphene.load("own.py"))
@@ -316,8 +316,8 @@ def test_a_changed_weight_is_refused_with_what_differs(picture):
     network = phosphene.load("own.py")
     with torch.no_grad():
         next(network.model.parameters())[0] += 1e-6
-    network.sha256 = ""  # as for a model that was wrapped by hand
-    said = refused(network, ["cat.png"])
+    unhashed = network.of(network.model)  # as for a model that was wrapped by hand
+    said = refused(unhashed, ["cat.png"])
     assert "own.py is not the network that made made.png: the SHA-256 of its weights begins with" in said
     assert picture["network"]["sha256"][:12] in said
 
@@ -383,9 +383,10 @@ def no_harm(monkeypatch):
         raise AssertionError(f"a stranger's recipe reached {args}")
 
     for name in (
-        "phosphene.models.specs._imported",
-        "phosphene.models.specs._torchvision",
-        "phosphene.models.specs._timm",
+        "phosphene.models.files._imported",
+        "phosphene.models.specs.network_of_file",
+        "phosphene.models.specs.torchvision_network",
+        "phosphene.models.specs.timm_network",
     ):
         monkeypatch.setattr(name, harm)
 
@@ -439,8 +440,6 @@ def test_a_strangers_picture_cannot_make_anything_else_run(no_harm, run, change,
     assert code == 0
     recipe = json.loads(read_text("made.png")["phosphene"])
     Path("evil.py").write_text("raise SystemExit('run!')")
-    if "part" not in change and "network" not in change and "inputs" not in change:
-        pass
     rewrite("made.png", recipe | change)
     words = ["--input", "cat.png"] if "inputs" not in change else []
     code, out, err = run("replay", "made.png", *words)

@@ -93,7 +93,7 @@ def lrp(
     chosen = rules(composite, epsilon, gamma)
     network = _folding(asked.network)
     ends = torch.zeros_like(pictures[:1]), torch.ones_like(pictures[:1])
-    low, high = (network.door(end).detach() for end in ends)
+    low, high = (network.preprocess(end).detach() for end in ends)
     passes: list[Propagated] = []
 
     def propagation(x: Tensor) -> Propagated:

@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from phosphene.core.networks.network import Network
-from phosphene.core.pictures.files import Photo, open_photo, to_uint8
-from phosphene.core.units.units import self_contained
+from phosphene.core.pictures.eight_bit import to_uint8
+from phosphene.core.pictures.files import Photo, open_photo
+from phosphene.core.units.spelling import self_contained
 
 FORMAT = 2
 """Of records; names that were changed since an earlier one are in the catalogue."""

@@ -19,7 +19,7 @@ from phosphene.core.pictures.files import read_text, stored
 from phosphene.core.results.provenance import FORMAT, IN_PYTHON
 from phosphene.core.results.recipes import Recipe
 from phosphene.core.results.results import Part, seal
-from phosphene.core.units.units import names_file
+from phosphene.core.units.spelling import names_file
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
-from phosphene.core.pictures.files import png_bytes
+from phosphene.core.pictures.writing import png_bytes
 from phosphene.core.results.provenance import network_record, versions
 from phosphene.core.results.results import Result, Run
 from phosphene.faces.replay.inputs import Files, photograph
@@ -65,7 +65,7 @@ def embedded_spec(record: Record) -> str:
     Raises:
         Mistake: another network did, which has to be named.
     """
-    from phosphene.models.specs import EMBEDDED
+    from phosphene.models.embedded import EMBEDDED
 
     spec = record.network["spec"]
     if spec.partition(":")[0] != "embedded" or spec.partition(":")[2] not in EMBEDDED:

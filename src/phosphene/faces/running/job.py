@@ -13,7 +13,8 @@ from phosphene.core.results.recipes import Recipe
 from phosphene.core.results.results import Result
 from phosphene.core.results.signature import Input
 from phosphene.core.units.photographs import readable
-from phosphene.core.units.units import parse_units, stems
+from phosphene.core.units.spelling import parse_units
+from phosphene.core.units.units import stems
 from phosphene.faces.running import sweep
 from phosphene.faces.running.destination import Destination, Written, photo_stem
 from phosphene.faces.running.runner import finished

@@ -15,8 +15,9 @@ from PIL import Image
 
 from phosphene.catalogue import upgraded
 from phosphene.core.errors import Mistake
-from phosphene.core.pictures.files import open_photo, save_png
+from phosphene.core.pictures.files import open_photo
 from phosphene.core.pictures.sheets import figure
+from phosphene.core.pictures.writing import save_png
 from phosphene.core.results.results import Result, Run
 
 PART = 64
