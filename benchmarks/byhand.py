@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.parameterizations import decorrelated
 from phosphene.core.optimization.transforms import lucid
 
@@ -49,7 +49,7 @@ def channels_by_hand(
     tick()
     for step in range(steps):
         optimizer.zero_grad()
-        views, _ = transform(pictures(), rows, Draw(0, step, units))
+        views, _ = transform(pictures(), rows, Key(0, units, step=step))
         y = forward(((views - middle) / spread).contiguous(memory_format=torch.channels_last))
         (-y[rows, wanted].mean((1, 2)).sum()).backward()
         optimizer.step()

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from phosphene.core.networks.network import Network
-from phosphene.core.pictures.files import save_png
 from phosphene.core.pictures.sheets import grid
+from phosphene.core.pictures.writing import save_png
 from phosphene.core.results.provenance import state_sha256
 from phosphene.models.specs import load
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from benchmarks.byhand import frozen
 from benchmarks.timing import Claim, Contestant, Report, Table, race
 from phosphene.core.networks.network import Network
-from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.terms import energy
 from phosphene.core.pictures.files import open_photo
@@ -131,13 +131,13 @@ def run(repeats: int, quick: bool) -> Report:
     if quick:
         picture = part
     by_plan, objective = (gradient(one.planned("picture"), -energy(LAYER)) for one in (network, exact))
-    rows, draw = torch.arange(1), Draw(0, 0, [0])
+    rows, key = torch.arange(1), Key(step=0)
     hand = _by_hand(network.model)
     many = 2 if quick else 3
     seconds = race(
         {
-            OURS: _steps(lambda: by_plan(picture, rows, draw), many),
-            OURS_32: _steps(lambda: objective(picture, rows, draw), many),
+            OURS: _steps(lambda: by_plan(picture, rows, key), many),
+            OURS_32: _steps(lambda: objective(picture, rows, key), many),
             PLAIN: _steps(lambda: _plain(network.model, picture), many),
             FLOOR: _steps(lambda: hand(picture), many),
         },
@@ -152,9 +152,9 @@ def run(repeats: int, quick: bool) -> Report:
     if network.plans["picture"].precision == "bfloat16":
         claims.append(Claim("by its plan, at least 3 times as fast", table.ratio(PLAIN), 3.0))
     cosine = F.cosine_similarity(
-        by_plan(picture, rows, draw)[1].flatten(), objective(picture, rows, draw)[1].flatten(), 0
+        by_plan(picture, rows, key)[1].flatten(), objective(picture, rows, key)[1].flatten(), 0
     )
-    apart = _apart(objective(picture, rows, draw)[1], _plain(network.model, picture))
+    apart = _apart(objective(picture, rows, key)[1], _plain(network.model, picture))
     notes = [
         _exactness(network, part),
         f"In float32 this program's gradient and the plain one differ by {apart:.1e} of their norm: a few ReLUs near "

@@ -6,8 +6,11 @@ from pathlib import Path
 import torch
 
 import phosphene
-from phosphene.core.pictures.files import open_photo, resize, save_png
-from phosphene.core.pictures.sheets import grid, overlay
+from phosphene.core.pictures.colours import overlay
+from phosphene.core.pictures.files import open_photo
+from phosphene.core.pictures.fitting import resize
+from phosphene.core.pictures.sheets import grid
+from phosphene.core.pictures.writing import save_png
 
 HERE = Path(__file__).resolve().parent / "pictures"
 CLASSES = ("goldfish", "king penguin", "school bus", "African elephant", "monarch", "orange", "lemon", "sports car")

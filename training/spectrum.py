@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from phosphene.core.optimization.parameterizations import decorrelated
 from phosphene.core.optimization.parameterizations.colours import uncoloured
 from phosphene.core.optimization.parameterizations.phase import SPECTRUM
-from phosphene.core.pictures.files import fit, open_photo
+from phosphene.core.pictures.files import open_photo
+from phosphene.core.pictures.fitting import fit
 
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "imagenet_200"
 SIDE = 224

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import phosphene
 from phosphene.core.errors import Mistake
-from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.keys import Key
 from phosphene.dreaming import dream
 from phosphene.dreaming.dream import octave_sizes
 from tests.small import convnet, levels
@@ -32,7 +32,7 @@ def test_octaves_grow_to_the_own_size_and_none_is_tiny(height, width, octaves, z
 def step_by_hand(network, x, layer, rate, jitter, seed):
     """Roll, climb half the mean square of the activations, roll back, in steps of a mean change of `rate`."""
     down, right = (
-        Draw(seed, 0, [0]).integers(torch.zeros(1, dtype=torch.long), 2, 2 * jitter + 1)[0] - jitter
+        Key(seed, [0], step=0).integers(torch.zeros(1, dtype=torch.long), 2, 2 * jitter + 1)[0] - jitter
     ).tolist()
     rolled = x.roll((down, right), (2, 3)).requires_grad_()
     kept = []

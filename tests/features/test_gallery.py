@@ -6,7 +6,7 @@ from torch import nn
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
-from phosphene.core.optimization.engine import Step
+from phosphene.core.optimization.steps import Step
 from phosphene.features import gallery, visualize
 from phosphene.features.gallery import CHANNELS, CLASSES, abreast, drawn, rows_of, side_by_side
 from tests.small import convnet

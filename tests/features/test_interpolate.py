@@ -5,7 +5,8 @@ import torch
 
 from phosphene.core.errors import Mistake
 from phosphene.core.optimization.objectives import values
-from phosphene.core.units.units import parse_units, unit_term
+from phosphene.core.units.spelling import parse_units
+from phosphene.core.units.units import unit_term
 from phosphene.features import interpolate, visualize
 from phosphene.features.interpolate import between
 from tests.small import convnet, noise

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from phosphene.core.pictures.files import fit
+from phosphene.core.pictures.fitting import fit
 from phosphene.core.units.inputs import logits
 from phosphene.features.judge import counterpart, shown_to, verdicts, words
 from tests.small import LABELS, convnet, noise

@@ -6,14 +6,14 @@ import torch
 import phosphene
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
-from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.parameterizations import Fourier
 from phosphene.core.optimization.transforms import as_is
-from phosphene.core.units.units import parse_units
+from phosphene.core.units.spelling import parse_units
 from phosphene.features import visualize
 from phosphene.features.painting import objective
 from phosphene.features.visualize import parts_of
-from phosphene.models.specs import import_torchvision
+from phosphene.models.torchvision import import_torchvision
 from tests.small import convnet
 
 
@@ -140,7 +140,7 @@ def test_a_neuron_moves_what_it_sees_and_nothing_else():
     network = convnet()
     evaluate = objective(network, parts_of(parse_units(network, "conv2:1@2,3"), 1.0, "logit"), [as_is])
     x = torch.rand(1, 3, 16, 16, dtype=torch.float64)
-    _, slope = evaluate(x, torch.zeros(1, dtype=torch.long), Draw(0, 0, [0]))
+    slope = evaluate(x, torch.zeros(1, dtype=torch.long), Key(step=0)).gradients
     seen = slope.abs().sum((0, 1)) > 0
     expected = torch.zeros(16, 16, dtype=torch.bool)
     expected[2:7, 4:9] = True  # conv2: 5 x 5 px, every 2 px, from -2 on

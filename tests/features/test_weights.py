@@ -6,7 +6,7 @@ from torch import nn
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
-from phosphene.core.pictures.sheets import signed_colours
+from phosphene.core.pictures.colours import signed_colours
 from phosphene.features import weights
 from tests.small import convnet, linear, normal
 

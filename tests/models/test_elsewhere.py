@@ -11,7 +11,8 @@ from phosphene.adversarial import fgsm, pgd
 from phosphene.attribution import METHODS, deconvnet, gradient, guided, occlusion, saliency
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.constraints import box
-from phosphene.core.optimization.engine import Draw, argmin, averaged
+from phosphene.core.optimization.engine import argmin
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import chunked, mean
 from phosphene.core.optimization.objectives import gradient as slope_of
 from phosphene.core.optimization.optimizers import adam, normalized
@@ -25,6 +26,7 @@ from phosphene.core.optimization.parameterizations import (
     Shared,
     Transparent,
 )
+from phosphene.core.optimization.steps import averaged
 from phosphene.core.optimization.terms import energy, score
 from phosphene.core.optimization.transforms import as_is, compose, lucid, over_noise, roll, shake
 from phosphene.core.results.results import Result, Run
@@ -227,8 +229,8 @@ def test_the_equations_parts_combine_elsewhere():
         )
         image = Pixels(noise(3, 3, 24, 24, dtype=torch.float32).to(device))
         steps = argmin(
-            image, chunked(loss, 2), optimizer=normalized(0.02), constraint=box(), steps=4, problems=[4, 0, 9],
-            stop=lambda pictures, rows, values: (rows == 1).to(values.device) | (values < -100),
+            image, chunked(loss, 2), optimizer=normalized(0.02), constraint=box(), steps=4, key=Key(0, [4, 0, 9]),
+            stop=lambda pictures, rows, seen: (rows == 1).to(seen.values.device) | (seen.values < -100),
         )  # fmt: skip
         return [(step.pictures.cpu(), step.values.cpu(), step.alive) for step in steps]
 
@@ -254,7 +256,7 @@ def test_every_parameterization_has_the_same_pictures_and_slopes_elsewhere(make)
         image = make([4, 0], (16, 18), device=device)
         steps = argmin(
             image, slope_of(network(device), energy("add"), over_noise() if image().shape[1] == 4 else as_is),
-            optimizer=adam(0.01), steps=2, problems=[4, 0],
+            optimizer=adam(0.01), steps=2, key=Key(0, [4, 0]),
         )  # fmt: skip
         return [(step.pictures.cpu(), step.values.cpu()) for step in averaged(steps)]
 
@@ -307,7 +309,7 @@ def test_a_recipe_that_mixes_devices_is_found_out():
         x = noise(1, 3, 20, 20, dtype=torch.float32)
         wrong = compose(lambda pictures, rows, draw: (pictures * torch.ones(20), torch.arange(len(pictures))))
         with pytest.raises(RuntimeError, match="same device"):
-            slope_of(net, energy("conv1"), wrong)(x.to(device), torch.arange(1), Draw(0, 0, [0]))
+            slope_of(net, energy("conv1"), wrong)(x.to(device), torch.arange(1), Key(0, [0], step=0))
 
 
 def test_what_a_gpu_allows_is_allowed():

@@ -15,16 +15,18 @@ from torch import Tensor
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.constraints import linf
-from phosphene.core.optimization.engine import Draw, Step, argmin, best
+from phosphene.core.optimization.engine import argmin
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.optimizers import sign
 from phosphene.core.optimization.parameterizations import Pixels
+from phosphene.core.optimization.steps import Step, best
 from phosphene.core.optimization.terms import cross_entropy
 from phosphene.core.pictures.files import Photo
 from phosphene.core.results.provenance import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.inputs import Fit, feed, logits, said_in_words, top
-from phosphene.core.units.units import class_index, label
+from phosphene.core.units.labels import class_index, label
 
 Radius = float
 """A distance in pixel units of [0, 1]; written 8/255 on the command line."""
@@ -134,10 +136,10 @@ def pgd(
     fed, objective, stem, finish = _attack(network, photo, target, eps, fit, "pgd")
     start = fed
     if random_start:
-        noise = Draw(seed, -1, [0]).uniform(torch.zeros(1, dtype=torch.long), *fed.shape[1:])
+        noise = Key(seed, [0]).uniform(torch.zeros(1, dtype=torch.long), *fed.shape[1:])
         start = (fed + eps * (2 * noise.to(fed) - 1)).clamp(0, 1)
     path: Iterator[Step] = argmin(
         Pixels(start), objective, optimizer=sign(step_size or eps / 10), constraint=linf(fed, eps),
-        steps=steps, seed=seed,
+        steps=steps, key=Key(seed),
     )  # fmt: skip
     return Run(best(path), total=steps, names=[stem], finish=finish)

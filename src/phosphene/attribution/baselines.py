@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phosphene.core.networks.network import Network
-from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.operators import blurred
 
 Filling = Literal["zero", "black", "grey", "mean", "blur", "noise"]
@@ -45,7 +45,7 @@ def filling(
     if kind == "blur":
         return blurred(pictures, BLUR * min(pictures.shape[2:]))
     if kind == "noise":
-        drawn = Draw(seed, 0, [0]).uniform(torch.zeros(1, dtype=torch.long), *pictures.shape[1:])
+        drawn = Key(seed, [0], step=0).uniform(torch.zeros(1, dtype=torch.long), *pictures.shape[1:])
         return drawn.to(pictures).expand_as(pictures)
     colour = {"zero": network.mean, "black": (0.0,), "grey": (0.5,)}[kind]
     return pictures.new_tensor(colour).view(1, -1, 1, 1).expand_as(pictures)

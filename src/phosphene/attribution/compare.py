@@ -22,7 +22,8 @@ from phosphene.attribution.methods.rollout import rollout
 from phosphene.attribution.question import Pictures, Question, fed_together, question
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
-from phosphene.core.optimization.engine import NotFinite, Step
+from phosphene.core.optimization.engine import NotFinite
+from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score
 from phosphene.core.pictures.files import Photo
 from phosphene.core.pictures.sheets import grid

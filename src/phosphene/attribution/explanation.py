@@ -15,10 +15,10 @@ from phosphene.attribution.question import Pictures, Question, as_list, fed_toge
 from phosphene.core.errors import Mistake, check_range, did_you_mean
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import Purpose
-from phosphene.core.optimization.engine import Step
+from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score
+from phosphene.core.pictures.colours import grey_heat, heat, overlay, scales, signed_picture
 from phosphene.core.pictures.files import Photo
-from phosphene.core.pictures.sheets import grey_heat, heat, overlay, scales, signed_picture
 from phosphene.core.results.provenance import recipe
 from phosphene.core.results.results import Panel, Result, Run
 from phosphene.core.units.inputs import Fit

@@ -16,12 +16,15 @@ from torch import Tensor
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.rectifiers import Rule
-from phosphene.core.optimization.engine import Draw, NotFinite
+from phosphene.core.optimization.engine import NotFinite
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient, values
 from phosphene.core.optimization.terms import Reading, Score, Term
 from phosphene.core.pictures.files import Photo
 from phosphene.core.units.inputs import Fit, feed, logits, unit_words
-from phosphene.core.units.units import AnyUnit, Sum, Unit, class_index, label, parse_unit, unit_term
+from phosphene.core.units.labels import class_index, label
+from phosphene.core.units.spelling import parse_unit
+from phosphene.core.units.units import AnyUnit, Sum, Unit, unit_term
 
 Pictures = Float[Tensor, "n 3 h w"]
 Rows = Int[Tensor, " n"]
@@ -75,8 +78,8 @@ class Question:
             rule: what the backward pass does at rectifiers.
         """
         objective = gradient(self.network, self.term, rule=rule)
-        parts = [objective(x, r, Draw(0, 0, range(len(self.units)))) for x, r in self._parts(pictures, rows)]
-        return torch.cat([said for said, _ in parts]), torch.cat([slope for _, slope in parts])
+        parts = [objective(x, r, Key(0, range(len(self.units)), step=0)) for x, r in self._parts(pictures, rows)]
+        return torch.cat([part.values for part in parts]), torch.cat([part.gradients for part in parts])
 
     def layer_slopes(
         self, pictures: Pictures, rows: Rows, layer: str

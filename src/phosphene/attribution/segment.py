@@ -20,8 +20,10 @@ from torch.nn import functional as F
 from phosphene.attribution.question import every, question
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
-from phosphene.core.pictures.files import Photo, enlarge, resize, to_uint8
-from phosphene.core.pictures.sheets import grey_heat
+from phosphene.core.pictures.colours import grey_heat
+from phosphene.core.pictures.eight_bit import to_uint8
+from phosphene.core.pictures.files import Photo
+from phosphene.core.pictures.fitting import enlarge, resize
 from phosphene.core.results.provenance import recipe
 from phosphene.core.results.results import Result
 from phosphene.core.units.inputs import Fit, feed

@@ -14,16 +14,19 @@ from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import working_dtype
 from phosphene.core.optimization.constraints import box
-from phosphene.core.optimization.engine import Step, argmin
+from phosphene.core.optimization.engine import argmin
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.optimizers import normalized
 from phosphene.core.optimization.parameterizations import Pixels
+from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.transforms import roll
 from phosphene.core.pictures.files import Photo, open_photo
 from phosphene.core.results.provenance import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.default_layers import halfway
-from phosphene.core.units.units import parse_units, unit_term
+from phosphene.core.units.spelling import parse_units
+from phosphene.core.units.units import unit_term
 
 
 def octave_sizes(size: tuple[int, int], octaves: int, zoom: float) -> list[tuple[int, int]]:
@@ -87,7 +90,7 @@ def dream(
             start = (base + (detail if detail.shape == base.shape else _resized(detail, size))).clamp(0, 1)
             ascent = argmin(
                 Pixels(start), gradient(network, -term, roll(jitter)),
-                optimizer=normalized(rate), constraint=box(), steps=steps, seed=seed + done,
+                optimizer=normalized(rate), constraint=box(), steps=steps, key=Key(seed + done),
             )  # fmt: skip
             for step in ascent:
                 yield replace(step, index=done + step.index)

@@ -3,7 +3,7 @@
 From the photograph on, in its own Fourier coefficients (or their phases alone), the unit is made larger while a layer
 is held near what it said about the photograph: a small exaggeration of what was there. The distance is weighed against
 the unit divided by what it says about the photograph, so that a weight keeps its meaning from unit to unit; it is read
-off the whole picture, the unit off random crops. What the slopes on the way passed by is shown in grey.
+off the whole picture, the unit off random crops. What the gradients on the way passed by is shown in grey.
 """
 
 from typing import Literal
@@ -12,8 +12,8 @@ import torch
 
 from phosphene.core.errors import check_range
 from phosphene.core.networks.network import Network
-from phosphene.core.optimization.engine import Step
 from phosphene.core.optimization.objectives import values
+from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score, code_distance
 from phosphene.core.pictures.files import Photo
 from phosphene.core.results.provenance import recipe

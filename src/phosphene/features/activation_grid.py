@@ -13,9 +13,10 @@ from torch.nn import functional as F
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.layers import ATTENTION
 from phosphene.core.networks.network import Network
-from phosphene.core.optimization.engine import Step
+from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import direction
-from phosphene.core.pictures.files import LEAST_SIDE, Photo, resize
+from phosphene.core.pictures.files import LEAST_SIDE, Photo
+from phosphene.core.pictures.fitting import resize
 from phosphene.core.pictures.sheets import figure, grid
 from phosphene.core.results.provenance import recipe
 from phosphene.core.results.results import Result, Run

@@ -15,9 +15,9 @@ from torch import nn
 from phosphene.core.networks.layers import Layer
 from phosphene.core.networks.network import Network
 from phosphene.core.pictures.files import open_photo
-from phosphene.core.pictures.sheets import Block, funnel
 from phosphene.core.results.provenance import recipe
 from phosphene.core.results.results import Result
+from phosphene.features.charts import Block, funnel
 
 LEAST, MOST = 8, 24  # rows that one looks at with pleasure
 

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
-from phosphene.core.optimization.engine import Step
-from phosphene.core.pictures.files import LEAST_SIDE, Photo, resize
+from phosphene.core.optimization.steps import Step
+from phosphene.core.pictures.files import LEAST_SIDE, Photo
+from phosphene.core.pictures.fitting import resize
 from phosphene.core.pictures.sheets import figure
 from phosphene.core.results.provenance import recipe
 from phosphene.core.results.results import Result, Run

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.core.pictures.files import to_pil
+from phosphene.core.pictures.eight_bit import to_pil
 from phosphene.core.pictures.sheets import grid
 
 THUMBNAIL = 64  # px

@@ -6,7 +6,7 @@ which it went there for the photograph. What the layer has no channels for is mi
 
 from phosphene.core.errors import check_range
 from phosphene.core.networks.network import Network
-from phosphene.core.optimization.engine import Step
+from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import likeness
 from phosphene.core.pictures.files import Photo
 from phosphene.core.results.provenance import recipe

@@ -15,13 +15,15 @@ from torch import Tensor
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import seen
-from phosphene.core.optimization.engine import Draw, Step
+from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.steps import Step
 from phosphene.core.pictures.files import LEAST_SIDE
 from phosphene.core.pictures.sheets import Strip, contact
 from phosphene.core.results.provenance import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.inputs import logits
-from phosphene.core.units.units import Unit, class_index, label
+from phosphene.core.units.labels import class_index, label
+from phosphene.core.units.units import Unit
 from phosphene.features.painting import Painting, default_side
 from phosphene.features.presets import Preset, settings
 from phosphene.features.visualize import parts_of
@@ -114,7 +116,7 @@ def context(
 
 def _others(network: Network, wanted: int, many: int, seed: int) -> list[int]:
     """So many other classes at random, each once; all of them where there are fewer."""
-    order = Draw(seed, -1, [crc32(f"other than {wanted}".encode())]).uniform(torch.arange(1), network.classes)[0]
+    order = Key(seed, [crc32(f"other than {wanted}".encode())]).uniform(torch.arange(1), network.classes)[0]
     return [int(index) for index in order.argsort() if index != wanted][:many]
 
 

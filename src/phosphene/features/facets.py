@@ -14,15 +14,17 @@ from torch import Tensor
 
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
-from phosphene.core.optimization.engine import Step
 from phosphene.core.optimization.objectives import values
+from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score, Term
-from phosphene.core.pictures.files import LEAST_SIDE, Photo, resize
+from phosphene.core.pictures.files import LEAST_SIDE, Photo
+from phosphene.core.pictures.fitting import resize
 from phosphene.core.results.provenance import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.inputs import Fit, feed, unit_words
 from phosphene.core.units.photographs import fed, photo_name
-from phosphene.core.units.units import AnyUnit, Sum, parse_units, unit_term
+from phosphene.core.units.spelling import parse_units
+from phosphene.core.units.units import AnyUnit, Sum, unit_term
 from phosphene.features.mapping import needed
 from phosphene.features.painting import Painting, default_side
 from phosphene.features.presets import Preset, Robustness, settings

@@ -11,13 +11,15 @@ from torch import Tensor
 
 from phosphene.core.errors import Mistake, check_range, did_you_mean
 from phosphene.core.networks.network import Network
-from phosphene.core.optimization.engine import Draw, Step
+from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.steps import Step
 from phosphene.core.pictures.files import LEAST_SIDE
 from phosphene.core.pictures.sheets import Strip, contact
 from phosphene.core.results.provenance import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.default_layers import spread, stages
-from phosphene.core.units.units import Unit, class_index, label
+from phosphene.core.units.labels import class_index, label
+from phosphene.core.units.units import Unit
 from phosphene.features.painting import Painting, default_side
 from phosphene.features.presets import Preset, settings
 from phosphene.features.visualize import parts_of
@@ -200,7 +202,7 @@ def drawn(network: Network, layer: str, many: int, seed: int) -> list[Unit]:
     """Channels of a layer spread evenly over it, one at random out of each of `many` equal parts."""
     channels = network.layers[layer].channels
     many = min(many, channels)
-    at = Draw(seed, -1, [crc32(layer.encode())]).uniform(torch.arange(1), many)[0].tolist()
+    at = Key(seed, [crc32(layer.encode())]).uniform(torch.arange(1), many)[0].tolist()
     ends = [i * channels // many for i in range(many + 1)]
     return [Unit(layer, low + int(u * (high - low))) for (low, high), u in zip(pairwise(ends), at, strict=True)]
 

@@ -5,13 +5,14 @@ from zlib import crc32
 
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
-from phosphene.core.optimization.engine import Step
+from phosphene.core.optimization.steps import Step
 from phosphene.core.pictures.files import LEAST_SIDE
 from phosphene.core.pictures.sheets import figure
 from phosphene.core.results.provenance import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.inputs import unit_words
-from phosphene.core.units.units import AnyUnit, Sum, parse_units
+from phosphene.core.units.spelling import parse_units
+from phosphene.core.units.units import AnyUnit, Sum
 from phosphene.features.painting import Painting, default_side, reached
 from phosphene.features.presets import Preset, settings
 from phosphene.features.visualize import parts_of

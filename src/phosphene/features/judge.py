@@ -9,9 +9,9 @@ from torch import Tensor
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
-from phosphene.core.pictures.files import fit
+from phosphene.core.pictures.fitting import fit
 from phosphene.core.units.inputs import logits, top
-from phosphene.core.units.units import class_index, label
+from phosphene.core.units.labels import class_index, label
 
 
 def counterpart(judge: Network, network: Network, index: int) -> int | None:

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
-from phosphene.core.optimization.engine import Draw
-from phosphene.core.pictures.files import Photo, resize
+from phosphene.core.optimization.keys import Key
+from phosphene.core.pictures.files import Photo
+from phosphene.core.pictures.fitting import resize
 from phosphene.core.units.inputs import Fit, feed
 from phosphene.core.units.photographs import fed
 
@@ -66,14 +67,14 @@ def sample(
         Mistake: an activation is not finite.
     """
     reading, codes, photo, place = network.planned("reading"), [], [], []
-    draw = Draw(seed, 0, range(len(photos)))
+    key = Key(seed, step=0)
     for indices, pictures in fed(network, photos, fit, batch):
         y = reading.read(pictures, [layer])[layer].cpu()
         if not y.isfinite().all():
             raise Mistake(f"{layer} says something that is not finite; the weights of {network.name} may be damaged")
         columns = y.shape[3] if y.dim() == 4 else y[0, 0].numel()
         inner = _inner(y)
-        order = draw.uniform(torch.tensor(indices), len(inner)).argsort(1)[:, :many]
+        order = key.uniform(torch.tensor(indices), len(inner)).argsort(1)[:, :many]
         for i, index, at in zip(range(len(y)), indices, inner[order], strict=True):
             codes.append(y[i].flatten(1).T[at] if y.dim() > 2 else y[i][None])
             photo += [index] * len(at)

@@ -12,8 +12,9 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import seen, working_dtype
 from phosphene.core.optimization.constraints import box
-from phosphene.core.optimization.engine import Constraint, Draw, Image, Operator, Step, Stop, argmin
-from phosphene.core.optimization.objectives import Accumulated, Objective, chunked, gradient, total, unblocked, values
+from phosphene.core.optimization.engine import Constraint, Objective, Operator, Parameterization, Stop, argmin
+from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.objectives import Accumulated, chunked, gradient, grouped, total, unblocked, values
 from phosphene.core.optimization.operators import blur, clip_contribution, clip_norm, colour, sequence, shrink
 from phosphene.core.optimization.optimizers import adam, nadam, normalized, steepest
 from phosphene.core.optimization.parameterizations import (
@@ -27,6 +28,7 @@ from phosphene.core.optimization.parameterizations import (
     Transparent,
 )
 from phosphene.core.optimization.priors import high_pass, l_alpha, opacity, total_variation
+from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Term
 from phosphene.core.optimization.transforms import Transform, as_is, compose, crop, noisy, over_noise, several, shake
 from phosphene.features.presets import Settings
@@ -50,12 +52,12 @@ def mean_colour(network: Network) -> tuple[float, ...]:
 
 def _image(
     network: Network, chosen: Settings, names: Sequence[int], size: tuple[int, int], seed: int, start: Tensor | None
-) -> Image:
+) -> Parameterization:
     options: dict[str, Any] = {"seed": seed, "dtype": working_dtype(network), "device": network.device}
     if start is not None:
         start = start.to(network.device, working_dtype(network)).expand(len(names), -1, -1, -1)
     kind = chosen.parameterization
-    image: Image
+    image: Parameterization
     if kind == "pixels":
         image = Pixels(_noise(network, chosen, names, size, seed) if start is None else start)
     elif kind == "fourier":
@@ -75,7 +77,7 @@ def _image(
 
 def _noise(network: Network, chosen: Settings, names: Sequence[int], size: tuple[int, int], seed: int) -> Tensor:
     """The mean colour and noise about it."""
-    noise = Draw(seed, -1, names).normal(torch.arange(len(names)), 3, *size)
+    noise = Key(seed, names).normal(torch.arange(len(names)), 3, *size)
     pictures = colour(mean_colour(network), noise) + chosen.deviation * noise
     return pictures.clamp(0, 1).to(network.device, working_dtype(network))
 
@@ -146,25 +148,10 @@ def has_places(network: Network, term: Term) -> bool:
 def objective(network: Network, parts: Parts, views: Sequence[Transform], priors: Sequence[Term] = ()) -> Objective:
     """Terms of several readings are several objectives, each over its own rows and under its own transform."""
     objectives = [unblocked(network, -term, view) for (_, term), view in zip(parts, views, strict=True)]
-    if priors:  # apart: a redirected gradient is of the unit's blocked slope, which a prior would hide
+    if priors:  # apart: a redirected gradient is of the unit's blocked gradient, which a prior would hide
         prior = gradient(network, sum(priors[1:], start=priors[0]))
         objectives = [total(one, prior) for one in objectives]
-    if len(parts) == 1:
-        return objectives[0]
-    part_of, index_in = (torch.zeros(sum(len(p) for p, _ in parts), dtype=torch.long) for _ in range(2))
-    for p, (problems, _) in enumerate(parts):
-        part_of[problems], index_in[problems] = p, torch.arange(len(problems))
-
-    def evaluate(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-        found, slope = pictures.new_zeros(len(pictures)), torch.zeros_like(pictures)
-        for p, (problems, _) in enumerate(parts):
-            mine = (part_of[rows] == p).nonzero().flatten()
-            if len(mine):
-                shown = Draw(draw.seed, draw.step, [draw.problems[i] for i in problems], draw.stream)
-                found[mine], slope[mine] = objectives[p](pictures[mine], index_in[rows[mine]], shown)
-        return found, slope
-
-    return evaluate
+    return grouped([problems for problems, _ in parts], objectives)
 
 
 @torch.no_grad()
@@ -179,7 +166,7 @@ def reached(network: Network, parts: Parts, pictures: Float[Tensor, "n 3 h w"], 
 
 
 def _until(chosen: Settings) -> Stop | None:
-    return (lambda pictures, rows, found: found <= -chosen.until) if chosen.until else None
+    return (lambda pictures, rows, seen: seen.values <= -chosen.until) if chosen.until else None
 
 
 def _bounds(chosen: Settings) -> Constraint | None:
@@ -230,7 +217,7 @@ class Painting:
         self.path: Iterator[Step] = argmin(
             self._image, self._seen or climbed, optimizer=OPTIMIZERS[chosen.optimizer](chosen.rate),
             operator=_operator(chosen, center), constraint=_bounds(chosen), stop=_until(chosen),
-            steps=chosen.steps, seed=seed, problems=names,
+            steps=chosen.steps, key=Key(seed, names),
         )  # fmt: skip
 
     def _colours(self, step: Step) -> Float[Tensor, "n 3 h w"]:

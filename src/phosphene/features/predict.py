@@ -3,10 +3,11 @@
 from phosphene.core.errors import check_range
 from phosphene.core.networks.network import Network
 from phosphene.core.pictures.files import Photo
-from phosphene.core.pictures.sheets import bars, beside, figure
+from phosphene.core.pictures.sheets import beside, figure
 from phosphene.core.results.provenance import recipe
 from phosphene.core.results.results import Result
 from phosphene.core.units.inputs import Fit, feed, logits, said_in_words, top
+from phosphene.features.charts import bars
 
 
 @recipe("reading")

@@ -29,8 +29,8 @@ class Settings:
             or Fourier coefficients with a part that all pictures share.
         decay: how much low frequencies are preferred (fourier).
         deviation: of the starting noise, in the parameterization's own units; pixels start at the mean colour.
-        optimizer, rate: how far a move goes: Adam's and NAdam's step; for "steepest" what the slope is multiplied by;
-            for "normalized" the mean change of a parameter.
+        optimizer, rate: how far a move goes: Adam's and NAdam's step; for "steepest" what the gradient is multiplied
+            by; for "normalized" the mean change of a parameter.
         pad, jitter, smallest, largest, rotate, border: random shifts, scalings (from `smallest` to `largest`) and
             rotations (degrees) that it has to survive, with a border of grey, or mirrored.
         channel_reach: for units of layers with rows and columns shifts, scalings and rotations have this part of their

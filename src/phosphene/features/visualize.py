@@ -9,13 +9,15 @@ from collections.abc import Sequence
 
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
-from phosphene.core.optimization.engine import Step
+from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score, Term, diversity
-from phosphene.core.pictures.files import LEAST_SIDE, Photo, open_photo, resize
+from phosphene.core.pictures.files import LEAST_SIDE, Photo, open_photo
+from phosphene.core.pictures.fitting import resize
 from phosphene.core.results.provenance import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.inputs import unit_words
-from phosphene.core.units.units import AnyUnit, Sum, Unit, groups, parse_units, stems, unit_term
+from phosphene.core.units.spelling import parse_units
+from phosphene.core.units.units import AnyUnit, Sum, Unit, groups, stems, unit_term
 from phosphene.features.painting import Painting, Parts, default_side
 from phosphene.features.presets import (
     Border,
@@ -109,7 +111,7 @@ def visualize(
         decay: how much low frequencies are preferred (fourier).
         deviation: of the starting noise, where it is pixels or fourier.
         optimizer: how far a move goes.
-        rate: adam's and nadam's step; what the slope is multiplied by (steepest); the mean change (normalized).
+        rate: adam's and nadam's step; what the gradient is multiplied by (steepest); the mean change (normalized).
         robustness: all transforms at once: strong, lucid's, or none.
         pad: border around the picture, as a part of its side.
         jitter: reach of the shifts, as a part of the side.

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.layers import Layer
 from phosphene.core.networks.network import Network
-from phosphene.core.pictures.sheets import Legend, Marks, plate, scale_bar, signed_colours
+from phosphene.core.pictures.colours import scale_bar, signed_colours
+from phosphene.core.pictures.plates import Legend, Marks, plate
 from phosphene.core.results.provenance import recipe
 from phosphene.core.results.results import Result
-from phosphene.core.units.units import label
+from phosphene.core.units.labels import label
 
 WIDEST = 1600  # px of a sheet's longer side, unless more is asked for
 LARGEST_SHEET = 8192  # px, whatever is asked for

@@ -9,11 +9,13 @@ import torch
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import seen
-from phosphene.core.optimization.engine import Draw, Step, argmin
+from phosphene.core.optimization.engine import argmin
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.optimizers import adam
 from phosphene.core.optimization.parameterizations import Fourier
 from phosphene.core.optimization.priors import total_variation
+from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import code_distance
 from phosphene.core.pictures.files import Photo
 from phosphene.core.results.provenance import recipe
@@ -58,13 +60,12 @@ def invert(
     term = code_distance(name, code)
     whole = term + tv * total_variation() if tv else term
     image = Fourier([0], (fed.shape[2], fed.shape[3]), seed=seed, dtype=fed.dtype, device=fed.device)
-    path = argmin(image, gradient(network, whole), optimizer=adam(rate), steps=steps, seed=seed)
+    path = argmin(image, gradient(network, whole), optimizer=adam(rate), steps=steps, key=Key(seed))
 
     def finish(step: Step) -> Result:
         found = (seen(network, step.pictures) * 255).round() / 255
-        error, _ = gradient(network.planned("reading"), term)(
-            found.to(fed), torch.zeros(1, dtype=torch.long), Draw(seed, 0, [0])
-        )
+        one = torch.zeros(1, dtype=torch.long)
+        error = gradient(network.planned("reading"), term)(found.to(fed), one, Key(seed, step=0)).values
         shown = found.float().cpu()
         return Result(
             image=shown,

@@ -15,7 +15,7 @@ from phosphene.attribution.checks.curves import (
 )
 from phosphene.attribution.question import question
 from phosphene.core.optimization.operators import blurred
-from phosphene.core.units.units import parse_unit
+from phosphene.core.units.spelling import parse_unit
 from tests.small import convnet, levels, linear, noise, normal
 
 PHOTOS = levels(2, 3, 16, 16)

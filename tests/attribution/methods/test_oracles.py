@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from phosphene.attribution import deconvnet, gradient, guided, saliency
 from phosphene.core.networks.network import Network
-from phosphene.core.pictures.files import fit, open_photo
+from phosphene.core.pictures.files import open_photo
+from phosphene.core.pictures.fitting import fit
 from tests.attribution.asked import answer, on_pixels, photos
 from tests.small import convnet
 

@@ -7,7 +7,7 @@ from torch import nn
 from phosphene.attribution import input_x_gradient, integrated, smoothgrad
 from phosphene.attribution.methods.paths import path
 from phosphene.core.errors import Mistake
-from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.keys import Key
 from tests.attribution.asked import answer, on_pixels, photos
 from tests.small import LABELS, convnet, levels, linear, noise
 
@@ -81,7 +81,7 @@ def test_smoothgrad_equals_a_loop_over_noisy_pictures(average, batch):
     for picture, own in zip(pictures, found.values, strict=True):
         slopes = []
         for i in range(6):
-            drawn = Draw(7, i, [0]).normal(torch.zeros(1, dtype=torch.long), 3, 16, 16)[0]
+            drawn = Key(7, [0], step=i).normal(torch.zeros(1, dtype=torch.long), 3, 16, 16)[0]
             noisy = (picture + 0.2 * (picture.max() - picture.min()) * drawn).requires_grad_()
             slopes.append(torch.autograd.grad(model(noisy[None])[0, 3], noisy)[0])
         slopes = torch.stack(slopes)

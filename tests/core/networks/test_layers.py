@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from phosphene.core.networks.layers import Layer, Tap, channel_axis, first_tensor, replaced
-from phosphene.models.specs import import_torchvision
+from phosphene.models.torchvision import import_torchvision
 from tests.core.networks.models import of, pictures
 
 

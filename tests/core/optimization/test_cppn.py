@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.parameterizations import CPPN
 from phosphene.core.optimization.parameterizations.cppn import composite, places
 from tests.core.slow import set_to
@@ -60,7 +60,7 @@ def test_it_starts_grey_with_weights_of_the_deviation_that_is_said():
 
 
 def test_the_activation_has_mean_0_and_deviation_1():
-    y = composite(Draw(0, 0, [0]).normal(torch.arange(1), 10**6, 1)[0])
+    y = composite(Key(0, [0], step=0).normal(torch.arange(1), 10**6, 1)[0])
     assert y.mean(0).abs().max() < 0.04 and (y.std(0) - 1).abs().max() < 0.06  # lucid's own constants are rounded
 
 

@@ -4,14 +4,12 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 
-from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.constraints import box, linf
-from phosphene.core.optimization.engine import Draw, NotFinite, argmin, averaged, best
+from phosphene.core.optimization.engine import Evaluation, NotFinite, argmin
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.optimizers import adam, normalized, sign
 from phosphene.core.optimization.parameterizations import Fourier, Pixels
@@ -35,44 +33,13 @@ def photos(n, size=20, seed=0):
 
 
 def bowl(target, depth=1.0):
-    """(x - target)^2 of each problem, whose slope is known."""
+    """(x - target)^2 of each problem, whose gradient is known."""
 
-    def objective(pictures, rows, draw):
+    def objective(pictures, rows, key):
         apart = pictures - target[rows]
-        return depth * apart.square().sum((1, 2, 3)), 2 * depth * apart
+        return Evaluation(depth * apart.square().sum((1, 2, 3)), 2 * depth * apart)
 
     return objective
-
-
-# --------------------------------------------------------------------------------------------------------- numbers
-
-
-@given(st.integers(-(2**63), 2**64), st.integers(-1, 1000), st.lists(st.integers(-5, 2**40), min_size=1, max_size=4))
-def test_a_draw_depends_on_its_key_alone(seed, step, problems):
-    draw = Draw(seed, step, problems)
-    rows = torch.arange(len(problems))
-    for numbers in (draw.uniform(rows, 2, 3), draw.normal(rows, 2, 3)):
-        assert numbers.shape == (len(problems), 2, 3) and numbers.dtype == torch.float64
-    for row, problem in enumerate(problems):
-        alone = Draw(seed, step, [problem])
-        assert torch.equal(alone.uniform(torch.arange(1), 4)[0], draw.uniform(rows, 4)[row])
-        assert torch.equal(draw.normal(torch.tensor([row]), 4)[0], draw.normal(rows, 4)[row])
-
-
-def test_different_keys_give_different_numbers():
-    draws = [Draw(s, t, [p], c) for s in (0, 1) for t in (-1, 0, 1) for p in (0, 1) for c in (0, 1, 2)]
-    draws += [Draw(0, 0, [0]).child(0).child(1), Draw(0, 0, [0]).child(1).child(0)]
-    assert len({draw.uniform(torch.arange(1), 1).item() for draw in draws}) == len(draws)
-
-
-def test_uniform_and_normal_numbers_are_distributed_as_they_say():
-    draw = Draw(0, 0, [0])
-    u, z = draw.uniform(torch.arange(1), 20000), draw.normal(torch.arange(1), 20000)
-    assert (u >= 0).all() and (u < 1).all()
-    assert abs(u.mean() - 0.5) < 0.01 and abs(u.var() - 1 / 12) < 0.002
-    assert abs(z.mean()) < 0.03 and abs(z.var() - 1) < 0.03
-    whole = draw.integers(torch.arange(1), 20000, 5).flatten()
-    assert whole.bincount().min() > 3700 and whole.max() == 4
 
 
 # ----------------------------------------------------------------------------------------------------------- steps
@@ -83,7 +50,7 @@ def test_every_step_has_the_value_of_its_own_picture_and_the_last_comes_after_th
     steps = list(argmin(Pixels(photos(3)), objective, optimizer=adam(0.1), steps=7))
     assert [step.index for step in steps] == list(range(8))
     for step in steps:
-        values, _ = objective(step.pictures, ALL, Draw(0, step.index, [0, 1, 2]))
+        values, *_ = objective(step.pictures, ALL, Key(0, [0, 1, 2], step=step.index))
         assert torch.equal(step.values, values)
         assert step.alive.all() and not step.pictures.requires_grad
     assert torch.equal(steps[0].pictures, photos(3))
@@ -121,17 +88,17 @@ def test_the_generator_can_be_abandoned_and_the_picture_stays_where_it_is():
 @pytest.mark.parametrize("optimizer", [adam(0.05), sign(0.02), normalized(0.02)])
 def test_finished_problems_do_not_move_and_the_others_do_not_notice(optimizer):
     x, objective = photos(3), bowl(photos(3, seed=1))
-    threshold = objective(x, ALL, Draw(0, 0, [0]))[0] * torch.tensor([0.7, 0.0, 0.3], dtype=torch.float64)
+    threshold = objective(x, ALL, Key(0, [0], step=0))[0] * torch.tensor([0.7, 0.0, 0.3], dtype=torch.float64)
 
-    def stop(pictures, rows, values):
-        return values < threshold[rows]
+    def stop(pictures, rows, seen):
+        return seen.values < threshold[rows]
 
     free = list(argmin(Pixels(x), objective, optimizer=optimizer, steps=30))
-    seen = []
+    batches = []
 
-    def watched(pictures, rows, draw):
-        seen.append(rows.tolist())
-        return objective(pictures, rows, draw)
+    def watched(pictures, rows, key):
+        batches.append(rows.tolist())
+        return objective(pictures, rows, key)
 
     steps = list(argmin(Pixels(x), watched, optimizer=optimizer, steps=30, stop=stop))
     for row in range(3):
@@ -142,7 +109,7 @@ def test_finished_problems_do_not_move_and_the_others_do_not_notice(optimizer):
             torch.testing.assert_close(step.values[row], free[at].values[row], rtol=1e-12, atol=1e-12)
             assert bool(step.alive[row]) == (ended is None or step.index < ended), other.index
     assert not steps[-1].alive[0] and steps[-1].alive[1]
-    assert seen[0] == [0, 1, 2] and seen[-1] == [row for row in range(3) if steps[-1].alive[row]]
+    assert batches[0] == [0, 1, 2] and batches[-1] == [row for row in range(3) if steps[-1].alive[row]]
 
 
 def test_it_ends_when_all_problems_are_finished():
@@ -160,76 +127,30 @@ def test_the_constraint_holds_at_every_step():
     assert (step.pictures - x).abs().max() > 0.99 * radius
 
 
-def test_an_optimizer_may_evaluate_again_with_the_same_draw():
-    draws, values = [], []
+def test_an_optimizer_may_evaluate_again_with_the_same_key():
+    keys, values = [], []
 
-    def objective(pictures, rows, draw):
-        draws.append((draw.step, tuple(draw.uniform(rows, 1).flatten().tolist())))
-        return bowl(photos(3, seed=1))(pictures, rows, draw)
+    def objective(pictures, rows, key):
+        keys.append((key.step, tuple(key.uniform(rows, 1).flatten().tolist())))
+        return bowl(photos(3, seed=1))(pictures, rows, key)
 
     def halving(parameters):
         """Half the way to the minimum, evaluated on the way."""
 
-        def update(slopes, rows, evaluate):
-            parameters[0].sub_(0.125 * slopes[0])
-            here, (slope,) = evaluate()
+        def update(gradients, rows, evaluate):
+            parameters[0].sub_(0.125 * gradients[0])
+            here, (gradient,) = evaluate()
             values.append(here)
-            torch.testing.assert_close(slope, 0.75 * slopes[0])
-            parameters[0].sub_(slope / 6)
+            torch.testing.assert_close(gradient, 0.75 * gradients[0])
+            parameters[0].sub_(gradient / 6)
 
         return update
 
     steps = list(argmin(Pixels(photos(3)), objective, optimizer=halving, steps=3))
-    assert [step for step, _ in draws] == [0, 0, 1, 1, 2, 2, 3] and draws[0] == draws[1] != draws[2]
+    assert [step for step, _ in keys] == [0, 0, 1, 1, 2, 2, 3] and keys[0] == keys[1] != keys[2]
     for before, after, on_the_way in zip(steps, steps[1:], values, strict=False):
         torch.testing.assert_close(on_the_way, before.values * 0.75**2)
         torch.testing.assert_close(after.values, before.values * 0.5**2)
-
-
-def test_best_keeps_each_problems_best_picture_with_its_value():
-    objective = bowl(photos(3, seed=1))
-    steps = list(argmin(Pixels(photos(3)), objective, optimizer=sign(0.2), steps=12))
-    kept = list(best(iter(steps)))
-    for index, step in enumerate(kept):
-        values = torch.stack([s.values for s in steps[: index + 1]])
-        assert torch.equal(step.values, values.amin(0)) and step.index == index
-        assert torch.equal(objective(step.pictures, ALL, Draw(0, 0, [0]))[0], step.values)
-    assert (kept[-1].values < steps[-1].values).any()
-
-
-def slow_averages(pictures, beta):
-    """Every weighted mean of the pictures so far: the last weighs 1, the one before beta, then beta^2, ..."""
-    means = []
-    for last in range(len(pictures)):
-        weights = [beta ** (last - i) for i in range(last + 1)]
-        means.append(sum(w * x for w, x in zip(weights, pictures[: last + 1], strict=True)) / sum(weights))
-    return means
-
-
-def test_averaged_pictures_are_weighted_means_of_the_past():
-    steps = list(argmin(Pixels(photos(2)), bowl(photos(2, seed=1)), optimizer=sign(0.2), steps=6))
-    for beta in (0.0, 0.5, 0.99):
-        found = list(averaged(iter(steps), beta))
-        expected = slow_averages([step.pictures for step in steps], beta)
-        for step, before, mean in zip(found, steps, expected, strict=True):
-            torch.testing.assert_close(step.pictures, mean)
-            assert torch.equal(step.values, before.values) and step.index == before.index
-    with pytest.raises(Mistake, match=r"beta is 1; it must be 0 to 0.9999"):
-        list(averaged(iter(steps), 1.0))
-
-
-def test_the_average_of_a_problem_that_has_stopped_is_what_it_would_be_alone():
-    def path(n):
-        def stop(pictures, rows, values):
-            return (rows == 0) & (values < first.values[0] / 2)
-
-        first = next(argmin(Pixels(photos(n)), bowl(photos(3, seed=1)), optimizer=sign(0.02), steps=12))
-        run = argmin(Pixels(photos(n)), bowl(photos(3, seed=1)), optimizer=sign(0.02), steps=12, stop=stop)
-        return list(averaged(run, 0.9))
-
-    alone, many = path(1), path(3)
-    assert len(alone) < len(many)
-    torch.testing.assert_close(many[-1].pictures[0], alone[-1].pictures[0])
 
 
 # ------------------------------------------------------------------------------------------------------ closed forms
@@ -286,16 +207,16 @@ def test_a_row_of_a_batch_equals_the_same_problem_run_alone(setting):
         names = [problems[row] for row in rows]
         term = -channel("3", [units[row] for row in rows]) + 0.1 * total_variation(2)
         objective = gradient(network, term, transform)
-        slopes = objective(photos(10)[names], torch.arange(len(rows)), Draw(5, 2, names))[1]
+        gradients = objective(photos(10)[names], torch.arange(len(rows)), Key(5, names, step=2))[1]
         steps = list(
-            argmin(image(names), objective, optimizer=optimizer, constraint=box(), steps=16, seed=5, problems=names)
+            argmin(image(names), objective, optimizer=optimizer, constraint=box(), steps=16, key=Key(5, names))
         )
-        return slopes, steps
+        return gradients, steps
 
-    slopes, together = run([0, 1, 2, 3])
+    gradients, together = run([0, 1, 2, 3])
     for row in range(4):
-        slope, alone = run([row])
-        assert ((slope[0] - slopes[row]).abs().max() / slopes[row].abs().max()).item() < 1e-9
+        own, alone = run([row])
+        assert ((own[0] - gradients[row]).abs().max() / gradients[row].abs().max()).item() < 1e-9
         assert len(alone) == 17
         for one, many in zip(alone, together, strict=True):
             assert (one.pictures[0] - many.pictures[row]).abs().max() < 1e-6
@@ -308,7 +229,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_does_not():
 
     def run(seed):
         objective = gradient(small(), -channel("3", [0, 1]), transform)
-        *_, last = argmin(image([0, 1]), objective, optimizer=optimizer, steps=4, seed=seed)
+        *_, last = argmin(image([0, 1]), objective, optimizer=optimizer, steps=4, key=Key(seed))
         return last.pictures
 
     assert torch.equal(run(0), run(0)) and not torch.equal(run(0), run(1))
@@ -319,7 +240,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_does_not():
 
 def test_a_picture_that_is_not_finite_is_refused_and_the_last_good_one_stays():
     def exploding(parameters):
-        def update(slopes, rows, evaluate):
+        def update(gradients, rows, evaluate):
             parameters[0].div_(0 if count.append(1) or len(count) == 3 else 2)
 
         return update
@@ -333,13 +254,40 @@ def test_a_picture_that_is_not_finite_is_refused_and_the_last_good_one_stays():
 
 
 def test_the_steps_before_a_value_that_is_not_finite_are_good():
-    def objective(pictures, rows, draw):
-        if draw.step == 2:
-            raise NotFinite(f"step {draw.step}: the value of a term is not finite")
-        return bowl(photos(2))(pictures, rows, draw)
+    def objective(pictures, rows, key):
+        if key.step == 2:
+            raise NotFinite(f"step {key.step}: the value of a term is not finite")
+        return bowl(photos(2))(pictures, rows, key)
 
     good = []
     with pytest.raises(NotFinite, match=r"^step 2: the value of"):
         for step in argmin(Pixels(photos(2, seed=1)), objective, optimizer=sign(0.1)):
             good.append(step)
     assert len(good) == 2 and good[-1].pictures.isfinite().all()
+
+
+# --------------------------------------------------------------------------------------------------------- outputs
+
+
+def test_steps_and_stops_see_what_the_objective_kept_and_a_finished_problem_keeps_its_last():
+    network, x = small(), photos(3)
+    objective = gradient(network, -score([0, 1, 2]), keep=["logits"])
+
+    def stop(pictures, rows, seen):
+        torch.testing.assert_close(seen.outputs["logits"], network.read(pictures, ["logits"])["logits"])
+        return (rows == 1) & (seen.values < first.values[1] - 0.01)
+
+    first = next(argmin(Pixels(x), objective, optimizer=normalized(0.02), steps=0))
+    steps = list(argmin(Pixels(x), objective, optimizer=normalized(0.02), steps=12, stop=stop))
+    assert not steps[-1].alive[1] and steps[-1].alive[0]
+    for step in steps:
+        torch.testing.assert_close(step.outputs["logits"], network.read(step.pictures, ["logits"])["logits"])
+
+
+def test_the_stage_is_in_the_key_of_every_step():
+    def path(stage):
+        objective = gradient(small(), -channel("3", [0]), roll(5))
+        return list(argmin(Pixels(photos(1)), objective, optimizer=sign(0.01), steps=2, key=Key(0, stage=stage)))
+
+    assert not torch.equal(path(0)[-1].pictures, path(1)[-1].pictures)
+    assert torch.equal(path(1)[-1].pictures, path(1)[-1].pictures)

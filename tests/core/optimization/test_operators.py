@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from phosphene.core.optimization.engine import argmin
+from phosphene.core.optimization.engine import Evaluation, argmin
 from phosphene.core.optimization.operators import blur, blurred, clip_contribution, clip_norm, sequence, shrink
 from phosphene.core.optimization.optimizers import steepest
 from phosphene.core.optimization.parameterizations import Pixels
@@ -41,9 +41,9 @@ def test_pixels_of_small_norm_become_the_mean_colour(percentile):
 
 @pytest.mark.parametrize("percentile", [0, 20, 50, 90, 100])
 def test_pixels_of_small_contribution_become_the_mean_colour(percentile):
-    x, slope = pictures(), normal(2, 3, 9, 8)
-    sizes = ((x - torch.tensor(CENTER, dtype=x.dtype).view(3, 1, 1)) * slope).sum(1).abs()
-    assert torch.equal(clip_contribution(percentile, CENTER)(x, ROWS, slope, 0), slow_clip(x, sizes, percentile))
+    x, gradient = pictures(), normal(2, 3, 9, 8)
+    sizes = ((x - torch.tensor(CENTER, dtype=x.dtype).view(3, 1, 1)) * gradient).sum(1).abs()
+    assert torch.equal(clip_contribution(percentile, CENTER)(x, ROWS, gradient, 0), slow_clip(x, sizes, percentile))
 
 
 def test_decay_goes_its_part_of_the_way_to_the_mean_colour():
@@ -67,17 +67,17 @@ def test_a_blur_every_four_moves_blurs_the_fourth_and_the_eighth():
     assert changed == [False, False, False, True] * 2
 
 
-def test_operators_come_after_the_move_and_see_the_slope_that_moved():
+def test_operators_come_after_the_move_and_see_the_gradient_that_moved():
     seen = []
 
-    def watch(x, rows, slope, index):
-        seen.append((index, rows.tolist(), x.clone(), slope.clone()))
+    def watch(x, rows, gradient, index):
+        seen.append((index, rows.tolist(), x.clone(), gradient.clone()))
         return x
 
     start = pictures()
     steps = list(
         argmin(
-            Pixels(start), lambda x, rows, draw: (x.sum((1, 2, 3)), torch.ones_like(x)),
+            Pixels(start), lambda x, rows, key: Evaluation(x.sum((1, 2, 3)), torch.ones_like(x)),
             optimizer=steepest(0.1), operator=sequence(watch, shrink(0.5, (0.0,))), steps=2,
         )
     )  # fmt: skip
@@ -85,4 +85,4 @@ def test_operators_come_after_the_move_and_see_the_slope_that_moved():
     torch.testing.assert_close(steps[1].pictures, (start - 0.1) / 2)
     torch.testing.assert_close(steps[2].pictures, ((start - 0.1) / 2 - 0.1) / 2)
     assert [index for index, *_ in seen] == [0, 1]
-    assert all((slope == 1).all() for *_, slope in seen)
+    assert all((gradient == 1).all() for *_, gradient in seen)

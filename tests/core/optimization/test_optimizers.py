@@ -13,7 +13,7 @@ def never():
     raise AssertionError("a first-order optimizer evaluates nothing")
 
 
-def slope(x, step):
+def gradient(x, step):
     """The gradient of a rough function of each row alone."""
     return x**3 - torch.cos(3 * x + step)
 
@@ -22,7 +22,7 @@ def run(optimizer, x, steps, rows_at=lambda step: ALL):
     x = x.clone()
     update = optimizer([x])
     for step in range(steps):
-        update([slope(x, step)], rows_at(step), never)
+        update([gradient(x, step)], rows_at(step), never)
     return x
 
 
@@ -35,7 +35,7 @@ def test_adam_equals_torchs(options):
         [theirs], lr=options.get("rate", 0.05), betas=options.get("betas", (0.9, 0.999)), eps=options.get("eps", 1e-8)
     )
     for step in range(40):
-        theirs.grad = slope(theirs.detach(), step)
+        theirs.grad = gradient(theirs.detach(), step)
         torchs.step()
     torch.testing.assert_close(ours, theirs.detach(), rtol=1e-12, atol=1e-12)
 
@@ -48,7 +48,7 @@ def test_nadam_equals_torchs(options):
     names = {"rate": "lr", "psi": "momentum_decay"}
     torchs = torch.optim.NAdam([theirs], **{names.get(k, k): v for k, v in options.items()})
     for step in range(40):
-        theirs.grad = slope(theirs.detach(), step)
+        theirs.grad = gradient(theirs.detach(), step)
         torchs.step()
     torch.testing.assert_close(
         ours, theirs.detach(), rtol=1e-5, atol=1e-6
@@ -57,7 +57,7 @@ def test_nadam_equals_torchs(options):
 
 def test_steepest_descent_is_the_slope_times_a_number():
     x = normal(4, 3)
-    torch.testing.assert_close(run(steepest(0.3), x, 1), x - 0.3 * slope(x, 0))
+    torch.testing.assert_close(run(steepest(0.3), x, 1), x - 0.3 * gradient(x, 0))
 
 
 def test_adam_moves_several_parameters_each_by_its_own_slope():
@@ -65,7 +65,7 @@ def test_adam_moves_several_parameters_each_by_its_own_slope():
     together = [x.clone(), y.clone()]
     update = adam()(together)
     for step in range(10):
-        update([slope(p, step) for p in together], ALL, never)
+        update([gradient(p, step) for p in together], ALL, never)
     assert torch.equal(together[0], run(adam(), x, 10)) and torch.equal(together[1], run(adam(), y, 10))
 
 

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phosphene.core.errors import Mistake
-from phosphene.core.optimization.engine import Image, argmin
+from phosphene.core.optimization.engine import Evaluation, Parameterization, argmin
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.optimizers import adam
 from phosphene.core.optimization.parameterizations import (
@@ -144,7 +145,7 @@ def small(name, problems=(0, 1), size=(6, 5), **options):
 
 
 def stirred(image, by=0.3):
-    """The image away from its start, where slopes are 0 or everything is alike; each problem in its own way."""
+    """The image away from its start, where gradients are 0 or everything is alike; each problem in its own way."""
     kept = [p.detach() for p in image.parameters]
     return set_to(image, [p + by * normal(*p.shape, seed=i) for i, p in enumerate(kept)])
 
@@ -153,7 +154,7 @@ def stirred(image, by=0.3):
 def test_a_parameterization_shows_pictures_in_range_of_the_promised_shape(name):
     image = stirred(small(name, (4, 0, 9), dtype=torch.float32))
     pictures = image()
-    assert isinstance(image, Image)
+    assert isinstance(image, Parameterization)
     assert pictures.shape == (3, 4 if name == "Transparent" else 3, 6, 5) and pictures.dtype == torch.float32
     assert pictures.min() > 0 and pictures.max() < 1
     assert all(len(p) == 3 and p.is_leaf and p.requires_grad for p in image.parameters)
@@ -172,8 +173,8 @@ def test_what_is_pulled_back_is_autograds_slope(name):
     weights = normal(*image().shape, seed=5)
     expected = torch.autograd.grad((image() * weights).sum(), image.parameters)
     image()
-    for found, slope in zip(image.pull(weights), expected, strict=True):
-        torch.testing.assert_close(found, slope)
+    for found, by_autograd in zip(image.pull(weights), expected, strict=True):
+        torch.testing.assert_close(found, by_autograd)
         assert found.abs().max() > 0
 
 
@@ -183,11 +184,11 @@ def test_a_row_of_a_batch_is_the_problem_alone(name):
         image = stirred(small(name, problems, seed=2), by=0)
         target = torch.stack([normal(*image().shape[1:], seed=problem) for problem in problems])
 
-        def objective(pictures, rows, draw):
+        def objective(pictures, rows, key):
             apart = pictures - target[rows]
-            return apart.square().sum((1, 2, 3)), 2 * apart
+            return Evaluation(apart.square().sum((1, 2, 3)), 2 * apart)
 
-        return [step.pictures for step in argmin(image, objective, optimizer=adam(), steps=3, problems=problems)]
+        return [step.pictures for step in argmin(image, objective, optimizer=adam(), steps=3, key=Key(0, problems))]
 
     for many, alone in zip(path([7, 3, 5]), path([3]), strict=True):
         torch.testing.assert_close(many[[1]], alone, rtol=1e-9, atol=1e-9)

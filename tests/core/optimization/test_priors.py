@@ -62,8 +62,8 @@ def test_total_variation_does_not_see_brightness(beta, shift):
 @pytest.mark.parametrize("beta", [0.5, 1.0, 1.5, 2.0])
 def test_a_flat_picture_has_a_finite_gradient(beta):
     x = torch.full((1, 3, 4, 4), 0.5, requires_grad=True)
-    (slope,) = torch.autograd.grad(total_variation(beta).of(reading(x)).sum(), x)
-    assert not slope.any()
+    (gradient,) = torch.autograd.grad(total_variation(beta).of(reading(x)).sum(), x)
+    assert not gradient.any()
 
 
 @pytest.mark.parametrize("beta", [1.0, 1.5, 2.0])
@@ -98,8 +98,8 @@ def test_l_alpha_equals_its_formula(alpha):
 
 def test_the_slope_of_the_high_pass_energy_is_what_a_blur_takes_away():
     x = picture(2, 3, 8, 9).requires_grad_()
-    (slope,) = torch.autograd.grad(high_pass(1.0).of(reading(x)).sum(), x)
-    torch.testing.assert_close(slope * (3 * 8 * 9), (x - blurred(x, 1.0)).detach())
+    (gradient,) = torch.autograd.grad(high_pass(1.0).of(reading(x)).sum(), x)
+    torch.testing.assert_close(gradient * (3 * 8 * 9), (x - blurred(x, 1.0)).detach())
 
 
 PRIORS = {"tv1": total_variation(), "tv2": total_variation(2.0), "l2": l_alpha(), "l6": l_alpha(6, (0.4, 0.5, 0.6))}

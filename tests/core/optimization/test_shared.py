@@ -26,9 +26,9 @@ def test_pictures_equal_their_formula():
 
 def test_a_pull_on_one_picture_moves_what_all_share():
     image = shared(deviation=0.5)
-    slope = torch.zeros_like(image())
-    slope[1] = normal(3, 6, 5)
-    own, common = image.pull(slope)
+    gradient = torch.zeros_like(image())
+    gradient[1] = normal(3, 6, 5)
+    own, common = image.pull(gradient)
     assert own[1].any() and not own[0].any() and not own[2].any()
     assert common[0].any() and torch.equal(common[0], common[1]) and torch.equal(common[0], common[2])
 

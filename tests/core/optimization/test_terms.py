@@ -169,8 +169,8 @@ def test_a_direction_has_a_slope_where_the_layer_is_silent_or_points_the_other_w
     v = normal(1, 4)
     for y in (torch.zeros(1, 4, 2, 1, dtype=torch.float64), -v[..., None, None].expand(1, 4, 2, 1)):
         leaf = y.clone().requires_grad_()
-        (slope,) = torch.autograd.grad(direction("layer", v).of(reading(leaf)).sum(), leaf)
-        torch.testing.assert_close(slope, 0.1 * v[..., None, None].expand(1, 4, 2, 1) / 2)
+        (gradient,) = torch.autograd.grad(direction("layer", v).of(reading(leaf)).sum(), leaf)
+        torch.testing.assert_close(gradient, 0.1 * v[..., None, None].expand(1, 4, 2, 1) / 2)
 
 
 def test_a_direction_or_a_code_of_another_layer_is_a_mistake():
@@ -270,5 +270,5 @@ def test_a_mean_over_views_reaches_every_view_with_its_share():
     r = reading(normal(5, 2), **VIEWS)
     assert r.problems.tolist() == [1, 4, 1, 1, 4]
     torch.testing.assert_close(r.mean(numbers), expected(numbers))
-    (slope,) = torch.autograd.grad(r.mean(numbers).sum(), numbers)
-    assert slope.tolist() == pytest.approx([1 / 3, 1 / 2, 1 / 3, 1 / 3, 1 / 2])
+    (gradient,) = torch.autograd.grad(r.mean(numbers).sum(), numbers)
+    assert gradient.tolist() == pytest.approx([1 / 3, 1 / 2, 1 / 3, 1 / 3, 1 / 2])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.transforms import as_is, compose, crop, lucid, noisy, roll, several, shake
 from tests.small import STRONG, noise
 
@@ -18,12 +18,12 @@ def pictures(n=2, height=12, width=10):
     return noise(n, 3, height, width)
 
 
-def draw(n=2, step=0, seed=0):
-    return Draw(seed, step, list(range(n)))
+def key(n=2, step=0, seed=0):
+    return Key(seed, list(range(n)), step=step)
 
 
 def shown(transform, x, step=0):
-    views, of = transform(x, torch.arange(len(x)), draw(len(x), step))
+    views, of = transform(x, torch.arange(len(x)), key(len(x), step))
     assert of.tolist() == list(range(len(x)))
     return views
 
@@ -71,7 +71,7 @@ def test_every_whole_pixel_of_the_jitter_is_drawn():
 @pytest.mark.parametrize("step", range(6))
 def test_a_shake_equals_scipys_affine_map(step, border):
     x, pad, jitter = pictures(2, 16, 13), 3, 5
-    numbers = draw(2, step).uniform(torch.arange(2), 4)
+    numbers = key(2, step).uniform(torch.arange(2), 4)
     views = shown(shake(pad=pad, jitter=jitter, scale=(0.6, 1.4), rotate=40, border=border), x, step)
     for row, (u, v, z, a) in enumerate(numbers.tolist()):
         down, right = (math.floor(t * (jitter + 1)) - jitter / 2 for t in (v, u))
@@ -91,13 +91,13 @@ def test_a_shake_equals_scipys_affine_map(step, border):
 
 
 def always(*numbers):
-    """A draw whose numbers are these."""
+    """A key whose numbers are these."""
 
-    class Fixed(Draw):
+    class Fixed(Key):
         def uniform(self, rows, *shape):
             return torch.tensor(numbers, dtype=torch.float64).expand(len(rows), *shape)
 
-    return Fixed(0, 0, [0])
+    return Fixed(0, [0], step=0)
 
 
 def test_a_quarter_turn_is_exact_and_clockwise():
@@ -112,7 +112,7 @@ def test_a_quarter_turn_is_exact_and_clockwise():
 def test_a_scale_of_two_enlarges():
     x = torch.zeros(1, 3, 8, 8, dtype=torch.float64)
     x[:, :, 3:5, 3:5] = 1
-    view = shake(scale=(2.0, 2.0))(x, torch.arange(1), draw(1))[0]
+    view = shake(scale=(2.0, 2.0))(x, torch.arange(1), key(1))[0]
     assert view[0, 0].sum() > 3.5 * x[0, 0].sum()
     assert view[0, 0, 4, 4] == 1 and view[0, 0, 0, 0] == 0
 
@@ -126,21 +126,21 @@ def test_what_is_outside_is_grey():
 @given(st.integers(0, 7), st.integers(0, 50))
 def test_a_roll_can_be_undone_and_reaches_no_further_than_it_says(reach, step):
     x = pictures()
-    shifts = draw(2, step).integers(torch.arange(2), 2, 2 * reach + 1) - reach
+    shifts = key(2, step).integers(torch.arange(2), 2, 2 * reach + 1) - reach
     assert shifts.abs().max() <= reach
     views = shown(roll(reach), x, step)
     back = torch.stack([view.roll((-a, -b), (1, 2)) for view, (a, b) in zip(views, shifts.tolist(), strict=True)])
     assert torch.equal(back, x)
 
 
-def twice(x, rows, draw):
+def twice(x, rows, key):
     """Two views of each picture, the second darker."""
     return torch.cat([x, x / 2]), torch.arange(len(x)).repeat(2)
 
 
 def test_a_composition_hands_views_on_and_knows_whose_they_are():
     x = pictures(3)
-    views, of = compose(twice, shake(pad=2), twice)(x, torch.tensor([2, 0, 1]), draw(3))
+    views, of = compose(twice, shake(pad=2), twice)(x, torch.tensor([2, 0, 1]), key(3))
     assert views.shape == (12, 3, 16, 14) and of.tolist() == [0, 1, 2] * 4
     torch.testing.assert_close(views[9:, :, 2:-2, 2:-2], x / 4)
     torch.testing.assert_close(views[6:9, :, 2:-2, 2:-2], x / 2)
@@ -149,8 +149,8 @@ def test_a_composition_hands_views_on_and_knows_whose_they_are():
 def test_the_parts_of_a_composition_draw_their_own_numbers():
     x = pictures(1, 40, 40)
     jittered = shown(compose(roll(9), roll(9)), x)
-    first = draw(1).child(0).integers(torch.arange(1), 2, 19) - 9
-    second = draw(1).child(1).integers(torch.arange(1), 2, 19) - 9
+    first = key(1).child(0).integers(torch.arange(1), 2, 19) - 9
+    second = key(1).child(1).integers(torch.arange(1), 2, 19) - 9
     assert not torch.equal(first, second)
     assert torch.equal(jittered[0], x[0].roll((first + second)[0].tolist(), (1, 2)))
 
@@ -158,11 +158,11 @@ def test_the_parts_of_a_composition_draw_their_own_numbers():
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 20))
 def test_a_row_sees_what_it_would_see_alone(step):
-    x, many = pictures(4, 20, 20), Draw(3, step, [5, 9, 2, 7])
+    x, many = pictures(4, 20, 20), Key(3, [5, 9, 2, 7], step=step)
     transform = compose(roll(5), STRONG, lucid())
     together = transform(x, torch.arange(4), many)[0]
     for row, problem in enumerate(many.problems):
-        alone = transform(x[[row]], torch.arange(1), Draw(3, step, [problem]))[0]
+        alone = transform(x[[row]], torch.arange(1), Key(3, [problem], step=step))[0]
         torch.testing.assert_close(alone[0], together[row], rtol=1e-13, atol=1e-13)
     some = transform(x[[3, 1]], torch.tensor([3, 1]), many)[0]
     torch.testing.assert_close(some, together[[3, 1]], rtol=1e-13, atol=1e-13)
@@ -171,7 +171,7 @@ def test_a_row_sees_what_it_would_see_alone(step):
 def test_the_gradient_goes_through_a_shake():
     x = pictures(1, 4, 4).requires_grad_()
     transform = shake(pad=1, jitter=1, scale=(0.8, 1.3), rotate=30)
-    assert torch.autograd.gradcheck(lambda x: transform(x, torch.arange(1), draw(1))[0], x)
+    assert torch.autograd.gradcheck(lambda x: transform(x, torch.arange(1), key(1))[0], x)
 
 
 def test_lucids_view_of_128_pixels_is_140_wide():
@@ -182,7 +182,7 @@ def test_noise_has_its_deviation_and_belongs_to_its_problem():
     x = torch.zeros(2, 3, 40, 40, dtype=torch.float64)
     views = shown(noisy(0.1), x)
     assert views.std().item() == pytest.approx(0.1, rel=0.05)
-    alone, _ = noisy(0.1)(x[1:], torch.tensor([1]), draw(2))
+    alone, _ = noisy(0.1)(x[1:], torch.tensor([1]), key(2))
     assert torch.equal(views[1], alone[0])
 
 
@@ -199,7 +199,7 @@ def test_a_part_in_the_middle_is_the_picture_resampled(part):
 
 
 def test_parts_are_square_and_lie_anywhere():
-    views, of = crop(0.2, 0.5, 7)(pictures(2, 12, 20), torch.arange(2), draw(2))
+    views, of = crop(0.2, 0.5, 7)(pictures(2, 12, 20), torch.arange(2), key(2))
     assert views.shape == (2, 3, 7, 7)
     assert of.tolist() == [0, 1]
     assert not torch.equal(views, shown(crop(0.2, 0.5, 7), pictures(2, 12, 20), step=1))
@@ -207,8 +207,8 @@ def test_parts_are_square_and_lie_anywhere():
 
 def test_several_views_of_a_picture_differ_and_say_whose_they_are():
     x = pictures()
-    views, of = several(3, shake(jitter=4))(x, torch.arange(2), draw(2))
+    views, of = several(3, shake(jitter=4))(x, torch.arange(2), key(2))
     assert of.tolist() == [0, 1, 0, 1, 0, 1]
     assert len({tuple(view.flatten().tolist()) for view in views}) == 6
-    alone, _ = several(3, shake(jitter=4))(x[1:], torch.tensor([1]), draw(2))
+    alone, _ = several(3, shake(jitter=4))(x[1:], torch.tensor([1]), key(2))
     assert torch.equal(views[1::2], alone)

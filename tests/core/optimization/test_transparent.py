@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phosphene.core.errors import Mistake
-from phosphene.core.optimization.engine import Draw, argmin
+from phosphene.core.optimization.engine import argmin
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.optimizers import adam
 from phosphene.core.optimization.parameterizations import Fourier, Phase, Pixels, Transparent, decorrelated
@@ -25,7 +26,7 @@ def transparent(size=(6, 5), problems=(0, 1), **options):
 
 def seen(x, transform, rows=None, step=0):
     rows = torch.arange(len(x)) if rows is None else rows
-    return transform(x, rows, Draw(0, step, list(range(9))))[0]
+    return transform(x, rows, Key(0, list(range(9)), step=step))[0]
 
 
 # ----------------------------------------------------------------------------------------------- the parameterization
@@ -81,7 +82,7 @@ def test_what_is_opaque_hides_the_background_and_alpha_mixes_evenly(step):
 
 @pytest.mark.parametrize("decay", [0.0, 1.0])
 def test_the_background_equals_its_formula(decay):
-    spectra = spectrum_of(Draw(0, 4, [0, 1]).normal(torch.tensor([1]), 3, 4, 3, 2)[0]) * slow_falling(4, 5, decay)
+    spectra = spectrum_of(Key(0, [0, 1], step=4).normal(torch.tensor([1]), 3, 4, 3, 2)[0]) * slow_falling(4, 5, decay)
     flat = np.stack([slow_inverse(spectrum, 4, 5) for spectrum in spectra])
     expected = slow_coloured(2.0 * flat / np.sqrt((flat**2).sum() / flat.size))
     empty = torch.zeros(1, 4, 4, 5, dtype=torch.float64)
@@ -138,7 +139,7 @@ def test_a_row_with_alpha_is_the_problem_alone():
     def path(problems):
         objective = gradient(convnet(), -channel("conv3", [0] * len(problems)) + opacity(), over_noise())
         image = transparent((12, 12), problems)
-        return list(argmin(image, objective, optimizer=adam(0.1), steps=3, problems=problems))[-1].pictures
+        return list(argmin(image, objective, optimizer=adam(0.1), steps=3, key=Key(0, problems)))[-1].pictures
 
     torch.testing.assert_close(path([4, 6])[[1]], path([6]), rtol=1e-9, atol=1e-9)
 

@@ -18,18 +18,8 @@ from skimage import data
 
 from phosphene.core.errors import Mistake
 from phosphene.core.pictures import files as pictures
-from phosphene.core.pictures.files import (
-    enlarge,
-    fit,
-    open_photo,
-    png_bytes,
-    read_text,
-    resize,
-    save_png,
-    stored,
-    to_pil,
-    to_uint8,
-)
+from phosphene.core.pictures.eight_bit import to_pil
+from phosphene.core.pictures.files import open_photo, read_text, stored
 from tests.core.photographs import as_picture, close, noise
 
 
@@ -358,123 +348,10 @@ def test_what_is_no_picture_is_told_why(photo, said):
     assert said in sentence(photo)
 
 
-# Sizes
-
-
-@pytest.mark.parametrize("how", ["crop", "squash", "whole"])
-@given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 40), st.integers(1, 40))
-@settings(deadline=None)
-def test_fitting_gives_exactly_the_size_in_eight_bits(how, height, width, h, w):
-    fitted = fit(noise(1, 3, height, width), (h, w), how)
-    assert fitted.shape == (1, 3, h, w)
-    assert torch.equal(fitted, (fitted * 255).round() / 255)
-    assert fitted.min() >= 0 and fitted.max() <= 1
-
-
-@pytest.mark.parametrize("how", ["crop", "squash", "whole"])
-def test_a_fitting_picture_is_only_rounded(how):
-    x = noise(2, 3, 12, 10)
-    assert torch.equal(fit(x, (12, 10), how), (x * 255).round() / 255)
-    assert torch.equal(fit(fit(x, (12, 10), how), (12, 10), how), fit(x, (12, 10), how))
-
-
-def test_cropping_cuts_the_middle_out_and_leaves_its_pixels():
-    x = noise(1, 3, 10, 30)
-    assert torch.equal(fit(x, (10, 10)), fit(x[..., 10:20], (10, 10)))
-    assert torch.equal(fit(x.mT, (10, 10)), fit(x[..., 10:20].mT, (10, 10)))
-
-
-def test_cropping_is_shorter_side_to_size_and_centre_crop(cat, plain):
-    small = cat.resize((337, 224), Image.Resampling.BILINEAR)  # 224 / 300 of 451 x 300
-    left = (337 - 224) // 2
-    assert close(fit(plain, (224, 224)), open_photo(small.crop((left, 0, left + 224, 224))), 3)
-
-
-def test_halving_means_over_neighbours_and_does_not_alias():
-    stripes = torch.zeros(1, 3, 64, 64)
-    stripes[..., ::2] = 1
-    assert (fit(stripes, (16, 16))[..., 2:-2] - 0.5).abs().max() < 0.02
-
-
-def test_the_whole_picture_is_there_with_grey_beside_it():
-    fitted = fit(torch.ones(1, 3, 20, 10), (20, 20), "whole")
-    assert torch.equal(fitted[..., 5:15], torch.ones(1, 3, 20, 10))
-    assert torch.equal(fitted[..., :5], torch.full((1, 3, 20, 5), 128 / 255))
-    assert torch.equal(fitted[..., :5], fitted[..., 15:])
-
-
-def test_a_long_strip_needs_no_memory():
-    assert fit(torch.ones(1, 3, 8, 2_000_000), (224, 224)).min() == 1
-
-
-def test_a_wrong_way_to_fit_is_answered():
-    with pytest.raises(Mistake, match="by crop, squash or whole, not by 'crops'; did you mean 'crop'"):
-        fit(noise(1, 3, 8, 8), (8, 8), "crops")
-    with pytest.raises(Mistake, match="cannot be fitted to 0 x 8 pixels"):
-        fit(noise(1, 3, 8, 8), (0, 8))
-
-
-def test_resizing_a_flat_picture_keeps_it_flat_and_any_picture_in_range():
-    torch.testing.assert_close(resize(torch.full((1, 3, 9, 9), 0.3), (21, 5)), torch.full((1, 3, 21, 5), 0.3))
-    big = resize(noise(2, 3, 9, 9).round(), (40, 30))
-    assert big.shape == (2, 3, 40, 30) and big.min() == 0 and big.max() == 1
-
-
-def test_an_enlarged_pixel_is_a_square():
-    x = noise(2, 3, 4, 5)
-    big = enlarge(x, 3)
-    assert big.shape == (2, 3, 12, 15)
-    assert all(torch.equal(big[..., i::3, j::3], x) for i in range(3) for j in range(3))
-
-
 # Writing
 
 eight_bit = arrays.arrays(np.uint8, st.tuples(st.just(3), st.integers(8, 20), st.integers(8, 20)))
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
-
-
-@given(eight_bit, texts)
-@settings(deadline=None)
-def test_a_png_keeps_its_pixels_and_its_text_to_the_bit(pixels, text):
-    picture = torch.from_numpy(pixels.astype(np.float32) / np.float32(255))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "x.png")
-        save_png(picture, path, {"phosphene": text, "Title": "é"})
-        assert torch.equal(open_photo(path), picture[None])
-        assert read_text(path) == {"phosphene": text, "Title": "é"}
-        assert os.listdir(folder) == ["x.png"]
-
-
-def test_bytes_and_file_are_the_same(tmp_path):
-    x = noise(1, 3, 8, 9)
-    save_png(x, tmp_path / "x.png", {"a": "b"})
-    assert (tmp_path / "x.png").read_bytes() == png_bytes(x[0], {"a": "b"})
-
-
-def test_pixels_are_rounded_and_clipped_not_truncated():
-    x = torch.tensor([-0.1, 0.0, 0.9, 127.4, 127.6, 254.6, 300]).div(255).expand(1, 3, 1, 7)
-    assert to_uint8(x)[0, 0, :, 0].tolist() == [0, 0, 1, 127, 128, 255, 255]
-
-
-def test_what_was_fed_is_what_is_saved(plain, tmp_path):
-    fed = fit(plain, (64, 64))
-    save_png(fed, tmp_path / "fed.png")
-    assert torch.equal(open_photo(tmp_path / "fed.png"), fed)
-
-
-def test_a_picture_for_pil_is_the_picture():
-    x = noise(3, 8, 9)
-    assert torch.equal(open_photo(to_pil(x)), fit(x[None], (8, 9)))
-
-
-def test_a_picture_with_alpha_is_saved_with_it(tmp_path):
-    x = noise(1, 4, 8, 9)
-    save_png(x, tmp_path / "x.png")
-    kept = stored(tmp_path / "x.png")
-    assert kept.mode == "RGBA" and np.array_equal(np.asarray(kept), to_uint8(x)[0])
-    colour, alpha = (x * 255).round()[:, :3] / 255, (x * 255).round()[:, 3:] / 255
-    over_white = alpha * colour + 1 - alpha
-    assert (open_photo(tmp_path / "x.png") - over_white).abs().max() < 1.01 / 255
 
 
 def test_files_without_alpha_are_stored_as_they_are_seen(cat, tmp_path):
@@ -483,48 +360,6 @@ def test_files_without_alpha_are_stored_as_they_are_seen(cat, tmp_path):
     for name in ("cat.jpg", "grey.png"):
         kept = stored(tmp_path / name)
         assert kept.mode == "RGB" and kept.tobytes() == to_pil(open_photo(tmp_path / name)).tobytes()
-
-
-def test_what_is_transparent_does_not_bleed_into_what_is_not_when_it_is_scaled():
-    x = torch.zeros(1, 4, 16, 16)
-    x[:, 0], x[:, 1] = 1, 0.25
-    x[:, 3, :, :8] = 1
-    x[:, :3, :, 8:] = torch.tensor([0.0, 1, 1])[None, :, None, None]  # hidden
-    small = resize(x, (5, 5))
-    seen = small[:, 3] > 0.05
-    assert torch.allclose(small[:, :3].movedim(1, 3)[seen], torch.tensor([1, 0.25, 0]), atol=1e-4)
-    assert small[0, 3, 0, 0] == 1 and small[0, 3, 0, 4] == 0 and small.isfinite().all()
-
-
-def test_a_diverged_picture_is_not_written(tmp_path):
-    with pytest.raises(Mistake, match="not finite; the optimization has diverged, try smaller steps"):
-        save_png(torch.full((3, 8, 8), torch.nan), tmp_path / "x.png")
-    assert os.listdir(tmp_path) == []
-
-
-def test_several_pictures_are_not_one():
-    with pytest.raises(Mistake, match=r"one picture is .*, not \(2, 3, 8, 8\); grid\(\) joins several"):
-        png_bytes(noise(2, 3, 8, 8))
-
-
-def test_names_that_cannot_be_saved_to_are_told(tmp_path):
-    with pytest.raises(Mistake, match=r"x.jpg does not end in .png, .* try .*x.png"):
-        save_png(noise(3, 8, 8), tmp_path / "x.jpg")
-    with pytest.raises(Mistake, match=r"there is no folder .*/no to save x.png in; make it first"):
-        save_png(noise(3, 8, 8), tmp_path / "no" / "x.png")
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
-    save_png(torch.zeros(3, 8, 8), tmp_path / "x.png")
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(Mistake, match=r"x.png cannot be written: no space left on device"):
-        save_png(torch.ones(3, 8, 8), tmp_path / "x.png")
-    assert os.listdir(tmp_path) == ["x.png"]
-    assert open_photo(tmp_path / "x.png").max() == 0
 
 
 def test_a_jpeg_has_no_text(cat, tmp_path):

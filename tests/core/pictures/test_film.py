@@ -9,7 +9,7 @@ from PIL import Image, ImageSequence
 
 import phosphene
 from phosphene.core.errors import Mistake
-from phosphene.core.optimization.engine import Step
+from phosphene.core.optimization.steps import Step
 from phosphene.core.pictures.film import HOLD, SMALLEST, Film
 from phosphene.core.results.results import Result, Run
 from tests.small import convnet, levels

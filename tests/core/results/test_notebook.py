@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from phosphene.core.errors import Mistake
-from phosphene.core.optimization.engine import Step
+from phosphene.core.optimization.steps import Step
 from phosphene.core.pictures.sheets import figure
 from phosphene.core.results import notebook
 from phosphene.core.results.results import Result, Run

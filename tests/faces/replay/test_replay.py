@@ -160,7 +160,7 @@ def test_a_strangers_recipe_opens_no_file_of_a_direction(run, monkeypatch, given
     made(run, "visualize", "conv2:0", "--steps", "0", "--size", "24")
     np.save("mine.npy", np.ones(8))
     recipe = json.loads(read_text("made.png")["phosphene"])
-    monkeypatch.setattr("phosphene.core.units.units.read_direction", harm)
+    monkeypatch.setattr("phosphene.core.units.spelling.read_direction", harm)
     for units in (given, ["conv2:1", given]):
         rewrite("made.png", recipe | {"arguments": recipe["arguments"] | {"units": units}})
         said = refused(phosphene.load("own.py"))

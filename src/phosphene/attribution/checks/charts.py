@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
-from phosphene.core.pictures.sheets import HAIRLINE, INK, SOFT
+from phosphene.core.pictures.typesetting import HAIRLINE, INK, SOFT
 
 WIDTH, HEIGHT = 640, 640  # px: twice a figure's panel, so that it can be looked at by itself
 FINER = 2  # drawn so much larger, then reduced: Pillow's lines have no smooth edges

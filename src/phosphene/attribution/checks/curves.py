@@ -15,7 +15,7 @@ from torch import Tensor
 
 from phosphene.attribution.baselines import filling
 from phosphene.attribution.question import Pictures, Question, every
-from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.keys import Key
 from phosphene.core.units.units import AnyUnit, Sum, Unit
 
 POINTS = 32
@@ -79,7 +79,7 @@ def random_order(maps: Float[Tensor, "n h w"], index: int, seed: int = 0) -> Ord
 
 
 def _shuffled(maps: Tensor, step: int, seed: int) -> Int[Tensor, "1 m"]:
-    drawn = Draw(seed, step, [0]).uniform(torch.zeros(1, dtype=torch.long), maps[0].numel())
+    drawn = Key(seed, [0], step=step).uniform(torch.zeros(1, dtype=torch.long), maps[0].numel())
     return drawn.argsort(dim=1)
 
 

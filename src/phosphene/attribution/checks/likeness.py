@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from phosphene.attribution.maps import About, pixels
-from phosphene.core.pictures.sheets import scales
+from phosphene.core.pictures.colours import scales
 
 WINDOW = 7
 """px, the side of SSIM's window: scikit-image's own; less in a picture that is smaller."""

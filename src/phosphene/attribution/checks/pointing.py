@@ -20,7 +20,7 @@ from phosphene.attribution.checks.likeness import seen
 from phosphene.attribution.maps import About, Method, found
 from phosphene.attribution.question import Pictures, Question
 from phosphene.core.networks.network import Network
-from phosphene.core.pictures.files import fit
+from phosphene.core.pictures.fitting import fit
 from phosphene.core.units.inputs import feed, logits
 from phosphene.core.units.units import Unit
 

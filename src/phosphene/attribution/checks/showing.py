@@ -21,7 +21,9 @@ from phosphene.attribution.checks.verdicts import (
     on_shift,
 )
 from phosphene.attribution.maps import About, Kind
-from phosphene.core.pictures.sheets import ACCENT, BAR, grid, overlay
+from phosphene.core.pictures.colours import overlay
+from phosphene.core.pictures.sheets import grid
+from phosphene.core.pictures.typesetting import ACCENT, BAR
 from phosphene.core.results.results import Panel
 
 BLUE = "#2166ac"

@@ -17,7 +17,7 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.layers import ATTENTION, Layer
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.engine import NotFinite
-from phosphene.core.units.units import patch_grid
+from phosphene.core.units.token_grids import patch_grid
 
 
 def has_places(network: Network, layer: Layer) -> bool:

@@ -23,9 +23,10 @@ from phosphene.attribution.question import Pictures, Question
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.optimization.engine import NotFinite
 from phosphene.core.optimization.terms import Reading
-from phosphene.core.pictures.sheets import PALETTE, categories, heat
+from phosphene.core.pictures.colours import PALETTE, categories, heat
 from phosphene.core.results.results import Panel
-from phosphene.core.units.units import Unit, label
+from phosphene.core.units.labels import label
+from phosphene.core.units.units import Unit
 
 Corner = tuple[int, int]
 USUAL_BATCH = 16

@@ -18,7 +18,7 @@ from phosphene.attribution.explanation import explains
 from phosphene.attribution.maps import Growing, Maps
 from phosphene.attribution.question import Pictures, Question, every
 from phosphene.core.errors import check_range
-from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.keys import Key
 
 
 @explains("what each colour adds to the score, to first order", "contribution", "heat")
@@ -132,7 +132,7 @@ def smoothgrad(
         for done in range(0, samples, many):
             part = range(done, min(done + many, samples))
             # every picture gets the same noise: it would have it alone, too
-            drawn = [Draw(seed, i, [0]).normal(torch.zeros(1, dtype=torch.long), *pictures.shape[1:]) for i in part]
+            drawn = [Key(seed, [0], step=i).normal(torch.zeros(1, dtype=torch.long), *pictures.shape[1:]) for i in part]
             variants = torch.cat([pictures + deviation * one.to(pictures) for one in drawn])
             slope = asked.slopes(variants, rows.repeat(len(part)))[1].unflatten(0, (len(part), -1))
             first, second = first + slope.sum(0), second + slope.square().sum(0)

@@ -16,7 +16,7 @@ from phosphene.attribution.explanation import explains
 from phosphene.attribution.maps import Growing, Maps
 from phosphene.attribution.question import Pictures, Question, every
 from phosphene.core.errors import Mistake, check_range
-from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.keys import Key
 
 
 def random_masks(
@@ -30,7 +30,7 @@ def random_masks(
     height, width = (-(-side // cells) for side in size)
     found = []
     for index in indices:
-        drawn = Draw(seed, index, [0]).uniform(torch.zeros(1, dtype=torch.long), cells**2 + 2)[0]
+        drawn = Key(seed, [0], step=index).uniform(torch.zeros(1, dtype=torch.long), cells**2 + 2)[0]
         coarse = (drawn[2:] < visible).float().view(1, 1, cells, cells)
         top, left = int(drawn[0] * height), int(drawn[1] * width)
         large = F.interpolate(coarse, ((cells + 1) * height, (cells + 1) * width), mode="bilinear", align_corners=False)

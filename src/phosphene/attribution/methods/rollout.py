@@ -26,7 +26,7 @@ from phosphene.core.networks.calls import plain_name
 from phosphene.core.networks.interception import Propagation
 from phosphene.core.networks.layers import ATTENTION
 from phosphene.core.networks.network import Network
-from phosphene.core.units.units import largest_grid
+from phosphene.core.units.token_grids import largest_grid
 
 Heads = Literal["mean", "max", "min"]
 

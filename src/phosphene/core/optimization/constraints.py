@@ -1,9 +1,28 @@
-"""Where a picture may be: projections, (pictures, rows) -> the nearest allowed pictures."""
+"""Where a picture may be: projections, (pictures, rows) -> the nearest allowed pictures.
 
-from jaxtyping import Float, Int
+The balls are intersected with the box [0, 1], and the projection is the exact one onto that intersection, not one
+projection after the other (which ends inside both, but not at the nearest point). With d = x - center, both problems
+
+    minimize |e - d|^2    subject to    |e| <= radius,    center + e in [0, 1]
+
+have their minimum where each |e_i| is a function of one number that all coordinates share: min(t |d_i|, room_i) for
+the l2 norm, and min(max(|d_i| - t, 0), room_i) for the l1 norm (Duchi et al. 2008, doi:10.1145/1390156.1390191, for the
+ball alone), room_i being what is left to the box's side. One sort finds t. A radius is in pixel units of [0, 1], one
+for all problems or one for each; centers lie in the box.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from phosphene.core.optimization.engine import Constraint
+
+Radius = float | Float[Tensor, " problems"]
+
+_Sizes = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""(|d|, room, radius) -> |e| of every coordinate, and the norm of min(|d|, room), which says whether x was outside."""
 
 
 def box(low: float = 0.0, high: float = 1.0) -> Constraint:
@@ -11,11 +30,108 @@ def box(low: float = 0.0, high: float = 1.0) -> Constraint:
     return lambda pictures, rows: pictures.clamp(low, high)
 
 
-def linf(center: Float[Tensor, "problems c h w"], radius: float) -> Constraint:
-    """No value further than `radius` (in pixel units of [0, 1]) from its problem's center, and within [0, 1]."""
+def linf(center: Float[Tensor, "problems c h w"], radius: Radius) -> Constraint:
+    """No value further than `radius` from its problem's center, and within [0, 1]."""
 
     def project(pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"]) -> Float[Tensor, "n c h w"]:
-        middle = center[rows]
-        return pictures.clamp(middle - radius, middle + radius).clamp(0, 1)
+        middle = center[rows.to(center.device)]
+        own = _own(radius, rows, pictures)
+        return pictures.clamp(middle - own, middle + own).clamp(0, 1)
 
     return project
+
+
+def l2(center: Float[Tensor, "problems c h w"], radius: Radius) -> Constraint:
+    """Euclidean distance from the problem's center at most `radius`, over all pixels and colours; within [0, 1]."""
+
+    def project(pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"]) -> Float[Tensor, "n c h w"]:
+        return _projected(pictures, center, radius, rows, _factor)
+
+    return project
+
+
+def l1(center: Float[Tensor, "problems c h w"], radius: Radius) -> Constraint:
+    """Sum of the absolute differences from the problem's center at most `radius`; within [0, 1]. Changes are sparse."""
+
+    def project(pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"]) -> Float[Tensor, "n c h w"]:
+        return _projected(pictures, center, radius, rows, _threshold)
+
+    return project
+
+
+def mask(center: Float[Tensor, "problems c h w"], free: Bool[Tensor, "problems #c #h #w"]) -> Constraint:
+    """Only the pixels that are `free` may differ from the problem's center."""
+
+    def project(pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"]) -> Float[Tensor, "n c h w"]:
+        at = rows.to(center.device)
+        return torch.where(free.to(center.device)[at], pictures, center[at])
+
+    return project
+
+
+def composed(*constraints: Constraint) -> Constraint:
+    """One after the other.
+
+    That is the nearest point of the intersection for a mask followed by a ball or a box, whose projections leave a
+    pixel alone that is at the center; for others a point of the last set that need not be in the first.
+    """
+
+    def project(pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"]) -> Float[Tensor, "n c h w"]:
+        for one in constraints:
+            pictures = one(pictures, rows)
+        return pictures
+
+    return project
+
+
+def _own(radius: Radius, rows: Tensor, like: Tensor) -> float | Tensor:
+    """The radius of each row, ready to be compared with pictures."""
+    return radius[rows.to(radius.device)].to(like).view(-1, 1, 1, 1) if isinstance(radius, Tensor) else radius
+
+
+def _projected(pictures: Tensor, center: Tensor, radius: Radius, rows: Tensor, sizes: _Sizes) -> Tensor:
+    """Pictures inside stay as they are, bit for bit; the others move to center + e."""
+    exact = torch.float32 if pictures.device.type == "mps" else torch.float64  # long sums, and differences of them
+    middle = center[rows.to(center.device)].to(exact)
+    away = pictures.to(exact) - middle
+    room = torch.where(away > 0, 1 - middle, middle).flatten(1)
+    limit = torch.as_tensor(_own(radius, rows, pictures), dtype=exact, device=pictures.device)
+    size, norm = sizes(away.abs().flatten(1), room, limit.reshape(-1, 1))
+    moved = (middle + away.sign() * size.view_as(away)).clamp(0, 1).to(pictures)
+    outside = (norm > limit.reshape(-1, 1)).view(-1, 1, 1, 1)
+    return torch.where(outside, moved, pictures.clamp(0, 1))
+
+
+def _factor(size: Tensor, room: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
+    """The l2 ball: |e_i| = min(t |d_i|, room_i). Coordinates meet the box's side in the order of room_i / |d_i|.
+
+    If the first k have met it, t^2 = (radius^2 - sum of their room^2) / (sum of the others' d^2); the right k is the
+    first whose t is not beyond the side that coordinate k + 1 meets.
+    """
+    meets, order = torch.where(size > 0, room / size, torch.inf).sort(1)
+    squares, rooms = size.gather(1, order).square(), room.gather(1, order).square()
+    met = torch.nn.functional.pad(rooms.cumsum(1), (1, 0))[:, :-1]
+    free = squares.flip(1).cumsum(1).flip(1)
+    t = ((radius.square() - met).clamp(min=0) / free.clamp(min=torch.finfo(size.dtype).tiny)).sqrt()
+    first = (t <= meets).to(torch.int8).argmax(1, keepdim=True)
+    norm = torch.minimum(size, room).square().sum(1, keepdim=True).sqrt()
+    return torch.minimum(t.gather(1, first) * size, room), norm
+
+
+def _threshold(size: Tensor, room: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
+    """The l1 ball: |e_i| = min(max(|d_i| - t, 0), room_i) = max(|d_i| - t, 0) - max(|d_i| - room_i - t, 0).
+
+    The sum over i falls with t and has its kinks at |d_i|, from where on coordinate i counts, and at |d_i| - room_i,
+    where it comes off the box's side. Between two kinks it is (sum of those that count) - (how many) t.
+    """
+    signs = torch.cat([torch.ones_like(size), -torch.ones_like(size)], 1)
+    # stable: of a coordinate that is on the side already, both kinks are one, and it counts before it comes off
+    kinks, order = torch.cat([size, size - room], 1).sort(dim=1, descending=True, stable=True)
+    signs = signs.gather(1, order)
+    many, total = signs.cumsum(1), (signs * kinks).cumsum(1)
+    # the sum at the next kink below; the last one that counts is at t = 0
+    below = torch.nn.functional.pad(kinks[:, 1:], (0, 1)).clamp(min=0)
+    first = (total - many * below >= radius).to(torch.int8).argmax(1, keepdim=True)
+    t = (total.gather(1, first) - radius) / many.gather(1, first).clamp(min=1)
+    norm = torch.minimum(size, room).sum(1, keepdim=True)
+    return torch.minimum((size - t.clamp(min=0)).clamp(min=0), room), norm

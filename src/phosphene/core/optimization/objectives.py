@@ -1,10 +1,12 @@
-"""How a gradient is had: functions that return an objective, (pictures, rows, draw) -> (values, slopes).
+"""How a gradient is had: functions that return an objective, (pictures, rows, key) -> Evaluation.
 
-They combine: `chunked(mean(gradient(a, term), gradient(b, term)), 8)`.
+They combine: `chunked(mean(gradient(a, term), gradient(b, term)), 8)`. Others of their kind: `tiled` (tiles.py) and
+`estimated` (estimates.py).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import reduce
 
 import torch
 from jaxtyping import Float, Int
@@ -12,47 +14,57 @@ from torch import Tensor
 
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.rectifiers import Rule
-from phosphene.core.optimization.engine import Draw, NotFinite, Objective
+from phosphene.core.optimization.engine import Evaluation, NotFinite, Objective
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.terms import Reading, Term
 from phosphene.core.optimization.transforms import Transform, as_is
 
 
-def gradient(network: Network, term: Term, transform: Transform = as_is, rule: Rule = "gradient") -> Objective:
+def gradient(
+    network: Network, term: Term, transform: Transform = as_is, rule: Rule = "gradient", keep: Collection[str] = ()
+) -> Objective:
     """The values of `term` on `network`, seen through `transform`, and their gradient.
 
     Args:
         rule: what the backward pass does at rectifiers.
+        keep: layers whose activations come along as outputs, from the same forward pass.
     Raises (when called):
         NotFinite: a value or a gradient is not finite; names the step and the term.
     """
 
-    def evaluate(
-        pictures: Tensor, rows: Tensor, draw: Draw, part: Term
-    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n c h w"]]:
+    def evaluate(pictures: Tensor, rows: Tensor, key: Key, part: Term, kept: Collection[str] = ()) -> Evaluation:
         with torch.inference_mode(False), torch.enable_grad():
             x = (pictures.clone() if pictures.is_inference() else pictures.detach()).requires_grad_()
-            views, of = transform(x, rows, draw)
-            layers = network.read(views, part.layers, rule) if part.layers else {}
+            views, of = transform(x, rows, key)
+            wanted = part.layers.union(kept)
+            layers = network.read(views, wanted, rule) if wanted else {}
             values = part.of(Reading(x, rows.to(x.device), views, of, layers))
-            (slope,) = torch.autograd.grad(values.sum(), x)
-        return values.detach(), slope
+            (found,) = torch.autograd.grad(values.sum(), x)
+        return Evaluation(values.detach(), found, {name: _per_picture(layers[name].detach(), of, x) for name in kept})
 
-    def objective(
-        pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"], draw: Draw
-    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n c h w"]]:
-        values, slope = evaluate(pictures, rows, draw, term)
-        if not (values.sum() + slope.sum()).isfinite():
+    def objective(pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"], key: Key) -> Evaluation:
+        seen = evaluate(pictures, rows, key, term, keep)
+        if not (seen.values.sum() + seen.gradients.sum()).isfinite():
             for part in term.leaves:
-                parts = evaluate(pictures, rows, draw, part)
+                parts = evaluate(pictures, rows, key, part)[:2]
                 for what, numbers in zip(("value", "gradient"), parts, strict=True):
                     if not numbers.isfinite().all():
                         name = part.name.removeprefix("-1 ")
-                        raise NotFinite(f"step {draw.step}: the {what} of {name} is not finite on {network.name}")
-            if not (values.isfinite().all() and slope.isfinite().all()):
-                raise NotFinite(f"step {draw.step}: {term.name} is too large to be added up on {network.name}")
-        return values, slope
+                        raise NotFinite(f"step {key.step}: the {what} of {name} is not finite on {network.name}")
+            if not (seen.values.isfinite().all() and seen.gradients.isfinite().all()):
+                raise NotFinite(f"step {key.step}: {term.name} is too large to be added up on {network.name}")
+        return seen
 
     return objective
+
+
+def _per_picture(y: Tensor, of: Int[Tensor, " m"], pictures: Tensor) -> Tensor:
+    """Activations of views as activations of pictures: of several views their mean."""
+    n = len(pictures)
+    if len(y) == n and torch.equal(of.cpu(), torch.arange(n)):
+        return y
+    many = torch.bincount(of, minlength=n).to(y).view(-1, *[1] * (y.dim() - 1))
+    return y.new_zeros(n, *y.shape[1:]).index_add(0, of.to(y.device), y) / many
 
 
 @torch.no_grad()
@@ -65,49 +77,90 @@ def values(
     return term.of(Reading(pictures, rows.to(pictures.device), pictures, of, layers))
 
 
-def unblocked(network: Network, term: Term, transform: Transform = as_is, steps: int = 16) -> Objective:
-    """`gradient`; where rectifiers block all of a picture's slope in the first steps, it is led past them.
+def unblocked(
+    network: Network, term: Term, transform: Transform = as_is, steps: int = 16, keep: Collection[str] = ()
+) -> Objective:
+    """`gradient`; where rectifiers block all of a picture's gradient in the first steps, it is led past them.
 
     Otherwise a unit that the starting noise does not excite at all would stay grey (lucid's redirection, for 16 steps
     too). It costs a second pass only where something is blocked: 25 of 64 of `embedded:photo`'s mixed4b begin closed,
     and none is after 4 of Adam's steps; steps on pixels are smaller.
     """
-    plain, redirected = gradient(network, term, transform), gradient(network, term, transform, "redirected")
+    plain = gradient(network, term, transform, keep=keep)
+    redirected = gradient(network, term, transform, "redirected")
 
-    def objective(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-        values, slope = plain(pictures, rows, draw)
-        if draw.step < steps and network.rectified:
-            blocked = (slope.flatten(1).abs().amax(1) == 0).nonzero().flatten()
+    def objective(pictures: Tensor, rows: Tensor, key: Key) -> Evaluation:
+        seen = plain(pictures, rows, key)
+        if key.step < steps and network.rectified:
+            blocked = (seen.gradients.flatten(1).abs().amax(1) == 0).nonzero().flatten()
             if len(blocked):
-                slope[blocked] = redirected(pictures[blocked], rows[blocked.cpu()], draw)[1]
-        return values, slope
+                seen.gradients[blocked] = redirected(pictures[blocked], rows[blocked.cpu()], key).gradients
+        return seen
 
     return objective
 
 
 def total(*objectives: Objective) -> Objective:
-    """The sum of several objectives."""
+    """The sum of several objectives; outputs that several of them keep are those of the first."""
 
-    def objective(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-        values, slopes = zip(*(one(pictures, rows, draw.child(i)) for i, one in enumerate(objectives)), strict=True)
-        return sum(values), sum(slopes)
+    def objective(pictures: Tensor, rows: Tensor, key: Key) -> Evaluation:
+        parts = [one(pictures, rows, key.child(i)) for i, one in enumerate(objectives)]
+        outputs: dict[str, Tensor] = {}
+        for part in parts:
+            outputs = {**part.outputs, **outputs}
+        return Evaluation(_sum(part.values for part in parts), _sum(part.gradients for part in parts), outputs)
 
     return objective
 
 
-def mean(*objectives: Objective) -> Objective:
-    """The mean of several objectives: an ensemble of networks."""
-    added = total(*objectives)
+def _sum(tensors: Iterable[Tensor]) -> Tensor:
+    return reduce(torch.add, tensors)
 
-    def objective(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-        values, slope = added(pictures, rows, draw)
-        return values / len(objectives), slope / len(objectives)
+
+def mean(*objectives: Objective) -> Objective:
+    """The mean of several objectives: an ensemble of networks. Outputs are means over those that keep them."""
+
+    def objective(pictures: Tensor, rows: Tensor, key: Key) -> Evaluation:
+        parts = [one(pictures, rows, key.child(i)) for i, one in enumerate(objectives)]
+        names = dict.fromkeys(name for part in parts for name in part.outputs)
+        kept = {name: [part.outputs[name] for part in parts if name in part.outputs] for name in names}
+        return Evaluation(
+            _sum(part.values for part in parts) / len(parts),
+            _sum(part.gradients for part in parts) / len(parts),
+            {name: _sum(ys) / len(ys) for name, ys in kept.items()},
+        )
+
+    return objective
+
+
+def grouped(groups: Sequence[Sequence[int]], objectives: Sequence[Objective]) -> Objective:
+    """Each group of problems has an objective of its own, to which problem i of the group is problem groups[g][i].
+
+    So terms that read different layers, or need different transforms, go through one batch of pictures.
+    """
+    if len(groups) == 1:
+        return objectives[0]
+    group_of, index_in = (torch.zeros(sum(map(len, groups)), dtype=torch.long) for _ in range(2))
+    for g, problems in enumerate(groups):
+        group_of[list(problems)], index_in[list(problems)] = g, torch.arange(len(problems))
+
+    def objective(pictures: Tensor, rows: Tensor, key: Key) -> Evaluation:
+        values, gradients = pictures.new_zeros(len(pictures)), torch.zeros_like(pictures)
+        outputs: dict[str, Tensor] = {}
+        for g, problems in enumerate(groups):
+            mine = (group_of[rows] == g).nonzero().flatten()
+            if len(mine):
+                seen = objectives[g](pictures[mine], index_in[rows[mine]], key.of(problems))
+                values[mine], gradients[mine] = seen.values, seen.gradients
+                for name, y in seen.outputs.items():
+                    outputs.setdefault(name, y.new_zeros(len(pictures), *y.shape[1:]))[mine] = y
+        return Evaluation(values, gradients, outputs)
 
     return objective
 
 
 class Accumulated:
-    """An objective that remembers where its slopes were: the sum of |slope| over steps, for each of `many` problems.
+    """An objective that remembers where its gradients were: the sum of |gradient| over steps, of `many` problems.
 
     What a picture was never asked to change can be made transparent (MaCo, Fel et al. 2023, arXiv:2306.06805).
     """
@@ -116,13 +169,13 @@ class Accumulated:
         self._objective, self._many = objective, many
         self._sum: Tensor | None = None
 
-    def __call__(self, pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-        values, slope = self._objective(pictures, rows, draw)
-        sizes = slope.abs().mean(1, keepdim=True)
+    def __call__(self, pictures: Tensor, rows: Tensor, key: Key) -> Evaluation:
+        seen = self._objective(pictures, rows, key)
+        sizes = seen.gradients.abs().mean(1, keepdim=True)
         if self._sum is None:
             self._sum = sizes.new_zeros(self._many, *sizes.shape[1:])
         self._sum.index_add_(0, rows.to(sizes.device), sizes)
-        return values, slope
+        return seen
 
     def visible(self, quantile: float = 0.8) -> Float[Tensor, "problems 1 h w"]:
         """Opacity, 0 to 1: each problem's sum over its quantile (xplique's 80 %), where that is not 0."""
@@ -135,9 +188,17 @@ class Accumulated:
 def chunked(objective: Objective, size: int) -> Objective:
     """The same numbers, `size` pictures at a time: memory flat in the batch."""
 
-    def split(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+    def split(pictures: Tensor, rows: Tensor, key: Key) -> Evaluation:
         pairs = zip(pictures.split(size), rows.split(size), strict=True)
-        parts: Sequence[tuple[Tensor, Tensor]] = [objective(x, r, draw) for x, r in pairs]
-        return torch.cat([values for values, _ in parts]), torch.cat([slope for _, slope in parts])
+        parts = [objective(x, r, key) for x, r in pairs]
+        return Evaluation(
+            torch.cat([part.values for part in parts]),
+            torch.cat([part.gradients for part in parts]),
+            _joined([part.outputs for part in parts]),
+        )
 
     return split
+
+
+def _joined(outputs: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.cat([one[name] for one in outputs]) for name in outputs[0]}

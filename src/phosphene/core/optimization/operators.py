@@ -1,4 +1,4 @@
-"""What is done to a picture after every move: step operators, (pictures, rows, slope, index) -> pictures.
+"""What is done to a picture after every move: step operators, (pictures, rows, gradient, index) -> pictures.
 
 Yosinski et al. 2015 (arXiv:1506.06579, section 3) regularize this way instead of by a term: a picture decays, is
 blurred, or loses its unimportant pixels while it climbs. Operators are for parameterizations that can be assigned to.
@@ -18,9 +18,9 @@ from phosphene.core.optimization.engine import Operator
 def sequence(*operators: Operator) -> Operator:
     """One after the other."""
 
-    def operate(pictures: Tensor, rows: Tensor, slope: Tensor, index: int) -> Tensor:
+    def operate(pictures: Tensor, rows: Tensor, gradient: Tensor, index: int) -> Tensor:
         for one in operators:
-            pictures = one(pictures, rows, slope, index)
+            pictures = one(pictures, rows, gradient, index)
         return pictures
 
     return operate
@@ -29,7 +29,7 @@ def sequence(*operators: Operator) -> Operator:
 def shrink(part: float, center: Sequence[float] = (0.5,)) -> Operator:
     """L2 decay: every pixel moves by `part` of its way to the colour `center` (Yosinski's theta_decay)."""
 
-    def operate(pictures: Tensor, rows: Tensor, slope: Tensor, index: int) -> Tensor:
+    def operate(pictures: Tensor, rows: Tensor, gradient: Tensor, index: int) -> Tensor:
         middle = colour(center, pictures)
         return middle + (1 - part) * (pictures - middle)
 
@@ -39,7 +39,7 @@ def shrink(part: float, center: Sequence[float] = (0.5,)) -> Operator:
 def blur(deviation: float, every: int = 1) -> Operator:
     """Gaussian blur by `deviation` pixels after every so many moves (Yosinski's theta_b_width, theta_b_every)."""
 
-    def operate(pictures: Tensor, rows: Tensor, slope: Tensor, index: int) -> Tensor:
+    def operate(pictures: Tensor, rows: Tensor, gradient: Tensor, index: int) -> Tensor:
         return pictures if deviation == 0 or (index + 1) % every else blurred(pictures, deviation)
 
     return operate
@@ -48,29 +48,29 @@ def blur(deviation: float, every: int = 1) -> Operator:
 def clip_norm(percentile: float, center: Sequence[float] = (0.5,)) -> Operator:
     """Pixels whose distance from the colour `center` is below this percentile of the picture become `center`."""
 
-    def size(pictures: Tensor, slope: Tensor) -> Tensor:
+    def size(pictures: Tensor, gradient: Tensor) -> Tensor:
         return (pictures - colour(center, pictures)).norm(dim=1, keepdim=True)
 
     return _clip(size, percentile, center)
 
 
 def clip_contribution(percentile: float, center: Sequence[float] = (0.5,)) -> Operator:
-    """Pixels whose contribution |sum over colours of (x - center) slope| is below this percentile become `center`.
+    """Pixels whose contribution |sum over colours of (x - center) gradient| is below this percentile become `center`.
 
     The linear estimate of how much the activation changes when the pixel is taken away (Yosinski's theta_c_pct).
     """
 
-    def size(pictures: Tensor, slope: Tensor) -> Tensor:
-        return ((pictures - colour(center, pictures)) * slope).sum(1, keepdim=True).abs()
+    def size(pictures: Tensor, gradient: Tensor) -> Tensor:
+        return ((pictures - colour(center, pictures)) * gradient).sum(1, keepdim=True).abs()
 
     return _clip(size, percentile, center)
 
 
 def _clip(size: Callable[[Tensor, Tensor], Tensor], percentile: float, center: Sequence[float]) -> Operator:
     def operate(
-        pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"], slope: Float[Tensor, "n c h w"], index: int
+        pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"], gradient: Float[Tensor, "n c h w"], index: int
     ) -> Float[Tensor, "n c h w"]:
-        sizes = size(pictures, slope)
+        sizes = size(pictures, gradient)
         flat = sizes.flatten(1)
         rank = min(flat.shape[1], max(1, math.ceil(percentile / 100 * flat.shape[1])))
         limit = flat.kthvalue(rank, dim=1).values.view(-1, 1, 1, 1)

@@ -18,19 +18,19 @@ def _at(parameter: Tensor, rows: Int[Tensor, " n"]) -> slice | Tensor:
     return slice(None) if len(rows) == len(parameter) else rows.to(parameter.device)
 
 
-def _mean_abs(slope: Tensor) -> Tensor:
-    return slope.abs().flatten(1).mean(1).view(-1, *[1] * (slope.dim() - 1))
+def _mean_abs(gradient: Tensor) -> Tensor:
+    return gradient.abs().flatten(1).mean(1).view(-1, *[1] * (gradient.dim() - 1))
 
 
 def _simple(direction: Callable[[Tensor], Tensor], size: float) -> Callable[[list[Tensor]], Update]:
-    """Steps of `size` against direction(slope)."""
+    """Steps of `size` against direction(gradient)."""
 
     def start(parameters: list[Tensor]) -> Update:
         @torch.no_grad()
-        def update(slopes: list[Tensor], rows: Tensor, evaluate: Callable) -> None:
-            for parameter, slope in zip(parameters, slopes, strict=True):
+        def update(gradients: list[Tensor], rows: Tensor, evaluate: Callable) -> None:
+            for parameter, gradient in zip(parameters, gradients, strict=True):
                 at = _at(parameter, rows)
-                parameter[at] -= size * direction(slope[at])
+                parameter[at] -= size * direction(gradient[at])
 
         return update
 
@@ -38,18 +38,18 @@ def _simple(direction: Callable[[Tensor], Tensor], size: float) -> Callable[[lis
 
 
 def steepest(size: float) -> Callable[[list[Tensor]], Update]:
-    """Steps of `size` times the slope: gradient descent, the lectures' loop."""
-    return _simple(lambda slope: slope, size)
+    """Steps of `size` times the gradient: gradient descent, the lectures' loop."""
+    return _simple(lambda gradient: gradient, size)
 
 
 def sign(size: float) -> Callable[[list[Tensor]], Update]:
-    """Steps of `size` against the sign of the slope: steepest descent in the l-inf norm (FGSM, PGD)."""
+    """Steps of `size` against the sign of the gradient: steepest descent in the l-inf norm (FGSM, PGD)."""
     return _simple(torch.sign, size)
 
 
 def normalized(size: float) -> Callable[[list[Tensor]], Update]:
-    """Steps of `size` / mean |slope| against the slope, for each problem (DeepDream)."""
-    return _simple(lambda slope: slope / (_mean_abs(slope) + 1e-30), size)
+    """Steps of `size` / mean |gradient| against the gradient, for each problem (DeepDream)."""
+    return _simple(lambda gradient: gradient / (_mean_abs(gradient) + 1e-30), size)
 
 
 def adam(rate: float = 0.05, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8) -> Callable:
@@ -60,10 +60,10 @@ def adam(rate: float = 0.05, betas: tuple[float, float] = (0.9, 0.999), eps: flo
         count = 0  # the same for every row that still moves: all of them began together
 
         @torch.no_grad()
-        def update(slopes: list[Tensor], rows: Tensor, evaluate: Callable) -> None:
+        def update(gradients: list[Tensor], rows: Tensor, evaluate: Callable) -> None:
             nonlocal count
             count += 1
-            for p, m, v, g in zip(parameters, first, second, slopes, strict=True):
+            for p, m, v, g in zip(parameters, first, second, gradients, strict=True):
                 at = _at(p, rows)
                 m[at] = torch.lerp(m[at], g[at], 1 - betas[0])
                 v[at] = (v[at] * betas[1]).addcmul_(g[at], g[at], value=1 - betas[1])
@@ -88,12 +88,12 @@ def nadam(
         count, product = 0, 1.0
 
         @torch.no_grad()
-        def update(slopes: list[Tensor], rows: Tensor, evaluate: Callable) -> None:
+        def update(gradients: list[Tensor], rows: Tensor, evaluate: Callable) -> None:
             nonlocal count, product
             count += 1
             now, after = momentum(count), momentum(count + 1)
             product *= now
-            for p, m, v, g in zip(parameters, first, second, slopes, strict=True):
+            for p, m, v, g in zip(parameters, first, second, gradients, strict=True):
                 at = _at(p, rows)
                 m[at] = torch.lerp(m[at], g[at], 1 - betas[0])
                 v[at] = (v[at] * betas[1]).addcmul_(g[at], g[at], value=1 - betas[1])

@@ -66,7 +66,7 @@ def l_alpha(alpha: float = 2.0, center: Sequence[float] = (0.5,)) -> Term:
 def high_pass(deviation: float = 1.0) -> Term:
     """Mean over pixels and colours of (x - blurred x)^2 / 2, the blurred picture held fixed.
 
-    Its slope is what a blur takes away, so every step of size s is s parts of a Gaussian blur of `deviation` pixels
+    Its gradient is what a blur takes away, so every step of size s is s parts of a Gaussian blur of `deviation` pixels
     (lucid's `blur_input_each_step`).
 
     Raises:

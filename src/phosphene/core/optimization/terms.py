@@ -187,7 +187,7 @@ def cross_entropy(classes: Sequence[int]) -> Term:
 
 
 def energy(layer: str) -> Term:
-    """Half the mean square of a layer's activations: DeepDream's objective, whose slope there is the activation."""
+    """Half the mean square of a layer's activations: DeepDream's objective, whose gradient there is the activation."""
 
     def of(r: Reading) -> Float[Tensor, " n"]:
         return r.mean(0.5 * r.layers[layer].flatten(1).square().mean(1))
@@ -211,7 +211,7 @@ def direction(layer: str, vectors: Float[Tensor, "problems channels"], power: fl
     """How far a layer goes in a direction: the mean over positions of dot(y, v) max(.1, cos(y, v))^power.
 
     As in lucid (`objectives.direction`), without its 1e-4 added to the lengths. The cosine keeps the direction from
-    being reached by whatever excites the layer most; .1 leaves a slope where it points the other way.
+    being reached by whatever excites the layer most; .1 leaves a gradient where it points the other way.
 
     Args:
         layer: whose activations y, at each position a vector over the channels.
@@ -263,7 +263,7 @@ def diversity(layer: str, group: Sequence[int]) -> Term:
     With y (channels, positions) the Gram matrix is y y^T, not centred, and the mean over a picture's views where it has
     several; the cosine is that of the flattened matrices. To be made small, it leads several pictures of one unit
     apart (Olah et al. 2017, doi:10.23915/distill.00007, "diversity"). Rows are coupled on purpose, unlike in any other
-    term: the slope of a picture is that of the sum over its group, and only those in the same reading are compared.
+    term: the gradient of a picture is that of the sum over its group, and only those in the same reading are compared.
 
     Args:
         layer: whose activations.

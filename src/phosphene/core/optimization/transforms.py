@@ -1,6 +1,6 @@
 """What a picture must survive: T, from pictures to views and the picture that each view shows.
 
-A transform is (pictures, rows, draw) -> (views, of). What is random is drawn for each problem on its own, so a row of
+A transform is (pictures, rows, key) -> (views, of). What is random is drawn for each problem on its own, so a row of
 a batch sees what it would see alone. Shifts, scalings and rotations are one resampling: every further one blurs.
 """
 
@@ -14,17 +14,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from phosphene.core.errors import Mistake
-from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.parameterizations.colours import coloured, decorrelated
 from phosphene.core.optimization.parameterizations.fourier import falling
 
 Transform = Callable[
-    [Float[Tensor, "n c h w"], Int[Tensor, " n"], Draw], tuple[Float[Tensor, "m d hh ww"], Int[Tensor, " m"]]
+    [Float[Tensor, "n c h w"], Int[Tensor, " n"], Key], tuple[Float[Tensor, "m d hh ww"], Int[Tensor, " m"]]
 ]
-"""(pictures, rows, draw) -> (views, the picture that each shows)."""
+"""(pictures, rows, key) -> (views, the picture that each shows)."""
 
 
-def as_is(pictures: Float[Tensor, "n c h w"], rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+def as_is(pictures: Float[Tensor, "n c h w"], rows: Tensor, key: Key) -> tuple[Tensor, Tensor]:
     """One view of each picture: itself."""
     return pictures, torch.arange(len(pictures), device=pictures.device)
 
@@ -32,10 +32,10 @@ def as_is(pictures: Float[Tensor, "n c h w"], rows: Tensor, draw: Draw) -> tuple
 def compose(*transforms: Transform) -> Transform:
     """One after the other."""
 
-    def transform(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-        views, of = as_is(pictures, rows, draw)
+    def transform(pictures: Tensor, rows: Tensor, key: Key) -> tuple[Tensor, Tensor]:
+        views, of = as_is(pictures, rows, key)
         for index, one in enumerate(transforms):
-            views, then = one(views, rows[of.to(rows.device)], draw.child(index))
+            views, then = one(views, rows[of.to(rows.device)], key.child(index))
             of = of[then]
         return views, of
 
@@ -45,8 +45,8 @@ def compose(*transforms: Transform) -> Transform:
 def roll(reach: int) -> Transform:
     """Shift by up to `reach` pixels each way; what leaves on one side comes in on the other (DeepDream's jitter)."""
 
-    def transform(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-        shifts = (draw.integers(rows, 2, 2 * reach + 1) - reach).tolist()
+    def transform(pictures: Tensor, rows: Tensor, key: Key) -> tuple[Tensor, Tensor]:
+        shifts = (key.integers(rows, 2, 2 * reach + 1) - reach).tolist()
         rolled = [x.roll(shift, (1, 2)) for x, shift in zip(pictures.unbind(), shifts, strict=True)]
         return torch.stack(rolled), torch.arange(len(pictures), device=pictures.device)
 
@@ -72,9 +72,9 @@ def shake(
     The views are (h + 2 pad - jitter, w + 2 pad - jitter), whatever is drawn.
     """
 
-    def transform(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+    def transform(pictures: Tensor, rows: Tensor, key: Key) -> tuple[Tensor, Tensor]:
         n, _, height, width = pictures.shape
-        numbers = draw.uniform(rows, 4)
+        numbers = key.uniform(rows, 4)
         shift = (numbers[:, :2] * (jitter + 1)).floor() - jitter / 2
         zoom = scale[0] + (scale[1] - scale[0]) * numbers[:, 2]
         angle = math.radians(rotate) * (2 * numbers[:, 3] - 1)
@@ -98,8 +98,8 @@ def shake(
 def noisy(deviation: float) -> Transform:
     """Add white Gaussian noise of this standard deviation."""
 
-    def transform(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-        noise = draw.normal(rows, *pictures.shape[1:]).to(pictures.device, pictures.dtype)
+    def transform(pictures: Tensor, rows: Tensor, key: Key) -> tuple[Tensor, Tensor]:
+        noise = key.normal(rows, *pictures.shape[1:]).to(pictures.device, pictures.dtype)
         return pictures + deviation * noise, torch.arange(len(pictures), device=pictures.device)
 
     return transform
@@ -115,10 +115,10 @@ def crop(smallest: float, largest: float, side: int, spread: float = 0.15) -> Tr
             a part leaves the picture, the picture is mirrored.
     """
 
-    def transform(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+    def transform(pictures: Tensor, rows: Tensor, key: Key) -> tuple[Tensor, Tensor]:
         n, channels, height, width = pictures.shape
-        part = smallest + (largest - smallest) * draw.uniform(rows, 1)[:, 0]
-        middle = 2 * spread * draw.child(0).normal(rows, 2)
+        part = smallest + (largest - smallest) * key.uniform(rows, 1)[:, 0]
+        middle = 2 * spread * key.child(0).normal(rows, 2)
         matrix = torch.zeros(n, 2, 3, dtype=torch.float64)
         matrix[:, 0, 0], matrix[:, 1, 1] = part * min(height / width, 1), part * min(width / height, 1)
         matrix[:, :, 2] = middle
@@ -133,8 +133,8 @@ def crop(smallest: float, largest: float, side: int, spread: float = 0.15) -> Tr
 def several(many: int, transform: Transform) -> Transform:
     """So many views of each picture, each with numbers of its own."""
 
-    def transformed(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-        views, of = zip(*(transform(pictures, rows, draw.child(i)) for i in range(many)), strict=True)
+    def transformed(pictures: Tensor, rows: Tensor, key: Key) -> tuple[Tensor, Tensor]:
+        views, of = zip(*(transform(pictures, rows, key.child(i)) for i in range(many)), strict=True)
         return torch.cat(views), torch.cat(of)
 
     return transformed
@@ -159,12 +159,12 @@ def over_noise(contrast: float = 1.0, decay: float = 1.0) -> Transform:
         Mistake: the pictures have no alpha.
     """
 
-    def transform(pictures: Tensor, rows: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+    def transform(pictures: Tensor, rows: Tensor, key: Key) -> tuple[Tensor, Tensor]:
         if pictures.shape[1] != 4:
             raise Mistake(f"over_noise needs pictures with alpha, 4 channels, not {pictures.shape[1]}; see Transparent")
         size = pictures.shape[2], pictures.shape[3]
         scale = falling(size, decay).to(pictures)
-        noise = draw.normal(rows, 3, *scale.shape, 2).to(pictures.device, pictures.dtype)
+        noise = key.normal(rows, 3, *scale.shape, 2).to(pictures.device, pictures.dtype)
         flat = torch.fft.irfft2(torch.view_as_complex(noise) * scale, s=size, norm="ortho")
         flat = contrast * flat / flat.square().mean((1, 2, 3), keepdim=True).sqrt()
         background = coloured(flat, decorrelated(pictures.dtype).to(pictures.device))

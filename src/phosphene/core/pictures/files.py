@@ -1,39 +1,31 @@
-"""Pictures: files in and out, and fitting to a network.
+"""Pictures from files and arrays.
 
 Inside, a picture is RGB in [0, 1], float32, (n, 3, h, w); what is made with holes has alpha as a fourth channel. What
 comes from outside is guarded: a few formats, a limit on pixels that is read off the header before anything is decoded,
-and one sentence for everything that can be wrong with a file. What goes out is PNG, whose 8-bit pixels come back as the
-same bits.
+and one sentence for everything that can be wrong with a file.
 """
 
 import codecs
 import os
-import secrets
 import warnings
-from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
-from torch.nn import functional as F
 
 from phosphene.core.errors import Mistake, did_you_mean
+from phosphene.core.pictures.eight_bit import fraction, to_pil
 
 Photo = str | os.PathLike[str] | Image.Image | np.ndarray | Tensor
-How = Literal["crop", "squash", "whole"]  # the ways to `fit`, for whoever lists them
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 READABLE = "JPEG, PNG, WebP, TIFF, BMP and GIF work"
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"BM", b"GIF8")
 MOST_PIXELS = 100_000_000  # 1.2 GB as float32
 LEAST_SIDE = 8
-MID_GREY = 128 / 255  # the 8-bit value next to one half
 
 # The photographs and drawings that come inside scikit-image's wheel; its other pictures are downloads.
 SAMPLES = (
@@ -203,7 +195,7 @@ def _from_pil(image: Image.Image, what: str) -> Float[Tensor, "1 3 h w"]:
     _check_size(image.size, what)
     _load(image, what)
     pixels = np.array(_to_rgb(_stand_upright(image), what))
-    return _fraction(torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous(), 255)
+    return fraction(torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous(), 255)
 
 
 def _load(image: Image.Image, what: str) -> None:
@@ -262,7 +254,7 @@ def _from_tensor(values: Tensor) -> Float[Tensor, "1 3 h w"]:
     _check_size((values.shape[3], values.shape[2]), "the array")
     tops = {torch.uint8: 255, torch.uint16: 65535, torch.bool: 1}
     if values.dtype in tops:
-        return _fraction(values, tops[values.dtype])
+        return fraction(values, tops[values.dtype])
     if not values.is_floating_point():
         kind = str(values.dtype).removeprefix("torch.")
         raise Mistake(f"an array of {kind} is not a picture; uint8 (0 to 255) or float (0 to 1) is")
@@ -285,164 +277,3 @@ def _planes(values: Tensor) -> Tensor:
             return values.expand(1, 3, height, width).contiguous()
     shape = " x ".join(map(str, values.shape)) or "a single number"
     raise Mistake(f"an array of {shape} is not a picture; (h, w), (h, w, 3), (3, h, w) and (1, 3, h, w) are")
-
-
-def _fraction(whole: Tensor, top: int) -> Tensor:
-    """whole / top as float32, to the last bit the same on every device.
-
-    Dividing by a Python number would be multiplying by its reciprocal on a GPU, which rounds differently.
-    """
-    values = whole.to(torch.float32)
-    return values / values.new_tensor(top)
-
-
-# Sizes
-
-
-def fit(photo: Float[Tensor, "n 3 h w"], size: tuple[int, int], how: str = "crop") -> Float[Tensor, "n 3 fh fw"]:
-    """`photo` at a network's size, rounded to 8 bits, so that a PNG of it holds the very pixels that were fed.
-
-    A picture that already fits is only rounded. Scaling is bilinear and antialiased.
-
-    Args:
-        size: (height, width) in px.
-        how: "crop" cuts the largest centred part of the right shape out and scales it (to within a pixel: shorter
-            side to size, centre crop; in this order, a long strip needs no memory); "squash" scales both sides;
-            "whole" scales the longer side and fills the rest with mid grey.
-    Raises:
-        Mistake: `how` is none of these, or the size is not positive.
-    """
-    if min(size) < 1:
-        raise Mistake(f"a picture cannot be fitted to {size[0]} x {size[1]} pixels")
-    match how:
-        case "crop":
-            fitted = _scale(_centre(photo, size), size)
-        case "squash":
-            fitted = _scale(photo, size)
-        case "whole":
-            fitted = _pad(_scale(photo, _inside(photo, size)), size)
-        case _:
-            near = did_you_mean(how, get_args(How))
-            raise Mistake(f"a picture can be fitted by crop, squash or whole, not by '{how}'{near}")
-    return _fraction(_levels(fitted), 255)
-
-
-def resize(pictures: Float[Tensor, "n c h w"], size: tuple[int, int]) -> Float[Tensor, "n c rh rw"]:
-    """Pictures at (height, width) px, for showing: bicubic, antialiased, overshoot clipped to [0, 1].
-
-    Colours count as much as they are opaque, so that what can't be seen does not bleed into what can.
-    """
-    if tuple(pictures.shape[2:]) == tuple(size):
-        return pictures
-    if pictures.shape[1] == 4:
-        colour, alpha = pictures[:, :3], pictures[:, 3:]
-        scaled = F.interpolate(torch.cat([colour * alpha, alpha], 1), size, mode="bicubic", antialias=True)
-        weight = scaled[:, 3:]
-        return torch.cat([torch.where(weight > 0, scaled[:, :3] / weight, 0.0), weight], 1).clamp(0, 1)
-    return F.interpolate(pictures, size, mode="bicubic", antialias=True).clamp(0, 1)
-
-
-def enlarge(pictures: Float[Tensor, "n c h w"], factor: int) -> Float[Tensor, "n c eh ew"]:
-    """Every pixel as a square of `factor` x `factor` pixels."""
-    return pictures.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
-
-
-def _centre(photo: Tensor, size: tuple[int, int]) -> Tensor:
-    """The largest centred part with the proportions of `size`, in whole pixels."""
-    (height, width), (h, w) = photo.shape[2:], size
-    scale = min(height / h, width / w)
-    rows, columns = (max(1, min(full, round(scale * part))) for full, part in ((height, h), (width, w)))
-    top, left = (height - rows) // 2, (width - columns) // 2
-    return photo[..., top : top + rows, left : left + columns]
-
-
-def _inside(photo: Tensor, size: tuple[int, int]) -> tuple[int, int]:
-    """The largest size with the proportions of the photo that `size` can hold."""
-    (height, width), (h, w) = photo.shape[2:], size
-    scale = min(h / height, w / width)
-    return max(1, round(scale * height)), max(1, round(scale * width))
-
-
-def _scale(photo: Tensor, size: tuple[int, int]) -> Tensor:
-    if tuple(photo.shape[2:]) == tuple(size):
-        return photo
-    return F.interpolate(photo, size, mode="bilinear", antialias=True)
-
-
-def _pad(photo: Tensor, size: tuple[int, int]) -> Tensor:
-    rows, columns = size[0] - photo.shape[2], size[1] - photo.shape[3]
-    sides = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
-    return F.pad(photo, sides, value=MID_GREY)
-
-
-# Writing
-
-
-def to_uint8(pictures: Float[Tensor, "n c h w"]) -> UInt8[np.ndarray, "n h w c"]:
-    """Pixels 0 to 255, rounded to the nearest, clipped.
-
-    Raises:
-        Mistake: a value is nan or infinite, as after an optimization that has diverged.
-    """
-    pictures = pictures.detach().float()
-    if not pictures.isfinite().all():
-        raise Mistake("the picture has values that are not finite; the optimization has diverged, try smaller steps")
-    return _levels(pictures).byte().permute(0, 2, 3, 1).cpu().numpy()
-
-
-def to_pil(picture: Float[Tensor, "*one c h w"]) -> Image.Image:
-    """One picture, (3, h, w) or (1, 3, h, w), as an RGB PIL image; with a fourth channel, alpha, as an RGBA one."""
-    return Image.fromarray(np.ascontiguousarray(to_uint8(single(picture))[0]))
-
-
-def png_bytes(picture: Float[Tensor, "*one c h w"] | Image.Image, text: Mapping[str, str] | None = None) -> bytes:
-    """One picture as a PNG file's bytes: lossless for 8-bit pixels, with text chunks (keywords: latin-1, 1 to 79)."""
-    info, buffer = PngInfo(), BytesIO()
-    for key, value in (text or {}).items():
-        info.add_text(key, value)  # tEXt where latin-1 is enough, iTXt elsewhere
-    image = picture if isinstance(picture, Image.Image) else to_pil(picture)
-    image.save(buffer, "PNG", pnginfo=info)
-    return buffer.getvalue()
-
-
-def save_png(
-    picture: Float[Tensor, "*one c h w"] | Image.Image,
-    path: str | os.PathLike[str],
-    text: Mapping[str, str] | None = None,
-) -> None:
-    """Write `png_bytes` to `path` at once: whatever happens, there is the old file or the whole new one.
-
-    Raises:
-        Mistake: the name does not end in .png, or its folder is not there or cannot be written to.
-    """
-    path, data = Path(path), png_bytes(picture, text)
-    if path.suffix.lower() != ".png":
-        raise Mistake(f"{path} does not end in .png, the format without loss; try {path.with_suffix('.png')}")
-    if not path.parent.is_dir():
-        raise Mistake(f"there is no folder {path.parent} to save {path.name} in; make it first")
-    beside = path.with_name(f".{path.stem[:32]}-{secrets.token_hex(4)}.part")
-    try:
-        beside.write_bytes(data)
-        os.replace(beside, path)
-    except OSError as error:
-        raise Mistake(f"{path} cannot be written: {(error.strerror or str(error)).lower()}") from error
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _levels(pictures: Tensor) -> Tensor:
-    """[0, 1] to the nearest of 0, 1, ..., 255."""
-    return (pictures.clamp(0, 1) * 255).round()
-
-
-def single(picture: Tensor) -> Float[Tensor, "1 c h w"]:
-    """One picture with its batch's axis.
-
-    Raises:
-        Mistake: it is none, or several.
-    """
-    if picture.ndim == 3:
-        picture = picture[None]
-    if picture.ndim != 4 or picture.shape[:2] not in ((1, 3), (1, 4)):
-        raise Mistake(f"one picture is (3, h, w) or (1, 3, h, w), not {tuple(picture.shape)}; grid() joins several")
-    return picture

@@ -19,7 +19,8 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
-from phosphene.core.pictures.files import resize, to_uint8
+from phosphene.core.pictures.eight_bit import to_uint8
+from phosphene.core.pictures.fitting import resize
 from phosphene.core.pictures.sheets import grid
 
 ENDINGS = {".gif": 480, ".mp4": 720}  # px of the longer side at most

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.core.pictures.files import png_bytes, resize
+from phosphene.core.pictures.fitting import resize
 from phosphene.core.pictures.sheets import grid
+from phosphene.core.pictures.writing import png_bytes
 
 if TYPE_CHECKING:
     from phosphene.core.results.results import Result, Run

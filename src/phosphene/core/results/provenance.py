@@ -16,9 +16,10 @@ from torch import nn
 
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import Purpose
-from phosphene.core.pictures.files import Photo, open_photo, to_uint8
+from phosphene.core.pictures.eight_bit import to_uint8
+from phosphene.core.pictures.files import Photo, open_photo
 from phosphene.core.results.results import Result, Run
-from phosphene.core.units.units import self_contained
+from phosphene.core.units.spelling import self_contained
 
 INPUTS = ("photo", "photos", "start")
 """The arguments of recipes that are photographs: a record keeps their names and hashes, never their paths."""

@@ -17,10 +17,11 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
-from phosphene.core.optimization.engine import Step
-from phosphene.core.pictures.files import png_bytes, save_png, to_pil
+from phosphene.core.optimization.steps import Step
+from phosphene.core.pictures.eight_bit import to_pil
 from phosphene.core.pictures.film import Film
 from phosphene.core.pictures.sheets import figure, grid
+from phosphene.core.pictures.writing import png_bytes, save_png
 from phosphene.core.results.notebook import show, watch
 
 Panel = tuple[str, Tensor]

@@ -10,9 +10,12 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import working_dtype
 from phosphene.core.optimization.terms import Score
-from phosphene.core.pictures.files import Photo, fit, open_photo
+from phosphene.core.pictures.files import Photo, open_photo
+from phosphene.core.pictures.fitting import fit
 from phosphene.core.units.directions import Direction
-from phosphene.core.units.units import AnyUnit, Sum, Unit, class_index, label, parse_unit, spells_layers
+from phosphene.core.units.labels import class_index, label
+from phosphene.core.units.spelling import parse_unit, spells_layers
+from phosphene.core.units.units import AnyUnit, Sum, Unit
 
 Fit = Literal["crop", "squash", "whole"]
 

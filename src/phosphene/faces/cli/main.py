@@ -403,7 +403,8 @@ def _judged(network: Any, result: Any, judges: Sequence[Any]) -> list[str]:
 
 def _many(network: Any, units: Sequence[str]) -> dict[str, str]:
     """The units and their files, where they are too many for one batch."""
-    from phosphene.core.units.units import parse_units, stems
+    from phosphene.core.units.spelling import parse_units
+    from phosphene.core.units.units import stems
     from phosphene.faces.running.sweep import PART
 
     asked = parse_units(network, units)
@@ -649,7 +650,7 @@ def _listing_command(name: str, function: Callable) -> Callable:
 
 def _beside(net: str, given: str | None) -> str:
     """The spec of the tour's second network; the embedded one's is its robust twin, where there is one."""
-    from phosphene.models.specs import EMBEDDED
+    from phosphene.models.embedded import EMBEDDED
 
     if given is None:
         return f"{net}-robust" if net.removeprefix("embedded:") + "-robust" in EMBEDDED else ""

@@ -25,11 +25,12 @@ from phosphene import adversarial, attribution, dreaming, features, inversion
 from phosphene.core.errors import Mistake, did_you_mean
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import Plan, Purpose, parse_plans
-from phosphene.core.pictures.files import SAMPLES, png_bytes, read_text, stored
+from phosphene.core.pictures.files import SAMPLES, read_text, stored
+from phosphene.core.pictures.writing import png_bytes
 from phosphene.core.results.provenance import INPUTS, file_sha256, network_record, pixels_record, versions
 from phosphene.core.results.results import Part, Result, Run, seal
 from phosphene.core.units.photographs import pictures_in
-from phosphene.core.units.units import names_file
+from phosphene.core.units.spelling import names_file
 
 FAMILIES = (features, attribution, dreaming, inversion, adversarial)
 RECIPES = attribution.Methods(
@@ -209,7 +210,7 @@ def embedded_spec(recipe: Recipe) -> str:
     Raises:
         Mistake: another network did, which has to be named.
     """
-    from phosphene.models.specs import EMBEDDED
+    from phosphene.models.embedded import EMBEDDED
 
     spec = recipe.network["spec"]
     if spec.partition(":")[0] != "embedded" or spec.partition(":")[2] not in EMBEDDED:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from phosphene.core.errors import Mistake
-from phosphene.core.pictures.files import save_png
+from phosphene.core.pictures.writing import save_png
 from phosphene.core.results.results import Result
 
 

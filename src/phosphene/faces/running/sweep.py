@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 
 from phosphene.core.errors import Mistake
-from phosphene.core.pictures.files import open_photo, save_png
+from phosphene.core.pictures.files import open_photo
 from phosphene.core.pictures.sheets import figure
+from phosphene.core.pictures.writing import save_png
 from phosphene.core.results.results import Result, Run
 
 PART = 64

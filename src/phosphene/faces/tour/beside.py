@@ -15,7 +15,7 @@ from phosphene.core.networks.network import Network
 from phosphene.core.results.results import Result
 from phosphene.core.units.default_layers import spread
 from phosphene.core.units.inputs import Fit, said_in_words
-from phosphene.core.units.units import class_index, label
+from phosphene.core.units.labels import class_index, label
 from phosphene.faces.tour.guide import Guide, Section
 from phosphene.faces.tour.stops import EPS
 from phosphene.features import visualize

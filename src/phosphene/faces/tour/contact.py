@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-from phosphene.core.pictures.files import open_photo, png_bytes
+from phosphene.core.pictures.files import open_photo
 from phosphene.core.pictures.sheets import Strip, contact
+from phosphene.core.pictures.writing import png_bytes
 from phosphene.faces.tour.guide import Guide, Section, Shown, address
 
 MOST_IN_A_STRIP = 7  # so that each is large enough to be looked at

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
-from phosphene.core.pictures.files import open_photo, to_pil
+from phosphene.core.pictures.eight_bit import to_pil
+from phosphene.core.pictures.files import open_photo
 from phosphene.core.results.results import Result, Run
 
 LARGEST_INSIDE = 1_000_000  # bytes of a PNG that is put into the page as it is; larger ones go in as WebP

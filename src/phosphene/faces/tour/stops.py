@@ -12,7 +12,7 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.units.default_layers import spread
 from phosphene.core.units.inputs import Fit, feed, said_in_words
-from phosphene.core.units.units import class_index, label
+from phosphene.core.units.labels import class_index, label
 from phosphene.dreaming import dream
 from phosphene.faces.tour.guide import Guide
 from phosphene.features import architecture, predict, visualize, weights

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
-from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.parameterizations.traced import Traced
 
 
@@ -60,10 +60,10 @@ class CPPN(Traced):
         height, width = size
         self.size = height, width
         self.places = places(self.size).to(device, dtype)
-        rows, draw, inputs = torch.arange(len(problems)), Draw(seed, -1, problems), 2
+        rows, key, inputs = torch.arange(len(problems)), Key(seed, problems), 2
         self.parameters = []
         for layer in range(layers):
-            weight = draw.child(layer).normal(rows, inputs, hidden) / math.sqrt(inputs)
+            weight = key.child(layer).normal(rows, inputs, hidden) / math.sqrt(inputs)
             self.parameters += [weight.to(device, dtype), torch.zeros(len(rows), 1, hidden, dtype=dtype, device=device)]
             inputs = 2 * hidden
         self.parameters += [torch.zeros(len(rows), many, 3, dtype=dtype, device=device) for many in (inputs, 1)]

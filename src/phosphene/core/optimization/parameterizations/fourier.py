@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.parameterizations.colours import coloured, decorrelated, uncoloured
 from phosphene.core.optimization.parameterizations.traced import Traced
 
@@ -49,7 +49,7 @@ class Fourier(Traced):
         self.scale = (falling(self.size, decay) / 4).to(device, dtype)
         self.colour = decorrelated(dtype).to(device)
         if start is None:
-            noise = Draw(seed, -1, problems).normal(torch.arange(len(problems)), 3, *self.scale.shape, 2)
+            noise = Key(seed, problems).normal(torch.arange(len(problems)), 3, *self.scale.shape, 2)
             parameter = (deviation * noise).to(device, dtype)
         else:
             parameter = self.coefficients(uncoloured(start.to(device, dtype), self.colour))

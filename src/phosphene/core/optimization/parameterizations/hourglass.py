@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from phosphene.core.errors import Mistake, check_range
-from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.parameterizations.traced import Traced
 
 
@@ -64,14 +64,14 @@ class DeepPrior(Traced):
             least, most = 2 ** (scales + 1), int(math.log2(max(min(size), 1))) - 1
             fewer = f", or scales={most}" if most > 0 else ""
             raise Mistake(f"a DeepPrior of {scales} scales is too deep for {height} x {width}; give {least} px{fewer}")
-        draw, rows = Draw(seed, -1, problems), torch.arange(len(problems))
+        key, rows = Key(seed, problems), torch.arange(len(problems))
         self.scales = scales
-        self.noise = (0.1 * draw.uniform(rows, channels, height, width)).to(device, dtype)
+        self.noise = (0.1 * key.uniform(rows, channels, height, width)).to(device, dtype)
         down = [(skip, channels, 1), (channels, channels, 3), (channels, channels, 3)]
         shapes = scales * down + scales * [(channels, channels + skip, 3)] + [(3, channels, 1)]
         self.parameters = []
         for index, (out, inputs, side) in enumerate(shapes):
-            weight = draw.child(index).normal(rows, out, inputs, side, side) / math.sqrt(inputs * side * side)
+            weight = key.child(index).normal(rows, out, inputs, side, side) / math.sqrt(inputs * side * side)
             bias = torch.zeros(len(rows), out, 1, 1, dtype=dtype, device=device)
             self.parameters += [weight.to(device, dtype).requires_grad_(), bias.requires_grad_()]
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from phosphene.core.errors import check_range
-from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.parameterizations.colours import coloured, decorrelated, uncoloured
 from phosphene.core.optimization.parameterizations.traced import Traced
 
@@ -49,8 +49,8 @@ class Laplacian(Traced):
         self.sizes = [(max(1, height >> k), max(1, width >> k)) for k in range(levels)]
         self.colour = decorrelated(dtype).to(device)
         if start is None:
-            rows, draw = torch.arange(len(problems)), Draw(seed, -1, problems)
-            drawn = [draw.child(k).normal(rows, 3, *shape) for k, shape in enumerate(self.sizes)]
+            rows, key = torch.arange(len(problems)), Key(seed, problems)
+            drawn = [key.child(k).normal(rows, 3, *shape) for k, shape in enumerate(self.sizes)]
             parameters = [(deviation * numbers).to(device, dtype) for numbers in drawn]
         else:
             parameters = self._decomposed(start.to(device, dtype))

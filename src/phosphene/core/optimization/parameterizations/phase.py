@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
-from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.parameterizations.colours import coloured, decorrelated, uncoloured
 from phosphene.core.optimization.parameterizations.traced import Traced
 
@@ -104,7 +104,7 @@ class Phase(Traced):
                 raise Mistake("a magnitude spectrum has numbers from 0 up, which are finite; give the spectrum's abs()")
             given = natural_spectrum() if magnitude is None else magnitude.cpu()
             self.magnitude = resampled(given, self.size).to(device, dtype)
-            noise = Draw(seed, -1, problems).normal(torch.arange(len(problems)), 3, height, width // 2 + 1)
+            noise = Key(seed, problems).normal(torch.arange(len(problems)), 3, height, width // 2 + 1)
             phase = noise.to(device, dtype)
         self.parameters = [phase.requires_grad_()]
 

@@ -13,9 +13,9 @@ class Pixels:
     def __call__(self) -> Float[Tensor, "n c h w"]:
         return self.parameters[0].clone()  # pictures that were handed out don't change with the next update
 
-    def pull(self, slope: Float[Tensor, "n c h w"]) -> list[Tensor]:
-        """The slope itself."""
-        return [slope]
+    def pull(self, gradient: Float[Tensor, "n c h w"]) -> list[Tensor]:
+        """The gradient itself."""
+        return [gradient]
 
     def assign(self, pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"]) -> None:
         """Set these rows to these pictures."""

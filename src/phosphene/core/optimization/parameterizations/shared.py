@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from phosphene.core.errors import check_range
-from phosphene.core.optimization.engine import Draw
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.parameterizations.colours import coloured, uncoloured
 from phosphene.core.optimization.parameterizations.fourier import Fourier
 from phosphene.core.optimization.parameterizations.traced import Traced
@@ -19,7 +19,7 @@ class Shared(Traced):
 
     x_i = sigmoid(C (Fourier_i + up(mean_j common_j))), up: bilinear. Neurons that are visualized or interpolated this
     way come out aligned. What is shared is kept once for each problem and averaged, so that parameters count problems
-    as everywhere; all copies get the same slope.
+    as everywhere; all copies get the same gradient.
 
     Here rows are coupled, on purpose: a problem in a batch is not what it is alone. A problem that has stopped keeps
     its own parameters and its copy, but its picture still changes with the others' copies.
@@ -51,7 +51,7 @@ class Shared(Traced):
         same = {"seed": seed, "decay": decay, "deviation": deviation, "dtype": dtype, "device": device}
         self.own = Fourier(problems, size, start=start, **same)  # type: ignore[arg-type]
         shape = [max(1, side // factor) for side in size]
-        noise = Draw(seed, -1, problems).child(0).normal(torch.arange(len(problems)), 3, *shape)
+        noise = Key(seed, problems).child(0).normal(torch.arange(len(problems)), 3, *shape)
         common = (noise * (deviation if start is None else 0)).to(device, dtype)
         self.parameters = [*self.own.parameters, common.requires_grad_()]
 

@@ -19,7 +19,7 @@ class Traced:
             self._pictures = self._drawn()
         return self._pictures
 
-    def pull(self, slope: Float[Tensor, "n c h w"]) -> list[Tensor]:
-        """The slopes of the parameters, for a slope of the pictures that the last call returned."""
+    def pull(self, gradient: Float[Tensor, "n c h w"]) -> list[Tensor]:
+        """The gradients of the parameters, for a gradient of the pictures that the last call returned."""
         assert self._pictures is not None
-        return list(torch.autograd.grad(self._pictures, self.parameters, slope.to(self._pictures)))
+        return list(torch.autograd.grad(self._pictures, self.parameters, gradient.to(self._pictures)))

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.core.errors import check_range
-from phosphene.core.optimization.engine import Image
+from phosphene.core.optimization.engine import Parameterization
 from phosphene.core.optimization.parameterizations.fourier import falling
 from phosphene.core.optimization.parameterizations.traced import Traced
 
@@ -44,7 +44,7 @@ class Transparent:
         Mistake: opacity is out of its range.
     """
 
-    def __init__(self, image: Image, *, opacity: float = 0.5, decay: float = 1.0) -> None:
+    def __init__(self, image: Parameterization, *, opacity: float = 0.5, decay: float = 1.0) -> None:
         check_range("opacity", opacity, 0.002, 0.998)
         self.image = image
         self.alpha = _Grey(image().detach(), opacity, decay)
@@ -53,9 +53,9 @@ class Transparent:
     def __call__(self) -> Float[Tensor, "n 4 h w"]:
         return torch.cat([self.image(), self.alpha()], 1)
 
-    def pull(self, slope: Float[Tensor, "n 4 h w"]) -> list[Tensor]:
+    def pull(self, gradient: Float[Tensor, "n 4 h w"]) -> list[Tensor]:
         """The colours' part to the image, alpha's to its coefficients."""
-        return [*self.image.pull(slope[:, :3]), *self.alpha.pull(slope[:, 3:])]
+        return [*self.image.pull(gradient[:, :3]), *self.alpha.pull(gradient[:, 3:])]
 
     @torch.no_grad()
     def assign(self, pictures: Float[Tensor, "n 4 h w"], rows: Int[Tensor, " n"]) -> None:
