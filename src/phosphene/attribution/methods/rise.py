@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from phosphene.attribution.baselines import Filling, filling
+from phosphene.attribution.baselines import Baseline, baseline_pictures
 from phosphene.attribution.explanation import Common, explains
 from phosphene.attribution.maps import Growing, Maps
 from phosphene.attribution.question import Pictures, Question, every
@@ -49,7 +49,7 @@ def rise(
     masks: int = 4000,
     cells: int = 7,
     visible: float = 0.5,
-    occluder: Filling = "zero",
+    occluder: Baseline = "zero",
     seed: int = 0,
     **common: Unpack[Common],
 ) -> Growing:
@@ -67,7 +67,7 @@ def rise(
     check_range("cells", cells, 1, min(pictures.shape[2:]))
     if not 0 < visible < 1:
         raise Mistake(f"visible is {visible:g}; it must be between 0 and 1")
-    behind = filling(asked.network, pictures, occluder, seed)
+    behind = baseline_pictures(asked.network, pictures, occluder, seed)
     rows, size = every(pictures), (pictures.shape[2], pictures.shape[3])
     many = max(1, asked.batch // len(pictures))
 

@@ -9,7 +9,7 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,28 @@ USUAL_SIZES = (224, 32, 64, 28, 96, 128, 160, 192, 256, 299, 384, 448, 512)
 
 Output = str | int | Callable[[Any], Tensor] | None
 """Which part of what a model returns holds the logits."""
+
+
+Value = TypeVar("Value")
+
+
+class once(Generic[Value]):
+    """What is found out about a model when it is first asked for, while nobody else uses the model.
+
+    `functools.cached_property` has one lock for all instances before Python 3.12: two models would take turns.
+    """
+
+    def __init__(self, find_out: Callable[[Any], Value]) -> None:
+        self.find_out, self.name, self.__doc__ = find_out, find_out.__name__, find_out.__doc__
+
+    def __get__(self, anatomy: Any, owner: Any = None) -> Value:
+        if anatomy is None:
+            return cast(Value, self)
+        known = vars(anatomy)
+        with anatomy.locks:
+            if self.name not in known:
+                known[self.name] = self.find_out(anatomy)
+        return cast(Value, known[self.name])
 
 
 @dataclass(frozen=True)
@@ -110,7 +132,7 @@ class Anatomy:
         """Its parameters; behind them its buffers, for a network that has no parameters."""
         return chain(self.model.parameters(), self.model.buffers())
 
-    @cached_property
+    @once
     def grey(self) -> bool:
         """Whether the model wants one channel."""
         first = next((m for m in self.model.modules() if isinstance(m, nn.Conv2d)), None)
@@ -119,7 +141,7 @@ class Anatomy:
         linear = next((m for m in self.model.modules() if isinstance(m, nn.Linear)), None)
         return linear is not None and self._size is not None and linear.in_features == self._size[0] * self._size[1]
 
-    @cached_property
+    @once
     def size(self) -> tuple[int, int]:
         """(height, width) of the input that it was trained on."""
         if self._size:
@@ -157,7 +179,7 @@ class Anatomy:
         except Exception as error:  # whatever a stranger's model raises on a size that it can't take
             return error
 
-    @cached_property
+    @once
     def native(self) -> Pass:
         """The pass at the network's own size."""
         tried = self._try(self.size)
@@ -166,14 +188,14 @@ class Anatomy:
             raise Mistake(f"{self.name} can't take a picture of {height} x {width} pixels: {tried}") from tried
         return tried
 
-    @cached_property
+    @once
     def larger(self) -> Pass | None:
         """The pass at another size, if the model takes it."""
         _ = self.native
         tried = self._try((self.size[0] + 32, self.size[1] + 64))
         return None if isinstance(tried, Exception) else tried
 
-    @cached_property
+    @once
     def layers(self) -> dict[str, Layer]:
         """Every layer that can be read, by name, in order of execution; the last one is `logits`."""
         shapes = {layer.tap: layer.shape for layer in (self.larger.layers if self.larger else ())}
@@ -195,7 +217,7 @@ class Anatomy:
         layers["logits"] = Layer("logits", "logits", shape, 1, None, LOGITS)
         return layers
 
-    @cached_property
+    @once
     def other_names(self) -> dict[str, str]:
         """Names of shared modules beyond the first: the name to the first one."""
         return other_names(self.model)
@@ -255,7 +277,7 @@ class Anatomy:
             self._overrides[1][key] = weight_overrides(self.model, pairs, dtype, plan.channels_last)
         return self._overrides[1][key]
 
-    @cached_property
+    @once
     def runs_in_bfloat16(self) -> bool:
         """Whether every function of the model exists in that precision, forward + backward."""
         plan = Plan("bfloat16", True, ())
