@@ -10,8 +10,9 @@ from benchmarks.byhand import channels_by_hand, forward_and_backward, frozen
 from benchmarks.timing import Claim, Contestant, Report, Table, race
 from phosphene.core.networks.network import Network
 from phosphene.features.visualize import visualize
+from phosphene.models.embedded import WEIGHTS
 from phosphene.models.photo import Photo
-from phosphene.models.specs import WEIGHTS, load
+from phosphene.models.specs import load
 
 LAYER, SIDE, VIEW, MANY = "mixed4a", 64, 76, 64
 OURS, BY_HAND, FLOOR = "phosphene", "loop by hand", "forward and backward alone"

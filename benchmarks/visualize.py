@@ -28,7 +28,8 @@ from benchmarks.timing import Claim, Contestant, Report, Spread, Table, race
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.parameterizations.phase import natural_spectrum
 from phosphene.features.visualize import visualize
-from phosphene.models.specs import import_torchvision, load
+from phosphene.models.specs import load
+from phosphene.models.torchvision import import_torchvision
 
 NETWORK = "torchvision:googlenet?weights=none&init_weights=False&aux_logits=False"
 LAYER = "inception4a"

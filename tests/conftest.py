@@ -79,7 +79,7 @@ def shared_network(shared_module):
 @pytest.fixture(scope="session")
 def zoo():
     """zoo(name, **options) -> an untrained torchvision network in float64 whose every number matters."""
-    from phosphene.models.specs import import_torchvision
+    from phosphene.models.torchvision import import_torchvision
 
     models = import_torchvision().models
 

@@ -169,9 +169,9 @@ def test_mistakes_are_told():
     tell["no unit was given; give --unit"] = {}
     tell["no layer 'conv4'"] = {"units": "conv4:1"}
     tell["conv2 has channels 0 to 7, not 8"] = {"units": "conv2:8"}
-    tell["'conv2' is no single channel"] = {"units": "conv2"}
-    tell["is no single channel; patches are of channels and classes"] = {"units": "conv2:1 + conv2:3"}
-    tell["'conv2:1@2,3' has a position, but patches look for it; write conv2:1"] = {"units": "conv2:1@2,3"}
+    tell["'conv2' is not a single channel"] = {"units": "conv2"}
+    tell["is not a single channel or class"] = {"units": "conv2:1 + conv2:3"}
+    tell["has a position, but exemplars are looked for everywhere; write conv2:1"] = {"units": "conv2:1@2,3"}
     tell["12 photographs are too few to show the best 13 of each unit"] = {"units": "conv2:1", "count": 13}
     tell["the figure 'nine' shows nine photographs of a unit, not 5"] = {
         "units": "conv2:1",

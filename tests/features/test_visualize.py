@@ -13,7 +13,7 @@ from phosphene.core.units.spelling import parse_units
 from phosphene.features import visualize
 from phosphene.features.painting import objective
 from phosphene.features.visualize import parts_of
-from phosphene.models.specs import import_torchvision
+from phosphene.models.torchvision import import_torchvision
 from tests.small import convnet
 
 

@@ -1,8 +1,8 @@
-"""What excites a unit in photographs, and what of them does it, in the figures of two papers.
+"""Exemplars: what excites a unit in photographs, and what of them does it, in the figures of two papers.
 
-Zeiler & Fergus 2014 (arXiv:1311.2901, figure 2): nine patches beside what the deconvnet retraces of each. Springenberg
-et al. 2015 (arXiv:1412.6806, figure 3): ten patches in a row, and what guided backprop retraces. Both cut photographs
-to the unit's receptive field, one patch a photograph.
+Zeiler & Fergus 2014 (arXiv:1311.2901, figure 2): nine of them beside what the deconvnet retraces of each. Springenberg
+et al. 2015 (arXiv:1412.6806, figure 3): ten in a row, and what guided backprop retraces. Both cut photographs
+to the unit's receptive field, one exemplar a photograph.
 """
 
 from collections.abc import Sequence
@@ -10,26 +10,14 @@ from typing import Any, Literal, get_args
 
 import torch
 
+from phosphene.attribution.exemplar_pages import Block, album, nines, ten_rows
 from phosphene.core.errors import Mistake, check_range
-from phosphene.core.networks.interception import Rule
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.rectifiers import Rule
 from phosphene.core.pictures.files import Photo
 from phosphene.core.results.provenance import recipe
 from phosphene.core.results.results import Result
-from phosphene.core.units.exemplars import (
-    MOST,
-    Block,
-    Patch,
-    Peaks,
-    Sees,
-    album,
-    cut_out,
-    distinctive,
-    nines,
-    peaks,
-    strongest,
-    ten_rows,
-)
+from phosphene.core.units.exemplars import MOST, Exemplar, Peaks, Sees, cut_out, distinctive, peaks, strongest
 from phosphene.core.units.inputs import Fit, unit_words
 from phosphene.core.units.photographs import photo_name
 from phosphene.core.units.spelling import parse_units
@@ -135,9 +123,11 @@ def _single(unit: AnyUnit) -> Unit:
         Mistake: it is something else, or has a position already.
     """
     if not isinstance(unit, Unit) or unit.index is None:
-        raise Mistake(f"'{unit.short}' is no single channel; patches are of channels and classes, such as mixed4a:3")
+        raise Mistake(f"'{unit.short}' is not a single channel or class, such as mixed4a:3")
     if unit.position is not None:
-        raise Mistake(f"'{unit}' has a position, but patches look for it; write {unit.layer}:{unit.index}")
+        raise Mistake(
+            f"'{unit}' has a position, but exemplars are looked for everywhere; write {unit.layer}:{unit.index}"
+        )
     return unit
 
 
@@ -169,11 +159,11 @@ def _called(network: Network, unit: Unit) -> str:
     return unit_words(network, unit).removeprefix("unit ")
 
 
-def _caption(network: Network, unit: Unit, cut: Sequence[Patch]) -> str:
+def _caption(network: Network, unit: Unit, cut: Sequence[Exemplar]) -> str:
     return f"{_called(network, unit)}, {cut[0].peak.short} to {cut[-1].peak.short}"
 
 
-def _sight(cut: Sequence[Patch], sees: Sees) -> str:
+def _sight(cut: Sequence[Exemplar], sees: Sees) -> str:
     """How much a unit sees."""
     _, _, width, height = cut[0].frame
     most = "mostly " if sees == "most" else ""
@@ -183,12 +173,12 @@ def _sight(cut: Sequence[Patch], sees: Sees) -> str:
 def _chapters(
     network: Network,
     units: Sequence[Unit],
-    cuts: Sequence[Sequence[Patch]],
+    cuts: Sequence[Sequence[Exemplar]],
     blocks: Sequence[Block],
     figure: Figure,
     sees: Sees,
 ) -> list[tuple[str, list[tuple[str, Block]]]]:
-    """A chapter for each unit, or for the nine patches of several units one for each layer."""
+    """A chapter for each unit, or for the nine exemplars of several units one for each layer."""
     found: dict[str, list[tuple[str, Block]]] = {}
     for unit, cut, block in zip(units, cuts, blocks, strict=True):
         sight = _sight(cut, sees)
@@ -214,7 +204,7 @@ def _words(network: Network, units: Sequence[Unit], figure: Figure, sees: Sees, 
     return lines
 
 
-def _numbers(unit: Unit, cut: Sequence[Patch], names: Sequence[str]) -> dict[str, Any]:
+def _numbers(unit: Unit, cut: Sequence[Exemplar], names: Sequence[str]) -> dict[str, Any]:
     """Which photographs, how much, where; boxes are in pixels of what was fed, and may leave it."""
     return {
         "unit": unit.short,

@@ -14,8 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
-from phosphene.core.networks.interception import Rule
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.rectifiers import Rule
 from phosphene.core.optimization.engine import NotFinite
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient, values

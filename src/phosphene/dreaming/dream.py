@@ -12,6 +12,7 @@ import torch
 
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.preprocessing import working_dtype
 from phosphene.core.optimization.constraints import box
 from phosphene.core.optimization.engine import argmin
 from phosphene.core.optimization.keys import Key
@@ -24,7 +25,6 @@ from phosphene.core.pictures.files import Photo, open_photo
 from phosphene.core.results.provenance import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.default_layers import halfway
-from phosphene.core.units.inputs import working_dtype
 from phosphene.core.units.spelling import parse_units
 from phosphene.core.units.units import unit_term
 

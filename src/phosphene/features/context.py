@@ -14,13 +14,14 @@ from torch import Tensor
 
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.preprocessing import seen
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.steps import Step
 from phosphene.core.pictures.files import LEAST_SIDE
 from phosphene.core.pictures.sheets import Strip, contact
 from phosphene.core.results.provenance import recipe
 from phosphene.core.results.results import Result, Run
-from phosphene.core.units.inputs import logits, seen
+from phosphene.core.units.inputs import logits
 from phosphene.core.units.labels import class_index, label
 from phosphene.core.units.units import Unit
 from phosphene.features.painting import Painting, default_side

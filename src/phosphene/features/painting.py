@@ -10,6 +10,7 @@ from torch import Tensor
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.preprocessing import seen, working_dtype
 from phosphene.core.optimization.constraints import box
 from phosphene.core.optimization.engine import Constraint, Objective, Operator, Parameterization, Stop, argmin
 from phosphene.core.optimization.keys import Key
@@ -30,7 +31,6 @@ from phosphene.core.optimization.priors import high_pass, l_alpha, opacity, tota
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Term
 from phosphene.core.optimization.transforms import Transform, as_is, compose, crop, noisy, over_noise, several, shake
-from phosphene.core.units.inputs import seen, working_dtype
 from phosphene.features.presets import Settings
 
 Parts = list[tuple[list[int], Term]]

@@ -8,6 +8,7 @@ import torch
 
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.preprocessing import seen
 from phosphene.core.optimization.engine import argmin
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
@@ -20,7 +21,7 @@ from phosphene.core.pictures.files import Photo
 from phosphene.core.results.provenance import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.default_layers import halfway
-from phosphene.core.units.inputs import Fit, feed, seen
+from phosphene.core.units.inputs import Fit, feed
 
 
 @recipe("picture")

@@ -76,7 +76,7 @@ def vgg(norm=False):
 
 def zennit(part):
     """A module of zennit, which needs torchvision, or a skip."""
-    from phosphene.models.specs import import_torchvision
+    from phosphene.models.torchvision import import_torchvision
 
     import_torchvision()
     return pytest.importorskip(f"zennit.{part}")

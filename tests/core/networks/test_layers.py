@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from phosphene.core.networks.layers import Axis, Layer, ReceptiveField, Tap, channel_axis, first_tensor, replaced
 from phosphene.core.networks.network import Network
-from phosphene.models.specs import import_torchvision
+from phosphene.models.torchvision import import_torchvision
 from tests.core.networks.test_network import Around, conv, mean, of, pictures
 
 

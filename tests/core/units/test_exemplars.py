@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,25 +11,19 @@ from torch import nn
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.layers import Axis, ReceptiveField
 from phosphene.core.networks.network import Network
-from phosphene.core.pictures.colours import signed_picture
 from phosphene.core.pictures.fitting import MID_GREY
 from phosphene.core.units.exemplars import (
-    Block,
-    Patch,
+    Exemplar,
     Peak,
     Peaks,
-    album,
     cut,
     cut_out,
     distinctive,
     effective_field,
-    nines,
     peaks,
-    slopes,
     strongest,
-    ten_rows,
-    tile,
-    window,
+    traced_back,
+    visible_box,
 )
 from phosphene.core.units.inputs import feed
 from phosphene.core.units.units import Unit
@@ -118,10 +111,13 @@ def test_a_cut_is_the_picture_inside_and_grey_outside_pixel_by_pixel(top, left, 
 
 def test_a_field_that_is_larger_than_the_picture_is_the_whole_picture_along_that_axis():
     field = ReceptiveField(Axis(11, 4, -5), Axis(40, 4, -20))
-    assert window(field, (0, 3), (20, 30)) == (-5, 0, 6, 30)
-    assert window(field, (4, 0), (11, 41)) == (0, -20, 11, 20)
+    assert visible_box(field, (0, 3), (20, 30)) == (-5, 0, 6, 30)
+    assert visible_box(field, (4, 0), (11, 41)) == (0, -20, 11, 20)
     assert (
-        window(field, None, (20, 30)) == window(None, (1, 2), (20, 30)) == window(None, 7, (20, 30)) == (0, 0, 20, 30)
+        visible_box(field, None, (20, 30))
+        == visible_box(None, (1, 2), (20, 30))
+        == visible_box(None, 7, (20, 30))
+        == (0, 0, 20, 30)
     )
 
 
@@ -155,9 +151,9 @@ def test_a_batch_of_positions_is_traced_back_as_each_one_alone(rule):
     network = convnet()
     pictures = torch.cat([feed(network, photo) for photo in PHOTOS])
     places = [(i % 4, (3 * i) % 8) for i in range(7)]
-    together = slopes(network, Unit("conv3", 2), places, pictures, rule)
+    together = traced_back(network, Unit("conv3", 2), places, pictures, rule)
     for i, place in enumerate(places):
-        alone = slopes(network, Unit("conv3", 2), [place], pictures[i : i + 1], rule)
+        alone = traced_back(network, Unit("conv3", 2), [place], pictures[i : i + 1], rule)
         torch.testing.assert_close(together[i : i + 1], alone)
         x = pictures[i : i + 1].clone().requires_grad_()
         said = network.read(x, ["conv3"], rule)["conv3"][0, 2, place[0], place[1]]
@@ -175,18 +171,18 @@ def test_before_the_first_rectifier_every_rule_is_the_gradient_and_from_it_on_no
     ]
     for name, same in (("conv1", True), ("conv2", False)):
         unit, at = Unit(name, 1), [(2, 2), (3, 1)]
-        assert torch.equal(slopes(network, unit, at, x), slopes(network, unit, at, x, "deconvnet")) == same
+        assert torch.equal(traced_back(network, unit, at, x), traced_back(network, unit, at, x, "deconvnet")) == same
 
 
 def test_pictures_of_several_sizes_are_cut_each_for_itself():
     network = convnet()
     found = peaks(network, PHOTOS, ["conv2"], "whole")["conv2"]
     chosen = strongest(found, 3, 7)
-    patches = cut_out(network, PHOTOS, Unit("conv2", 3), chosen, ["guided"], fit="whole", batch=4)
-    assert [p.peak for p in patches] == chosen
-    for patch in patches:
-        fed = feed(network, PHOTOS[patch.peak.photo], "whole").float()
-        assert torch.equal(patch.crop, cut(fed, patch.box, MID_GREY))
+    exemplars = cut_out(network, PHOTOS, Unit("conv2", 3), chosen, ["guided"], fit="whole", batch=4)
+    assert [e.peak for e in exemplars] == chosen
+    for exemplar in exemplars:
+        fed = feed(network, PHOTOS[exemplar.peak.photo], "whole").float()
+        assert torch.equal(exemplar.crop, cut(fed, exemplar.box, MID_GREY))
 
 
 def test_units_without_a_place_are_refused_by_the_nearest_that_have_one(zoo):
@@ -240,7 +236,7 @@ def test_without_a_gradient_the_effective_field_is_the_field():
     assert effective_field(field, [(1, 1), None], [torch.zeros(1, 3, 8, 8), spot(8, 8, 1, 1)]) is field
 
 
-def test_patches_cut_to_where_most_comes_from_are_parts_of_those_cut_to_all():
+def test_exemplars_cut_to_where_most_comes_from_are_parts_of_those_cut_to_all():
     network = convnet()
     chosen = strongest(peaks(network, PHOTOS, ["conv3"])["conv3"], 1, 5)
     every, most = (cut_out(network, PHOTOS, Unit("conv3", 1), chosen, ["deconvnet"], sees) for sees in ("all", "most"))
@@ -251,22 +247,9 @@ def test_patches_cut_to_where_most_comes_from_are_parts_of_those_cut_to_all():
         assert torch.equal(cut(large.traced["deconvnet"], inner, 0.0), small.traced["deconvnet"])
 
 
-# ------------------------------------------------------------------------------------------------------- drawing
-
-
-def test_small_pictures_keep_their_pixels_as_squares_and_others_keep_their_proportions():
-    x = levels(1, 3, 11, 11)
-    shown = tile(x, 121, 1.0)
-    assert torch.equal(shown, x.repeat_interleave(11, 2).repeat_interleave(11, 3))
-    wide = tile(torch.zeros(1, 3, 10, 20), 40, 1.0)
-    assert wide[..., :10, :].eq(1).all() and wide[..., 30:, :].eq(1).all() and not wide[..., 10:30, :].any()
-    flat = tile(torch.full((1, 3, 90, 90), -3.0), 40, 0.0)
-    torch.testing.assert_close(flat, torch.full((1, 3, 40, 40), -3.0))
-
-
 def some(n=9, side=12, rules=("gradient", "guided")):
     return [
-        Patch(
+        Exemplar(
             Peak(i, (i, i), 10.0 - i),
             (0, 0, side, side),
             False,
@@ -277,39 +260,6 @@ def some(n=9, side=12, rules=("gradient", "guided")):
     ]
 
 
-def test_ten_rows_have_a_column_for_each_photograph_and_a_row_for_each_rule():
-    patches = some(4)
-    block = ten_rows(patches, side=36)
-    assert block.picture.shape == (1, 3, 3 * 40 - 4, 4 * 40 - 4)
-    assert block.rows == ["photograph", "gradient", "guided backprop"]
-    assert block.columns == ["10", "9", "8", "7"]
-    for i, patch in enumerate(patches):
-        crop = block.picture[..., :36, 40 * i : 40 * i + 36]
-        assert torch.equal(crop, patch.crop.repeat_interleave(3, 2).repeat_interleave(3, 3))
-        traced = block.picture[..., 80:116, 40 * i : 40 * i + 36]
-        own = signed_picture(patch.traced["guided"].repeat_interleave(3, 2).repeat_interleave(3, 3))
-        torch.testing.assert_close(traced, own)
-
-
-def test_nines_are_three_by_three_reconstructions_left_and_crops_right():
-    patches = some()
-    block = nines(patches, "guided", side=12)
-    assert block.picture.shape == (1, 3, 44, 44 + 8 + 44)
-    for i, patch in enumerate(patches):
-        top, left = 16 * (i // 3), 16 * (i % 3)
-        assert torch.equal(block.picture[..., top : top + 12, 52 + left : 64 + left], patch.crop)
-        own = signed_picture(patch.traced["guided"])
-        torch.testing.assert_close(block.picture[..., top : top + 12, left : left + 12], own)
-
-
 def test_values_are_told_in_three_figures():
     said = [Peak(0, None, value).short for value in (1234.5, -1234.5, 0.012345, 98.76, 2e6)]
     assert said == ["1234", "-1234", "0.0123", "98.8", "2e+06"]
-
-
-def test_an_album_shows_every_block_whole():
-    red, green = (torch.zeros(1, 3, 20, 30).index_fill(1, torch.tensor([k]), 1.0) for k in (0, 1))
-    blocks = [("a", Block(red)), ("b", Block(green)), ("c", Block(red)), ("d", Block(green, ["x", "y"], ["1", "2"]))]
-    page = np.asarray(album([("one", blocks[:3]), ("two", blocks[3:])], "title", ["words"], 2))
-    for colour, many in (((255, 0, 0), 2), ((0, 255, 0), 2)):
-        assert (page == colour).all(2).sum() == many * 600

@@ -11,7 +11,7 @@ from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.terms import Patches
 from phosphene.core.units.spelling import parse_unit, parse_units
 from phosphene.core.units.units import Unit, unit_term
-from phosphene.models.specs import import_torchvision
+from phosphene.models.torchvision import import_torchvision
 from tests.core.units.test_units import TOKENS, Attentive, asked, assert_by_hooks, one, tiny, transformer
 from tests.small import convnet, noise
 

@@ -12,7 +12,7 @@ from phosphene.core.optimization.terms import Reading
 from phosphene.core.units.directions import Direction
 from phosphene.core.units.spelling import parse_unit, parse_units
 from phosphene.core.units.units import Sum, Unit, groups, signature, stems, unit_term
-from phosphene.models.specs import import_torchvision
+from phosphene.models.torchvision import import_torchvision
 from tests.small import noise, normal
 
 NAMES = ["black swan", "sea-slug, nudibranch", "Granny Smith", "jack-o'-lantern", "conv1", "drop - off", "a+b", "all"]

@@ -10,7 +10,7 @@ pooling passes back to where its maximum was.
 from phosphene.attribution.explanation import explains
 from phosphene.attribution.maps import Maps
 from phosphene.attribution.question import Pictures, Question, every
-from phosphene.core.networks.interception import Rule
+from phosphene.core.networks.rectifiers import Rule
 
 
 def slopes(asked: Question, pictures: Pictures, rule: Rule = "gradient") -> Maps:

@@ -14,8 +14,10 @@ from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from phosphene.attribution.methods.relevance import Linear, Rule, Rules, carrier, first, passed, shared, told
-from phosphene.core.networks.interception import RECTIFIERS, is_in_place, plain_name, rewritten
+from phosphene.core.networks.calls import is_in_place, plain_name
 from phosphene.core.networks.layers import ATTENTION
+from phosphene.core.networks.rectifiers import RECTIFIERS
+from phosphene.core.networks.rewrites import rewritten
 
 _CONVOLUTIONS = frozenset("conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d".split())
 _CONNECTED = frozenset("linear matmul mm".split())

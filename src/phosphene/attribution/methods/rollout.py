@@ -22,7 +22,8 @@ from phosphene.attribution.explanation import explains
 from phosphene.attribution.maps import Maps
 from phosphene.attribution.question import Pictures, Question
 from phosphene.core.errors import Mistake, check_range
-from phosphene.core.networks.interception import Propagation, plain_name
+from phosphene.core.networks.calls import plain_name
+from phosphene.core.networks.interception import Propagation
 from phosphene.core.networks.layers import ATTENTION
 from phosphene.core.networks.network import Network
 from phosphene.core.units.token_grids import largest_grid

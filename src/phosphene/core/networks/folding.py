@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from phosphene.core.networks.interception import Interception, forward_within, plain_name
+from phosphene.core.networks.calls import plain_name
+from phosphene.core.networks.interception import Interception, forward_within
 from phosphene.core.networks.layers import canonical_names
 
 Pair = tuple[str, str]

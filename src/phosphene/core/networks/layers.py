@@ -17,7 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from phosphene.core.networks.interception import RECTIFIERS, Interception, called, forward_within
+from phosphene.core.networks.calls import called
+from phosphene.core.networks.interception import Interception, forward_within
+from phosphene.core.networks.rectifiers import RECTIFIERS
 
 NORMALIZATIONS = frozenset("batch_norm layer_norm group_norm instance_norm local_response_norm rms_norm".split())
 POOLS = frozenset(

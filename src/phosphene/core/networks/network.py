@@ -21,18 +21,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from phosphene.core.errors import Mistake, nearest
+from phosphene.core.networks.calls import called, is_in_place
 from phosphene.core.networks.folding import Loan, Pair, fingerprint, lent, loans, pairs
-from phosphene.core.networks.interception import (
-    RECTIFIERS,
-    Handler,
-    RectifierRule,
-    Rule,
-    called,
-    intercepted,
-    is_in_place,
-    rewritten,
-    ruled,
-)
+from phosphene.core.networks.interception import Handler, intercepted
 from phosphene.core.networks.layers import (
     Axis,
     Layer,
@@ -47,6 +38,8 @@ from phosphene.core.networks.layers import (
 from phosphene.core.networks.layers import record as stages
 from phosphene.core.networks.plan import REWRITES, Plan, Plans, Purpose, plans
 from phosphene.core.networks.recorder import COUNTS, Tape, record
+from phosphene.core.networks.rectifiers import RECTIFIERS, RectifierRule, Rule, ruled
+from phosphene.core.networks.rewrites import rewritten
 
 USUAL_SIZES = (224, 32, 64, 28, 96, 128, 160, 192, 256, 299, 384, 448, 512)
 """Tried in this order for a model whose input size nobody told."""

@@ -23,8 +23,10 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflat
 from torch.utils.flop_counter import flop_registry
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from phosphene.core.networks.interception import Interception, forward_within, plain_name, rewritten
+from phosphene.core.networks.calls import plain_name
+from phosphene.core.networks.interception import Interception, forward_within
 from phosphene.core.networks.layers import Tap, canonical_names, first_tensor
+from phosphene.core.networks.rewrites import rewritten
 
 _BLIND = frozenset("new_empty new_full new_ones new_zeros".split())
 """Operations that ask a tensor for its kind and not for its numbers."""

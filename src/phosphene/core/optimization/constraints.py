@@ -125,7 +125,8 @@ def _threshold(size: Tensor, room: Tensor, radius: Tensor) -> tuple[Tensor, Tens
     where it comes off the box's side. Between two kinks it is (sum of those that count) - (how many) t.
     """
     signs = torch.cat([torch.ones_like(size), -torch.ones_like(size)], 1)
-    kinks, order = torch.cat([size, size - room], 1).sort(1, descending=True)
+    # stable: of a coordinate that is on the side already, both kinks are one, and it counts before it comes off
+    kinks, order = torch.cat([size, size - room], 1).sort(dim=1, descending=True, stable=True)
     signs = signs.gather(1, order)
     many, total = signs.cumsum(1), (signs * kinks).cumsum(1)
     # the sum at the next kink below; the last one that counts is at t = 0

@@ -1,9 +1,8 @@
-"""Which part of a photograph excites a unit, and what of it does: patches.
+"""The parts of photographs that excite a unit most, and what of them does: exemplars.
 
 Zeiler & Fergus 2014 (arXiv:1311.2901, figure 2) and Springenberg et al. 2015 (arXiv:1412.6806, figure 3) show what a
 unit has learnt by the photographs that excite it most, each cut to the unit's receptive field, and what the deconvnet
-or guided backprop retraces in them. Finding (`peaks`, `strongest`, `distinctive`) and drawing (`patch`, `ten_rows`,
-`nines`, `album`) are apart: whoever has found photographs and positions in another way draws them alike.
+or guided backprop traces back in them. They are found (`peaks`, `strongest`, `distinctive`), then cut out (`cut_out`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,21 +11,16 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
-from PIL import Image
 from torch import Tensor
-from torch.nn import functional as F
 
 from phosphene.core.errors import Mistake
-from phosphene.core.networks.interception import Rule
 from phosphene.core.networks.layers import ATTENTION, Axis, ReceptiveField
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.rectifiers import Rule
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
-from phosphene.core.pictures.colours import signed_picture
 from phosphene.core.pictures.files import Photo
 from phosphene.core.pictures.fitting import MID_GREY
-from phosphene.core.pictures.plates import Marks, plate
-from phosphene.core.pictures.sheets import grid
 from phosphene.core.units.inputs import Fit
 from phosphene.core.units.photographs import fed
 from phosphene.core.units.units import Unit, unit_term
@@ -35,11 +29,11 @@ Position = tuple[int, int] | int | None
 """Of a unit in its layer: (row, column), a token, or None where the layer has no places."""
 
 Sees = Literal["all", "most"]
-"""What patches are cut to: all that can reach the unit, or where most of it comes from."""
+"""What exemplars are cut to: all that can reach the unit, or where most of it comes from."""
 
 MOST = 0.95  # of the sum of the gradient's squares
 
-Window = tuple[int, int, int, int]
+Box = tuple[int, int, int, int]
 """(top, left, bottom, right) in pixels of what was fed, ends excluded; it may leave the picture."""
 
 
@@ -141,7 +135,7 @@ def distinctive(found: Peaks, count: int) -> Float[Tensor, " channels"]:
 # ------------------------------------------------------------------------------------------------------- cutting
 
 
-def window(field: ReceptiveField | None, position: Position, size: tuple[int, int]) -> Window:
+def visible_box(field: ReceptiveField | None, position: Position, size: tuple[int, int]) -> Box:
     """What a unit at this position sees of a picture of (height, width); along an axis that it covers, all of it.
 
     Args:
@@ -155,7 +149,7 @@ def window(field: ReceptiveField | None, position: Position, size: tuple[int, in
     return rows[0], columns[0], rows[1], columns[1]
 
 
-def cut(picture: Float[Tensor, "1 c h w"], box: Window, outside: float) -> Float[Tensor, "1 c ch cw"]:
+def cut(picture: Float[Tensor, "1 c h w"], box: Box, outside: float) -> Float[Tensor, "1 c ch cw"]:
     """This part of a picture; where it leaves the picture, `outside`."""
     top, left, bottom, right = box
     part = picture.new_full((1, picture.shape[1], bottom - top, right - left), outside)
@@ -165,7 +159,7 @@ def cut(picture: Float[Tensor, "1 c h w"], box: Window, outside: float) -> Float
     return part
 
 
-def slopes(
+def traced_back(
     network: Network,
     unit: Unit,
     positions: Sequence[Position],
@@ -183,7 +177,7 @@ def slopes(
 
 
 @dataclass(frozen=True)
-class Patch:
+class Exemplar:
     """What a unit sees of one photograph, and what of it excites the unit.
 
     Attributes:
@@ -195,7 +189,7 @@ class Patch:
     """
 
     peak: Peak
-    box: Window
+    box: Box
     whole: bool
     crop: Float[Tensor, "1 3 h w"]
     traced: Mapping[Rule, Float[Tensor, "1 3 h w"]]
@@ -216,8 +210,8 @@ def cut_out(
     sees: Sees = "all",
     fit: Fit = "crop",
     batch: int = 16,
-) -> list[Patch]:
-    """The patches of a unit on the photographs where it was found, in their order, `batch` at a time.
+) -> list[Exemplar]:
+    """The exemplars of a unit in the photographs where it was found, in their order, `batch` at a time.
 
     Args:
         photos: all of them; a peak's `photo` is an index into it.
@@ -231,7 +225,9 @@ def cut_out(
     pictures, traced = [], []
     for indices, part in fed(network, [photos[peak.photo] for peak in chosen], fit, batch):
         at = [chosen[i].position for i in indices]
-        signed = {rule: slopes(network, unit, at, part, rule).float().cpu() for rule in dict.fromkeys([*rules, *also])}
+        signed = {
+            rule: traced_back(network, unit, at, part, rule).float().cpu() for rule in dict.fromkeys([*rules, *also])
+        }
         pictures += part.float().cpu().split(1)
         traced += [{rule: one[i : i + 1] for rule, one in signed.items()} for i in range(len(part))]
     if field is not None and sees == "most":
@@ -239,9 +235,9 @@ def cut_out(
     found = []
     for peak, picture, signed in zip(chosen, pictures, traced, strict=True):
         size = picture.shape[2], picture.shape[3]
-        box = window(field, peak.position, size)
+        box = visible_box(field, peak.position, size)
         parts = {rule: cut(signed[rule], box, 0.0) for rule in rules}
-        found.append(Patch(peak, box, box == (0, 0, *size), cut(picture, box, MID_GREY), parts))
+        found.append(Exemplar(peak, box, box == (0, 0, *size), cut(picture, box, MID_GREY), parts))
     return found
 
 
@@ -272,101 +268,3 @@ def effective_field(
         return Axis(size, axis.stride, axis.offset + (axis.size - size) / 2)
 
     return ReceptiveField(along(field.rows), along(field.columns), measured=True)
-
-
-# ------------------------------------------------------------------------------------------------------- drawing
-
-
-@dataclass(frozen=True)
-class Block:
-    """A unit's patches as one picture.
-
-    Attributes:
-        picture: it.
-        rows: what each of its rows shows, from the top, if it has such.
-        columns: what is to be said below each of its columns, if it has such.
-    """
-
-    picture: Float[Tensor, "1 3 h w"]
-    rows: Sequence[str] = ()
-    columns: Sequence[str] = ()
-
-
-GAP = 4  # px between pictures
-
-
-def tile(picture: Float[Tensor, "1 3 h w"], side: int, outside: float) -> Float[Tensor, "1 3 side side"]:
-    """A picture in a square: smoothly scaled, or with its pixels as squares if they grow to 3 px and more.
-
-    Values are not clipped, so that signed ones can be scaled too.
-    """
-    scale = side / max(picture.shape[2:])
-    height, width = (max(1, round(scale * length)) for length in picture.shape[2:])
-    if scale >= 3:
-        scaled = F.interpolate(picture, (height, width), mode="nearest-exact")
-    else:
-        scaled = F.interpolate(picture, (height, width), mode="bicubic", antialias=True)
-    top, left = (side - height) // 2, (side - width) // 2
-    return F.pad(scaled, (left, side - width - left, top, side - height - top), value=outside)
-
-
-def _crops(patches: Sequence[Patch], side: int) -> Float[Tensor, "n 3 side side"]:
-    return torch.cat([tile(patch.crop, side, 1.0).clamp(0, 1) for patch in patches])
-
-
-def _traced(patches: Sequence[Patch], rule: Rule, side: int) -> Float[Tensor, "n 3 side side"]:
-    """Around grey, each on its own scale: that of what is shown, as large pictures lose contrast when made small."""
-    return signed_picture(torch.cat([tile(patch.traced[rule], side, 0.0) for patch in patches]))
-
-
-CALLED: Mapping[Rule, str] = {"gradient": "gradient", "deconvnet": "deconvnet", "guided": "guided backprop"}
-
-
-def ten_rows(patches: Sequence[Patch], side: int = 128) -> Block:
-    """A column for each photograph; from the top what the unit sees, and below what each rule traces back."""
-    rules = list(patches[0].traced)
-    cells = torch.cat([_crops(patches, side), *(_traced(patches, rule, side) for rule in rules)])
-    names = ["photograph", *(CALLED[rule] for rule in rules)]
-    return Block(grid(cells, len(patches), GAP), names, [patch.peak.short for patch in patches])
-
-
-def nines(patches: Sequence[Patch], rule: Rule, side: int = 80) -> Block:
-    """What a rule traces back, three by three, beside the crops that it was traced back to."""
-    left, right = grid(_traced(patches, rule, side), 3, GAP), grid(_crops(patches, side), 3, GAP)
-    return Block(torch.cat([left, left.new_ones(1, 3, left.shape[2], 2 * GAP), right], 3))
-
-
-def album(
-    chapters: Sequence[tuple[str, Sequence[tuple[str, Block]]]], title: str, words: Sequence[str], columns: int
-) -> Image.Image:
-    """Blocks of one size on one page, so many beside one another, with a heading for each chapter.
-
-    Args:
-        chapters: headings, and captions with blocks.
-    """
-    _, _, height, width = chapters[0][1][0][1].picture.shape
-    apart, line, head = 28, 24, 40  # px: between blocks, for what is said below one, for a heading
-    columns = min(columns, max(len(blocks) for _, blocks in chapters))
-    rows, below, above, placed, y = [], [], [], [], 0
-    whole = columns * (width + apart) - apart
-    for heading, blocks in chapters:
-        y += head
-        above.append((0, y - 8, whole, heading))
-        for i, (caption, block) in enumerate(blocks):
-            x = i % columns * (width + apart)
-            if i and i % columns == 0:
-                y += height + line + GAP
-            placed.append((x, y, block.picture))
-            if x == 0:
-                step = (height + GAP) / max(len(block.rows), 1)
-                rows += [(y + (k + 0.5) * step - GAP / 2, name) for k, name in enumerate(block.rows)]
-            if block.columns:
-                step = (width + GAP) / len(block.columns)
-                below += [(x + k * step, y + height, step - GAP, name) for k, name in enumerate(block.columns)]
-            elif caption:
-                below.append((x, y + height, width, caption))
-        y += height + line
-    sheet = torch.ones(1, 3, y, whole)
-    for x, top, picture in placed:
-        sheet[..., top : top + height, x : x + width] = picture
-    return plate(sheet, title, words, None, Marks(rows=rows, below=below, above=above))

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.preprocessing import working_dtype
 from phosphene.core.optimization.terms import Score
 from phosphene.core.pictures.files import Photo, open_photo
 from phosphene.core.pictures.fitting import fit
@@ -17,11 +18,6 @@ from phosphene.core.units.spelling import parse_unit, spells_layers
 from phosphene.core.units.units import AnyUnit, Sum, Unit
 
 Fit = Literal["crop", "squash", "whole"]
-
-
-def working_dtype(network: Network) -> torch.dtype:
-    """What pictures are kept in: float32, or float64 where the network is; less would not keep 8-bit pixels apart."""
-    return torch.promote_types(network.dtype, torch.float32)
 
 
 def feed(network: Network, photo: Photo, how: Fit = "crop") -> Float[Tensor, "1 3 h w"]:
@@ -65,11 +61,6 @@ def code(network: Network, fed: Float[Tensor, "1 3 h w"], layer: str) -> Float[T
         what = "nothing but zeros" if said.isfinite().all() else "values that are not finite"
         raise Mistake(f"{layer} of {network.name} says {what} about this photograph; take another layer")
     return said
-
-
-def seen(network: Network, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
-    """What of these pictures the network can see: grey, where it sees no colours."""
-    return pictures.mean(1, keepdim=True).expand_as(pictures) if network.grey else pictures
 
 
 def top(network: Network, said: Float[Tensor, " classes"], many: int = 5) -> list[dict]:

@@ -650,7 +650,7 @@ def _listing_command(name: str, function: Callable) -> Callable:
 
 def _beside(net: str, given: str | None) -> str:
     """The spec of the tour's second network; the embedded one's is its robust twin, where there is one."""
-    from phosphene.models.specs import EMBEDDED
+    from phosphene.models.embedded import EMBEDDED
 
     if given is None:
         return f"{net}-robust" if net.removeprefix("embedded:") + "-robust" in EMBEDDED else ""

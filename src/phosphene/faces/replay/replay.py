@@ -210,7 +210,7 @@ def embedded_spec(recipe: Recipe) -> str:
     Raises:
         Mistake: another network did, which has to be named.
     """
-    from phosphene.models.specs import EMBEDDED
+    from phosphene.models.embedded import EMBEDDED
 
     spec = recipe.network["spec"]
     if spec.partition(":")[0] != "embedded" or spec.partition(":")[2] not in EMBEDDED:

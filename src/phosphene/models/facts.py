@@ -1,0 +1,27 @@
+"""What a spec's query and a factory's dictionary say about a network."""
+
+import ast
+from collections.abc import Mapping
+from typing import Any
+
+
+def query_options(query: str) -> dict[str, Any]:
+    def value(text: str) -> Any:
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            return text
+
+    pairs = (part.partition("=") for part in query.split("&") if part)
+    return {name: value(text) for name, _, text in pairs}
+
+
+def facts_of(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What a Network wants to know, out of a SPEC; its other entries are for people."""
+    facts = {key: spec[key] for key in ("mean", "std", "bgr", "labels", "output") if spec.get(key) is not None}
+    size = spec.get("input_size", spec.get("size"))
+    return facts | ({"size": tuple(size)[-2:] if isinstance(size, (list, tuple)) else size} if size else {})
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

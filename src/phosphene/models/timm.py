@@ -1,0 +1,38 @@
+"""timm's networks (the extra `phosphene[timm]`)."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from phosphene.core.errors import Mistake, did_you_mean
+from phosphene.models.facts import first_line
+from phosphene.models.torchvision import import_torchvision
+
+
+def timm_network(name: str, options: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
+    import_torchvision()
+    try:
+        import timm
+    except ImportError as error:
+        raise Mistake("timm's networks need the package timm: pip install 'phosphene[timm]'") from error
+    if not timm.is_model(name):
+        raise Mistake(f"timm has no network '{name}'{did_you_mean(name, timm.list_models())}")
+    pretrained = str(options.pop("weights", "default")).casefold() != "none"
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model: Any = timm.create_model(name, pretrained=pretrained, **options)
+    except TypeError as error:
+        raise Mistake(f"timm's {name} can't be made like this: {first_line(error)}") from error
+    except Exception as error:  # whatever the ways to Hugging Face raise today
+        raise Mistake(
+            f"the weights of {name} are not in the cache and could not be fetched ({first_line(error)}); "
+            f"timm:{name}?weights=none is the untrained network"
+        ) from error
+    config = model.pretrained_cfg
+    facts: dict[str, Any] = {"mean": config["mean"], "std": config["std"], "size": tuple(config["input_size"][1:])}
+    if config.get("num_classes") == 1000:
+        info = timm.data.ImageNetInfo()
+        facts["labels"] = [info.index_to_description(index) for index in range(1000)]
+    return model, facts
