@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phosphene.core.optimization.operators import blurred
-from phosphene.core.optimization.priors import high_pass, l_alpha, power, total_variation
+from phosphene.core.optimization.priors import PriorWeights, high_pass, l_alpha, power, total_variation, weighted_priors
 from phosphene.core.optimization.terms import Reading
 from tests.small import noise
 
@@ -115,3 +115,12 @@ def test_the_gradient_of_a_prior_equals_differences(prior):
 def test_an_exponent_or_deviation_of_zero_is_refused(prior):
     with pytest.raises(ValueError, match="needs"):
         prior(0)
+
+
+def test_weighted_priors_are_those_with_a_weight():
+    x = noise(1, 3, 4, 4)
+    terms = list(weighted_priors(PriorWeights(tv=2.0, l6=0.5), (0.4, 0.5, 0.6)))
+    expected = [2 * total_variation(), 0.5 * l_alpha(6, (0.4, 0.5, 0.6))]
+    assert len(terms) == 2
+    for one, other in zip(terms, expected, strict=True):
+        torch.testing.assert_close(one.of(reading(x)), other.of(reading(x)))

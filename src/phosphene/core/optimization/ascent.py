@@ -195,13 +195,12 @@ def stages(
         ascents: from the key of the stage and the last step of the stage before (of the first: None) to its steps.
         key: of the first stage.
     """
-    done, last = 0, None
+    last: Step | None = None
     for number, ascend in enumerate(ascents):
-        before = done
-        for step in ascend(replace(key, stage=key.stage + number), last):
-            done = before + step.index
-            yield replace(step, index=done)
-            last = step
+        before = last
+        for step in ascend(replace(key, stage=key.stage + number), before):
+            last = step if before is None else replace(step, index=before.index + step.index)
+            yield last
 
 
 # ----------------------------------------------------------------------------------------------- settings to nouns

@@ -109,6 +109,8 @@ class Settings(PriorWeights):
         if robustness is not None and robustness not in ROBUSTNESS:
             raise Mistake(f"'{robustness}' is not a valid value for robustness; there are {', '.join(ROBUSTNESS)}")
         own = {name: value for name, value in given.items() if name in names and value is not None}
+        for name, value in own.items():
+            _check(name.replace("_", "-"), value, _hints()[name])
         return replace(self, **(ROBUSTNESS[robustness] if robustness else {}) | own)
 
 
