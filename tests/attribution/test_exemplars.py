@@ -11,8 +11,8 @@ from PIL import Image
 
 from phosphene.attribution import deconvnet, gradient, guided, patches
 from phosphene.core.errors import Mistake
-from phosphene.core.networks.layers import Axis
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.receptive_fields import Axis
 from phosphene.core.units.inputs import feed
 from phosphene.core.units.units import Unit
 from tests.small import SOURCE, Tokens, convnet, levels, linear, noise

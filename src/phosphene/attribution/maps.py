@@ -2,8 +2,8 @@
 
 A method is a function (question, pictures, options) -> numbers for every pixel. There are two kinds. A *sensitivity* (a
 gradient) says how the score would move if a colour did; its sign says in which direction, so a pixel matters as much as
-the largest of its |slopes|. A *contribution* says how much of the score a pixel accounts for: what it adds is positive,
-what it takes away is negative, and a pixel's is the sum over its colours.
+the largest of its |gradients|. A *contribution* says how much of the score a pixel accounts for: what it adds is
+positive, what it takes away is negative, and a pixel's is the sum over its colours.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -71,7 +71,7 @@ def found(method: Method, asked: Question, pictures: Pictures, **options: Any) -
 
 
 def pixels(values: Float[Tensor, "n ..."], kind: Kind) -> Float[Tensor, "n h w"]:
-    """How much each pixel matters: of a sensitivity the largest |slope| of its colours, of a contribution their sum."""
+    """How much each pixel matters: the largest |gradient| of its colours, or the sum of their contributions."""
     if values.dim() == 3:
         return values
     return values.abs().amax(1) if kind == "sensitivity" else values.sum(1)

@@ -165,7 +165,7 @@ def test_randomizing_the_only_layer_of_a_linear_model_changes_its_gradient_compl
 def test_it_equals_a_loop_over_copies():
     network = convnet()
     asked = question(network, TWO, target=2)
-    own = asked.slopes(TWO, every(TWO))[1]
+    own = asked.gradients(TWO, every(TWO))[1]
     last = run(gradient, network, TWO)
     names = ["fc", "conv3", "conv2", "conv1"]
     for i in range(4):
@@ -176,7 +176,7 @@ def test_it_equals_a_loop_over_copies():
                     randomized(network, [name]).model.get_submodule(name).state_dict()
                 )
             other = Network(model, size=16, mean=(0.5,) * 3, std=(0.2,) * 3)
-            theirs = question(other, TWO, target=2).slopes(TWO, every(TWO))[1]
+            theirs = question(other, TWO, target=2).gradients(TWO, every(TWO))[1]
             torch.testing.assert_close(one.rank, likeness(own, theirs, gradient.about).rank)
 
 
@@ -197,7 +197,7 @@ def test_an_edge_detector_is_not_changed_by_any_randomization():
 def test_it_yields_after_each_map_as_many_as_were_told():
     network = convnet()
     asked = question(network, PHOTO, target=1)
-    values = asked.slopes(PHOTO, every(PHOTO))[1]
+    values = asked.gradients(PHOTO, every(PHOTO))[1]
     steps = list(randomization(gradient.method, gradient.about, asked, PHOTO, values, {}))
     assert len(steps) == maps_needed(asked, PHOTO) == 8
     assert [(len(s.cascading), len(s.alone)) for s in steps] == [(i, 0) for i in (1, 2, 3, 4)] + [

@@ -417,14 +417,14 @@ def test_the_model_is_given_back_as_it_was():
 def test_many_pictures_share_one_tape_until_the_weights_change():
     net, corners = network(Everything()), [(0, 0), (9, 12)]
     assert_same(net, (4, 4), corners)
-    tape = net.tape((24, 24), ["logits"])
+    tape = net.recording((24, 24), ["logits"])
     assert_same(net, (6, 5), corners)
-    assert net.tape((24, 24), ["logits"]) is tape
+    assert net.recording((24, 24), ["logits"]) is tape
     with torch.no_grad():
         net.model.shared.weight.mul_(1.5)
         net.model.stem.norm.running_mean.add_(0.3)
     assert_same(net, (6, 5), corners)
-    assert net.tape((24, 24), ["logits"]) is not tape
+    assert net.recording((24, 24), ["logits"]) is not tape
 
 
 def test_bfloat16_stays_near_float32():

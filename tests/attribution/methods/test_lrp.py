@@ -318,7 +318,7 @@ def test_gamma_0_is_epsilon_with_the_size_of_the_stabilizer():
 
 def test_epsilon_0_leaves_the_gradient_times_the_input_of_a_network_of_rectifiers():
     network, x = of(unbiased()), noise(1, 3, 16, 16)
-    fed = network.door(x).detach().requires_grad_()
+    fed = network.preprocess(x).detach().requires_grad_()
     (slope,) = torch.autograd.grad(network.model(fed)[:, 2].sum(), fed)
     found = relevance(network, x, composite="epsilon", epsilon=0)
     assert apart(found, (fed * slope).detach()) < 1e-3  # average pooling has its stabilizer
@@ -522,7 +522,7 @@ def test_a_transformer_has_constant_weights_and_deviations_however_it_is_written
     by_hand.load_state_dict(model.state_dict())
     network = of(model)
     found = lrp.method(question(network, x, target=1), x, composite="epsilon", epsilon=1e-9)
-    fed = network.door(x).detach().requires_grad_()
+    fed = network.preprocess(x).detach().requires_grad_()
     by_hand.requires_grad_(False)
     (slope,) = torch.autograd.grad(by_hand(fed)[:, 1].sum(), fed)
     # the additions and the mean have zennit's stabilizer
@@ -550,7 +550,7 @@ def test_group_and_instance_normalization_divide_by_a_constant(norm):
 
     a, head, x = nn.Conv2d(3, 6, 3).double(), nn.Linear(6, 4).double(), noise(2, 3, 16, 16)
     network = of(nn.Sequential(a, norm, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head).eval())
-    fed = network.door(x).detach().requires_grad_()
+    fed = network.preprocess(x).detach().requires_grad_()
     (slope,) = torch.autograd.grad(head(F.relu(constant(a(fed))).mean((2, 3)))[:, 2].sum(), fed)
     found = relevance(network, x, composite="epsilon", epsilon=1e-12)
     assert apart(found, (fed * slope).detach()) < 1e-4

@@ -4,7 +4,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from phosphene.core.networks.calls import plain_name
-from tests.core.networks.test_network import Around, apart, conv, mean, of, pictures, state
+from tests.core.networks.models import Around, conv, mean, of, pictures
+from tests.core.witness import apart, state
 
 
 def test_a_propagation_decides_what_becomes_of_every_call_of_one_pass():
@@ -13,7 +14,7 @@ def test_a_propagation_decides_what_becomes_of_every_call_of_one_pass():
     seen = []
 
     def doubled(fed):
-        assert apart(fed, network.door(x)) == 0
+        assert apart(fed, network.preprocess(x)) == 0
         seen.append([])
 
         def handle(owner, function, args, kwargs):

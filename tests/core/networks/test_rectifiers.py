@@ -10,7 +10,8 @@ from torch.nn import functional as F
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.rectifiers import ruled
-from tests.core.networks.test_network import Around, apart, conv, mean, of, pictures, state
+from tests.core.networks.models import Around, conv, mean, of, pictures
+from tests.core.witness import apart, state
 
 RULES = ["gradient", "guided", "deconvnet"]
 

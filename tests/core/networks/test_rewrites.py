@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from phosphene.core.networks.rewrites import local_response_norm
-from tests.core.networks.test_network import Around, apart, conv, mean, of, pictures
+from tests.core.networks.models import Around, conv, mean, of, pictures
+from tests.core.witness import apart
 
 
 def slow_local_response_norm(x, size, alpha, beta, k):

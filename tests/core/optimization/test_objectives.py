@@ -11,7 +11,7 @@ from phosphene.core.optimization.objectives import Accumulated, chunked, gradien
 from phosphene.core.optimization.priors import total_variation
 from phosphene.core.optimization.terms import Term, channel, cross_entropy, energy, score
 from phosphene.core.optimization.transforms import as_is, compose, roll, several
-from tests.core.networks.test_network import Plain, of
+from tests.core.networks.models import Plain, of
 from tests.core.networks.test_rectifiers import rectified
 from tests.core.optimization.test_engine import photos, small
 from tests.small import STRONG

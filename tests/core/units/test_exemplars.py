@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from phosphene.core.errors import Mistake
-from phosphene.core.networks.layers import Axis, ReceptiveField
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.receptive_fields import Axis, ReceptiveField
 from phosphene.core.pictures.fitting import MID_GREY
 from phosphene.core.units.exemplars import (
     Exemplar,

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from phosphene.attribution.incremental.regions import SMALLEST, Boxes, Pair, Way, union
 from phosphene.core.networks.layers import Tap
-from phosphene.core.networks.recorder import Call, Tape
+from phosphene.core.networks.recording import Call, Recording
 
 TOUCH = 16
 """Moving one number costs as much as so many multiply-adds of a convolution: measured on two cores (AVX-512), where a
@@ -86,13 +86,13 @@ class Course:
         reached: of every call that works on patches, the boxes of its output, which may be all of the layer.
     """
 
-    tape: Tape
+    tape: Recording
     ways: Sequence[Way | None]
     boxes: Mapping[int, Boxes]
     reached: Sequence[Boxes | None]
 
     @classmethod
-    def of(cls, tape: Tape, found: Sequence[Way | None], windows: Boxes) -> "Course":
+    def of(cls, tape: Recording, found: Sequence[Way | None], windows: Boxes) -> "Course":
         """From the windows on."""
         boxes = {} if windows.size == layer_of(tape, 0) else {0: windows}
         reached: list[Boxes | None] = []
@@ -169,7 +169,7 @@ class Course:
         return "the square reaches so much that recomputing would save too little"
 
 
-def layer_of(tape: Tape, node: int) -> Pair:
+def layer_of(tape: Recording, node: int) -> Pair:
     """The height and width of a node that patches may be in."""
     shape = tape.shapes[node] or (1, 1)
     return shape[-2], shape[-1]
@@ -178,7 +178,7 @@ def layer_of(tape: Tape, node: int) -> Pair:
 # --------------------------------------------------------------------------------------------------------- playing
 
 
-def clean_rows(tape: Tape, found: Sequence[Way | None], x: Tensor) -> dict[int, Tensor]:
+def clean_rows(tape: Recording, found: Sequence[Way | None], x: Tensor) -> dict[int, Tensor]:
     """Of every node that patches are cropped with, or pasted into: its rows `with_borders` in the clean picture."""
     tensors = {0: x}
     for call, way in zip(tape.calls, found, strict=True):
@@ -199,7 +199,7 @@ class Batch:
     """One batch of windows on its way down a tape."""
 
     def __init__(
-        self, tape: Tape, found: Sequence[Way | None], clean: Mapping[int, Tensor], windows: Boxes, patches: Tensor
+        self, tape: Recording, found: Sequence[Way | None], clean: Mapping[int, Tensor], windows: Boxes, patches: Tensor
     ) -> None:
         self.tape, self.ways, self.clean = tape, found, clean
         self.course = Course.of(tape, found, windows)

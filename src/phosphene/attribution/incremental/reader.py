@@ -23,7 +23,7 @@ from phosphene.attribution.incremental.regions import Boxes, Pair, Way, ways
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.layers import Layer
 from phosphene.core.networks.network import Network
-from phosphene.core.networks.recorder import Tape, Unplayable
+from phosphene.core.networks.recording import Recording, Unplayable
 
 How = Literal["auto", "incremental", "full"]
 
@@ -46,7 +46,7 @@ MOST = 256
 class _Prepared:
     """What every batch needs: the pass, how its calls are computed on patches, its clean layers, what fills windows."""
 
-    tape: Tape
+    tape: Recording
     ways: Sequence[Way | None]
     clean: Mapping[int, Tensor]
     filling: Tensor
@@ -171,12 +171,12 @@ class Covering:
         if how == "auto" and course.full < MARGIN * cost:
             raise _InFull(course.obstacle())
         until = [*found[:cut], *[None] * (len(found) - cut)]
-        clean = clean_rows(tape, until, network.door(self.picture))
-        return _Prepared(tape, until, clean, network.door(self.filling)[0], course.saving(cut))
+        clean = clean_rows(tape, until, network.preprocess(self.picture))
+        return _Prepared(tape, until, clean, network.preprocess(self.filling)[0], course.saving(cut))
 
-    def _tape(self, size: Pair) -> Tape:
+    def _tape(self, size: Pair) -> Recording:
         try:
-            return self.network.tape(size, self.layers)
+            return self.network.recording(size, self.layers)
         except Unplayable as reason:
             raise _InFull(str(reason)) from reason
         except Exception as error:  # whatever a stranger's model does not stand while it is watched

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils._pytree import tree_leaves
 
-from phosphene.core.networks.recorder import Call, Tape
+from phosphene.core.networks.recording import Call, Recording
 
 Pair = tuple[int, int]
 """Of rows and of columns."""
@@ -144,13 +144,13 @@ _ALONG_CHANNELS = frozenset("cat split split_with_sizes unsqueeze squeeze select
 """What rearranges channels, if its `dim` is one of them."""
 
 
-def ways(tape: Tape) -> list[Way | None]:
+def ways(tape: Recording) -> list[Way | None]:
     """How each call is computed on patches; None if it needs the whole picture."""
     read = {node for call in tape.calls for node in call.inputs} | set(tape.taps.values())
     return [_way(call, tape, read) for call in tape.calls]
 
 
-def _way(call: Call, tape: Tape, read: Set[int]) -> Way | None:
+def _way(call: Call, tape: Recording, read: Set[int]) -> Way | None:
     shapes = [tape.shapes[node] for node in (*call.inputs, call.outputs[0])]
     known = [shape for shape in shapes if shape is not None and len(shape) >= 2]
     if len(known) < len(shapes) or not call.inputs:

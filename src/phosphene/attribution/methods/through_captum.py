@@ -19,7 +19,7 @@ from phosphene.attribution.explanation import explains
 from phosphene.attribution.maps import Explainer, Growing, Maps
 from phosphene.attribution.question import Pictures, Question
 from phosphene.core.errors import Mistake, check_range, did_you_mean
-from phosphene.core.networks.network import borrowed
+from phosphene.core.networks.borrowing import borrowed
 from phosphene.core.optimization.terms import Reading
 
 PREFIX = "captum:"

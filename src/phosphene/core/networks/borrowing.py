@@ -1,0 +1,128 @@
+"""A model is borrowed, never changed: who may use it, and how it is given back.
+
+While a model is borrowed it is in eval mode, its parameters are frozen, and other weights or hooks may stand in it. So
+one thread borrows it at a time. Models share a lock where they share a module or a parameter; models that share
+nothing are borrowed side by side.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from itertools import count
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.weak import WeakIdKeyDictionary
+
+from phosphene.core.errors import Mistake
+
+_mutex = threading.Lock()
+_numbers = count()
+_locks = WeakIdKeyDictionary()  # of every module and parameter: the number and the lock that it got first
+
+_borrower: ContextVar[Any] = ContextVar("borrower", default=None)
+
+
+class Locks:
+    """The locks of a model: those that its modules and parameters got from the first models that hold them.
+
+    They are taken in the order in which they were made, so that no two threads wait for one another; and a thread
+    that holds them may take them again, because a hook may read the model that is being read. (Two threads that read,
+    in a hook of the one model, the other model, and the other way round, would wait for ever.)
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        with _mutex:
+            own = next(_numbers), threading.RLock()
+            shared = dict(_locks.setdefault(part, own) for part in (*model.modules(), *model.parameters()))
+        self._ordered = [shared[number] for number in sorted(shared)]
+
+    def __enter__(self) -> None:
+        taken = []
+        try:
+            for lock in self._ordered:
+                lock.acquire()
+                taken.append(lock)
+        except BaseException:
+            for lock in reversed(taken):
+                lock.release()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for lock in reversed(self._ordered):
+            lock.release()
+
+
+def unwrapped(model: Any) -> nn.Module:
+    """The module inside `DataParallel`, `DistributedDataParallel` and `torch.compile` wrappers.
+
+    Raises:
+        Mistake: a scripted or traced module: its code can't be seen.
+    """
+    while True:
+        if isinstance(model, torch.jit.ScriptModule):
+            raise Mistake(
+                "this model is TorchScript, whose layers can't be read one by one; "
+                "give the Python module that it was scripted from"
+            )
+        if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            model = model.module
+        elif hasattr(model, "_orig_mod"):
+            model = model._orig_mod
+        else:
+            break
+    if not isinstance(model, nn.Module):
+        raise Mistake(f"a network is a torch.nn.Module, not {type(model).__name__}")
+    scripted = next((name for name, m in model.named_modules() if isinstance(m, torch.jit.ScriptModule)), None)
+    if scripted is not None:
+        raise Mistake(f"the module '{scripted}' is TorchScript, whose layers can't be read; give the Python module")
+    return model
+
+
+def borrower() -> Any:
+    """Who borrows a model in this thread; of several, inside of one another, the last."""
+    return _borrower.get()
+
+
+@contextmanager
+def borrowed(model: nn.Module, locks: Locks | None = None, reader: Any = None) -> Iterator[list[nn.Module]]:
+    """In eval mode, its parameters frozen, not compiled; afterwards exactly as before. Yields its modules.
+
+    Args:
+        model: is nobody else's until this context ends.
+        locks: the model's, where they are known.
+        reader: who borrows it; a reading inside of a reading (in a hook) is not seen by the outer one.
+    """
+    with locks or Locks(model):
+        token = _borrower.set(reader)
+        try:
+            with _frozen(model) as modules:
+                yield modules
+        finally:
+            _borrower.reset(token)
+
+
+@contextmanager
+def _frozen(model: nn.Module) -> Iterator[list[nn.Module]]:
+    modules = list(model.modules())  # walked once, and without hasattr: this is done in every step
+    training = [module for module in modules if module.training]
+    parameters = [parameter for module in modules for parameter in module._parameters.values()]
+    required = [parameter for parameter in parameters if parameter is not None and parameter.requires_grad]
+    compiled = any("_orig_mod" in m._modules or m._compiled_call_impl is not None for m in modules)
+    try:
+        for module in training:
+            module.training = False
+        for parameter in required:
+            parameter.requires_grad_(False)
+        with torch.compiler.set_stance("force_eager") if compiled else nullcontext():
+            yield modules
+    finally:
+        for module in training:
+            module.training = True
+        for parameter in required:
+            parameter.requires_grad_(True)

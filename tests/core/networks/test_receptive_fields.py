@@ -1,0 +1,204 @@
+"""What a position of a layer sees of the picture."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from phosphene.core.networks.network import Network
+from phosphene.core.networks.receptive_fields import Axis, ReceptiveField
+from tests.core.networks.models import Around, conv, mean, of, pictures
+
+
+def positive(model):
+    """With positive weights no gradient cancels, so that its support is the whole receptive field."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.abs_().add_(0.01)
+    return model
+
+
+def seen(network, name, row, column):
+    """Where the gradient of one position is not zero, pixel by pixel: (top, left, bottom, right)."""
+    x = pictures(*network.size)
+    (slope,) = torch.autograd.grad(network.read(x, [name])[name][..., row, column].sum(), x)
+    lit = slope.abs().sum((0, 1)) > 0
+    rows = [i for i in range(lit.shape[0]) if lit[i].any()]
+    columns = [j for j in range(lit.shape[1]) if lit[:, j].any()]
+    return rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
+
+
+class Windows(nn.Module):
+    """Every kind of window whose receptive field is calculated, unequal along the two axes."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, (5, 3), stride=(2, 1), padding=(2, 1))
+        self.norm = nn.BatchNorm2d(4)
+        self.dilated = nn.Conv2d(4, 4, 3, padding=2, dilation=2)
+        self.pool = nn.AvgPool2d(3, 2, padding=1)
+        self.same = nn.Conv2d(4, 4, (3, 5), padding="same")
+        self.mirrored = nn.Conv2d(4, 4, 3, padding=1, padding_mode="replicate")
+        self.deep = nn.Conv2d(4, 4, 2, stride=2, groups=2)
+
+    def forward(self, x):
+        x = F.relu(self.norm(self.first(x)))
+        x = self.pool(F.gelu(self.dilated(x)) + 0.5 * x)
+        x = torch.cat([self.same(x), x], 1)[:, :4] * 1
+        return self.deep(self.mirrored(x))
+
+
+def plain_windows():
+    model = Windows()
+    model.forward = lambda x: model.deep(
+        F.avg_pool2d(
+            F.pad(model.same(model.pool(model.dilated(F.relu(model.norm(model.first(x)))) + 0)), (1, 0, 2, 1)), 2
+        )
+    )
+    return of(positive(model), size=(72, 60))
+
+
+@pytest.mark.parametrize("name", ["first", "norm", "relu", "dilated", "add", "pool", "same", "avg_pool2d", "deep"])
+def test_calculated_fields_equal_those_that_the_gradient_shows(name):
+    network = plain_windows()
+    layer = network.layer(name)
+    field = network.receptive_field(name)
+    assert layer.field is not None and not field.measured
+    for row, column in ((3, 4), (4, 4), (3, 5)) if name != "deep" else ((2, 3), (3, 3), (2, 4)):
+        assert seen(network, name, row, column) == field.box(row, column)
+
+
+@pytest.mark.parametrize("name", ["first", "dilated", "pool", "same"])
+def test_measured_fields_equal_calculated_ones_on_a_plain_network(name):
+    network = plain_windows()
+    layer = network.layer(name)
+    measured = network._measured_field(layer)
+    assert measured.measured
+    assert (measured.rows.size, measured.columns.size) == (layer.field.rows.size, layer.field.columns.size)
+    assert (measured.rows.stride, measured.columns.stride) == (layer.field.rows.stride, layer.field.columns.stride)
+    assert (measured.rows.offset, measured.columns.offset) == (layer.field.rows.offset, layer.field.columns.offset)
+
+
+def test_two_convolutions_of_three_see_five_pixels():
+    network = of(nn.Sequential(nn.Conv2d(3, 2, 3), nn.Conv2d(2, 2, 3), nn.Conv2d(2, 2, 3)))
+    assert [network.receptive_field(name).rows for name in "012"] == [Axis(3, 1, 0), Axis(5, 1, 0), Axis(7, 1, 0)]
+    assert str(network.receptive_field("1")) == "5 px every 1"
+
+
+def test_the_stages_of_vgg_16_see_6_16_44_100_and_212_pixels():
+    layers, cin = [], 3
+    for width, many in ((2, 2), (2, 2), (2, 3), (2, 3), (2, 3)):
+        for _ in range(many):
+            layers += [conv(cin, width), nn.ReLU()]
+            cin = width
+        layers.append(nn.MaxPool2d(2))
+    network = of(nn.Sequential(*layers), size=64)
+    pools = [name for name, layer in network.layers.items() if layer.kind == "MaxPool2d"]
+    fields = [network.receptive_field(name) for name in pools]
+    assert [field.rows.size for field in fields] == [6, 16, 44, 100, 212]
+    assert [field.rows.stride for field in fields] == [2, 4, 8, 16, 32]
+
+
+def test_a_residual_sum_sees_what_both_ways_see():
+    network = of(Around(lambda m, x: mean(m.a(x) + x), a=nn.Conv2d(3, 3, 5, padding=2)))
+    assert network.receptive_field("add").rows == Axis(5, 1, -2)
+
+
+def test_of_joined_layers_each_channel_sees_what_its_own_way_sees():
+    def run(m, x):
+        y = torch.cat([m.a(x), torch.cat([m.b(x), m.c(x)], 1)], 1)
+        return mean(m.d(F.relu(y)))
+
+    ways = [("a", 2, 1), ("b", 3, 3), ("c", 1, 7)]
+    convs = {name: nn.Conv2d(3, many, side, padding=side // 2) for name, many, side in ways}
+    network = of(positive(Around(run, **convs, d=conv(6))))
+    for name in ("cat#2", "relu"):
+        field = network.receptive_field(name)
+        assert field.rows == Axis(7, 1, -3)
+        assert [field.of(i).rows.size for i in range(6)] == [1, 1, 3, 3, 3, 7]
+        for i in range(6):
+            x = pictures(*network.size)
+            (slope,) = torch.autograd.grad(network.read(x, [name])[name][0, i, 8, 7], x)
+            lit = (slope.abs().sum((0, 1)) > 0).nonzero()
+            assert (*lit.amin(0).tolist(), *(lit.amax(0) + 1).tolist()) == field.of(i).box(8, 7)
+    assert network.receptive_field("d").of(0) == network.receptive_field("d")
+
+
+def test_channels_that_were_joined_to_a_constant_or_mixed_see_what_all_see():
+    def run(m, x):
+        y = torch.cat([torch.zeros(len(x), 2, *x.shape[2:], dtype=x.dtype), m.a(x), m.b(x)], 1)
+        return mean(F.local_response_norm(torch.cat([m.a(x), m.b(x)], 1), 3)) + mean(y)[:, 2:]
+
+    network = of(Around(run, a=nn.Conv2d(3, 2, 1), b=conv()))
+    for name in ("cat", "local_response_norm"):
+        assert [network.receptive_field(name).of(i).rows.size for i in range(6)] == [3] * 6
+
+
+def test_an_addition_in_place_of_something_that_is_not_plain_is_measured():
+    def run(m, x):
+        y = m.a(x)
+        y += y.mean((2, 3), keepdim=True)
+        return mean(m.b(y))
+
+    network = of(Around(run, a=conv(), b=conv(4)))
+    assert network.layer("a").field is not None
+    assert network.layer("add").field is None and network.layer("b").field is None
+    field = network.receptive_field("add")
+    assert field.measured and (field.rows.size, field.columns.size) == (16, 16)
+    assert str(field) == "at least 16 px every 1"
+
+
+def test_what_was_written_into_is_measured():
+    def run(m, x):
+        y = m.a(x)
+        y[:, :, :8] = y[:, :, 8:].clone()
+        return mean(m.b(y))
+
+    network = of(Around(run, a=conv(), b=conv(4)))
+    assert network.layer("b").field is None
+
+
+def test_halves_that_were_shuffled_are_measured():
+    def run(m, x):
+        top, bottom = m.a(x).chunk(2, dim=2)
+        return mean(m.b(torch.cat([bottom, top], 2)) + 1)
+
+    network = of(Around(run, a=conv(), b=conv(4)))
+    assert (
+        network.layer("cat").field is None and network.layer("b").field is None and network.layer("add").field is None
+    )
+
+
+def test_constants_do_not_widen_a_field():
+    def run(m, x):
+        return mean((m.a(x) * m.gain.to(x.dtype) + torch.ones(4, 1, 1, dtype=x.dtype)) / 2)
+
+    model = Around(run, a=conv())
+    model.gain = nn.Parameter(torch.rand(4, 1, 1))
+    assert of(model).receptive_field("add").rows == Axis(3, 1, -1)
+
+
+def test_networks_that_are_not_plain_are_measured(zoo):
+    network = Network(zoo("mobilenet_v3_small", num_classes=4), size=64)
+    name = next(name for name in network.layers if name.endswith("block.1.scale_activation"))
+    assert network.receptive_field(name).rows == Axis(64, 64)
+    squeezed = network.receptive_field("features.1")  # behind a squeeze and excitation: it sees the whole picture
+    assert squeezed.measured and squeezed.rows.size == 64
+    assert not network.receptive_field("features.0").measured
+
+
+def test_tokens_see_the_whole_picture():
+    field = of(Around(lambda m, x: mean(m.a(x)) + m.t(m.a(x).flatten(2).transpose(1, 2)).mean(1),
+                      a=conv(), t=nn.Linear(4, 4))).receptive_field("t")  # fmt: skip
+    assert field == ReceptiveField(Axis(16, 16), Axis(16, 16), measured=True)
+
+
+def test_the_field_of_a_network_with_asymmetric_padding_is_calculated(shared_module):
+    network = Network(shared_module("inception5h").build(), size=64)
+    assert network.receptive_field("conv2d0").rows == Axis(7, 2, -2)  # TensorFlow pads 2 before and 3 behind
+
+
+def test_a_box_may_leave_the_picture():
+    field = ReceptiveField(Axis(7, 2, -3), Axis(5, 4, -2))
+    assert field.box(0, 1) == (-3, 2, 4, 7)
+    assert str(field) == "7 x 5 px every 2"
