@@ -8,17 +8,16 @@ positive, what it takes away is negative, and a pixel's is the sum over its colo
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
 from phosphene.attribution.question import Pictures, Question
-from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import Purpose
 from phosphene.core.optimization.terms import Score
-from phosphene.core.pictures.files import Photo
+from phosphene.core.results.recipes import Recipe
 from phosphene.core.results.results import Panel
 
 Kind = Literal["sensitivity", "contribution"]
@@ -104,11 +103,14 @@ class About:
     purpose: Purpose = "reading"
 
 
-@runtime_checkable
-class Explainer(Protocol):
-    """A recipe that was made of a method: (network, photos, *, options) -> Result or Run."""
+@dataclass(frozen=True, eq=False, repr=False)
+class Explainer(Recipe[..., Any]):
+    """A recipe that was made of a method: (network, photos, *, options) -> Result or Run.
+
+    Attributes:
+        method: (question, pictures, *, its own options) -> what it finds.
+        about: what is to be known to show that.
+    """
 
     method: Method
     about: About
-
-    def __call__(self, network: Network, photos: Photo | Sequence[Photo], **options: Any) -> Any: ...

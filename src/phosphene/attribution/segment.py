@@ -24,7 +24,7 @@ from phosphene.core.pictures.colours import grey_heat
 from phosphene.core.pictures.eight_bit import to_uint8
 from phosphene.core.pictures.files import Photo
 from phosphene.core.pictures.fitting import enlarge, resize
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result
 from phosphene.core.units.inputs import Fit, feed
 from phosphene.core.units.units import AnyUnit

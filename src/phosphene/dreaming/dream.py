@@ -22,7 +22,7 @@ from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Term
 from phosphene.core.optimization.transforms import Transform, roll
 from phosphene.core.pictures.files import Photo, open_photo
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.default_layers import halfway
 from phosphene.core.units.spelling import parse_units

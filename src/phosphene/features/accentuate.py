@@ -16,7 +16,7 @@ from phosphene.core.optimization.objectives import values
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score, code_distance
 from phosphene.core.pictures.files import Photo
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.default_layers import halfway
 from phosphene.core.units.inputs import Fit, code, feed, target_unit, unit_words

@@ -18,7 +18,7 @@ from phosphene.core.optimization.terms import direction
 from phosphene.core.pictures.files import LEAST_SIDE, Photo
 from phosphene.core.pictures.fitting import resize
 from phosphene.core.pictures.sheets import figure, grid
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.default_layers import halfway
 from phosphene.core.units.inputs import Fit, code, feed

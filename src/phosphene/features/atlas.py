@@ -20,7 +20,7 @@ from phosphene.core.optimization.steps import Step
 from phosphene.core.pictures.files import LEAST_SIDE, Photo
 from phosphene.core.pictures.fitting import resize
 from phosphene.core.pictures.sheets import figure
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.directions import Direction
 from phosphene.core.units.inputs import Fit

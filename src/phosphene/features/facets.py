@@ -20,7 +20,7 @@ from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score, Term
 from phosphene.core.pictures.files import LEAST_SIDE, Photo
 from phosphene.core.pictures.fitting import resize
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.inputs import Fit, feed, unit_words
 from phosphene.core.units.photographs import fed, photo_name

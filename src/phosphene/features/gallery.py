@@ -15,7 +15,7 @@ from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.steps import Step
 from phosphene.core.pictures.files import LEAST_SIDE
 from phosphene.core.pictures.sheets import Strip, contact
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.default_layers import spread, stages
 from phosphene.core.units.labels import class_index, label

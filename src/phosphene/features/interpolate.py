@@ -8,7 +8,7 @@ from phosphene.core.networks.network import Network
 from phosphene.core.optimization.steps import Step
 from phosphene.core.pictures.files import LEAST_SIDE
 from phosphene.core.pictures.sheets import figure
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.inputs import unit_words
 from phosphene.core.units.spelling import parse_units

@@ -15,7 +15,7 @@ from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score, Term, diversity
 from phosphene.core.pictures.files import LEAST_SIDE, Photo, open_photo
 from phosphene.core.pictures.fitting import resize
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.inputs import unit_words
 from phosphene.core.units.spelling import parse_units

@@ -18,7 +18,7 @@ from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import code_distance
 from phosphene.core.pictures.files import Photo
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.default_layers import halfway
 from phosphene.core.units.inputs import Fit, feed
