@@ -21,8 +21,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.core.errors import Mistake, check_range
-from phosphene.core.networks.layers import Axis
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.receptive_fields import Axis
 from phosphene.core.optimization.engine import Evaluation, NotFinite, Objective
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.terms import Reading, Term
