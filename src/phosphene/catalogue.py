@@ -82,7 +82,7 @@ class Row:
 
 JUDGE = "features.judge"
 
-TABLE: tuple[Row, ...] = (
+CATALOGUE: tuple[Row, ...] = (
     Row("networks", "", "faces.cli.commands:list_networks", "List what can be loaded."),
     Row("layers", "", "faces.cli.commands:list_layers", "List a network's layers, as a tree."),
     Row("architecture", "architecture", "features.architecture:architecture", "Draw what a network is made of."),
@@ -196,14 +196,14 @@ def unique(rows: Iterable[Row], others: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-NAMES = unique(TABLE, PUBLIC)
+NAMES = unique(CATALOGUE, PUBLIC)
 """Every public name."""
 
 
 def commands() -> dict[str, tuple[Row, ...]]:
     """The rows of each command, in order."""
     found: dict[str, tuple[Row, ...]] = {}
-    for row in TABLE:
+    for row in CATALOGUE:
         found[row.command] = (*found.get(row.command, ()), row)
     return found
 
@@ -222,13 +222,13 @@ def loaded(home: str) -> Any:
 
 def public(name: str) -> Any:
     """What a public name stands for."""
-    row = next((row for row in TABLE if row.name == name), None)
+    row = next((row for row in CATALOGUE if row.name == name), None)
     return loaded(row.home if row else PUBLIC[name])
 
 
 def recipes() -> dict[str, Row]:
     """The row of every recipe by its name; a family of recipes by `PREFIX:NAME`."""
-    return {row.name or row.method: row for row in TABLE if row.name or row.method}
+    return {row.name or row.method: row for row in CATALOGUE if row.name or row.method}
 
 
 def row_of(recipe: str) -> Row | None:

@@ -100,7 +100,7 @@ def test_every_command_has_help_with_its_options_and_defaults(name, run):
 
 def test_the_one_line_summaries_agree_with_the_commands_own_first_lines():
     """A summary is short for its docstring: they share what they are about."""
-    for row in catalogue.TABLE:
+    for row in catalogue.CATALOGUE:
         first = catalogue.loaded(row.home).__doc__.splitlines()[0].casefold()
         words = {w for w in re.findall(r"[a-z]+", row.sentence.casefold()) if len(w) > 3}
         assert row.prefix or any(w[:5] in first for w in words), (row, first)

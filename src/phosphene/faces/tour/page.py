@@ -21,7 +21,7 @@ from phosphene.faces.tour import stops
 from phosphene.faces.tour.beside import compare
 from phosphene.faces.tour.contact import contact_sheet
 from phosphene.faces.tour.guide import Guide, Ran
-from phosphene.models.specs import EMBEDDED
+from phosphene.models.embedded import EMBEDDED
 
 
 def tour(
