@@ -17,7 +17,7 @@ from torch import Tensor
 
 from benchmarks.cache import DATA, Job, climbed, digest, network_of
 from benchmarks.timing import Finding, Report, Rows
-from phosphene.attribution import METHODS
+from phosphene import catalogue
 from phosphene.attribution.checks.curves import RANDOM, curves, edges, in_p, order, random_order
 from phosphene.attribution.checks.pointing import Mosaic, mosaic, pointing
 from phosphene.attribution.checks.randomization import Randomization, randomization
@@ -75,8 +75,8 @@ def labelled(network: Network, many: int) -> Labelled:
 def chosen(names: str) -> list[str]:
     """The methods of this name, all of them without one."""
     known = [
-        name for name, recipe in METHODS.items()
-        if isinstance(recipe, Explainer) and not name.startswith("captum:") and name not in NOT_HERE
+        name for name, row in catalogue.methods("attribute").items()
+        if not row.prefix and isinstance(catalogue.loaded(row.home), Explainer) and name not in NOT_HERE
     ]  # fmt: skip
     wanted = names.split(",") if names else known
     for name in wanted:
@@ -154,7 +154,7 @@ def jobs(network: Network, methods: Sequence[str], many: int, points: int) -> li
         mosaics = given[:1] if slow else given
 
         def make(tick: Callable[[], None]) -> tuple[Tensor, dict[str, Any]]:
-            return measured(METHODS[name], network, some, mosaics, options, points, tick)
+            return measured(catalogue.method("attribute", name), network, some, mosaics, options, points, tick)
 
         own = key | {"photos": list(some.names), "options": options}
         return Job(f"honesty-{short}-{name}", own, slow.get("cost", COSTS.get(name, 2)), make)

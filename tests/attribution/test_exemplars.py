@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from phosphene.attribution import deconvnet, gradient, guided, patches
+from phosphene.attribution import deconvnet, gradient, guided
+from phosphene.attribution.exemplars import exemplars
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.receptive_fields import Axis
@@ -32,7 +33,7 @@ def best(network, layer, channel, count):
 
 def test_the_numbers_are_those_of_the_photographs_that_excite_each_unit_most():
     network = convnet()
-    result = patches(network, PHOTOS, units=["conv2:3", "relu3:all"], count=4, batch=5)
+    result = exemplars(network, PHOTOS, units=["conv2:3", "relu3:all"], count=4, batch=5)
     assert result.names == ["conv2-3", "relu3-0", "relu3-1", "relu3-2", "relu3-3", "relu3-4"]
     for numbers, (layer, channel) in zip(
         result.numbers, [("conv2", 3), *(("relu3", k) for k in range(5))], strict=True
@@ -66,7 +67,7 @@ def inside(slope, box):
 
 def test_what_is_shown_is_what_the_recipes_for_one_photograph_say():
     network = convnet()
-    result = patches(network, PHOTOS, units="conv3:2", count=3)
+    result = exemplars(network, PHOTOS, units="conv3:2", count=3)
     for i, told in enumerate(result.numbers[0]["photographs"]):
         photo, box = PHOTOS[int(told["name"].split()[1]) - 1], told["box"]
         unit = "conv3:2@{},{}".format(*told["position"])
@@ -82,17 +83,17 @@ def test_a_layer_picks_the_units_whose_best_photographs_stand_out_most():
     network = convnet()
     peaks = torch.stack([network.read(feed(network, p), ["conv2"])["conv2"][0].amax((1, 2)) for p in PHOTOS])
     above = (peaks.sort(0, descending=True).values[:9].mean(0) - peaks.mean(0)) / peaks.std(0, correction=0)
-    result = patches(network, PHOTOS, layers=["conv2", "conv2#1"], each=3, figure="nine")
+    result = exemplars(network, PHOTOS, layers=["conv2", "conv2#1"], each=3, figure="nine")
     assert [numbers["unit"] for numbers in result.numbers] == [
         f"conv2:{int(k)}" for k in above.argsort(descending=True)[:3]
     ]
-    both = patches(network, PHOTOS, units=result.numbers[1]["unit"], layers="conv2", each=3, figure="nine")
+    both = exemplars(network, PHOTOS, units=result.numbers[1]["unit"], layers="conv2", each=3, figure="nine")
     assert sorted(n["unit"] for n in both.numbers) == sorted(n["unit"] for n in result.numbers)
 
 
 def test_ten_photographs_are_columns_and_nine_are_squares():
     network = convnet()
-    rows, nine = patches(network, PHOTOS, units="conv2:1"), patches(network, PHOTOS, units="conv2:1", figure="nine")
+    rows, nine = exemplars(network, PHOTOS, units="conv2:1"), exemplars(network, PHOTOS, units="conv2:1", figure="nine")
     assert rows.image.shape == (1, 3, 4 * 132 - 4, 10 * 132 - 4)
     assert nine.image.shape == (1, 3, 3 * 84 - 4, 2 * (3 * 84 - 4) + 8)
     assert [len(r.numbers[0]["photographs"]) for r in (rows, nine)] == [10, 9]
@@ -101,7 +102,7 @@ def test_ten_photographs_are_columns_and_nine_are_squares():
 
 @pytest.fixture
 def words(monkeypatch):
-    """words(...): the result of `patches`, and every line that was written on its figure."""
+    """words(...): the result of `exemplars`, and every line that was written on its figure."""
     from phosphene.core.pictures import plates
 
     lines, write = [], plates.write
@@ -111,7 +112,7 @@ def words(monkeypatch):
         write(pen, at, some, size, ink)
 
     monkeypatch.setattr(plates, "write", watched)
-    return lambda *args, **options: (patches(*args, **options), "\n".join(lines))
+    return lambda *args, **options: (exemplars(*args, **options), "\n".join(lines))
 
 
 def test_classes_show_whole_pictures(words):
@@ -156,7 +157,7 @@ def test_chapters_of_the_gallery_are_layers(words):
 
 def test_of_a_transformers_units_the_token_is_found_and_the_whole_picture_shown():
     network = Network(Tokens().double(), size=16)
-    (numbers,) = patches(network, PHOTOS, units="gelu:2", count=2).numbers
+    (numbers,) = exemplars(network, PHOTOS, units="gelu:2", count=2).numbers
     for told in numbers["photographs"]:
         photo = PHOTOS[int(told["name"].split()[1]) - 1]
         said = network.read(feed(network, photo), ["gelu"])["gelu"][0, 2]
@@ -183,12 +184,12 @@ def test_mistakes_are_told():
     tell["no layer 'conv9'"] = {"layers": ["conv9"]}
     for words, options in tell.items():
         with pytest.raises(Mistake) as told:
-            inspect.unwrap(patches)(network, PHOTOS, **options)
+            inspect.unwrap(exemplars)(network, PHOTOS, **options)
         assert words in str(told.value)
     with pytest.raises(Mistake, match="70 units are too many for one figure, which shows 64 at most"):
-        patches(network, PHOTOS, layers=["conv1", "conv2"], each=35)
+        exemplars(network, PHOTOS, layers=["conv1", "conv2"], each=35)
     with pytest.raises(Mistake, match="all units of conv2 say the same about all of these photographs"):
-        patches(network, PHOTOS[:1] * 12, layers="conv2")
+        exemplars(network, PHOTOS[:1] * 12, layers="conv2")
 
 
 # --------------------------------------------------------------------------------------------------- the command
@@ -206,7 +207,7 @@ def _here(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("_here")
 def test_the_command_takes_several_units_and_layers_and_writes_one_figure(run):
-    words = ["patches", "photos", "--unit", "conv2:3", "--unit", "conv1:0-1", "--layer", "relu3", "--each", "1"]
+    words = ["exemplars", "photos", "--unit", "conv2:3", "--unit", "conv1:0-1", "--layer", "relu3", "--each", "1"]
     code, out, err = run(*words, "--count", "3", "--net", "own.py", "--out", "made")
     assert (code, err) == (0, "")
     assert "conv2:3, " in out and out.splitlines()[-1] == "made"
@@ -218,13 +219,13 @@ def test_the_command_takes_several_units_and_layers_and_writes_one_figure(run):
 
 @pytest.mark.usefixtures("_here")
 def test_the_command_says_what_is_missing_in_one_sentence(run):
-    code, out, err = run("patches", "photos", "--net", "own.py")
+    code, out, err = run("exemplars", "photos", "--net", "own.py")
     assert (code, out) == (2, "")
     assert err == "error: no unit was given; give --unit LAYER:UNIT, or --layer LAYER to have some picked\n"
-    code, _, err = run("patches", "photos/03.png", "--unit", "conv2:1", "--net", "own.py")
+    code, _, err = run("exemplars", "photos/03.png", "--unit", "conv2:1", "--net", "own.py")
     assert code == 2 and "1 photographs are too few" in err
     code, out, err = run(
-        "patches", "photos/03.png", "--unit", "conv2:1", "--count", "1", "--net", "own.py", "--out", "made.png"
+        "exemplars", "photos/03.png", "--unit", "conv2:1", "--count", "1", "--net", "own.py", "--out", "made.png"
     )
     assert (code, err) == (0, "")
     assert json.loads(Path("made.json").read_text())["numbers"]["photographs"][0]["name"] == "03"
@@ -237,7 +238,7 @@ def test_dogs_excite_a_dog_unit_of_inception_and_the_field_of_its_branch_is_cut_
 
     network = phosphene.load(f"{data / 'models' / 'inception5h.py'}:build")
     photos = sorted((data / "imagenet_200").glob("*.jpg"))[::2]
-    (numbers,) = patches(network, photos, units="mixed4a:217", figure="nine").numbers
+    (numbers,) = exemplars(network, photos, units="mixed4a:217", figure="nine").numbers
     classes = [int(told["name"].split("_")[0]) for told in numbers["photographs"]]
     assert sum(151 <= index <= 268 for index in classes) >= 7  # ImageNet's dogs
     assert {told["box"]["width"] for told in numbers["photographs"]} == {139}

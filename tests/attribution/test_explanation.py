@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 import phosphene
-from phosphene.attribution import METHODS, RECIPES, compare, gradient, guided, integrated, occlusion, saliency
+from phosphene.attribution import RECIPES, compare, gradient, guided, integrated, occlusion, saliency
 from phosphene.attribution.question import question
+from phosphene.catalogue import method
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.results.results import Run
@@ -109,9 +110,9 @@ def test_each_photograph_is_asked_about_the_class_that_is_seen_in_it():
         ({"unit": "conv1:99"}, "conv1 has channels 0 to 5, not 99"),
         ({"target": "zebr"}, "did you mean 'zebra'"),
         ({"against": "horse"}, "no class 'horse'"),
-        ({"batch": 0}, "batch is 0"),
-        ({"show": "rainbow"}, "show 'rainbow' is not known; there are colours, grey, heat, overlay"),
-        ({"scale": "logarithmic"}, "scale 'logarithmic' is not known; there are own, common"),
+        ({"batch": 0}, "0 is not a valid value for batch: it must be at least 1"),
+        ({"show": "rainbow"}, "'rainbow' is not a valid value for show; there are colours, grey, heat, overlay"),
+        ({"scale": "logarithmic"}, "'logarithmic' is not a valid value for scale; there are own, common"),
     ],
 )
 def test_a_question_that_can_not_be_asked_is_one_sentence(options, said):
@@ -136,7 +137,7 @@ def test_contributions_diverge_from_white_and_sensitivities_begin_at_black():
     weight = torch.zeros(2, 3, 8, 8, dtype=torch.float64)
     weight[1, :, 0, 0], weight[1, :, 0, 7] = 1, -1
     network = linear(weight, [0.0, 0.0])
-    signed = METHODS["input-x-gradient"](network, torch.ones(3, 8, 8), target=1).image[0]
+    signed = method("attribute", "input-x-gradient")(network, torch.ones(3, 8, 8), target=1).image[0]
     assert signed[0, 0, 0] > signed[2, 0, 0]  # red where it adds
     assert signed[2, 0, 7] > signed[0, 0, 7]  # blue where it takes away
     assert signed[:, 4, 4].min() > 0.9
@@ -150,7 +151,7 @@ def test_on_a_common_scale_a_picture_half_as_strong_is_half_as_bright():
     weight = noise(2, 3, 8, 8)
     network = linear(weight, [0.0, 0.0])
     strong, weak = torch.full((3, 8, 8), 200 / 255), torch.full((3, 8, 8), 100 / 255)
-    recipe = METHODS["input-x-gradient"]
+    recipe = method("attribute", "input-x-gradient")
     own = recipe(network, [strong, weak], target=1, show="grey").image
     torch.testing.assert_close(own[0], own[1])
     common = recipe(network, [strong, weak], target=1, show="grey", scale="common").image
@@ -205,7 +206,7 @@ def test_methods_of_captum_are_asked_about_the_same_unit_in_the_same_pixels():
     network, picture = convnet(), photos(1)
     model = nn.Sequential(Normalized(), network.model).double()
     expected = attr.DeepLift(model).attribute(picture.clone(), baselines=torch.zeros_like(picture), target=2)
-    found = METHODS["captum:DeepLift"](network, picture[0], target=2).result
+    found = method("attribute", "captum:DeepLift")(network, picture[0], target=2).result
     np.testing.assert_allclose(found.values, expected.detach().float().numpy(), rtol=1e-5, atol=1e-8)
     assert found.names == ["captum:DeepLift-logits-2"]
 
@@ -219,7 +220,9 @@ class Normalized(nn.Module):
 @pytest.mark.filterwarnings("ignore")
 def test_methods_of_captum_run_whatever_they_need(name):
     pytest.importorskip("captum.attr")
-    found = METHODS[f"captum:{name}"](convnet(), [levels(3, 16, 16), levels(3, 16, 16, seed=1)], square=8).result
+    found = method("attribute", f"captum:{name}")(
+        convnet(), [levels(3, 16, 16), levels(3, 16, 16, seed=1)], square=8
+    ).result
     assert found.values.shape == (2, 3, 16, 16)
     assert found.values.any((1, 2, 3)).all()
 
@@ -227,7 +230,7 @@ def test_methods_of_captum_run_whatever_they_need(name):
 def test_a_method_that_captum_has_not_is_one_sentence():
     pytest.importorskip("captum.attr")
     with pytest.raises(Mistake, match="Captum has no method 'DeepLif' for the input; did you mean 'DeepLift'"):
-        METHODS["captum:DeepLif"](convnet(), levels(3, 16, 16))
+        method("attribute", "captum:DeepLif")(convnet(), levels(3, 16, 16))
 
 
 def test_captum_that_is_not_there_is_told_with_its_extra(monkeypatch):
@@ -235,14 +238,14 @@ def test_captum_that_is_not_there_is_told_with_its_extra(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "captum.attr", None)
     with pytest.raises(Mistake, match=r"pip install 'phosphene\[captum\]'"):
-        METHODS["captum:DeepLift"](convnet(), levels(3, 16, 16))
+        method("attribute", "captum:DeepLift")(convnet(), levels(3, 16, 16))
 
 
 def test_all_recipes_are_public():
     for recipe in RECIPES:
-        assert getattr(phosphene, recipe.__name__) is recipe
-        assert METHODS[recipe.about.name] is recipe
-    assert METHODS["all"] is compare
+        assert getattr(phosphene, recipe.name) is recipe
+        assert method("attribute", recipe.about.name) is recipe
+    assert method("attribute", "all") is compare
 
 
 def test_a_question_is_asked_in_the_score_that_was_given():
@@ -256,7 +259,7 @@ def test_a_question_is_asked_in_the_score_that_was_given():
 def test_a_network_that_answers_nan_is_told_off():
     network = convnet()
     nn.init.constant_(network.model.fc.weight, float("nan"))
-    for recipe in (gradient, occlusion, METHODS["grad-cam"], METHODS["rise"]):
+    for recipe in (gradient, occlusion, method("attribute", "grad-cam"), method("attribute", "rise")):
         with pytest.raises(Mistake, match="not finite"):
             result(recipe(network, levels(3, 16, 16), target=1))
 

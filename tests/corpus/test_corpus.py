@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import phosphene
-from phosphene.faces.replay.replay import embedded_spec, read_recipe, replay
+from phosphene.faces.replay.record import read_record
+from phosphene.faces.replay.replay import embedded_spec, replay
 from tests.corpus.make import MADE, PYTHON
 from tests.machine import kind
 
@@ -27,7 +28,7 @@ def test_the_corpus_is_small():
 
 @pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.stem)
 def test_a_picture_of_the_corpus_is_made_again(path):
-    recipe = read_recipe(path)
+    recipe = read_record(path)
     again = replay(path, network(embedded_spec(recipe)))
     if json.loads((HERE / "machine.json").read_text()) == kind():
         assert again.same, again.words

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from phosphene import catalogue
 from phosphene.adversarial import fgsm, pgd
-from phosphene.attribution import METHODS, deconvnet, gradient, guided, occlusion, saliency
+from phosphene.attribution import deconvnet, gradient, guided, occlusion, saliency
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.constraints import box
 from phosphene.core.optimization.engine import argmin
@@ -114,6 +115,10 @@ def told(made):
     return steps, made.image, made.names, made.numbers, made.panels, made.input, values
 
 
+def explained(name):
+    return catalogue.method("attribute", name)
+
+
 RECIPES = {
     "predict": lambda net, photo: predict(net, photo),
     "predict, whole": lambda net, photo: predict(net, photo, fit="whole"),
@@ -150,14 +155,14 @@ RECIPES = {
     "occlusion": lambda net, photo: occlusion(net, photo, window=5),
     "occlusion of a unit": lambda net, photo: occlusion(net, photo, unit="conv2:1", window=6, batch=3),
     "occlusion by what is there": lambda net, photo: occlusion(net, photo, occluder="blur", form="positions"),
-    "one class against another": lambda net, photo: METHODS["input-x-gradient"](net, photo, target=1, against=2),
-    "integrated gradients": lambda net, photo: METHODS["integrated"](net, photo, steps=5, rule="gauss-legendre"),
-    "smoothgrad": lambda net, photo: METHODS["smoothgrad"](net, [photo, photo], samples=5, average="variance"),
-    "grad-cam": lambda net, photo: METHODS["grad-cam"](net, photo, layer="conv2"),
-    "grad-cam++": lambda net, photo: METHODS["grad-cam++"](net, photo, layer="conv2"),
-    "guided grad-cam": lambda net, photo: METHODS["guided-grad-cam"](net, photo, layer="conv2"),
-    "lrp": lambda net, photo: METHODS["lrp"](net, photo),
-    "rise": lambda net, photo: METHODS["rise"](net, photo, masks=20, occluder="noise"),
+    "one class against another": lambda net, photo: explained("input-x-gradient")(net, photo, target=1, against=2),
+    "integrated gradients": lambda net, photo: explained("integrated")(net, photo, steps=5, rule="gauss-legendre"),
+    "smoothgrad": lambda net, photo: explained("smoothgrad")(net, [photo, photo], samples=5, average="variance"),
+    "grad-cam": lambda net, photo: explained("grad-cam")(net, photo, layer="conv2"),
+    "grad-cam++": lambda net, photo: explained("grad-cam++")(net, photo, layer="conv2"),
+    "guided grad-cam": lambda net, photo: explained("guided-grad-cam")(net, photo, layer="conv2"),
+    "lrp": lambda net, photo: explained("lrp")(net, photo),
+    "rise": lambda net, photo: explained("rise")(net, photo, masks=20, occluder="noise"),
     "dream": lambda net, photo: dream(net, photo, steps=2, octaves=2),
     "dream of a sum": lambda net, photo: dream(net, photo, layer="conv2 + 2*relu:1", steps=2, octaves=1),
     "dream of a unit": lambda net, photo: dream(net, photo, layer="conv2:1", steps=2, octaves=1, jitter=3),

@@ -2,6 +2,4 @@
 
 from phosphene.adversarial.attacks import fgsm, pgd
 
-METHODS = {f.__name__: f for f in (fgsm, pgd)}
-
-__all__ = ["METHODS", "fgsm", "pgd"]
+__all__ = ["fgsm", "pgd"]

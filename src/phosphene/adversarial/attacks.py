@@ -23,7 +23,7 @@ from phosphene.core.optimization.parameterizations import Pixels
 from phosphene.core.optimization.steps import Step, best
 from phosphene.core.optimization.terms import cross_entropy
 from phosphene.core.pictures.files import Photo
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.inputs import Fit, feed, logits, said_in_words, top
 from phosphene.core.units.labels import class_index, label

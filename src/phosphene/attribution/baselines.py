@@ -14,7 +14,7 @@ from phosphene.core.networks.network import Network
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.operators import blurred
 
-Filling = Literal["zero", "black", "grey", "mean", "blur", "noise"]
+Baseline = Literal["zero", "black", "grey", "mean", "blur", "noise"]
 
 BLUR = 0.05
 """The deviation of the blur, in sides of the picture: 11 px at 224, which RISE's insertion uses (arXiv:1806.07421)."""
@@ -29,8 +29,8 @@ WORDS = {
 }
 
 
-def filling(
-    network: Network, pictures: Float[Tensor, "n 3 h w"], kind: Filling, seed: int = 0
+def baseline_pictures(
+    network: Network, pictures: Float[Tensor, "n 3 h w"], kind: Baseline, seed: int = 0
 ) -> Float[Tensor, "n 3 h w"]:
     """What each picture has where it is missing.
 

@@ -27,7 +27,7 @@ from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score
 from phosphene.core.pictures.files import Photo
 from phosphene.core.pictures.sheets import grid
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Panel, Result, Run
 from phosphene.core.units.inputs import Fit
 

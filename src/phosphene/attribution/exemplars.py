@@ -15,7 +15,7 @@ from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.rectifiers import Rule
 from phosphene.core.pictures.files import Photo
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result
 from phosphene.core.units.exemplars import MOST, Exemplar, Peaks, Sees, cut_out, distinctive, peaks, strongest
 from phosphene.core.units.inputs import Fit, unit_words
@@ -29,7 +29,7 @@ USUAL = {"rows": 10, "nine": 9}  # photographs of a unit, in the papers
 
 
 @recipe("reading")
-def patches(
+def exemplars(
     network: Network,
     photos: Sequence[Photo],
     *,

@@ -1,9 +1,8 @@
 """From a method to a recipe: what is asked, the method's numbers, and how they are shown."""
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal, get_type_hints
 
 import torch
 from jaxtyping import Float
@@ -12,15 +11,17 @@ from torch import Tensor
 from phosphene.attribution.checks import Checks, checks
 from phosphene.attribution.maps import About, Explainer, Growing, Kind, Maps, Method, Show, found, pixels
 from phosphene.attribution.question import Pictures, Question, as_list, fed_together, question
-from phosphene.core.errors import Mistake, check_range, did_you_mean
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import Purpose
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score
+from phosphene.core.options import Bounds, Words
 from phosphene.core.pictures.colours import grey_heat, heat, overlay, scales, signed_picture
-from phosphene.core.pictures.files import Photo
-from phosphene.core.results.provenance import recipe
+from phosphene.core.pictures.files import Photo, Photos
+from phosphene.core.results.recipes import docstring
 from phosphene.core.results.results import Panel, Result, Run
+from phosphene.core.results.signature import Argument, Option, arguments_of
 from phosphene.core.units.inputs import Fit
 from phosphene.core.units.photographs import photo_name
 
@@ -62,21 +63,36 @@ class MapStep(Step):
     checked: Checks = field(default_factory=Checks)
 
 
-COMMON = {
-    "network": "who is asked.",
-    "photos": "one or several: a path, `skimage:NAME`, or pixels.",
-    "target": "a class; by default what the network says, of each photograph its own.",
-    "against": "another class: why the target rather than this one.",
-    "unit": "instead of a class, a unit LAYER:UNIT or a sum of units.",
-    "score": "of a class: the unnormalized logit, log p or p.",
-    "fit": "how a photograph becomes the network's input.",
-    "show": "colours around grey, grey, heat, or an overlay over the photograph; by default what suits the method.",
-    "scale": "of several pictures: each its own, or a common one.",
-    "check": "also say how far to believe it: randomized weights, deletion, a shifted input, a mosaic.",
-    "batch": "so many pictures go through the network at a time.",
-}
-"""What every method takes, and what it means."""
-_ASKING = ("target", "against", "unit", "score")
+def common(
+    network: Network,
+    photos: Photo | Photos,
+    *,
+    target: Annotated[
+        str | int | None, Words("a class; by default what the network says, of each photograph its own")
+    ] = None,
+    against: Annotated[str | int | None, Words("another class: why the target rather than this one")] = None,
+    unit: Annotated[str | None, Words("instead of a class, a unit LAYER:UNIT or a sum of units")] = None,
+    score: Annotated[Score, Words("of a class: the unnormalized logit, log p or p")] = "logit",
+    fit: Annotated[Fit, Words("how a photograph becomes the network's input")] = "crop",
+    show: Annotated[
+        Show,
+        Words("colours around grey, grey, heat, or an overlay over the photograph; by default what suits the method"),
+    ] = "heat",
+    scale: Annotated[Scale, Words("of several pictures: each its own, or a common one")] = "own",
+    check: Annotated[
+        bool, Words("also say how far to believe it: randomized weights, deletion, a shifted input, a mosaic")
+    ] = False,
+    batch: Annotated[int, Bounds(1), Words("so many pictures go through the network at a time")] = 16,
+) -> Result:
+    """What every method takes, and what it means.
+
+    Args:
+        photos: one or several: a path, `skimage:NAME`, or pixels.
+    """
+    raise NotImplementedError
+
+
+QUESTION = ("target", "against", "unit", "score")
 
 
 def explains(
@@ -107,71 +123,33 @@ def explains(
         about = About(
             name or method.__name__.replace("_", "-"), words, kind, show, asks, complete, relative, score, purpose
         )
-        own = list(inspect.signature(method).parameters.values())[2:]
-        grows = inspect.signature(method).return_annotation is Growing
+        own = arguments_of(method, leave_out=2)
 
-        def run(network: Network, photos: Photo | Sequence[Photo], **options: Any) -> Result | Run:
-            _check_choices(run, options)
-            given = {key: options.pop(key) for key in list(options) if key in COMMON}
-            return _explained(method, about, beside, network, photos, options, **given)
+        def explained(network: Network, photos: Photo | Photos, **options: Any) -> Result | Run:
+            mine = {one.name: options.pop(one.name) for one in own}
+            return _explained(method, about, beside, network, photos, mine, **options)
 
-        run.__name__ = method.__name__
-        run.__qualname__, run.__module__ = method.__qualname__, method.__module__
-        _sign(run, method, own, asks=asks, score=score, show=show, returns=Run if grows else Result)
-        finished = recipe(purpose, uses)(run)
-        finished.method, finished.about = method, about  # type: ignore[attr-defined]
-        return cast(Explainer, finished)
+        for key in ("__name__", "__qualname__", "__module__", "__doc__"):
+            setattr(explained, key, getattr(method, key))
+        head, tail = docstring(method)
+        returns = Run if get_type_hints(method)["return"] is Growing else Result
+        return Explainer(
+            explained, method.__name__, purpose, tuple(uses), _arguments(about, own), returns, head, tail, method, about
+        )
 
     return made
 
 
-def _check_choices(run: Callable, options: Mapping[str, Any]) -> None:
-    """Raise a Mistake where an option is none of its choices; whoever calls from Python may give anything."""
-    for name, value in options.items():
-        kind = run.__annotations__.get(name)
-        if get_origin(kind) is Literal and value not in get_args(kind):
-            near = did_you_mean(str(value), get_args(kind)) or f"; there are {', '.join(get_args(kind))}"
-            raise Mistake(f"{name} '{value}' is not known{near}")
-
-
-def _sign(
-    run: Callable,
-    method: Method,
-    own: Sequence[inspect.Parameter],
-    *,
-    asks: bool,
-    score: Score,
-    show: Show,
-    returns: type,
-) -> None:
-    """Give a recipe the signature, the types and the docstring that it would have if it were written out."""
-    usual: dict[str, tuple[Any, Any]] = {
-        "target": (str | int | None, None), "against": (str | int | None, None), "unit": (str | None, None),
-        "score": (Score, score), "fit": (Fit, "crop"), "show": (Show, show), "scale": (Scale, "own"),
-        "check": (bool, False), "batch": (int, 16),
-    }  # fmt: skip
-    options = {key: value for key, value in usual.items() if asks or key not in _ASKING}
-    hints = get_type_hints(method)
-    only = inspect.Parameter.KEYWORD_ONLY
-    asking = [inspect.Parameter(k, only, default=d, annotation=t) for k, (t, d) in options.items()]
-    mine = [p.replace(kind=only, annotation=hints[p.name]) for p in own]
-    both = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    first = [
-        inspect.Parameter("network", both, annotation=Network),
-        inspect.Parameter("photos", both, annotation=Photo | Sequence[Photo]),
+def _arguments(about: About, own: Sequence[Argument]) -> tuple[Argument, ...]:
+    """What every method takes, with the defaults of this one; its own options stand after the question."""
+    usual = {"score": about.score, "show": about.show}
+    every = [
+        replace(one, default=usual[one.name]) if isinstance(one, Option) and one.name in usual else one
+        for one in arguments_of(common)
+        if about.asks or one.name not in QUESTION
     ]
-    head = 4 if asks else 0  # the method's own options stand between the question and how it is shown
-    parameters = [*first, *asking[:head], *mine, *asking[head:]]
-    run.__signature__ = inspect.Signature(parameters, return_annotation=returns)  # type: ignore[attr-defined]
-    run.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": returns}
-    doc = inspect.cleandoc(method.__doc__ or "")
-    summary, _, rest = doc.partition("\nArgs:\n")
-    told, _, raises = rest.partition("\nRaises:")
-    lines = [f"    {key}: {COMMON[key]}" for key in ("network", "photos", *options)]
-    mine_told = [told.rstrip()] if told.strip() else []
-    run.__doc__ = "\n".join([summary.rstrip(), "", "Args:", *lines, *mine_told]) + (
-        f"\nRaises:{raises}" if raises else ""
-    )
+    head = 1 + (len(QUESTION) if about.asks else 0)
+    return (*every[:head], *own, *every[head:])
 
 
 @dataclass(frozen=True)
@@ -242,7 +220,7 @@ def _explained(
     about: About,
     beside: Sequence[Explainer],
     network: Network,
-    photos: Photo | Sequence[Photo],
+    photos: Photo | Photos,
     options: dict[str, Any],
     *,
     target: str | int | None = None,
@@ -256,7 +234,6 @@ def _explained(
     batch: int = 16,
 ) -> Result | Run:
     """The recipe of a method."""
-    check_range("batch", batch, 1)
     fed = fed_together(network, photos, fit)
     asked = question(network, fed, target=target, against=against, unit=unit, score=score, batch=batch)
     named = about.asks and any(given is not None for given in (target, against, unit))
@@ -293,7 +270,7 @@ def _explained(
     return Run(steps(), total=total + further, names=names, finish=finish, shown=picture)
 
 
-def file_names(photos: Photo | Sequence[Photo], method: str, units: Sequence[str] | None) -> list[str]:
+def file_names(photos: Photo | Photos, method: str, units: Sequence[str] | None) -> list[str]:
     """Names for files: the method and what was asked; of several, behind each photograph's own, no two alike."""
     given = as_list(photos)
     several = len(given) > 1

@@ -2,23 +2,22 @@
 
 A method is a function (question, pictures, options) -> numbers for every pixel. There are two kinds. A *sensitivity* (a
 gradient) says how the score would move if a colour did; its sign says in which direction, so a pixel matters as much as
-the largest of its |slopes|. A *contribution* says how much of the score a pixel accounts for: what it adds is positive,
-what it takes away is negative, and a pixel's is the sum over its colours.
+the largest of its |gradients|. A *contribution* says how much of the score a pixel accounts for: what it adds is
+positive, what it takes away is negative, and a pixel's is the sum over its colours.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
 from phosphene.attribution.question import Pictures, Question
-from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import Purpose
 from phosphene.core.optimization.terms import Score
-from phosphene.core.pictures.files import Photo
+from phosphene.core.results.recipes import Recipe
 from phosphene.core.results.results import Panel
 
 Kind = Literal["sensitivity", "contribution"]
@@ -71,7 +70,7 @@ def found(method: Method, asked: Question, pictures: Pictures, **options: Any) -
 
 
 def pixels(values: Float[Tensor, "n ..."], kind: Kind) -> Float[Tensor, "n h w"]:
-    """How much each pixel matters: of a sensitivity the largest |slope| of its colours, of a contribution their sum."""
+    """How much each pixel matters: the largest |gradient| of its colours, or the sum of their contributions."""
     if values.dim() == 3:
         return values
     return values.abs().amax(1) if kind == "sensitivity" else values.sum(1)
@@ -104,11 +103,14 @@ class About:
     purpose: Purpose = "reading"
 
 
-@runtime_checkable
-class Explainer(Protocol):
-    """A recipe that was made of a method: (network, photos, *, options) -> Result or Run."""
+@dataclass(frozen=True, eq=False, repr=False)
+class Explainer(Recipe[..., Any]):
+    """A recipe that was made of a method: (network, photos, *, options) -> Result or Run.
+
+    Attributes:
+        method: (question, pictures, *, its own options) -> what it finds.
+        about: what is to be known to show that.
+    """
 
     method: Method
     about: About
-
-    def __call__(self, network: Network, photos: Photo | Sequence[Photo], **options: Any) -> Any: ...

@@ -69,7 +69,7 @@ class Question:
         parts = [values(self.network, self.term, x, r) for x, r in self._parts(pictures, rows)]
         return self._finite(torch.cat(parts))
 
-    def slopes(
+    def gradients(
         self, pictures: Pictures, rows: Rows, rule: Rule = "gradient"
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3 h w"]]:
         """What the network says, and how that moves with every colour of every pixel, signed.
@@ -81,7 +81,7 @@ class Question:
         parts = [objective(x, r, Key(0, range(len(self.units)), step=0)) for x, r in self._parts(pictures, rows)]
         return torch.cat([part.values for part in parts]), torch.cat([part.gradients for part in parts])
 
-    def layer_slopes(
+    def layer_gradients(
         self, pictures: Pictures, rows: Rows, layer: str
     ) -> tuple[Float[Tensor, "n channels ..."], Float[Tensor, "n channels ..."]]:
         """A layer's activations, channels on axis 1, and how what the network says moves with each.
@@ -89,7 +89,7 @@ class Question:
         Raises:
             Mistake: what is asked does not depend on that layer.
         """
-        found, slopes = [], []
+        found, gradients = [], []
         for x, r in self._parts(pictures, rows):
             with torch.inference_mode(False), torch.enable_grad():
                 # a leaf, so that there is a graph even where the weights are frozen
@@ -98,12 +98,12 @@ class Question:
                 said = self.term.of(
                     Reading(fed, r.to(fed.device), fed, torch.arange(len(fed), device=fed.device), read)
                 )
-                (slope,) = torch.autograd.grad(said.sum(), read[layer], allow_unused=True)
-            if slope is None:
+                (at_layer,) = torch.autograd.grad(said.sum(), read[layer], allow_unused=True)
+            if at_layer is None:
                 raise Mistake(f"{self.words(0)} does not depend on {layer}; give a layer that comes before it")
             found.append(read[layer].detach())
-            slopes.append(slope)
-        return torch.cat(found), self._finite(torch.cat(slopes))
+            gradients.append(at_layer)
+        return torch.cat(found), self._finite(torch.cat(gradients))
 
     def of(self, rows: Sequence[int]) -> "Question":
         """The same about some of the pictures, in this order."""

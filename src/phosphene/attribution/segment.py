@@ -24,7 +24,7 @@ from phosphene.core.pictures.colours import grey_heat
 from phosphene.core.pictures.eight_bit import to_uint8
 from phosphene.core.pictures.files import Photo
 from phosphene.core.pictures.fitting import enlarge, resize
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result
 from phosphene.core.units.inputs import Fit, feed
 from phosphene.core.units.units import AnyUnit
@@ -85,9 +85,9 @@ def segment(
     given = None if box is None else parsed_box(box, (fed.shape[2], fed.shape[3]))
     about = question(network, fed, target=target, unit=unit)
     asked, words = about.units[0], about.words(0)
-    _, slope = about.slopes(fed, every(fed))
+    _, gradient = about.gradients(fed, every(fed))
     blur = SMOOTH * min(fed.shape[2:]) if smooth is None else smooth
-    saliency = ndimage.gaussian_filter(slope[0].abs().amax(0).double().cpu().numpy(), blur)
+    saliency = ndimage.gaussian_filter(gradient[0].abs().amax(0).double().cpu().numpy(), blur)
     if not saliency.max() > saliency.min():
         raise Mistake(f"the {words} depends on every pixel of this photograph alike, so nothing can be cut out by it")
     object_, behind = seeded(saliency)
@@ -134,7 +134,7 @@ def _opencv() -> Any:
 def seeded(saliency: Float[np.ndarray, "h w"]) -> tuple[Bool[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
     """Where saliency reaches its 95 % quantile, and where it does not exceed its 30 % quantile; never both.
 
-    The paper says higher and smaller. Where many pixels are alike, such as those without any slope, that would leave no
+    The paper says higher and smaller. Where many pixels are alike, such as those with gradient 0, that would leave no
     seeds; so both include the quantile, and the background leaves out the largest value.
     """
     low, high = np.quantile(saliency, [BACKGROUND, FOREGROUND])

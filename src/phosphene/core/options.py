@@ -7,6 +7,7 @@ Signatures of recipes and fields of settings say both once; the command line, re
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,27 @@ class Bounds:
     high: float = math.inf
 
 
+ANY = Bounds()
+"""Every number."""
+
+
 @dataclass(frozen=True)
 class Words:
     """One sentence for people, without its full stop."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class Flag:
+    """How the command line spells an option, where that is not its name: `Flag("--top")`."""
+
+    text: str
+
+
+def options_of(typed: Any, settings: type) -> None:
+    """Let a `TypedDict` of options take defaults, bounds and sentences from the fields of a dataclass.
+
+    The typed dict is for editors and mypy (`**options: Unpack[SettingsOptions]`), the dataclass says everything once.
+    """
+    typed.__settings__ = settings

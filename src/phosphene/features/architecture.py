@@ -15,7 +15,7 @@ from torch import nn
 from phosphene.core.networks.layers import Layer
 from phosphene.core.networks.network import Network
 from phosphene.core.pictures.files import open_photo
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result
 from phosphene.features.charts import Block, funnel
 

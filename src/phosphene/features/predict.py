@@ -1,26 +1,31 @@
 """What the network says."""
 
-from phosphene.core.errors import check_range
+from typing import Annotated
+
 from phosphene.core.networks.network import Network
+from phosphene.core.options import Bounds, Flag, Words
 from phosphene.core.pictures.files import Photo
 from phosphene.core.pictures.sheets import beside, figure
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result
 from phosphene.core.units.inputs import Fit, feed, logits, said_in_words, top
 from phosphene.features.charts import bars
 
 
 @recipe("reading")
-def predict(network: Network, photo: Photo, *, top_k: int = 5, fit: Fit = "crop") -> Result:
+def predict(
+    network: Network,
+    photo: Photo,
+    *,
+    top_k: Annotated[int, Bounds(1), Words("how many classes"), Flag("--top")] = 5,
+    fit: Annotated[Fit, Words("how the photograph becomes the network's input")] = "crop",
+) -> Result:
     """Say what NETWORK sees in PHOTO: its most probable classes.
 
     Args:
-        network: who is asked.
+        network: the network to read.
         photo: a path, `skimage:NAME`, or pixels.
-        top_k: how many classes.
-        fit: how the photograph becomes the network's input.
     """
-    check_range("top", top_k, 1)
     fed = feed(network, photo, fit)
     answers = top(network, logits(network, fed)[0], top_k)
     chart = bars([(answer["label"], answer["p"]) for answer in answers])

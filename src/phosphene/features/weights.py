@@ -19,7 +19,7 @@ from phosphene.core.networks.layers import Layer
 from phosphene.core.networks.network import Network
 from phosphene.core.pictures.colours import scale_bar, signed_colours
 from phosphene.core.pictures.plates import Legend, Marks, plate
-from phosphene.core.results.provenance import recipe
+from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result
 from phosphene.core.units.labels import label
 

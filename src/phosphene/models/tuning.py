@@ -63,8 +63,8 @@ def _gradient(network: Network, x: Tensor) -> Tensor:
     with torch.enable_grad():
         leaf = x.detach().requires_grad_()
         logits = network.read(leaf, ["logits"])["logits"]
-        (slope,) = torch.autograd.grad(logits.square().sum(), leaf)
-    return slope.float().cpu()  # which waits for a GPU
+        (gradient,) = torch.autograd.grad(logits.square().sum(), leaf)
+    return gradient.float().cpu()  # which waits for a GPU
 
 
 def measure(
@@ -94,9 +94,9 @@ def measure(
             if not one.refused:
                 try:
                     start = time.perf_counter()
-                    slope = _gradient(run, x)
+                    gradient = _gradient(run, x)
                     one.seconds.append(time.perf_counter() - start)
-                    one.apart = float((slope - plain).norm() / plain.norm().clamp(min=1e-30))
+                    one.apart = float((gradient - plain).norm() / plain.norm().clamp(min=1e-30))
                 except RuntimeError as error:  # "... not implemented for 'BFloat16'"
                     one.refused = str(error).partition("\n")[0]
             yield one

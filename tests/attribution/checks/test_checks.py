@@ -137,7 +137,7 @@ def test_a_check_that_cannot_be_done_says_why_and_the_others_go_on():
     def method(asked, pictures):
         if asked.network.mean[0] != 0.5:
             raise Mistake("this network is not mine")
-        return asked.slopes(pictures, torch.arange(len(pictures)))[1]
+        return asked.gradients(pictures, torch.arange(len(pictures)))[1]
 
     asked = question(convnet(), PHOTO[None], target=2)
     total, run = checks(method, gradient.about, asked, PHOTO[None], {})

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from phosphene.attribution import METHODS, gradient, guided
+from phosphene.attribution import gradient, guided
 from phosphene.attribution.checks.curves import edges
 from phosphene.attribution.checks.likeness import likeness
 from phosphene.attribution.checks.randomization import depths, maps_needed, modules, randomization, randomized
@@ -165,7 +165,7 @@ def test_randomizing_the_only_layer_of_a_linear_model_changes_its_gradient_compl
 def test_it_equals_a_loop_over_copies():
     network = convnet()
     asked = question(network, TWO, target=2)
-    own = asked.slopes(TWO, every(TWO))[1]
+    own = asked.gradients(TWO, every(TWO))[1]
     last = run(gradient, network, TWO)
     names = ["fc", "conv3", "conv2", "conv1"]
     for i in range(4):
@@ -176,7 +176,7 @@ def test_it_equals_a_loop_over_copies():
                     randomized(network, [name]).model.get_submodule(name).state_dict()
                 )
             other = Network(model, size=16, mean=(0.5,) * 3, std=(0.2,) * 3)
-            theirs = question(other, TWO, target=2).slopes(TWO, every(TWO))[1]
+            theirs = question(other, TWO, target=2).gradients(TWO, every(TWO))[1]
             torch.testing.assert_close(one.rank, likeness(own, theirs, gradient.about).rank)
 
 
@@ -197,7 +197,7 @@ def test_an_edge_detector_is_not_changed_by_any_randomization():
 def test_it_yields_after_each_map_as_many_as_were_told():
     network = convnet()
     asked = question(network, PHOTO, target=1)
-    values = asked.slopes(PHOTO, every(PHOTO))[1]
+    values = asked.gradients(PHOTO, every(PHOTO))[1]
     steps = list(randomization(gradient.method, gradient.about, asked, PHOTO, values, {}))
     assert len(steps) == maps_needed(asked, PHOTO) == 8
     assert [(len(s.cascading), len(s.alone)) for s in steps] == [(i, 0) for i in (1, 2, 3, 4)] + [
@@ -226,7 +226,8 @@ def test_guided_backprop_hardly_notices_the_top_layers_and_the_gradient_does(nam
     """What Adebayo et al. found (2018, arXiv:1810.03292, figures 3 and 4)."""
     network = shared_network(name)
     photo = open_photo(data / "images" / "cat_dog.png")
-    ways = {m: run(METHODS[m], network, photo, target=None, many=7, alone=False) for m in ("guided", "gradient")}
+    asked = {"guided": guided, "gradient": gradient}
+    ways = {m: run(recipe, network, photo, target=None, many=7, alone=False) for m, recipe in asked.items()}
     kept = {m: [(one.ssim.item(), one.rank.item()) for one in way.cascading] for m, way in ways.items()}
     (ssim, rank), (ssim_below, rank_below) = kept["guided"][:2]
     assert ssim > 0.85 and rank > 0.95

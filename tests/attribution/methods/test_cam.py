@@ -96,7 +96,7 @@ def test_the_places_of_a_vision_transformer_are_its_patches(zoo):
     name = maps.facts[0]["layer"]
     assert name in layers_before(asked)
     assert coarse(asked, pictures, name).shape == (2, 2, 2)
-    tokens, slope = asked.layer_slopes(pictures, torch.arange(2), name)
+    tokens, slope = asked.layer_gradients(pictures, torch.arange(2), name)
     there, slope = tokens[..., 1:].unflatten(2, (2, 2)), slope[..., 1:].unflatten(2, (2, 2))
     expected = torch.einsum("nk,nkhw->nhw", slope.mean((2, 3)), there).clamp(min=0)
     torch.testing.assert_close(coarse(asked, pictures, name), expected)

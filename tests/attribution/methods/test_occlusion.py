@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phosphene.attribution import occlusion
-from phosphene.attribution.baselines import filling
+from phosphene.attribution.baselines import baseline_pictures
 from phosphene.attribution.methods.occlusion import per_position, places
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
@@ -151,7 +151,7 @@ def test_by_position_the_value_is_the_drop_at_the_squares_place():
 @pytest.mark.parametrize("occluder", ["zero", "black", "grey", "mean", "blur", "noise"])
 def test_a_square_shows_what_was_asked_for(occluder):
     network, pictures = convnet(), photos(1)
-    covers = filling(network, pictures, occluder, 5)
+    covers = baseline_pictures(network, pictures, occluder, 5)
     expected = {
         "zero": torch.full_like(pictures, 0.5), "black": torch.zeros_like(pictures),
         "grey": torch.full_like(pictures, 0.5), "mean": pictures.mean((2, 3), keepdim=True).expand_as(pictures),
@@ -168,10 +168,14 @@ def test_a_square_shows_what_was_asked_for(occluder):
 def test_a_blurred_picture_keeps_its_mean_and_noise_has_none_of_it():
     pictures = photos(2)
     network = convnet()
-    blurred = filling(network, pictures, "blur")
+    blurred = baseline_pictures(network, pictures, "blur")
     assert float(blurred.var()) < float(pictures.var())
-    assert not torch.equal(filling(network, pictures, "noise", 1), filling(network, pictures, "noise", 2))
-    assert torch.equal(filling(network, pictures, "noise", 1)[0], filling(network, pictures, "noise", 1)[1])
+    assert not torch.equal(
+        baseline_pictures(network, pictures, "noise", 1), baseline_pictures(network, pictures, "noise", 2)
+    )
+    assert torch.equal(
+        baseline_pictures(network, pictures, "noise", 1)[0], baseline_pictures(network, pictures, "noise", 1)[1]
+    )
 
 
 def test_a_layer_without_maps_to_follow_is_told():

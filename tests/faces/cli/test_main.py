@@ -15,10 +15,11 @@ import torch
 from PIL import Image
 
 import phosphene
+from phosphene import catalogue
 from phosphene.core.pictures.files import open_photo, read_text
-from phosphene.faces.cli import main as cli
-from phosphene.faces.cli.main import COMMANDS
+from phosphene.core.results.signature import MISSING, shown
 from phosphene.faces.running import destination as writing
+from phosphene.faces.running import session
 from tests.small import SOURCE
 
 ENDS = [".png", ".figure.png", ".json", ".input.png"]
@@ -78,36 +79,31 @@ def quick(*words):
 def test_help_and_version_do_not_import_torch():
     shown = quick("--help")
     assert shown.endswith("False False\n")
-    for name, (_, summary) in COMMANDS.items():
-        assert re.search(rf"{name} +{re.escape(summary)}", shown)
+    for name in catalogue.commands():
+        assert re.search(rf"{name} +{re.escape(catalogue.sentence(name))}", shown)
     shown = quick("--version")
     assert re.fullmatch(r"phosphene \d+\.\d+\.\d+\S*\nFalse False\n", shown)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", catalogue.commands())
 def test_every_command_has_help_with_its_options_and_defaults(name, run):
     code, out, err = run(name, "--help", net=None)
     assert code == 0
     assert "Usage:" in out
     assert err == ""
-    function = getattr(sys.modules[COMMANDS[name][0].split(":")[0]], COMMANDS[name][0].split(":")[1])
-    methods = function.values() if isinstance(function, dict) else [function]
-    for method in methods:
-        if name not in ("networks", "layers", "replay", "tune", "tour"):
-            for option in cli._parameters(method):
-                flag = cli.SPELLED.get(option.name, "--" + option.name.replace("_", "-"))
-                assert option.name in cli.POSITIONAL or flag in out
+    for row in catalogue.commands()[name]:
+        if row.name:
+            for option in catalogue.recipe(row.name).options:
+                assert option.positional or option.flag in out
+                assert option.default in (None, False, (), MISSING) or shown(option.default) in out
 
 
 def test_the_one_line_summaries_agree_with_the_commands_own_first_lines():
     """A summary is short for its docstring: they share what they are about."""
-    for name, (place, summary) in COMMANDS.items():
-        module, _, attribute = place.partition(":")
-        found = getattr(__import__(module, fromlist=[attribute]), attribute)
-        if not isinstance(found, dict):
-            first = found.__doc__.splitlines()[0].casefold()
-            words = {w for w in re.findall(r"[a-z]+", summary.casefold()) if len(w) > 3}
-            assert any(w[:5] in first for w in words), (name, summary, first)
+    for row in catalogue.CATALOGUE:
+        first = catalogue.loaded(row.home).__doc__.splitlines()[0].casefold()
+        words = {w for w in re.findall(r"[a-z]+", row.sentence.casefold()) if len(w) > 3}
+        assert row.prefix or any(w[:5] in first for w in words), (row, first)
 
 
 def test_an_unknown_command_or_option_is_exit_code_2(run):
@@ -162,7 +158,7 @@ def test_nothing_is_overwritten_and_force_does(words, stem, ends, run, monkeypat
 
 
 def test_no_step_is_taken_before_the_names_are_checked(run, monkeypatch):
-    monkeypatch.setattr(cli, "_watch", lambda *_: pytest.fail("the work had begun"))
+    monkeypatch.setattr("phosphene.faces.running.runner.watch", lambda *_: pytest.fail("the work had begun"))
     Path("x.png").write_text("precious")
     is_one_sentence(*run("visualize", "conv1:0", "--out", "x.png"))
     is_one_sentence(*run("invert", "cat.png", "--out", "own.py/x.png"))
@@ -209,9 +205,10 @@ def test_what_was_fed_is_saved_to_the_bit(run):
 def test_every_picture_carries_its_recipe_and_the_json_has_all_fields(words, run):
     run(*words, "--out", "x.png")
     record = json.loads(Path("x.json").read_text())
-    fields = ["command", "arguments", "network", "inputs", "outputs", "numbers", "plan", "seed", "versions"]
+    fields = ["format", "recipe", "arguments", "network", "inputs", "outputs", "numbers", "plan", "seed", "versions"]
     assert set(fields) <= set(record)
-    assert record["command"] == words[0]
+    method = words[words.index("--method") + 1] if "--method" in words else ""
+    assert record["recipe"] == catalogue.method(words[0], method).name
     assert record["network"]["spec"] == "own.py"
     assert record["network"]["sha256"] == phosphene.load("own.py").sha256
     assert record["versions"]["torch"] == torch.__version__
@@ -219,8 +216,6 @@ def test_every_picture_carries_its_recipe_and_the_json_has_all_fields(words, run
     assert [photo["name"] for photo in record["inputs"]] == (["cat.png"] if "cat.png" in words else [])
     if "--steps" in words:
         assert record["arguments"]["steps"] == words[words.index("--steps") + 1]
-    if words[0] in ("attribute", "attack"):
-        assert record["arguments"]["method"] in ("saliency", "occlusion", "pgd", "fgsm")
     assert str(Path.cwd()) not in Path("x.json").read_text()
     carried = json.loads(read_text("x.png")["phosphene"])
     assert carried.pop("part") == ["picture", 0]
@@ -283,17 +278,20 @@ def test_what_is_no_number_is_told(text, run):
     code, out, err = run("attack", "cat.png", "--eps", text)
     assert code == 2
     assert out == ""
-    assert "is no number; write 0.03 or 8/255" in err
+    assert "is not a number; write 0.03 or 8/255" in err
     assert "Traceback" not in err
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["attribute", "cat.png", "--window", 3], "--window is no option of saliency; it belongs to occlusion"),
-        (["attack", "cat.png", "--method", "fgsm", "--steps", 3], "--steps is no option of fgsm; it belongs to pgd"),
-        (["attack", "cat.png", "--method", "fgsm", "--no-random-start"], "--random-start is no option of fgsm"),
-        (["attack", "cat.png", "--method", "pdg"], "no method 'pdg'; did you mean 'pgd'? (there are fgsm, pgd)"),
+        (["attribute", "cat.png", "--window", 3], "--window is not an option of saliency; it belongs to occlusion"),
+        (
+            ["attack", "cat.png", "--method", "fgsm", "--steps", 3],
+            "--steps is not an option of fgsm; it belongs to pgd",
+        ),
+        (["attack", "cat.png", "--method", "fgsm", "--no-random-start"], "--random-start is not an option of fgsm"),
+        (["attack", "cat.png", "--method", "pdg"], "no method 'pdg'; did you mean 'pgd'? (there are pgd, fgsm)"),
         (["attribute", "cat.png", "--method", "magic"], "no method 'magic'"),
     ],
 )
@@ -372,7 +370,7 @@ def test_a_bad_photograph_is_one_sentence(command, kind, said, run):
         ),
         (["visualize", "conv1:0", "--size", 0], "size is 0; it must be 8 to 10000"),
         (["visualize", "conv1:0", "--steps", -1], "steps is -1; it must be at least 0"),
-        (["predict", "cat.png", "--top", 0], "top is 0; it must be at least 1"),
+        (["predict", "cat.png", "--top", 0], "0 is not a valid value for top: it must be at least 1"),
         (["attack", "cat.png", "--eps", 0], "eps is 0; it must be 1/255"),
         (["dream", "cat.png", "--octaves", 0], "at least one octave"),
         (["attribute", "cat.png", "--method", "occlusion", "--window", 99], "a window of 99 px does not fit"),
@@ -415,7 +413,7 @@ def test_a_network_that_gives_nan_is_one_sentence(words, run):
 @pytest.mark.parametrize("out", ["own.py/x.png", "own.py/folder", "/proc/none/x.png"])
 @pytest.mark.parametrize("words", [["visualize", "conv1:0"], ["predict", "cat.png"], ["tour", "cat.png"]])
 def test_a_folder_that_can_not_be_written_to_is_told_before_the_work_starts(words, out, run, monkeypatch):
-    monkeypatch.setattr(cli, "_network", lambda _: pytest.fail("the work had begun"))
+    monkeypatch.setattr(session, "load", lambda *_, **__: pytest.fail("the work had begun"))
     assert "can't be written to" in is_one_sentence(*run(*words, "--out", out))
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from phosphene.core.errors import Mistake
 from phosphene.core.pictures.files import open_photo, read_text
-from phosphene.faces.cli import main as cli
 from phosphene.faces.cli.main import main
 from phosphene.faces.replay.replay import replay
 from phosphene.faces.tour.beside import same_classes
+from phosphene.faces.tour.page import beside_spec
 from phosphene.models import specs
 from tests.small import SOURCE, convnet
 
@@ -103,7 +103,7 @@ def test_every_picture_links_to_its_file_and_every_file_is_shown(page):
 
 
 def test_its_pictures_carry_their_recipes(page):
-    made = {file.stem: carried(file)["command"] for file in (page.parent / "pictures").iterdir()}
+    made = {file.stem: carried(file)["recipe"] for file in (page.parent / "pictures").iterdir()}
     assert made["dream"] == "dream"
     assert made["photograph"] == "gradient"
     assert made["before"] == made["change"] == made["adversarial"] == made["theirs-change"] == "pgd"
@@ -155,7 +155,7 @@ def test_the_contact_sheet_names_its_parts_and_can_be_downloaded(page):
 )
 def test_the_embedded_network_has_its_robust_twin_beside_it_if_there_is_one(net, given, spec, monkeypatch):
     monkeypatch.setitem(specs.EMBEDDED, "photo-robust", specs.EMBEDDED["photo"])
-    assert cli._beside(net, given) == spec
+    assert beside_spec(net, given) == spec
 
 
 def test_classes_of_two_networks_are_matched_by_name():

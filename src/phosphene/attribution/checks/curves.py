@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from phosphene.attribution.baselines import filling
+from phosphene.attribution.baselines import baseline_pictures
 from phosphene.attribution.question import Pictures, Question, every
 from phosphene.core.optimization.keys import Key
 from phosphene.core.units.units import AnyUnit, Sum, Unit
@@ -90,7 +90,7 @@ def _places(pixels: Int[Tensor, "n m"]) -> Int[Tensor, "n m"]:
 
 
 def edges(pictures: Pictures) -> Float[Tensor, "n h w"]:
-    """Where the grey picture changes: the length of its slope by Sobel's filters."""
+    """Where the grey picture changes: the length of its gradient by Sobel's filters."""
     from skimage.filters import sobel
 
     grey = pictures.detach().double().mean(1).cpu().numpy()
@@ -100,7 +100,10 @@ def edges(pictures: Pictures) -> Float[Tensor, "n h w"]:
 def curves(asked: Question, pictures: Pictures, first: Order, points: int = POINTS) -> Curves:
     """Deletion and insertion of pixels in this order."""
     asked = in_p(asked)
-    zero, blurred = filling(asked.network, pictures, "zero"), filling(asked.network, pictures, "blur")
+    zero, blurred = (
+        baseline_pictures(asked.network, pictures, "zero"),
+        baseline_pictures(asked.network, pictures, "blur"),
+    )
     both = [_along(asked, *ends, first, points) for ends in ((pictures, zero), (blurred, pictures))]
     if not of_classes(asked.units):
         # a unit has no scale of its own

@@ -92,7 +92,7 @@ def modules(asked: Question, pictures: Pictures) -> list[str]:
 def _moves(asked: Question, picture: Pictures, layer: str) -> bool:
     """Whether the answer about a picture changes with what this layer says."""
     try:
-        return bool(asked.layer_slopes(picture, every(picture), layer)[1].any())
+        return bool(asked.layer_gradients(picture, every(picture), layer)[1].any())
     except NotFinite:
         raise
     except Mistake:  # it does not depend on it

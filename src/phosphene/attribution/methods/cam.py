@@ -64,15 +64,15 @@ def chosen_layer(asked: Question, pictures: Pictures, layer: str | None) -> str:
 
 
 def _places(asked: Question, pictures: Pictures, layer: str) -> tuple[Tensor, Tensor]:
-    """A layer's activations and their slopes, (n, channels, rows, columns) both."""
-    there, slope = asked.layer_slopes(pictures, every(pictures), layer)
+    """A layer's activations and their gradients, (n, channels, rows, columns) both."""
+    there, gradient = asked.layer_gradients(pictures, every(pictures), layer)
     if there.dim() == 4:
-        return there, slope
+        return there, gradient
     patches = patch_grid(asked.network, asked.network.layers[layer])[0]
     shape = patches.shape(there.shape[2], (pictures.shape[2], pictures.shape[3]))
     if shape is None:
         raise Mistake(f"the {there.shape[2]} tokens of {layer} are no grid of patches on a picture of this size")
-    return there[..., patches.prefix :].unflatten(2, shape), slope[..., patches.prefix :].unflatten(2, shape)
+    return there[..., patches.prefix :].unflatten(2, shape), gradient[..., patches.prefix :].unflatten(2, shape)
 
 
 def enlarged(maps: Float[Tensor, "n rows columns"], pictures: Pictures) -> Float[Tensor, "n h w"]:
@@ -83,8 +83,8 @@ def enlarged(maps: Float[Tensor, "n rows columns"], pictures: Pictures) -> Float
 
 def coarse(asked: Question, pictures: Pictures, layer: str) -> Float[Tensor, "n rows columns"]:
     """Grad-CAM at the layer's own size."""
-    there, slope = _places(asked, pictures, layer)
-    return (slope.mean((2, 3), keepdim=True) * there).sum(1).clamp(min=0)
+    there, gradient = _places(asked, pictures, layer)
+    return (gradient.mean((2, 3), keepdim=True) * there).sum(1).clamp(min=0)
 
 
 @explains("where a late layer finds it", "sensitivity", "overlay")
@@ -109,10 +109,10 @@ def grad_cam_plus_plus(asked: Question, pictures: Pictures, *, layer: str | None
         layer: whose places; by default the last one that has any.
     """
     name = chosen_layer(asked, pictures, layer)
-    there, slope = _places(asked, pictures, name)
-    below = 2 * slope.square() + slope.pow(3) * there.sum((2, 3), keepdim=True)
-    alpha = slope.square() / torch.where(below != 0, below, 1.0)
-    weights = (alpha * slope.clamp(min=0)).sum((2, 3), keepdim=True)
+    there, gradient = _places(asked, pictures, name)
+    below = 2 * gradient.square() + gradient.pow(3) * there.sum((2, 3), keepdim=True)
+    alpha = gradient.square() / torch.where(below != 0, below, 1.0)
+    weights = (alpha * gradient.clamp(min=0)).sum((2, 3), keepdim=True)
     maps = (weights * there).sum(1).clamp(min=0)
     return Maps(enlarged(maps, pictures), [{"layer": name}] * len(pictures))
 
@@ -126,5 +126,5 @@ def guided_grad_cam(asked: Question, pictures: Pictures, *, layer: str | None = 
     """
     name = chosen_layer(asked, pictures, layer)
     where = enlarged(coarse(asked, pictures, name), pictures)
-    _, slope = asked.slopes(pictures, every(pictures), "guided")
-    return Maps(slope * where[:, None], [{"layer": name}] * len(pictures))
+    _, gradient = asked.gradients(pictures, every(pictures), "guided")
+    return Maps(gradient * where[:, None], [{"layer": name}] * len(pictures))

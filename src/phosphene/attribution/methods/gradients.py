@@ -13,30 +13,30 @@ from phosphene.attribution.question import Pictures, Question, every
 from phosphene.core.networks.rectifiers import Rule
 
 
-def slopes(asked: Question, pictures: Pictures, rule: Rule = "gradient") -> Maps:
-    """The slope of every colour, and what is told beside it: the score and the length of the whole slope."""
-    said, slope = asked.slopes(pictures, every(pictures), rule)
-    lengths = slope.flatten(1).norm(dim=1)
-    return Maps(slope, [{"value": float(v), "norm": float(n)} for v, n in zip(said, lengths, strict=True)])
+def gradients(asked: Question, pictures: Pictures, rule: Rule = "gradient") -> Maps:
+    """The gradient of every colour, and what is told beside it: the score and the length of the whole gradient."""
+    values, signed = asked.gradients(pictures, every(pictures), rule)
+    lengths = signed.flatten(1).norm(dim=1)
+    return Maps(signed, [{"value": float(v), "norm": float(n)} for v, n in zip(values, lengths, strict=True)])
 
 
 @explains("how the score moves with each colour", "sensitivity", "colours")
 def gradient(asked: Question, pictures: Pictures) -> Maps:
     """Show the gradient of a score with respect to every colour of every pixel; grey is zero."""
-    return slopes(asked, pictures)
+    return gradients(asked, pictures)
 
 
 @explains("how much the score depends on a pixel", "sensitivity", "grey")
 def saliency(asked: Question, pictures: Pictures) -> Maps:
     """Show how strongly a score depends on each pixel: the largest |gradient| of its colours (Simonyan et al.)."""
-    maps = slopes(asked, pictures)
+    maps = gradients(asked, pictures)
     return Maps(maps.values.abs().amax(1), maps.facts)
 
 
 @explains("what the network retraces to", "sensitivity", "colours", purpose="search")
 def deconvnet(asked: Question, pictures: Pictures) -> Maps:
     """Show the signal that passes rectifiers only where it is positive itself (Zeiler & Fergus)."""
-    return slopes(asked, pictures, "deconvnet")
+    return gradients(asked, pictures, "deconvnet")
 
 
 @explains(
@@ -44,4 +44,4 @@ def deconvnet(asked: Question, pictures: Pictures) -> Maps:
 )
 def guided(asked: Question, pictures: Pictures) -> Maps:
     """Show the gradient that passes rectifiers where both it and their input are positive (Springenberg et al.)."""
-    return slopes(asked, pictures, "guided")
+    return gradients(asked, pictures, "guided")

@@ -76,7 +76,7 @@ def lrp(
 ) -> Maps:
     """Show the relevance of every colour of every pixel: the score, handed down layer by layer to what it came from.
 
-    Of a class it is the logit's; of log p and p, relevance begins at the logits as each logit times its slope. Each
+    Of a class it is the logit's; of log p and p, relevance begins at the logits as each logit times its gradient. Each
     result tells the score, the sum of the relevance, and what is lost between them: to biases and the stabilizer.
 
     Args:
@@ -100,14 +100,14 @@ def lrp(
         passes.append(Propagated(chosen, x, (low, high)))
         return passes[-1]
 
-    said, slope = asked.to(network).slopes(pictures, every(pictures), propagation)
+    said, gradient = asked.to(network).gradients(pictures, every(pictures), propagation)
     if not any(one.layers for one in passes):
         raise Mistake(
             f"lrp hands relevance through convolutions and fully connected layers, and {network.name} has none that "
             "can be seen before what is asked about; take input-x-gradient"
         )
     # relevance came to the door as it is, and there each colour is divided by its deviation
-    relevance = slope * slope.new_tensor(network.std).view(-1, 1, 1)
+    relevance = gradient * gradient.new_tensor(network.std).view(-1, 1, 1)
     sums = relevance.flatten(1).sum(1)
     facts = [{"value": float(v), "relevance": float(r), "lost": float(v - r)} for v, r in zip(said, sums, strict=True)]
     return Maps(relevance, facts)

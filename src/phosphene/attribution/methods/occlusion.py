@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from phosphene.attribution.baselines import WORDS, Filling, filling
+from phosphene.attribution.baselines import WORDS, Baseline, baseline_pictures
 from phosphene.attribution.explanation import explains
 from phosphene.attribution.incremental.reader import IncrementalReader
 from phosphene.attribution.maps import Growing, Maps
@@ -79,7 +79,7 @@ def occlusion(
     *,
     window: int | None = None,
     stride: int | None = None,
-    occluder: Filling = "grey",
+    occluder: Baseline = "grey",
     form: Literal["pixels", "positions"] = "pixels",
     layer: str | None = None,
     incremental: bool = True,
@@ -109,7 +109,7 @@ def occlusion(
     step = stride or max(1, side // 2)
     if side > min(height, width):
         raise Mistake(f"a window of {side} px does not fit a picture of {height} x {width} pixels")
-    covers = filling(asked.network, pictures, occluder, seed)
+    covers = baseline_pictures(asked.network, pictures, occluder, seed)
     tops, lefts = places(height, side, step), places(width, side, step)
     followed = _followed(asked, layer)
     corners = [(top, left) for top in tops for left in lefts]

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.attribution.baselines import Filling, filling
+from phosphene.attribution.baselines import Baseline, baseline_pictures
 from phosphene.attribution.explanation import explains
 from phosphene.attribution.maps import Growing, Maps
 from phosphene.attribution.question import Pictures, Question, every
@@ -22,7 +22,7 @@ from phosphene.core.optimization.keys import Key
 
 
 @explains("what each colour adds to the score, to first order", "contribution", "heat")
-def input_x_gradient(asked: Question, pictures: Pictures, *, baseline: Filling = "black") -> Maps:
+def input_x_gradient(asked: Question, pictures: Pictures, *, baseline: Baseline = "black") -> Maps:
     """Show the gradient times what the picture has there (Shrikumar et al. 2016, arXiv:1605.01713).
 
     The contributions add up to the change of the score from the baseline where the network is linear.
@@ -31,9 +31,9 @@ def input_x_gradient(asked: Question, pictures: Pictures, *, baseline: Filling =
         baseline: the picture without information that the change is counted from: black (0 in RGB, so that the input
             itself is multiplied), zero (the network's mean colour), grey, mean, blur or noise.
     """
-    start = filling(asked.network, pictures, baseline)
-    said, slope = asked.slopes(pictures, every(pictures))
-    values = slope * (pictures - start)
+    start = baseline_pictures(asked.network, pictures, baseline)
+    said, gradient = asked.gradients(pictures, every(pictures))
+    values = gradient * (pictures - start)
     return Maps(values, _complete(values, said, asked.values(start, every(start))))
 
 
@@ -54,7 +54,7 @@ def integrated(
     asked: Question,
     pictures: Pictures,
     *,
-    baseline: Filling = "black",
+    baseline: Baseline = "black",
     steps: int = 50,
     rule: Literal["midpoint", "gauss-legendre"] = "midpoint",
 ) -> Growing:
@@ -68,19 +68,19 @@ def integrated(
         rule: where: midpoint or gauss-legendre.
     """
     check_range("steps", steps, 1)
-    start = filling(asked.network, pictures, baseline)
+    start = baseline_pictures(asked.network, pictures, baseline)
     places, weights = (numbers.to(pictures) for numbers in path(steps, rule))
     rows = every(pictures)
 
     def run() -> Iterator[tuple[int, Maps]]:
-        # the path from the picture's end, so that the slope of the picture itself is the first that one sees
+        # the path from the picture's end, so that the gradient of the picture itself is the first that one sees
         said, before = asked.values(pictures, rows), asked.values(start, rows)
         total, covered, done = torch.zeros_like(pictures), 0.0, 0
         many = max(1, asked.batch // len(pictures))
         for at, weight in zip(places.flip(0).split(many), weights.flip(0).split(many), strict=True):
             variants = torch.cat([torch.lerp(start, pictures, float(a)) for a in at])
-            _, slope = asked.slopes(variants, rows.repeat(len(at)))
-            total = total + torch.einsum("snchw,s->nchw", slope.unflatten(0, (len(at), -1)), weight)
+            _, gradient = asked.gradients(variants, rows.repeat(len(at)))
+            total = total + torch.einsum("snchw,s->nchw", gradient.unflatten(0, (len(at), -1)), weight)
             covered, done = covered + float(weight.sum()), done + len(at)
             values = total / covered * (pictures - start)
             yield done, Maps(values, _complete(values, said, before))
@@ -134,8 +134,8 @@ def smoothgrad(
             # every picture gets the same noise: it would have it alone, too
             drawn = [Key(seed, [0], step=i).normal(torch.zeros(1, dtype=torch.long), *pictures.shape[1:]) for i in part]
             variants = torch.cat([pictures + deviation * one.to(pictures) for one in drawn])
-            slope = asked.slopes(variants, rows.repeat(len(part)))[1].unflatten(0, (len(part), -1))
-            first, second = first + slope.sum(0), second + slope.square().sum(0)
+            gradient = asked.gradients(variants, rows.repeat(len(part)))[1].unflatten(0, (len(part), -1))
+            first, second = first + gradient.sum(0), second + gradient.square().sum(0)
             n = part.stop
             values = {"mean": first / n, "squared": second / n, "variance": second / n - (first / n).square()}[average]
             yield n, Maps(values, facts)

@@ -1,4 +1,4 @@
-"""A network whose slope at the picture is relevance: what becomes of every call while it runs.
+"""A network whose gradient at the picture is relevance: what becomes of every call while it runs.
 
 The calls are seen by interception, so it is no matter how the network is written. Each gets the surrogate of
 `relevance.py` that `lrp.py` says, and its value stays what it is.
@@ -89,7 +89,7 @@ def _centred(name: str, function: Callable, args: tuple, kwargs: dict) -> Tensor
 
 
 class Propagated:
-    """One pass: what becomes of every call, so that the slope at the picture is its relevance.
+    """One pass: what becomes of every call, so that the gradient at the picture is its relevance.
 
     Args:
         rules: for its linear layers.
@@ -106,7 +106,7 @@ class Propagated:
         self.gates = WeakTensorKeyDictionary()
 
     def __call__(self, owner: str, function: Callable, args: tuple, kwargs: dict) -> Any:
-        """The call's result with the slope of its surrogate; NotImplemented where it is its own."""
+        """The call's result with the gradient of its surrogate; NotImplemented where it is its own."""
         if not any(tensor.requires_grad for tensor in _tensors((args, kwargs))):
             return NotImplemented
         name, written = plain_name(function), _overwrites(function, args, kwargs)

@@ -2,7 +2,7 @@
 
 Relevance of the output y of a layer is handed out to its inputs x in proportion to what each contributed. Written with
 c = R / value, "relevance per unit of activation", a rule is the backward pass of a *surrogate*: the layer computes y as
-ever, but its slope is that of
+ever, but its gradient is that of
 
     s(x) = z(x) (y / z)      with the ratio held constant
 
@@ -70,15 +70,15 @@ class Linear:
 
 
 Rule = Callable[[Linear, Tensor, Tensor], Tensor]
-"""(layer, x, y = layer(x)) -> the surrogate; only its slope counts."""
+"""(layer, x, y = layer(x)) -> the surrogate; only its gradient counts."""
 
 FirstRule = Callable[[Linear, Tensor, Tensor, Tensor, tuple[Tensor, Tensor]], Tensor]
-"""(layer, x, one, y, (low, high)) -> the surrogate of the layer that sees the picture, whose slope is the relevance
-itself and not relevance per unit. `one` is 1 and has the slope 1, so x * one is x and has the slope x; x has none."""
+"""(layer, x, one, y, (low, high)) -> the surrogate of the layer that sees the picture, whose gradient is the relevance
+itself, not relevance per unit. `one` is 1 and has the gradient 1, so x * one is x with the gradient x; x has none."""
 
 
 def told(value: Tensor, surrogate: Tensor) -> Tensor:
-    """The value with the slope of the surrogate."""
+    """The value with the gradient of the surrogate."""
     return value.detach() + (surrogate - surrogate.detach())
 
 
@@ -100,7 +100,7 @@ def passed(x: Tensor, y: Tensor) -> Tensor:
 
 
 def carrier(x: Tensor) -> Tensor:
-    """1 in x's shape, with the slope 1: what is multiplied with it gets its own value as the slope."""
+    """1 in x's shape, with the gradient 1: what is multiplied with it gets its own value as the gradient."""
     return 1 + (x - x.detach())
 
 

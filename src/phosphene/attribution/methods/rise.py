@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from phosphene.attribution.baselines import Filling, filling
+from phosphene.attribution.baselines import Baseline, baseline_pictures
 from phosphene.attribution.explanation import explains
 from phosphene.attribution.maps import Growing, Maps
 from phosphene.attribution.question import Pictures, Question, every
@@ -48,7 +48,7 @@ def rise(
     masks: int = 4000,
     cells: int = 7,
     visible: float = 0.5,
-    occluder: Filling = "zero",
+    occluder: Baseline = "zero",
     seed: int = 0,
 ) -> Growing:
     """Show how high the score is on average where a pixel is visible, behind random masks (RISE, Petsiuk et al.).
@@ -65,7 +65,7 @@ def rise(
     check_range("cells", cells, 1, min(pictures.shape[2:]))
     if not 0 < visible < 1:
         raise Mistake(f"visible is {visible:g}; it must be between 0 and 1")
-    behind = filling(asked.network, pictures, occluder, seed)
+    behind = baseline_pictures(asked.network, pictures, occluder, seed)
     rows, size = every(pictures), (pictures.shape[2], pictures.shape[3])
     many = max(1, asked.batch // len(pictures))
 

@@ -137,15 +137,3 @@ def _attributed(kind: Any, asked: Question, picture: Pictures, square: int, seed
         first = str(error).strip().partition("\n")[0] or type(error).__name__
         raise Mistake(f"Captum's {kind.__name__} can't be had of {asked.network.name}: {first}") from error
     return found.detach()[0].to(picture.dtype)
-
-
-class Methods(dict[str, Any]):
-    """Recipes by the names that the command line has for them; Captum's are made when they are asked for."""
-
-    def __contains__(self, name: object) -> bool:
-        return super().__contains__(name) or (isinstance(name, str) and name.startswith(PREFIX))
-
-    def __missing__(self, name: str) -> Explainer:
-        if name not in self:
-            raise KeyError(name)
-        return captum_method(name.removeprefix(PREFIX))

@@ -8,6 +8,7 @@ and one sentence for everything that can be wrong with a file.
 import codecs
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from phosphene.core.errors import Mistake, did_you_mean
 from phosphene.core.pictures.eight_bit import fraction, to_pil
 
 Photo = str | os.PathLike[str] | Image.Image | np.ndarray | Tensor
+Photos = Sequence[Photo]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 READABLE = "JPEG, PNG, WebP, TIFF, BMP and GIF work"

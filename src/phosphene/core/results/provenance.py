@@ -1,11 +1,9 @@
 """What made a picture: the recipe, its arguments, the network, the inputs, the plan, the seed and the versions."""
 
-import functools
 import hashlib
-import inspect
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,14 +13,15 @@ import torch
 from torch import nn
 
 from phosphene.core.networks.network import Network
-from phosphene.core.networks.plan import Purpose
 from phosphene.core.pictures.eight_bit import to_uint8
 from phosphene.core.pictures.files import Photo, open_photo
-from phosphene.core.results.results import Result, Run
 from phosphene.core.units.spelling import self_contained
 
-INPUTS = ("photo", "photos", "start")
-"""The arguments of recipes that are photographs: a record keeps their names and hashes, never their paths."""
+FORMAT = 2
+"""Of records; names that were changed since an earlier one are in the catalogue."""
+
+IN_PYTHON = "given in Python"
+"""The key under which a record names the type of an object, which a file can't keep."""
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
@@ -75,59 +74,51 @@ def network_record(network: Network) -> dict[str, Any]:
     return {"spec": network.name, "sha256": sha256, "size": list(network.size), **code}
 
 
-def _inputs(arguments: dict[str, Any]) -> list[dict[str, Any]]:
-    """A record for each photograph; all but the single `photo` say which argument they are for."""
+def _inputs(arguments: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
+    """A record for each photograph, which says the argument that it is for."""
     found = []
-    for name in INPUTS:
+    for name in names:
         value = arguments.get(name)
         if value is not None:
-            role = {} if name == "photo" else {"as": name}
-            found += [photo_record(photo) | role for photo in (value if isinstance(value, (list, tuple)) else [value])]
+            several = isinstance(value, (list, tuple))
+            found += [photo_record(photo) | {"as": name} for photo in (value if several else [value])]
     return found
 
 
-def record(command: str, arguments: dict[str, Any], uses: Sequence[str] = ()) -> dict[str, Any]:
-    """The recipe of a picture, ready for JSON; `uses` are further packages that it depends on."""
+def _plain(network: Network, value: Any) -> Any:
+    """An argument as a record keeps it: plain values, units in words; of an object its type alone."""
+    kept = value.item() if isinstance(value, np.generic) else self_contained(network, value)
+    return kept if _is_plain(kept) else {IN_PYTHON: type(value).__name__}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str))
+
+
+def record(
+    recipe: str, arguments: Mapping[str, Any], inputs: Sequence[str] = (), uses: Sequence[str] = ()
+) -> dict[str, Any]:
+    """How a picture was made, ready for JSON.
+
+    Args:
+        recipe: the recipe's name.
+        arguments: of it, with the network.
+        inputs: which of them are photographs: their names and hashes are kept, never their paths.
+        uses: further packages that the pixels depend on.
+    """
     network = arguments["network"]
-    rest = {name: value for name, value in arguments.items() if name not in ("network", *INPUTS)}
-    plain = {
-        name: value.item() if isinstance(value, np.generic) else self_contained(network, value)
-        for name, value in rest.items()
-    }
+    rest = {name: value for name, value in arguments.items() if name not in ("network", *inputs)}
     return {
-        "command": command,
-        "arguments": plain,
+        "format": FORMAT,
+        "recipe": recipe,
+        "arguments": {name: _plain(network, value) for name, value in rest.items()},
         "network": network_record(network),
-        "inputs": _inputs(arguments),
+        "inputs": _inputs(arguments, inputs),
         "plan": {purpose: network.plans[purpose].record() for purpose in sorted({"reading", network.purpose})},
         "seed": arguments.get("seed", 0),
         "device": network.device.type,
         "threads": torch.get_num_threads(),
         "versions": versions(uses),
     }
-
-
-def recipe(purpose: Purpose, uses: Sequence[str] = ()) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A function of a network, run by its plan for this purpose, whose result carries how it was made.
-
-    Args:
-        purpose: of the plan.
-        uses: packages beside those of every recipe whose versions matter.
-    """
-
-    def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
-        signature = inspect.signature(function)
-
-        @functools.wraps(function)
-        def recorded(*args: Any, **kwargs: Any) -> Any:
-            bound = signature.bind(*args, **kwargs)
-            bound.apply_defaults()
-            bound.arguments["network"] = bound.arguments["network"].planned(purpose)
-            made: Result | Run = function(*bound.args, **bound.kwargs)
-            made.recipe = record(function.__name__, dict(bound.arguments), uses)
-            return made
-
-        recorded.uses = uses  # type: ignore[attr-defined]
-        return recorded
-
-    return decorated

@@ -251,14 +251,14 @@ def effective_field(
     of the sum of the gradient's squares; the field itself is the largest that it can be.
     """
     needed = []
-    for position, slope in zip(positions, gradients, strict=True):
-        if not isinstance(position, tuple) or not slope.any():
+    for position, traced in zip(positions, gradients, strict=True):
+        if not isinstance(position, tuple) or not traced.any():
             continue
         top, left, bottom, right = field.box(*position)
-        rows, columns = (torch.arange(length, dtype=torch.float64) + 0.5 for length in slope.shape[2:])
+        rows, columns = (torch.arange(length, dtype=torch.float64) + 0.5 for length in traced.shape[2:])
         away = torch.maximum((rows - (top + bottom) / 2).abs()[:, None], (columns - (left + right) / 2).abs()[None])
         order = away.flatten().argsort()
-        share = slope.double().square().sum((0, 1)).flatten()[order].cumsum(0)
+        share = traced.double().square().sum((0, 1)).flatten()[order].cumsum(0)
         needed.append(float(away.flatten()[order[int((share < MOST * share[-1]).sum())]]) + 0.5)
     if not needed:
         return field

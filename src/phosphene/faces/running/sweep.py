@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from phosphene.catalogue import upgraded
 from phosphene.core.errors import Mistake
 from phosphene.core.pictures.files import open_photo
 from phosphene.core.pictures.sheets import figure
@@ -27,20 +28,20 @@ SHEET_SIDE = 1800
 """Pixels that a contact sheet is about as wide as."""
 
 
-def _same(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+def _same(record: Mapping[str, Any], wanted: Mapping[str, Any], option: str) -> bool:
     """Whether a picture was made by this recipe, in whatever part of the units."""
 
     def but_units(recipe: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: value for key, value in recipe["arguments"].items() if key != "units"}
+        return {key: value for key, value in recipe["arguments"].items() if key != option}
 
-    keys = ("command", "network", "plan", "inputs")
+    keys = ("recipe", "network", "plan", "inputs")
     return all(record.get(key) == wanted[key] for key in keys) and but_units(record) == but_units(wanted)
 
 
 def _record(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return found if isinstance(found, dict) and isinstance(found.get("arguments"), dict) else {}
+        return upgraded(found) if isinstance(found, dict) and isinstance(found.get("arguments"), dict) else {}
     except (OSError, ValueError):
         return {}
 
@@ -53,25 +54,36 @@ class Sweep:
         units: the spelling of each, and the name of its file without ending.
         folder: where they go.
         force: paint what is there again.
+        option: the recipe's option that is given the units.
     Attributes:
         left: the units that are not there yet.
     Raises:
-        Mistake: a file in the folder was made in another way.
+        Mistake: a file in the folder was made in another way, or there are several pictures of each unit.
     """
 
     def __init__(
-        self, begin: Callable[[Sequence[str]], Run], units: Mapping[str, str], folder: Path, *, force: bool = False
+        self,
+        begin: Callable[[Sequence[str]], Run],
+        units: Mapping[str, str],
+        folder: Path,
+        *,
+        force: bool = False,
+        option: str = "units",
     ) -> None:
-        self.begin, self.units, self.folder = begin, units, folder
-        first = next(iter(units))
-        wanted = json.loads(json.dumps(begin([first]).recipe | {"command": "visualize"}))
+        self.begin, self.units, self.folder, self.option = begin, units, folder, option
+        first = begin([next(iter(units))])
+        if len(first.names) > 1:
+            raise Mistake(
+                f"several pictures of each are made of at most {PART} units, not {len(units)}; name some of them"
+            )
+        wanted = json.loads(json.dumps(first.recipe))
         self.left = [unit for unit in units if force or not self._done(units[unit], wanted)]
 
     def _done(self, stem: str, wanted: Mapping[str, Any]) -> bool:
         path = self.folder / f"{stem}.png"
         if not path.exists():
             return False
-        if not _same(_record(path.with_suffix(".json")), wanted):
+        if not _same(_record(path.with_suffix(".json")), wanted, self.option):
             raise Mistake(f"{path} is there already and was made in another way; give --force, or another --out")
         return True
 

@@ -90,9 +90,9 @@ def _classes(guide: Guide, other: Network, names: tuple[str, str], said: dict[st
         pairs = same_classes(guide.network, other, said["label"], 2 if guide.fast else MOST_CLASSES)
         asked = [[f"logits:{two[side]}" for two in pairs] for side in (0, 1)]
         section.commands = _commands(guide, *("visualize " + " ".join(units) for units in asked), photo=False)
-        options = {"steps": 8, "size": 64} if guide.fast else {"steps": 96}
+        steps, size = (8, 64) if guide.fast else (96, None)
         made = [
-            guide.ran(f"classes of {name}", visualize(network, units, seed=guide.seed, **options))
+            guide.ran(f"classes of {name}", visualize(network, units, seed=guide.seed, steps=steps, size=size))
             for name, network, units in zip(names, (guide.network, other), asked, strict=True)
         ]
         for index, (i, _) in enumerate(pairs):

@@ -16,10 +16,12 @@ from phosphene.core.networks.network import Network
 from phosphene.core.pictures.files import open_photo
 from phosphene.core.results.provenance import versions
 from phosphene.core.results.results import Result, Run
+from phosphene.faces.running.progress import bars
 from phosphene.faces.tour import stops
 from phosphene.faces.tour.beside import compare
 from phosphene.faces.tour.contact import contact_sheet
 from phosphene.faces.tour.guide import Guide, Ran
+from phosphene.models.embedded import EMBEDDED
 
 
 def tour(
@@ -76,6 +78,13 @@ def tour(
     return page
 
 
+def beside_spec(net: str, given: str | None) -> str:
+    """The spec of the second network; of an embedded one its robust twin, where there is one; empty for none."""
+    if given is None:
+        return f"{net}-robust" if net.removeprefix("embedded:") + "-robust" in EMBEDDED else ""
+    return "" if given == "none" else given
+
+
 def _folder(folder: Path, force: bool) -> Path:
     if (folder / "index.html").exists() and not force:
         raise Mistake(f"{folder / 'index.html'} is there already; give --force to overwrite it, or another --out")
@@ -91,10 +100,7 @@ def _folder(folder: Path, force: bool) -> Path:
 @contextmanager
 def _progress(console: Console) -> Iterator[Ran]:
     """A bar for each run; the function runs one to its end."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=console.quiet) as progress:
+    with bars(console, stays=True) as progress:
 
         def ran(title: str, run: Run) -> Result:
             task = progress.add_task(title, total=run.total)

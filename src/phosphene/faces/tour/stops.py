@@ -119,8 +119,8 @@ def looks_for(guide: Guide, said: dict[str, Any]) -> None:
         units = excited(network, guide.photo, depths, 1 if guide.fast else 3)
         units.append(f"logits:{said['class']}")
         section.commands = [guide.command("visualize " + " ".join(map(shlex.quote, units)), photo=False)]
-        options = {"steps": 8, "size": 64} if guide.fast else {"steps": 128}
-        result = guide.ran("units", visualize(network, units, seed=guide.seed, **options))
+        steps, size = (8, 64) if guide.fast else (128, None)
+        result = guide.ran("units", visualize(network, units, seed=guide.seed, steps=steps, size=size))
         for index, (name, numbers) in enumerate(zip(result.names, result.numbers, strict=True)):
             caption = numbers["unit"] if not name.startswith("logits") else f"the class {said['label']}"
             guide.show(section, caption, name, result, "picture", index)
@@ -169,8 +169,9 @@ def dreams(guide: Guide) -> None:
         guide.command("dream"),
         shared=True,
     ) as section:
-        options = {"octaves": 1, "steps": 2} if guide.fast else {}
-        result = guide.ran("dream", dream(network, guide.photo, seed=guide.seed, **options))
+        octaves, steps = (1, 2) if guide.fast else (4, 10)
+        run = dream(network, guide.photo, seed=guide.seed, octaves=octaves, steps=steps)
+        result = guide.ran("dream", run)
         guide.show(section, f"dreamt by {result.numbers[0]['layer']}", "dream", result)
 
 

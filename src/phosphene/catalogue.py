@@ -1,0 +1,301 @@
+"""Every recipe and every command, once: its public name, where it is, how the command line calls it, one sentence.
+
+A literal table. Python's public names (`phosphene.dream`), the command line, `--help` and replay are made of it, so a
+new recipe is a row here, and nothing else. It imports no torch: the module of a row is loaded when it is first used.
+"""
+
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    # the public names once more, for editors and type checkers, which can't read the table
+    from phosphene.adversarial.attacks import fgsm as fgsm
+    from phosphene.adversarial.attacks import pgd as pgd
+    from phosphene.attribution.compare import compare as compare
+    from phosphene.attribution.exemplars import exemplars as exemplars
+    from phosphene.attribution.methods.cam import grad_cam as grad_cam
+    from phosphene.attribution.methods.cam import grad_cam_plus_plus as grad_cam_plus_plus
+    from phosphene.attribution.methods.cam import guided_grad_cam as guided_grad_cam
+    from phosphene.attribution.methods.gradients import deconvnet as deconvnet
+    from phosphene.attribution.methods.gradients import gradient as gradient
+    from phosphene.attribution.methods.gradients import guided as guided
+    from phosphene.attribution.methods.gradients import saliency as saliency
+    from phosphene.attribution.methods.lrp import lrp as lrp
+    from phosphene.attribution.methods.occlusion import occlusion as occlusion
+    from phosphene.attribution.methods.paths import input_x_gradient as input_x_gradient
+    from phosphene.attribution.methods.paths import integrated as integrated
+    from phosphene.attribution.methods.paths import smoothgrad as smoothgrad
+    from phosphene.attribution.methods.rise import rise as rise
+    from phosphene.attribution.methods.rollout import rollout as rollout
+    from phosphene.attribution.segment import segment as segment
+    from phosphene.core.errors import Mistake as Mistake
+    from phosphene.core.networks.network import Network as Network
+    from phosphene.core.results.recipes import Recipe
+    from phosphene.dreaming.dream import dream as dream
+    from phosphene.features.accentuate import accentuate as accentuate
+    from phosphene.features.activation_grid import activation_grid as activation_grid
+    from phosphene.features.architecture import architecture as architecture
+    from phosphene.features.atlas import atlas as atlas
+    from phosphene.features.caricature import caricature as caricature
+    from phosphene.features.context import context as context
+    from phosphene.features.facets import facets as facets
+    from phosphene.features.gallery import gallery as gallery
+    from phosphene.features.interpolate import interpolate as interpolate
+    from phosphene.features.predict import predict as predict
+    from phosphene.features.visualize import visualize as visualize
+    from phosphene.features.weights import weights as weights
+    from phosphene.inversion.invert import invert as invert
+    from phosphene.models.specs import load as load
+    from phosphene.models.specs import networks as networks
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        command: how the command line calls it; rows of one command are its methods, the default one first.
+        name: the public name in Python, by which pictures are made again; empty for a command that is no recipe.
+        home: MODULE:NAME, below `phosphene`.
+        sentence: what it does.
+        method: its name as --method. `PREFIX:NAME` stands for every name after that prefix: its home makes a recipe of
+            the name.
+        many: the option that names independent pictures, of which many may be made part by part.
+        judge: MODULE of the judges, other networks that say what they see in its pictures.
+    """
+
+    command: str
+    name: str
+    home: str
+    sentence: str
+    method: str = ""
+    many: str = ""
+    judge: str = ""
+
+    @property
+    def prefix(self) -> str:
+        """What the names of a whole family begin with; empty for a single recipe."""
+        return self.method.removesuffix("NAME") if self.method.endswith(":NAME") else ""
+
+
+JUDGE = "features.judge"
+
+CATALOGUE: tuple[Row, ...] = (
+    Row("networks", "", "faces.cli.commands:list_networks", "List what can be loaded."),
+    Row("layers", "", "faces.cli.commands:list_layers", "List a network's layers, as a tree."),
+    Row("architecture", "architecture", "features.architecture:architecture", "Draw what a network is made of."),
+    Row("predict", "predict", "features.predict:predict", "Say what a network sees in a photograph."),
+    Row("weights", "weights", "features.weights:weights", "Show a layer's weights as pictures."),
+    Row("visualize", "visualize", "features.visualize:visualize", "Paint what units look for.", many="units",
+        judge=JUDGE),
+    Row("interpolate", "interpolate", "features.interpolate:interpolate", "Paint a strip from one unit to another."),
+    Row("context", "context", "features.context:context", "Paint a class several times: what else is in it?",
+        judge=JUDGE),
+    Row("gallery", "gallery", "features.gallery:gallery", "Show a paper's figure on your network, beside ours.",
+        judge=JUDGE),
+    Row("grid", "activation_grid", "features.activation_grid:activation_grid",
+        "Paint what a layer sees at each place of a photograph."),
+    Row("caricature", "caricature", "features.caricature:caricature", "Exaggerate what a layer sees in a photograph."),
+    Row("accentuate", "accentuate", "features.accentuate:accentuate", "Change a photograph a little towards a unit."),
+    Row("attribute", "saliency", "attribution.methods.gradients:saliency",
+        "Show how strongly the score depends on each pixel.", "saliency"),
+    Row("attribute", "gradient", "attribution.methods.gradients:gradient",
+        "Show the gradient of the score, colour by colour.", "gradient"),
+    Row("attribute", "deconvnet", "attribution.methods.gradients:deconvnet",
+        "Show what a deconvnet traces back to.", "deconvnet"),
+    Row("attribute", "guided", "attribution.methods.gradients:guided", "Show guided backprop.", "guided"),
+    Row("attribute", "input_x_gradient", "attribution.methods.paths:input_x_gradient",
+        "Show what each colour adds, to first order.", "input-x-gradient"),
+    Row("attribute", "integrated", "attribution.methods.paths:integrated", "Show integrated gradients.", "integrated"),
+    Row("attribute", "smoothgrad", "attribution.methods.paths:smoothgrad",
+        "Show the gradient's mean among noisy neighbours.", "smoothgrad"),
+    Row("attribute", "grad_cam", "attribution.methods.cam:grad_cam",
+        "Show where a late layer finds it (Grad-CAM).", "grad-cam"),
+    Row("attribute", "grad_cam_plus_plus", "attribution.methods.cam:grad_cam_plus_plus",
+        "Show where a late layer finds it, every occurrence (Grad-CAM++).", "grad-cam++"),
+    Row("attribute", "guided_grad_cam", "attribution.methods.cam:guided_grad_cam",
+        "Show guided backprop where Grad-CAM finds it.", "guided-grad-cam"),
+    Row("attribute", "lrp", "attribution.methods.lrp:lrp", "Show layer-wise relevance propagation.", "lrp"),
+    Row("attribute", "rise", "attribution.methods.rise:rise", "Show the mean score behind random masks (RISE).",
+        "rise"),
+    Row("attribute", "rollout", "attribution.methods.rollout:rollout", "Show where attention leads in a transformer.",
+        "rollout"),
+    Row("attribute", "occlusion", "attribution.methods.occlusion:occlusion",
+        "Show how much the score drops where a square covers the picture.", "occlusion"),
+    Row("attribute", "", "attribution.methods.through_captum:captum_method", "Show what a method of Captum says.",
+        "captum:NAME"),
+    Row("attribute", "compare", "attribution.compare:compare", "Show what every method says, side by side.", "all"),
+    Row("exemplars", "exemplars", "attribution.exemplars:exemplars",
+        "Show the parts of photographs that excite a unit most."),
+    Row("segment", "segment", "attribution.segment:segment", "Cut out the object that a score depends on (GrabCut)."),
+    Row("atlas", "atlas", "features.atlas:atlas", "Map what a layer finds in many photographs."),
+    Row("facets", "facets", "features.facets:facets", "Paint a unit's facets, from the photographs that excite it."),
+    Row("dream", "dream", "dreaming.dream:dream", "Amplify what a layer sees in a photograph (DeepDream)."),
+    Row("invert", "invert", "inversion.invert:invert", "Find a picture that a layer can't tell from a photograph."),
+    Row("attack", "pgd", "adversarial.attacks:pgd", "Fool it with many small steps.", "pgd"),
+    Row("attack", "fgsm", "adversarial.attacks:fgsm", "Fool it with one step.", "fgsm"),
+    Row("replay", "", "faces.cli.commands:replay_picture", "Make a picture again, from the recipe that it carries."),
+    Row("tune", "", "faces.cli.commands:tune_network", "Measure the fastest way to run a network here."),
+    Row("tour", "", "faces.cli.commands:take_tour", "Walk through all of it, on one photograph, into one page."),
+)  # fmt: skip
+
+SENTENCES = {
+    "attribute": "Show which pixels matter.",
+    "attack": "Fool a network with a change that nobody sees.",
+}
+"""What a command with several methods does."""
+
+PUBLIC = {
+    "load": "models.specs:load",
+    "networks": "models.specs:networks",
+    "Network": "core.networks.network:Network",
+    "Mistake": "core.errors:Mistake",
+}
+"""Public names that are no recipes."""
+
+# ------------------------------------------------------------------------------------------- pictures of earlier times
+
+RENAMED: dict[int, dict[str, dict[str, Any]]] = {
+    1: {
+        "recipes": {
+            "input-x-gradient": "input_x_gradient", "grad-cam": "grad_cam", "grad-cam++": "grad_cam_plus_plus",
+            "guided-grad-cam": "guided_grad_cam", "all": "compare", "patches": "exemplars",
+        },
+        "options": {},
+    },
+}  # fmt: skip
+"""What a picture of each earlier format calls otherwise: recipes, and of recipes their options."""
+
+CHANGED: dict[int, dict[tuple[str, str], tuple[Any, str]]] = {
+    1: {
+        ("dream", "octaves"): (
+            1,
+            "its octaves shared their random shifts with those of other seeds, which was mended since, so a dream of "
+            "several octaves can't be made again",
+        ),
+    },
+}
+"""What came out otherwise on purpose: of pictures of a format, the recipe and its option, the only value of the option
+with which a picture can be made again, and why not with others."""
+
+# --------------------------------------------------------------------------------------------------------- looking up
+
+
+def unique(rows: Iterable[Row], others: Iterable[str]) -> tuple[str, ...]:
+    """The public names, sorted.
+
+    Raises:
+        ValueError: two of them are the same.
+    """
+    names = [row.name for row in rows if row.name] + list(others)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"the catalogue has two of {', '.join(twice)}; a public name stands for one thing")
+    return tuple(sorted(names))
+
+
+NAMES = unique(CATALOGUE, PUBLIC)
+"""Every public name."""
+
+
+def commands() -> dict[str, tuple[Row, ...]]:
+    """The rows of each command, in order."""
+    found: dict[str, tuple[Row, ...]] = {}
+    for row in CATALOGUE:
+        found[row.command] = (*found.get(row.command, ()), row)
+    return found
+
+
+def sentence(command: str) -> str:
+    """What a command does."""
+    return SENTENCES.get(command) or commands()[command][0].sentence
+
+
+def loaded(home: str) -> Any:
+    """What stands at MODULE:NAME, or a module."""
+    module, _, name = home.partition(":")
+    found = importlib.import_module(f"phosphene.{module}")
+    return getattr(found, name) if name else found
+
+
+def public(name: str) -> Any:
+    """What a public name stands for."""
+    row = next((row for row in CATALOGUE if row.name == name), None)
+    return loaded(row.home if row else PUBLIC[name])
+
+
+def recipes() -> dict[str, Row]:
+    """The row of every recipe by its name; a family of recipes by `PREFIX:NAME`."""
+    return {row.name or row.method: row for row in CATALOGUE if row.name or row.method}
+
+
+def row_of(recipe: str) -> Row | None:
+    """The row of a recipe's name, if there is one."""
+    every = recipes()
+    family = next((row for row in every.values() if row.prefix and recipe.startswith(row.prefix)), None)
+    return every.get(recipe) or family
+
+
+def recipe(name: str) -> "Recipe[..., Any]":
+    """The recipe of this name.
+
+    Raises:
+        KeyError: there is none.
+    """
+    row = row_of(name)
+    if row is None:
+        raise KeyError(name)
+    return loaded(row.home)(name.removeprefix(row.prefix)) if row.prefix else loaded(row.home)
+
+
+def method(command: str, name: str = "") -> "Recipe[..., Any]":
+    """The recipe that is this method of a command; by default its first one.
+
+    Raises:
+        KeyError: it has no such method.
+    """
+    for row in commands()[command]:
+        if row.prefix and name.startswith(row.prefix):
+            return recipe(name)
+        if row.method == name or not name:
+            return loaded(row.home)
+    raise KeyError(name)
+
+
+def methods(command: str) -> dict[str, Row]:
+    """The methods of a command; none for one that has no choice."""
+    return {row.method: row for row in commands()[command] if row.method}
+
+
+def upgraded(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A picture's record as today's program would write it.
+
+    Raises:
+        ValueError: it was made by a part of the program that works otherwise today; says how.
+    """
+    version = record.get("format", 1)
+    found = _of_format_1(record) if version == 1 else dict(record)
+    name, arguments = found.get("recipe"), found.get("arguments")
+    if not (isinstance(version, int) and isinstance(name, str) and isinstance(arguments, Mapping)):
+        return found
+    table = RENAMED.get(version, {})
+    name = table.get("recipes", {}).get(name, name)
+    new = table.get("options", {}).get(name, {})
+    arguments = {new.get(key, key): value for key, value in arguments.items()}
+    for (changed, option), (value, why) in CHANGED.get(version, {}).items():
+        if changed == name and arguments.get(option, value) != value:
+            raise ValueError(why)
+    return found | {"recipe": name, "arguments": arguments}
+
+
+def _of_format_1(record: Mapping[str, Any]) -> dict[str, Any]:
+    """It named a command, and its method among the arguments; `photo` was the input of which nothing was said."""
+    found = {key: value for key, value in record.items() if key != "command"} | {"recipe": record.get("command")}
+    if isinstance(record.get("arguments"), Mapping):
+        found["arguments"] = dict(record["arguments"])
+        found["recipe"] = found["arguments"].pop("method", None) or record.get("command")
+    if isinstance(record.get("inputs"), list):
+        found["inputs"] = [{"as": "photo"} | one if isinstance(one, dict) else one for one in record["inputs"]]
+    return found

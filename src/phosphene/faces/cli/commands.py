@@ -1,0 +1,255 @@
+"""The commands: one for each recipe, or for several as its methods; and those that are no recipes."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from phosphene import catalogue
+from phosphene.catalogue import Row
+from phosphene.core.errors import Mistake, did_you_mean
+from phosphene.core.results.recipes import Recipe
+from phosphene.core.results.results import Run
+from phosphene.core.results.signature import Option
+from phosphene.faces.cli import options as cli
+from phosphene.faces.cli import show, tree
+from phosphene.faces.running.destination import Destination
+from phosphene.faces.running.job import Done, Job, Output, perform
+from phosphene.faces.running.progress import bars
+from phosphene.faces.running.runner import watch
+from phosphene.faces.running.session import Session
+
+Options = dict[str, Any]
+
+
+def tool(*parameters: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command that is no recipe, with these options."""
+
+    def made(function: Callable[..., None]) -> Callable[..., None]:
+        def command(**options: Any) -> None:
+            with show.guarded():
+                function(**options)
+
+        return cli.signed(command, parameters, function.__doc__ or "")
+
+    return made
+
+
+def session(options: Options) -> Session:
+    """The networks that are asked for; takes their options out of the others."""
+    return Session(**{name: options.pop(name) for name in cli.names(cli.NETWORK)}, judges=options.pop("judge", ()))
+
+
+# --------------------------------------------------------------------------------------------------------- recipes
+
+
+def recipe_command(name: str, rows: tuple[Row, ...]) -> Callable[..., None]:
+    """The command of one recipe, or of several that are its methods."""
+    recipes: dict[str, Recipe[..., Any]] = {
+        row.method: catalogue.method(name, row.method) if row.method else catalogue.recipe(row.name) for row in rows
+    }
+    several, first = len(rows) > 1, next(iter(recipes))
+
+    def command(**options: Any) -> None:
+        with show.guarded():
+            method = options.pop("method") if several else first
+            _run(_job(name, rows, recipes, method, options), options)
+
+    parameters = cli.of_recipes(recipes)
+    if several:
+        parameters.append(cli.option("method", str, first, f"one of {', '.join(recipes)}"))
+    if any(row.judge for row in rows):
+        parameters.append(cli.JUDGE)
+    film = [cli.FILM] if any(recipe.takes_steps for recipe in recipes.values()) else []
+    output = [cli.OUT, cli.FORCE, cli.QUIET, cli.JSON, cli.ANONYMOUS]
+    return cli.signed(command, [*parameters, *cli.NETWORK, *film, *output], _help(name, recipes))
+
+
+def _help(name: str, recipes: cli.Recipes) -> str:
+    if len(recipes) == 1:
+        return next(iter(recipes.values())).head
+    methods = "".join(f"\n\n{method}: {recipe.summary}" for method, recipe in recipes.items())
+    return f"{catalogue.sentence(name)}\n\nMethods:{methods}"
+
+
+def _job(name: str, rows: tuple[Row, ...], recipes: cli.Recipes, method: str, options: Options) -> Job:
+    """What is asked for; takes everything but `quiet` and `json` out of the options.
+
+    Raises:
+        Mistake: there is no such method, or an option is not one of its.
+    """
+    try:
+        recipe = catalogue.method(name, method) if method else next(iter(recipes.values()))
+    except KeyError:
+        raise Mistake(f"no method '{method}'{did_you_mean(method, recipes)} (there are {', '.join(recipes)})") from None
+    row = next(row for row in rows if row.method == method or (row.prefix and method.startswith(row.prefix)))
+    film = options.pop("film", None)
+    if film is not None and not recipe.takes_steps:
+        others = [m for m, one in recipes.items() if one.takes_steps]
+        raise Mistake(f"{method} makes its picture at once; --film belongs to {', '.join(others)}")
+    output = Output(options.pop("out"), options.pop("force"), options["quiet"], options.pop("no_provenance"), film)
+    asked = session(options)
+    given = {key: value for key, value in options.items() if key not in ("quiet", "json")}
+    return Job(row, recipe, method or None, _taken(given, recipe, method, recipes), asked, output)
+
+
+def _taken(given: Options, recipe: Recipe[..., Any], method: str, recipes: cli.Recipes) -> Options:
+    """What was given, without what was not."""
+    taken = {one.name for one in recipe.arguments}
+    found = {}
+    for key, value in given.items():
+        takers = {m: one for m, r in recipes.items() for one in r.arguments if one.name == key}
+        unset = (
+            value is None or value == [] or (value is False and any(one.default is False for one in takers.values()))
+        )
+        if not unset and key not in taken:
+            flag = next(one.flag for one in takers.values() if isinstance(one, Option))
+            raise Mistake(f"{flag} is not an option of {method}; it belongs to {', '.join(takers)}")
+        if not unset:
+            found[key] = value
+    return found
+
+
+def _run(job: Job, options: Options) -> None:
+    quiet, as_json = options["quiet"], options["json"]
+
+    def say(words: str) -> None:
+        show.note(words, quiet=quiet)
+
+    for part in job.parts(say):
+        what = perform(part, say)
+        if isinstance(what, Done):
+            code = show.done(what, quiet=quiet, as_json=as_json)
+        else:
+            code = show.swept(what, part.row.command, quiet=quiet, as_json=as_json)
+        if code:
+            raise typer.Exit(code)
+
+
+# ----------------------------------------------------------------------------------------------- what is no recipe
+
+
+@tool(cli.JSON)
+def list_networks(**options: Any) -> None:
+    """List what can be loaded: embedded networks, torchvision's, timm's, your own."""
+    known: Mapping[str, str] = catalogue.public("networks")()
+    if options["json"]:
+        print(json.dumps(known, indent=1))
+    else:
+        show.table(["network", "what it is"], [[spec, words] for spec, words in known.items()])
+
+
+@tool(*cli.NETWORK, cli.JSON)
+def list_layers(**options: Any) -> None:
+    """List a network's layers as a tree: kind, shape, receptive field, parameters."""
+    tree.list_layers(session(options).network, as_json=options["json"])
+
+
+@tool(
+    cli.argument("picture", str, cli.Parameter.empty, "a PNG that this program made"),
+    cli.option("input", list[str], [], "a photograph or folder that it was made from; may be given several times"),
+    cli.option("net", str | None, None, "the network that made it, where it is not an embedded one"),
+    cli.NETWORK[1],
+    cli.option("device", str | None, None, "cpu, cuda or mps; by default where it was made"),
+    cli.option("out", str | None, None, "NAME.png or a folder; by default replay-NAME.png"),
+    cli.FORCE, cli.QUIET, cli.JSON,
+)  # fmt: skip
+def replay_picture(**options: Any) -> None:
+    """Make PICTURE again from the recipe that it carries, and say whether every pixel is the same.
+
+    Embedded networks and scikit-image's photographs are found by themselves; others have to be named with --net and
+    --input, and must be those that made it. The exit code is 1 where pixels differ.
+    """
+    from phosphene.faces.replay import replay as replaying
+    from phosphene.faces.replay.record import read_record
+
+    picture, quiet = options["picture"], options["quiet"]
+    to = Destination("replay", options["out"], options["force"], picture)
+    record = read_record(picture)
+    name = record.recipe.name
+    to.check_folder()
+    to.check_files([name])
+    with replaying.as_many_threads(record):
+        network = Session(
+            options["net"] or replaying.embedded_spec(record), options["weights_file"],
+            options["device"] or record.device, replaying.record_precision(record),
+        ).network  # fmt: skip
+        made = replaying.begin(record, network, options["input"])
+        if isinstance(made, Run):
+            watch(made, f"replay {name}", quiet=quiet)
+        again = replaying.finished(record, made.result if isinstance(made, Run) else made)
+    path = to.keep(again.png(), name)
+    if options["json"]:
+        facts = {"identical": again.same, "differing": again.differing, "largest": again.largest}
+        print(json.dumps(facts | {"changes": again.changes, "picture": str(path)}, indent=1))
+    else:
+        Console(quiet=quiet, soft_wrap=True).print(again.words, highlight=False, markup=False)
+        print(path)
+    if not again.same:
+        raise typer.Exit(1)
+
+
+@tool(
+    *cli.NETWORK[:4],
+    cli.option("size", int | None, None, "side of the pictures in pixels; by default the network's own"),
+    cli.option("batch", int, 1, "pictures at a time"),
+    cli.option("repeats", int, 7, "how many turns each way has"),
+    cli.option("out", str | None, None, "the file; by default plan-NETWORK.json"),
+    cli.FORCE, cli.QUIET,
+)  # fmt: skip
+def tune_network(**options: Any) -> None:
+    """Measure every way to run a network on this machine, and write the fastest into a file for --plan."""
+    from phosphene.models.tuning import candidates, chosen, measure, written
+
+    network = session(options | {"plan": None, "no_plan": False}).network
+    spelled = "".join(c if c.isalnum() else "-" for c in network.name).strip("-")
+    file = Path(options["out"] or f"plan-{spelled}.json")
+    if file.exists() and not options["force"]:
+        raise Mistake(f"{file} is there already; give --force to overwrite it, or another --out")
+    every, repeats = candidates(network), options["repeats"]
+    with bars(quiet=options["quiet"]) as progress:
+        task = progress.add_task(f"tune {network.name}", total=repeats * len(every))
+        for _ in measure(network, every, size=options["size"], batch=options["batch"], repeats=repeats):
+            progress.advance(task)
+    plain = every[0].median
+    rows = [
+        [
+            str(one.plan), one.refused or f"{1000 * one.median:.1f} ms", f"{plain / one.median:.2f}",
+            f"{one.apart:.0e}", ", ".join(p for p, plan in chosen(every).items() if plan == one.plan),
+        ]
+        for one in sorted(every, key=lambda one: one.median)
+    ]  # fmt: skip
+    if not options["quiet"]:
+        show.table(["plan", "forward + backward", "times as fast", "apart", "fastest for"], rows)
+    written(network, every, file)
+    print(file)
+
+
+@tool(
+    cli.argument("photo", str, cli.DEFAULT_PHOTO, "a picture, or skimage:NAME"),
+    *cli.NETWORK,
+    cli.option("beside", str | None, None, "a second network to compare with, as --net; none for none"),
+    cli.option("out", str | None, None, "the page's folder; by default tour"),
+    cli.option("fast", bool, False, "a smoke run: few steps, small pictures"),
+    cli.option("seed", int, 0, "of all random numbers"),
+    cli.option("force", bool, False, "overwrite a page that is there"),
+    cli.ANONYMOUS,
+    cli.option("quiet", bool, False, "say nothing but where the page is"),
+)
+def take_tour(**options: Any) -> None:
+    """Walk through what a network sees in PHOTO and write one self-contained page."""
+    from phosphene.faces.tour.page import beside_spec, tour
+
+    net, beside = options["net"], beside_spec(options["net"], options.pop("beside"))
+    second = options | {"net": beside, "weights_file": None, "plan": None}  # those are of the first
+    print(
+        tour(
+            lambda: session(dict(options)).network, options["photo"], spec=net, out=options["out"] or "tour",
+            open_beside=(lambda: session(dict(second)).network) if beside else None, beside_spec=beside,
+            force=options["force"], fast=options["fast"], seed=options["seed"], anonymous=options["no_provenance"],
+            console=Console(stderr=True, quiet=options["quiet"]),
+        )
+    )  # fmt: skip

@@ -1,0 +1,166 @@
+"""From a recipe's arguments to options of the command line.
+
+Whatever a recipe says about an option (`core/results/signature.py`) is what its help says. Options are None until they
+are given, so that the recipe's own defaults hold, and those of the method that is chosen.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+from inspect import Parameter, Signature
+from typing import Annotated, Any, Literal
+
+import typer
+
+from phosphene.core.results.recipes import Recipe
+from phosphene.core.results.signature import Argument, Input, Option, range_words, shown
+
+DEFAULT_PHOTO = "skimage:chelsea"
+Recipes = Mapping[str, Recipe[..., Any]]
+"""The methods of a command by name; of a command without methods its one recipe."""
+
+
+def option(name: str, kind: Any, default: Any, words: str, flag: str = "") -> Parameter:
+    """One option of a command.
+
+    Args:
+        kind: str, int, bool, list[str]; a number, where it is float.
+        flag: how it is spelled, where that is not its name.
+    """
+    flag = flag or "--" + name.replace("_", "-")
+    declared = [f"{flag}/--no-{flag[2:]}"] if kind is bool and default is not False else [flag]
+    extra: dict[str, Any] = {"parser": number, "metavar": "NUMBER"} if kind in (float, float | None) else {}
+    given = typer.Option(*declared, help=words, show_default=default not in (None, False, [], ""), **extra)
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, given])
+
+
+def argument(name: str, kind: Any, default: Any, words: str) -> Parameter:
+    """What a command takes by its place."""
+    several = kind == list[str]
+    metavar = name.removesuffix("_name").removesuffix("s" if several else "").upper() + ("..." if several else "")
+    given = typer.Argument(help=words, metavar=metavar)
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, given])
+
+
+def number(text: str | float) -> float:
+    """A number, which may be written as a fraction: 8/255 (typer also hands a default to its parser, as it is)."""
+    try:
+        return float(Fraction(text.replace(" ", ""))) if isinstance(text, str) else text
+    except (ValueError, ArithmeticError) as error:
+        raise typer.BadParameter(f"'{text}' is not a number; write 0.03 or 8/255") from error
+
+
+NETWORK = (
+    option("net", str, "embedded:photo", "embedded:NAME, torchvision:NAME, timm:NAME or FILE.py:FACTORY"),
+    option("weights_file", str | None, None, "a safetensors file or state dict to put into it", "--weights"),
+    option("device", str, "auto", "auto, cpu, cuda or mps"),
+    option("precision", str, "auto", "auto, float32, float64 or bfloat16"),
+    option("plan", str | None, None, "how the network is run: a file that `phosphene tune` wrote"),
+    option("no_plan", bool, False, "run the network as anybody would call it: no faster ways to the same numbers"),
+)
+OUT = option("out", str | None, None, "NAME.png, or a folder for several pictures; by default named after the command")
+FORCE = option("force", bool, False, "overwrite what is there")
+QUIET = option("quiet", bool, False, "say nothing but where the picture is")
+JSON = option("json", bool, False, "print the results as JSON")
+ANONYMOUS = option("no_provenance", bool, False, "leave out of the files how they were made")
+FILM = option(
+    "film", str | None, None,
+    "also write the way there: NAME.gif or NAME.mp4; a film does not replay; its last frame is the picture",
+)  # fmt: skip
+JUDGE = option(
+    "judge", list[str], [],
+    "another network, as --net, that says what it sees in each picture; may be given several times",
+)  # fmt: skip
+
+
+def names(parameters: Iterable[Parameter]) -> list[str]:
+    """What they are called."""
+    return [parameter.name for parameter in parameters]
+
+
+def signed(function: Callable[..., None], parameters: Iterable[Parameter], doc: str) -> Callable[..., None]:
+    """`function(**options)` with a signature that typer reads."""
+    command: Any = function
+    parameters = list(parameters)
+    command.__signature__ = Signature(parameters)
+    command.__annotations__ = {one.name: one.annotation for one in parameters}
+    command.__doc__ = doc
+    return command
+
+
+# ------------------------------------------------------------------------------------------------------ of recipes
+
+
+def of_recipes(recipes: Recipes) -> list[Parameter]:
+    """The arguments of a command's recipes, each once."""
+    by_name: dict[str, dict[str, Argument]] = {}
+    for method, recipe in recipes.items():
+        for one in recipe.arguments:
+            if isinstance(one, Input) or one.kind is not object:
+                by_name.setdefault(one.name, {})[method] = one
+    return [_parameter(takers, len(recipes)) for takers in by_name.values()]
+
+
+def _parameter(takers: Mapping[str, Argument], methods: int) -> Parameter:
+    """An argument that some methods of a command take."""
+    first = next(iter(takers.values()))
+    if isinstance(first, Input):
+        return _photographs(first)
+    kind: Any = Literal[first.choices] if first.choices else list[str] if first.several else first.kind
+    words = _words({method: one for method, one in takers.items() if isinstance(one, Option)}, methods)
+    if first.required:
+        return (argument if first.positional else option)(first.name, kind, Parameter.empty, words)
+    if first.positional:
+        return argument(first.name, kind | None, None, words)
+    default: Any = [] if first.several else False if kind is bool and first.default is False else None
+    unset = kind if default is not None else kind | None
+    if kind is bool and default is None:  # --stretch and --no-stretch
+        return option(first.name, bool | None, None, words, f"{first.flag}/--no-{first.called}")
+    return option(first.name, unset, default, words, first.flag)
+
+
+def _photographs(one: Input) -> Parameter:
+    if not one.required:
+        return option(one.name, str | None, None, one.sentence)
+    if not one.many:
+        return argument(one.name, str, DEFAULT_PHOTO, "a picture, or skimage:NAME")
+    if one.one:
+        return argument(one.name, list[str], [DEFAULT_PHOTO], "pictures, folders of them, or skimage:NAME")
+    return argument(one.name, list[str], Parameter.empty, "pictures, and folders of them")
+
+
+def _words(takers: Mapping[str, Option], methods: int) -> str:
+    """What an option means, for which methods, and what it is unless it is given."""
+    meanings = grouped({method: one.sentence for method, one in takers.items()})
+    few = 2 * len(takers) < methods
+    if len(meanings) == 1 and not few:
+        text = next(iter(meanings))
+    else:
+        text = "; ".join(
+            meaning if 2 * len(of) >= methods else f"of {', '.join(of)}: {meaning}" for meaning, of in meanings.items()
+        )
+    first = next(iter(takers.values()))
+    within = f" ({range_words(first.bounds)})" if first.bounded else ""
+    return f"{text}{within}{_defaults(takers)}"
+
+
+def _defaults(takers: Mapping[str, Option]) -> str:
+    values = {
+        method: "" if one.required or one.default in (None, False, ()) else shown(one.default)
+        for method, one in takers.items()
+    }
+    groups = grouped(values)
+    if len(groups) == 1:
+        value = next(iter(groups))
+        return f" [default: {value}]" if value else ""
+    most = max(groups, key=lambda value: len(groups[value]))
+    each = [most or "none"] if 2 * len(groups[most]) > len(takers) else []
+    each += [f"{value or 'none'} ({', '.join(of)})" for value, of in groups.items() if not each or value != most]
+    return f" [default: {'; '.join(each)}]"
+
+
+def grouped(values: Mapping[str, str]) -> dict[str, list[str]]:
+    """Each value, and the names that have it."""
+    found: dict[str, list[str]] = {}
+    for name, value in values.items():
+        found.setdefault(value, []).append(name)
+    return found

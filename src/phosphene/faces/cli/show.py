@@ -1,0 +1,110 @@
+"""What the command line says: results in words, tables, and one sentence for everything that goes wrong."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from phosphene.core.errors import Mistake
+from phosphene.core.results.results import Result
+from phosphene.faces.running.job import Done
+from phosphene.faces.running.progress import bars
+from phosphene.faces.running.sweep import Sweep
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """A user's mistake, or too little memory, is one sentence and exit code 2; an interruption is exit code 130."""
+    try:
+        yield
+    except Mistake as mistake:
+        error(str(mistake))
+        raise typer.Exit(2) from mistake
+    except MemoryError as shortage:
+        error("there is not enough memory for this; make it smaller")
+        raise typer.Exit(2) from shortage
+    except KeyboardInterrupt as interruption:
+        note("interrupted")
+        raise typer.Exit(130) from interruption
+
+
+def error(words: str) -> None:
+    """One sentence on the standard error."""
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(words)}", highlight=False)
+
+
+def note(words: str, *, quiet: bool = False) -> None:
+    """A line on the standard error."""
+    Console(stderr=True, quiet=quiet, soft_wrap=True).print(escape(words), highlight=False)
+
+
+def done(what: Done, *, quiet: bool, as_json: bool) -> int:
+    """Say what came of a job, the picture's path last; the exit code."""
+    console = Console(stderr=as_json, quiet=quiet, soft_wrap=True)
+    _tell(console, what.result)
+    for line in what.words:
+        console.print(escape(line), highlight=False)
+    if isinstance(what.stopped, KeyboardInterrupt):
+        note("interrupted: this is the best so far")
+    elif what.stopped is not None:
+        error(f"{what.stopped}; kept the last good picture")
+    for line in what.notes:
+        note(line)
+    if as_json:
+        print(json.dumps(what.written.record, indent=1))
+        note(str(what.written.path))
+    else:
+        if what.film is not None:
+            console.print(escape(str(what.film)), highlight=False)
+        print(what.written.path)
+    if what.stopped is not None:
+        return 130 if isinstance(what.stopped, KeyboardInterrupt) else 2
+    return 2 if what.failed else 0
+
+
+def swept(sweep: Sweep, title: str, *, quiet: bool, as_json: bool) -> int:
+    """Make many pictures part by part into a folder; what is there already is kept. The exit code."""
+    many, before = len(sweep.units), len(sweep.units) - len(sweep.left)
+    if before:
+        note(f"{before} of {many} are in {sweep.folder} already; going on with the others", quiet=quiet)
+    try:
+        with bars(quiet=quiet) as progress:
+            task = progress.add_task(f"{title}, {len(sweep.left)} units", total=sweep.total)
+            for taken in sweep:
+                progress.update(task, completed=taken)
+    except KeyboardInterrupt:
+        there = len(sweep.there())
+        note(f"interrupted: {there} of {many} are in {sweep.folder}; the same command goes on from there")
+        return 130
+    sheet = sweep.write_sheet()
+    facts = {"folder": str(sweep.folder), "sheet": str(sheet), "units": dict(sweep.units)}
+    print(json.dumps(facts, indent=1) if as_json else sheet)
+    return 0
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Rows under heads, as wide as they need where nobody looks at a terminal."""
+    drawn = Table(*heads, box=None, pad_edge=False)
+    for row in rows:
+        drawn.add_row(*map(escape, row))
+    Console(width=None if sys.stdout.isatty() else 200).print(drawn)
+
+
+def _tell(console: Console, result: Result) -> None:
+    """The results in words."""
+    if result.title:
+        console.print(f"[bold]{escape(result.title)}[/]", highlight=False)
+    numbers: dict[str, Any]
+    for numbers in result.numbers[:1]:
+        for answer in numbers.get("top", ()):
+            words = f"  {100 * answer['p']:6.2f} %  {escape(answer['label'])} ({answer['class']})"
+            console.print(words, highlight=False)
+    for panels in list(result.panels)[:8]:
+        for caption, _ in panels:
+            console.print(f"  {escape(caption)}", highlight=False, emoji=False)  # mixed3a:100: is a unit

@@ -1,0 +1,81 @@
+"""The photographs of a record, found among the files that somebody names, by what is in them."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from phosphene.core.errors import Mistake
+from phosphene.core.pictures.files import SAMPLES
+from phosphene.core.results.provenance import file_sha256, pixels_record
+from phosphene.core.units.photographs import pictures_in
+
+
+class Files:
+    """Files that somebody names, found by what is in them; each is read once."""
+
+    def __init__(self, inputs: Sequence[str | Path]) -> None:
+        self.files = pictures_in(inputs)
+        self._named = {str(file) for file in inputs}
+
+    @cached_property
+    def of_file(self) -> dict[str, str]:
+        """From the SHA-256 of a file to it."""
+        found = {}
+        for file in self.files:
+            try:
+                found[file_sha256(file)] = file
+            except OSError as error:
+                raise Mistake(f"{file} cannot be read: {(error.strerror or str(error)).lower()}") from error
+        return found
+
+    @cached_property
+    def of_pixels(self) -> dict[str, str]:
+        """From the SHA-256 of a picture's pixels and its shape to it; what can't be read in a folder is no picture."""
+        found = {}
+        for file in self.files:
+            try:
+                found[_pixels_key(pixels_record(file))] = file
+            except Mistake:
+                if file in self._named:
+                    raise
+        return found
+
+
+def _pixels_key(record: Mapping[str, Any]) -> str:
+    return f"{record.get('pixels_sha256')} {record.get('shape')}"
+
+
+def photograph(picture: str, record: Mapping[str, Any], given: Files) -> str:
+    """The photograph of this record: scikit-image's, or one of the given files.
+
+    Args:
+        picture: the name of the picture that was made from it.
+        record: its name and hash.
+        given: where it may be.
+    Raises:
+        Mistake: none of them is; says what differs.
+    """
+    name = record["name"]
+    sample = name.removeprefix("skimage:")
+    if name.startswith("skimage:") and sample in SAMPLES:
+        if {"name": name, **pixels_record(name)} != {key: record[key] for key in record if key != "as"}:
+            raise Mistake(
+                f"{name} is another picture in this version of scikit-image than in the one that made {picture}"
+            )
+        return name
+    key = "sha256" if "sha256" in record else "pixels_sha256"
+    own = given.of_file if key == "sha256" else given.of_pixels
+    wanted = str(record["sha256"]) if key == "sha256" else _pixels_key(record)
+    if wanted in own:
+        return own[wanted]
+    if not given.files:
+        raise Mistake(f"{picture} was made from the photograph {name!r}: name the file with --input")
+    begins = f"the SHA-256 begins with {' and '.join(sha256[:12] for sha256 in own)}, not {str(record.get(key))[:12]}"
+    if len(given.files) > 3:
+        raise Mistake(
+            f"none of these {len(given.files)} files is the photograph {name!r} that {picture} was made from: "
+            f"the SHA-256 of none begins with {str(record.get(key))[:12]}"
+        )
+    files = " and ".join(Path(file).name for file in given.files)
+    raise Mistake(f"{files} is not the photograph {name!r} that {picture} was made from: {begins}")

@@ -1,0 +1,50 @@
+"""The networks of a command, each loaded once, when it is first needed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from phosphene.core.errors import Mistake
+from phosphene.core.networks.network import Network
+from phosphene.models.specs import load
+
+
+@dataclass(frozen=True)
+class Session:
+    """Which network, and how it is run.
+
+    Attributes:
+        net: its spec.
+        weights_file: to put into it.
+        device, precision: as for `load`.
+        plan: a file of plans.
+        no_plan: without any.
+        judges: the specs of other networks, to say what they see.
+    """
+
+    net: str = "embedded:photo"
+    weights_file: str | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    plan: str | None = None
+    no_plan: bool = False
+    judges: Sequence[str] = ()
+
+    @cached_property
+    def network(self) -> Network:
+        """The network.
+
+        Raises:
+            Mistake: it can't be loaded, or both a plan and none are asked for.
+        """
+        if self.plan is not None and self.no_plan:
+            raise Mistake(f"--plan {self.plan} and --no-plan exclude each other; leave one out")
+        return load(
+            self.net, weights=self.weights_file, device=self.device, precision=self.precision,
+            plan="none" if self.no_plan else self.plan or "auto",
+        )  # fmt: skip
+
+    @cached_property
+    def others(self) -> list[Network]:
+        """The judges, on the network's device."""
+        return [load(spec, device=self.network.device.type) for spec in self.judges]
