@@ -8,14 +8,14 @@ occluders that cover it (as Captum does).
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.attribution.baselines import WORDS, Baseline, baseline_pictures
-from phosphene.attribution.explanation import explains
+from phosphene.attribution.explanation import Common, explains
 from phosphene.attribution.incremental.reader import IncrementalReader
 from phosphene.attribution.maps import Growing, Maps
 from phosphene.attribution.methods.cam import layers_before
@@ -84,6 +84,7 @@ def occlusion(
     layer: str | None = None,
     incremental: bool = True,
     seed: int = 0,
+    **common: Unpack[Common],
 ) -> Growing:
     """Show how much a score drops when a square covers each place; red is what speaks for it, blue against.
 
