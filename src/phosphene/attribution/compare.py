@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 
 from phosphene.attribution.explanation import drawn, file_names
-from phosphene.attribution.maps import Explainer, Growing, Maps
+from phosphene.attribution.maps import AnyExplainer, Growing, Maps
 from phosphene.attribution.methods.cam import grad_cam, grad_cam_plus_plus, guided_grad_cam
 from phosphene.attribution.methods.gradients import deconvnet, gradient, guided, saliency
 from phosphene.attribution.methods.lrp import lrp
@@ -31,7 +31,7 @@ from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Panel, Result, Run
 from phosphene.core.units.inputs import Fit
 
-RECIPES: tuple[Explainer, ...] = (
+RECIPES: tuple[AnyExplainer, ...] = (
     gradient, saliency, deconvnet, guided, input_x_gradient, integrated, smoothgrad,
     grad_cam, grad_cam_plus_plus, guided_grad_cam, lrp, rise, rollout, occlusion,
 )  # fmt: skip
@@ -81,7 +81,7 @@ def compare(
     named = any(given is not None for given in (target, against, unit))
     names = file_names(photos, "all", [one.stem for one in first.units] if named else None)
 
-    def asked(one: Explainer) -> Question:
+    def asked(one: AnyExplainer) -> Question:
         # each is run for what it is usually run for, so that it says what it says alone
         own = network.planned(one.about.purpose)
         return Question(own, first.units, score or one.about.score, batch)
@@ -95,7 +95,7 @@ def compare(
 
 
 def _asked_in_turn(
-    asked: Callable[[Explainer], Question], fed: Pictures, options: Mapping[Explainer, Mapping[str, int]]
+    asked: Callable[[AnyExplainer], Question], fed: Pictures, options: Mapping[AnyExplainer, Mapping[str, int]]
 ) -> Iterator[Compared]:
     """What is found after each part of each method's work."""
     maps: dict[str, Maps] = {}

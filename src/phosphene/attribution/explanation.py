@@ -1,15 +1,27 @@
 """From a method to a recipe: what is asked, the method's numbers, and how they are shown."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, TypedDict, get_type_hints
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from phosphene.attribution.checks import Checks, checks
-from phosphene.attribution.maps import About, Explainer, Growing, Kind, Maps, Method, Show, found, pixels
+from phosphene.attribution.maps import (
+    About,
+    AnyExplainer,
+    Explainer,
+    Explains,
+    Growing,
+    Kind,
+    Maps,
+    Method,
+    Show,
+    found,
+    pixels,
+)
 from phosphene.attribution.question import Pictures, Question, as_list, fed_together, question
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
@@ -21,7 +33,7 @@ from phosphene.core.pictures.colours import grey_heat, heat, overlay, scales, si
 from phosphene.core.pictures.files import Photo, Photos
 from phosphene.core.results.recipes import docstring
 from phosphene.core.results.results import Panel, Result, Run
-from phosphene.core.results.signature import Argument, Option, arguments_of
+from phosphene.core.results.signature import Input, Option, arguments_of, settings
 from phosphene.core.units.inputs import Fit
 from phosphene.core.units.photographs import photo_name
 
@@ -63,36 +75,40 @@ class MapStep(Step):
     checked: Checks = field(default_factory=Checks)
 
 
-def common(
-    network: Network,
-    photos: Photo | Photos,
-    *,
-    target: Annotated[
-        str | int | None, Words("a class; by default what the network says, of each photograph its own")
-    ] = None,
-    against: Annotated[str | int | None, Words("another class: why the target rather than this one")] = None,
-    unit: Annotated[str | None, Words("instead of a class, a unit LAYER:UNIT or a sum of units")] = None,
-    score: Annotated[Score, Words("of a class: the unnormalized logit, log p or p")] = "logit",
-    fit: Annotated[Fit, Words("how a photograph becomes the network's input")] = "crop",
+class Showing(TypedDict, total=False):
+    """What every method takes about how it is asked and shown."""
+
+    fit: Annotated[Fit, Words("how a photograph becomes the network's input")]
     show: Annotated[
         Show,
         Words("colours around grey, grey, heat, or an overlay over the photograph; by default what suits the method"),
-    ] = "heat",
-    scale: Annotated[Scale, Words("of several pictures: each its own, or a common one")] = "own",
+    ]
+    scale: Annotated[Scale, Words("of several pictures: each its own, or a common one")]
     check: Annotated[
         bool, Words("also say how far to believe it: randomized weights, deletion, a shifted input, a mosaic")
-    ] = False,
-    batch: Annotated[int, Bounds(1), Words("so many pictures go through the network at a time")] = 16,
-) -> Result:
-    """What every method takes, and what it means.
+    ]
+    batch: Annotated[int, Bounds(1), Words("so many pictures go through the network at a time")]
 
-    Args:
-        photos: one or several: a path, `skimage:NAME`, or pixels.
+
+class Asking(TypedDict, total=False):
+    """What is asked, of methods that answer a question."""
+
+    target: Annotated[str | int | None, Words("a class; by default what the network says, of each photograph its own")]
+    against: Annotated[str | int | None, Words("another class: why the target rather than this one")]
+    unit: Annotated[str | None, Words("instead of a class, a unit LAYER:UNIT or a sum of units")]
+    score: Annotated[Score, Words("of a class: the unnormalized logit, log p or p")]
+
+
+class Common(Asking, Showing, total=False):
+    """What every method that answers a question takes: `**common: Unpack[Common]` at the end of its arguments.
+
+    It is for the method's recipe, which is called with it; the method itself is not.
     """
-    raise NotImplementedError
 
 
-QUESTION = ("target", "against", "unit", "score")
+PHOTOS = Input(
+    "photos", "one or several: a path, `skimage:NAME`, or pixels", True, True, True, Photo | Photos, positional=True
+)
 
 
 def explains(
@@ -105,10 +121,10 @@ def explains(
     complete: bool = False,
     relative: bool = False,
     score: Score = "logit",
-    beside: Sequence[Explainer] = (),
+    beside: Sequence[AnyExplainer] = (),
     purpose: Purpose = "reading",
     uses: Sequence[str] = (),
-) -> Callable[[Method], Explainer]:
+) -> Explains:
     """Make a method a recipe: (network, photos, *, what every method takes, its own options) -> Result, or Run.
 
     Args:
@@ -119,11 +135,11 @@ def explains(
         uses: packages whose versions matter.
     """
 
-    def made(method: Method) -> Explainer:
+    def made(method: Method) -> Any:
         about = About(
             name or method.__name__.replace("_", "-"), words, kind, show, asks, complete, relative, score, purpose
         )
-        own = arguments_of(method, leave_out=2)
+        own = [one for one in arguments_of(method, leave_out=2) if isinstance(one, Option) and not one.setting]
 
         def explained(network: Network, photos: Photo | Photos, **options: Any) -> Result | Run:
             mine = {one.name: options.pop(one.name) for one in own}
@@ -133,23 +149,24 @@ def explains(
             setattr(explained, key, getattr(method, key))
         head, tail = docstring(method)
         returns = Run if get_type_hints(method)["return"] is Growing else Result
-        return Explainer(
-            explained, method.__name__, purpose, tuple(uses), _arguments(about, own), returns, head, tail, method, about
-        )
+        takes: tuple[Input | Option, ...] = (PHOTOS, *_options(about, own))
+        used = tuple(uses)
+        return Explainer(explained, method.__name__, purpose, used, takes, returns, head, tail, method, about)
 
     return made
 
 
-def _arguments(about: About, own: Sequence[Argument]) -> tuple[Argument, ...]:
+def _options(about: About, own: Sequence[Option]) -> tuple[Option, ...]:
     """What every method takes, with the defaults of this one; its own options stand after the question."""
-    usual = {"score": about.score, "show": about.show}
-    every = [
-        replace(one, default=usual[one.name]) if isinstance(one, Option) and one.name in usual else one
-        for one in arguments_of(common)
-        if about.asks or one.name not in QUESTION
-    ]
-    head = 1 + (len(QUESTION) if about.asks else 0)
-    return (*every[:head], *own, *every[head:])
+    usual = {
+        "score": about.score, "fit": "crop", "show": about.show, "scale": "own", "check": False, "batch": 16,
+    }  # fmt: skip
+
+    def of(typed: type) -> list[Option]:
+        found = [replace(one, default=usual.get(one.name), setting=False) for one in settings(typed)]
+        return [replace(one, optional=one.default is None) for one in found]
+
+    return (*(of(Asking) if about.asks else ()), *own, *of(Showing))
 
 
 @dataclass(frozen=True)
@@ -218,7 +235,7 @@ class _Shown:
 def _explained(
     method: Method,
     about: About,
-    beside: Sequence[Explainer],
+    beside: Sequence[AnyExplainer],
     network: Network,
     photos: Photo | Photos,
     options: dict[str, Any],

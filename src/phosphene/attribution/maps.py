@@ -8,17 +8,19 @@ positive, what it takes away is negative, and a pixel's is the sum over its colo
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, overload, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
 from phosphene.attribution.question import Pictures, Question
+from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import Purpose
 from phosphene.core.optimization.terms import Score
+from phosphene.core.pictures.files import Photo, Photos
 from phosphene.core.results.recipes import Recipe
-from phosphene.core.results.results import Panel
+from phosphene.core.results.results import Panel, Result, Run
 
 Kind = Literal["sensitivity", "contribution"]
 Show = Literal["colours", "grey", "heat", "overlay"]
@@ -103,8 +105,12 @@ class About:
     purpose: Purpose = "reading"
 
 
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class Explainer(Recipe[..., Any]):
+class Explainer(Recipe[Concatenate[Network, Photo | Photos, P], R]):
     """A recipe that was made of a method: (network, photos, *, options) -> Result or Run.
 
     Attributes:
@@ -114,3 +120,16 @@ class Explainer(Recipe[..., Any]):
 
     method: Method
     about: About
+
+
+AnyExplainer = Explainer[..., Any]
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """From a method to its recipe, which takes steps where the method does."""
+
+    @overload
+    def __call__(self, method: Callable[Concatenate[Question, Pictures, P], Growing]) -> Explainer[P, Run]: ...
+    @overload
+    def __call__(self, method: Callable[Concatenate[Question, Pictures, P], Tensor | Maps]) -> Explainer[P, Result]: ...

@@ -5,12 +5,14 @@ places; Grad-CAM++ (Chattopadhay et al. 2018, arXiv:1710.11063) weighs the place
 as the layer and scaled up (bilinear). Of a vision transformer the places are its patches.
 """
 
+from typing import Unpack
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from phosphene.attribution.explanation import explains
+from phosphene.attribution.explanation import Common, explains
 from phosphene.attribution.maps import Maps
 from phosphene.attribution.question import Pictures, Question, every
 from phosphene.core.errors import Mistake
@@ -88,7 +90,7 @@ def coarse(asked: Question, pictures: Pictures, layer: str) -> Float[Tensor, "n 
 
 
 @explains("where a late layer finds it", "sensitivity", "overlay")
-def grad_cam(asked: Question, pictures: Pictures, *, layer: str | None = None) -> Maps:
+def grad_cam(asked: Question, pictures: Pictures, *, layer: str | None = None, **common: Unpack[Common]) -> Maps:
     """Show where a layer finds what speaks for it (Grad-CAM, Selvaraju et al.).
 
     Args:
@@ -99,7 +101,9 @@ def grad_cam(asked: Question, pictures: Pictures, *, layer: str | None = None) -
 
 
 @explains("where a late layer finds it, every occurrence", "sensitivity", "overlay", name="grad-cam++")
-def grad_cam_plus_plus(asked: Question, pictures: Pictures, *, layer: str | None = None) -> Maps:
+def grad_cam_plus_plus(
+    asked: Question, pictures: Pictures, *, layer: str | None = None, **common: Unpack[Common]
+) -> Maps:
     """Show where a layer finds what speaks for it, several occurrences alike (Grad-CAM++, Chattopadhay et al.).
 
     Of exp S: the weight of a channel is the sum over its places of alpha ReLU(g), alpha = g^2 / (2 g^2 + g^3 sum A),
@@ -118,7 +122,7 @@ def grad_cam_plus_plus(asked: Question, pictures: Pictures, *, layer: str | None
 
 
 @explains("what speaks for it, where a late layer finds it", "sensitivity", "colours")
-def guided_grad_cam(asked: Question, pictures: Pictures, *, layer: str | None = None) -> Maps:
+def guided_grad_cam(asked: Question, pictures: Pictures, *, layer: str | None = None, **common: Unpack[Common]) -> Maps:
     """Show guided backprop where Grad-CAM finds the class: the product of both (Selvaraju et al.).
 
     Args:

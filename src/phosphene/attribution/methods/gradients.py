@@ -7,7 +7,9 @@ the score. What the two pass back at each rectifier, smooth and bent ones too, i
 pooling passes back to where its maximum was.
 """
 
-from phosphene.attribution.explanation import explains
+from typing import Unpack
+
+from phosphene.attribution.explanation import Common, explains
 from phosphene.attribution.maps import Maps
 from phosphene.attribution.question import Pictures, Question, every
 from phosphene.core.networks.rectifiers import Rule
@@ -21,20 +23,20 @@ def gradients(asked: Question, pictures: Pictures, rule: Rule = "gradient") -> M
 
 
 @explains("how the score moves with each colour", "sensitivity", "colours")
-def gradient(asked: Question, pictures: Pictures) -> Maps:
+def gradient(asked: Question, pictures: Pictures, **common: Unpack[Common]) -> Maps:
     """Show the gradient of a score with respect to every colour of every pixel; grey is zero."""
     return gradients(asked, pictures)
 
 
 @explains("how much the score depends on a pixel", "sensitivity", "grey")
-def saliency(asked: Question, pictures: Pictures) -> Maps:
+def saliency(asked: Question, pictures: Pictures, **common: Unpack[Common]) -> Maps:
     """Show how strongly a score depends on each pixel: the largest |gradient| of its colours (Simonyan et al.)."""
     maps = gradients(asked, pictures)
     return Maps(maps.values.abs().amax(1), maps.facts)
 
 
 @explains("what the network retraces to", "sensitivity", "colours", purpose="search")
-def deconvnet(asked: Question, pictures: Pictures) -> Maps:
+def deconvnet(asked: Question, pictures: Pictures, **common: Unpack[Common]) -> Maps:
     """Show the signal that passes rectifiers only where it is positive itself (Zeiler & Fergus)."""
     return gradients(asked, pictures, "deconvnet")
 
@@ -42,6 +44,6 @@ def deconvnet(asked: Question, pictures: Pictures) -> Maps:
 @explains(
     "what speaks for it, layer by layer", "sensitivity", "colours", beside=(gradient, deconvnet), purpose="search"
 )
-def guided(asked: Question, pictures: Pictures) -> Maps:
+def guided(asked: Question, pictures: Pictures, **common: Unpack[Common]) -> Maps:
     """Show the gradient that passes rectifiers where both it and their input are positive (Springenberg et al.)."""
     return gradients(asked, pictures, "guided")

@@ -20,12 +20,12 @@ What biases contributed, and what the stabilizer takes, reaches no pixel; it is 
 """
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, Unpack
 
 import torch
 from torch import Tensor
 
-from phosphene.attribution.explanation import explains
+from phosphene.attribution.explanation import Common, explains
 from phosphene.attribution.maps import Maps
 from phosphene.attribution.methods.propagation import Propagated
 from phosphene.attribution.methods.relevance import Rules, alpha_beta, box, epsilon, flat, gamma, z_plus
@@ -73,6 +73,7 @@ def lrp(
     composite: Composite = "epsilon-plus-flat",
     epsilon: float = 1e-6,
     gamma: float = 0.25,
+    **common: Unpack[Common],
 ) -> Maps:
     """Show the relevance of every colour of every pixel: the score, handed down layer by layer to what it came from.
 

@@ -6,7 +6,7 @@ to the change of the score. SmoothGrad (Smilkov et al. 2017, arXiv:1706.03825) i
 """
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, Unpack
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phosphene.attribution.baselines import Baseline, baseline_pictures
-from phosphene.attribution.explanation import explains
+from phosphene.attribution.explanation import Common, explains
 from phosphene.attribution.maps import Growing, Maps
 from phosphene.attribution.question import Pictures, Question, every
 from phosphene.core.errors import check_range
@@ -22,7 +22,9 @@ from phosphene.core.optimization.keys import Key
 
 
 @explains("what each colour adds to the score, to first order", "contribution", "heat")
-def input_x_gradient(asked: Question, pictures: Pictures, *, baseline: Baseline = "black") -> Maps:
+def input_x_gradient(
+    asked: Question, pictures: Pictures, *, baseline: Baseline = "black", **common: Unpack[Common]
+) -> Maps:
     """Show the gradient times what the picture has there (Shrikumar et al. 2016, arXiv:1605.01713).
 
     The contributions add up to the change of the score from the baseline where the network is linear.
@@ -57,6 +59,7 @@ def integrated(
     baseline: Baseline = "black",
     steps: int = 50,
     rule: Literal["midpoint", "gauss-legendre"] = "midpoint",
+    **common: Unpack[Common],
 ) -> Growing:
     """Show integrated gradients: the mean gradient on the way from a baseline, times the change (Sundararajan et al.).
 
@@ -110,6 +113,7 @@ def smoothgrad(
     noise: float = 0.1,
     average: Literal["mean", "squared", "variance"] = "mean",
     seed: int = 0,
+    **common: Unpack[Common],
 ) -> Growing:
     """Show the mean gradient of the picture under noise (SmoothGrad, Smilkov et al.).
 

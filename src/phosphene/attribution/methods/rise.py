@@ -5,6 +5,7 @@ the score over the masks that leave it visible: sum_i f(x m_i) m_i / (N p). It a
 """
 
 from collections.abc import Iterator
+from typing import Unpack
 
 import torch
 from jaxtyping import Float
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from phosphene.attribution.baselines import Baseline, baseline_pictures
-from phosphene.attribution.explanation import explains
+from phosphene.attribution.explanation import Common, explains
 from phosphene.attribution.maps import Growing, Maps
 from phosphene.attribution.question import Pictures, Question, every
 from phosphene.core.errors import Mistake, check_range
@@ -50,6 +51,7 @@ def rise(
     visible: float = 0.5,
     occluder: Baseline = "zero",
     seed: int = 0,
+    **common: Unpack[Common],
 ) -> Growing:
     """Show how high the score is on average where a pixel is visible, behind random masks (RISE, Petsiuk et al.).
 

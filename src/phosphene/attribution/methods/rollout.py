@@ -11,14 +11,14 @@ Weights are seen in `F.scaled_dot_product_attention`, `nn.MultiheadAttention` an
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from phosphene.attribution.explanation import explains
+from phosphene.attribution.explanation import Showing, explains
 from phosphene.attribution.maps import Maps
 from phosphene.attribution.question import Pictures, Question
 from phosphene.core.errors import Mistake, check_range
@@ -150,7 +150,9 @@ def _start(blocks: list[Tensor], prefix: int) -> tuple[str, Float[Tensor, "n tok
 
 
 @explains("where attention leads, block by block", "sensitivity", "overlay", asks=False, relative=True)
-def rollout(asked: Question, pictures: Pictures, *, heads: Heads = "mean", discard: float = 0.0) -> Maps:
+def rollout(
+    asked: Question, pictures: Pictures, *, heads: Heads = "mean", discard: float = 0.0, **common: Unpack[Showing]
+) -> Maps:
     """Show from which patches a vision transformer's answer comes, by its attention weights alone, whatever the class.
 
     It begins at the class token, the first of those that are no patches; where there are only patches, at all of them

@@ -9,13 +9,13 @@ import importlib
 import inspect
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from phosphene.attribution.explanation import explains
+from phosphene.attribution.explanation import Common, explains
 from phosphene.attribution.maps import Explainer, Growing, Maps
 from phosphene.attribution.question import Pictures, Question
 from phosphene.core.errors import Mistake, check_range, did_you_mean
@@ -80,7 +80,9 @@ def captum_method(name: str) -> Explainer:
         Mistake: there is none of this name, or Captum is not installed.
     """
 
-    def captum(asked: Question, pictures: Pictures, *, square: int = 16, seed: int = 0) -> Growing:
+    def captum(
+        asked: Question, pictures: Pictures, *, square: int = 16, seed: int = 0, **common: Unpack[Common]
+    ) -> Growing:
         """Show what a method of Captum says (Kokhlikyan et al. 2020, arXiv:2009.07896).
 
         Args:

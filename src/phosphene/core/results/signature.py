@@ -144,7 +144,7 @@ def arguments_of(function: Callable[..., Any], leave_out: int = 1) -> tuple[Argu
     found: list[Argument] = []
     for name, parameter in list(inspect.signature(function).parameters.items())[leave_out:]:
         if parameter.kind is parameter.VAR_KEYWORD:
-            found += _settings(get_args(hints[name])[0], words)
+            found += settings(get_args(hints[name])[0], words)
         else:
             found.append(_argument(parameter, hints[name], notes[name], words.get(name, "")))
     return tuple(found)
@@ -174,8 +174,10 @@ def members(hint: Any) -> tuple[Any, ...]:
 
 def shown(value: Any) -> str:
     """A value for people: 8/255 where that is shorter than its digits."""
-    if not isinstance(value, float) or float(f"{value:.3g}") == value:
-        return f"{value:g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    if not math.isfinite(value) or float(f"{value:.3g}") == value:
+        return f"{value:g}"
     halves = value * 510
     return f"{round(halves) / 2:g}/255" if abs(halves - round(halves)) < 1e-9 and value < 1 else f"{value:g}"
 
@@ -240,7 +242,7 @@ def _notes(hint: Any) -> Iterator[Any]:
             yield from _notes(part)
 
 
-def _settings(typed: Any, words: Mapping[str, str]) -> Iterator[Option]:
+def settings(typed: Any, words: Mapping[str, str] = {}) -> Iterator[Option]:
     """The fields of a typed dict; where a dataclass stands behind it, that says what they mean."""
     behind = getattr(typed, "__settings__", None)
     notes = get_type_hints(typed, include_extras=True)

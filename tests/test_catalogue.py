@@ -1,0 +1,108 @@
+"""The catalogue: every recipe once, and pictures of earlier formats in today's words."""
+
+import ast
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import phosphene
+from phosphene import catalogue
+from phosphene.catalogue import CATALOGUE, Row
+from phosphene.core.results.recipes import Recipe
+
+RECIPES = [row for row in CATALOGUE if row.name]
+
+
+def test_importing_it_imports_no_torch_and_neither_does_the_package():
+    code = "import sys, phosphene; dir(phosphene); print('torch' in sys.modules, 'numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"
+
+
+@pytest.mark.parametrize("row", RECIPES, ids=lambda row: row.name)
+def test_every_row_is_a_recipe_with_its_public_name(row):
+    found = catalogue.public(row.name)
+    assert isinstance(found, Recipe)
+    assert found.name == row.name
+    assert (
+        getattr(phosphene, row.name) is found is catalogue.recipe(row.name) is catalogue.method(row.command, row.method)
+    )
+
+
+def test_a_public_name_twice_is_an_error():
+    with pytest.raises(ValueError, match="the catalogue has two of dream; a public name stands for one thing"):
+        catalogue.unique([*CATALOGUE, Row("sleep", "dream", "sleeping:dream", "Sleep.")], catalogue.PUBLIC)
+    with pytest.raises(ValueError, match="two of load"):
+        catalogue.unique([Row("load", "load", "x:load", "Load.")], catalogue.PUBLIC)
+
+
+def test_rows_of_one_command_stand_together_and_have_methods():
+    order = [row.command for row in CATALOGUE]
+    assert order == sorted(order, key=order.index)
+    for command, rows in catalogue.commands().items():
+        names = [row.method for row in rows]
+        assert len(set(names)) == len(names)
+        assert len(rows) == 1 or (all(names) and command in catalogue.SENTENCES)
+
+
+def test_the_names_for_editors_are_those_of_the_table():
+    tree = ast.parse(Path(inspect.getfile(catalogue)).read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    typed = {
+        alias.asname: f"{node.module.removeprefix('phosphene.')}:{alias.name}"
+        for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names if alias.asname
+    }  # fmt: skip
+    assert typed == {row.name: row.home for row in RECIPES} | catalogue.PUBLIC
+
+
+def test_a_name_that_is_not_there_is_said():
+    with pytest.raises(AttributeError, match="phosphene has no 'daydream'; it has Mistake, Network, accentuate"):
+        _ = phosphene.daydream
+    with pytest.raises(KeyError):
+        catalogue.recipe("daydream")
+    with pytest.raises(KeyError):
+        catalogue.method("attribute", "daydream")
+
+
+def test_a_family_of_recipes_is_one_row():
+    assert catalogue.row_of("captum:DeepLift").method == "captum:NAME"
+    assert catalogue.recipe("captum:DeepLift").name == "captum:DeepLift"
+    assert catalogue.method("attribute", "captum:DeepLift").name == "captum:DeepLift"
+
+
+def test_every_renamed_recipe_is_there():
+    for table in catalogue.RENAMED.values():
+        assert set(table["recipes"].values()) <= set(catalogue.recipes())
+        assert not set(table["recipes"]) & {row.name for row in RECIPES}
+        assert set(table["options"]) <= set(catalogue.recipes())
+
+
+@pytest.mark.parametrize(
+    ("old", "recipe", "arguments"),
+    [
+        ({"command": "visualize", "arguments": {"size": 3}}, "visualize", {"size": 3}),
+        ({"command": "attribute", "arguments": {"method": "grad-cam++"}}, "grad_cam_plus_plus", {}),
+        ({"command": "grad_cam", "arguments": {"layer": "x"}}, "grad_cam", {"layer": "x"}),
+        ({"command": "attribute", "arguments": {"method": "all", "masks": 8}}, "compare", {"masks": 8}),
+        ({"command": "attribute", "arguments": {"method": "captum:DeepLift"}}, "captum:DeepLift", {}),
+        ({"command": "patches", "arguments": {}}, "exemplars", {}),
+        ({"command": "dream", "arguments": {"octaves": 1}}, "dream", {"octaves": 1}),
+    ],
+)
+def test_a_record_of_format_1_is_read_in_todays_words(old, recipe, arguments):
+    found = catalogue.upgraded(old | {"inputs": [{"name": "cat.png"}, {"name": "dog.png", "as": "start"}]})
+    assert (found["recipe"], found["arguments"]) == (recipe, arguments)
+    assert [one["as"] for one in found["inputs"]] == ["photo", "start"]
+
+
+def test_a_record_of_today_is_left_as_it_is():
+    today = {"format": 2, "recipe": "patches", "arguments": {"method": "x"}, "inputs": [{"name": "cat.png"}]}
+    assert catalogue.upgraded(today) == today
+
+
+def test_what_came_out_otherwise_on_purpose_is_said():
+    with pytest.raises(ValueError, match="a dream of several octaves can't be made again"):
+        catalogue.upgraded({"command": "dream", "arguments": {"octaves": 4}})
