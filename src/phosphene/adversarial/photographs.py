@@ -3,16 +3,16 @@
 The result is rounded to 8 bits and read once more, because a change that rounding removes fools nobody.
 """
 
-import inspect
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Concatenate, ParamSpec, TypedDict
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from phosphene.adversarial.victims import Classifier, Victim
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.keys import Key
@@ -21,18 +21,29 @@ from phosphene.core.options import Words
 from phosphene.core.pictures.files import Photo
 from phosphene.core.results.recipes import Recipe, docstring
 from phosphene.core.results.results import Result, Run
-from phosphene.core.results.signature import arguments_of
+from phosphene.core.results.signature import Argument, Input, Option, arguments_of, settings
 from phosphene.core.units.inputs import Fit, feed, logits, said_in_words, top
 from phosphene.core.units.labels import class_index, label
 
+P = ParamSpec("P")
 Attack = Callable[..., Iterator[Step]]
-"""(victim, x, labels, *, radius, targeted, its own options) -> steps, the last one the result."""
-OURS = ("radius", "targeted", "until_fooled", "key")
-"""Options of attacks that the recipe sets itself."""
+"""(victim, x, labels, radius, targeted, until_fooled, key, *, its own options) -> steps, the last one the result."""
+
+
+class Common(TypedDict, total=False):
+    """What every attack on a photograph takes: `**common: Unpack[Common]` at the end of an attack's arguments.
+
+    It is for the attack's recipe, which is called with it; the attack itself is not.
+    """
+
+    target: Annotated[str | int | None, Words("the class that it shall say; by default any other than now")]
+    eps: Annotated[float, Words("how far a pixel may move, in [0, 1]")]
+    fit: Annotated[Fit, Words("how the photograph becomes the network's input")]
+    seed: Annotated[int, Words("of what is random")]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PhotographAttack(Recipe[..., Run]):
+class PhotographAttack(Recipe[Concatenate[Network, Photo, P], Run]):
     """A recipe that was made of an attack: (network, photo, *, options) -> Run.
 
     Attributes:
@@ -42,47 +53,36 @@ class PhotographAttack(Recipe[..., Run]):
     attack: Attack
 
 
-def attack() -> Callable[[Attack], PhotographAttack]:
+def attack(
+    function: Callable[
+        Concatenate[Victim | Network | Classifier, Tensor, Tensor, float, bool, bool, Key, P], Iterator[Step]
+    ],
+) -> PhotographAttack[P]:
     """Make an attack a recipe: (network, photo, *, target, eps, its own options, fit, seed) -> Run.
 
-    The attack's own options are its keywords, but for the radius, whether it is targeted, and the key, which the recipe
-    gives; where it can stop as soon as it fools, it goes on to the end, as a photograph is to fool as well as it can.
+    An attack is (victim, x, labels, radius, targeted, until_fooled, key, *, its own options, **common). On a photograph
+    it goes on to the end, and does not stop as soon as the photograph fools: it is to fool as well as it can.
     """
+    own = [one for one in arguments_of(function, leave_out=7) if isinstance(one, Option) and not one.setting]
 
-    def made(function: Attack) -> PhotographAttack:
-        own = [one for one in arguments_of(function, leave_out=3) if one.name not in OURS]
-        takes = inspect.signature(function).parameters
+    def attacked(network: Network, photo: Photo, **options: Any) -> Run:
+        mine = {one.name: options.pop(one.name) for one in own}
+        return _attacked(function, mine, network, photo, **options)
 
-        def attacked(network: Network, photo: Photo, **options: Any) -> Run:
-            mine = {one.name: options.pop(one.name) for one in own}
-            seed = options.pop("seed", 0)
-            if "key" in takes:
-                mine["key"] = Key(seed)
-            if "until_fooled" in takes:
-                mine["until_fooled"] = False
-            return _attack(function, mine, network, photo, **options)
-
-        for name in ("__name__", "__qualname__", "__module__", "__doc__"):
-            setattr(attacked, name, getattr(function, name))
-        usual = arguments_of(_common)
-        common = [one for one in usual if one.name != "seed" or "key" in takes]
-        arguments = (*common[:3], *own, *common[3:])
-        head, tail = docstring(function)
-        return PhotographAttack(attacked, function.__name__, "search", (), arguments, Run, head, tail, function)
-
-    return made
+    for name in ("__name__", "__qualname__", "__module__", "__doc__"):
+        setattr(attacked, name, getattr(function, name))
+    usual: dict[str, Any] = {"eps": 8 / 255, "fit": "crop", "seed": 0}
+    common = [replace(one, default=usual.get(one.name), setting=False) for one in settings(Common)]
+    common = [replace(one, optional=one.default is None) for one in common]
+    arguments: tuple[Argument, ...] = (PHOTO, *common[:2], *own, *common[2:])
+    head, tail = docstring(function)
+    by_name: Any = attacked  # its options are those of P and `Common`
+    return PhotographAttack(
+        by_name, function.__name__, "search", (), arguments, Run, head, tail, function
+    )  # fmt: skip
 
 
-def _common(
-    network: Network,
-    photo: Annotated[Photo, Words("a path, `skimage:NAME`, or pixels")],
-    *,
-    target: Annotated[str | int | None, Words("the class that it shall say; by default any other than now")] = None,
-    eps: Annotated[float, Words("how far a pixel may move, in [0, 1]")] = 8 / 255,
-    fit: Annotated[Fit, Words("how the photograph becomes the network's input")] = "crop",
-    seed: Annotated[int, Words("of the random start")] = 0,
-) -> None:
-    """What every attack takes."""
+PHOTO = Input("photo", "a path, `skimage:NAME`, or pixels", True, False, True, Photo, positional=True)
 
 
 def rounded(
@@ -94,7 +94,7 @@ def rounded(
     return levels.clamp(middle - levels_away, middle + levels_away).clamp(0, 255) / 255
 
 
-def _attack(
+def _attacked(
     function: Attack,
     own: dict[str, Any],
     network: Network,
@@ -103,6 +103,7 @@ def _attack(
     target: str | int | None = None,
     eps: float = 8 / 255,
     fit: Fit = "crop",
+    seed: int = 0,
 ) -> Run:
     """The recipe of an attack."""
     if not 1 / 255 - 1e-6 <= eps <= 1:
@@ -114,9 +115,8 @@ def _attack(
     if goal == truth:
         raise Mistake(f"{network.name} already says {label(network, truth)}; choose another target")
     case = _Case(network, fed, before, truth, goal, eps, function.__name__)
-    path = function(
-        network, fed, torch.tensor([truth if goal is None else goal]), radius=eps, targeted=goal is not None, **own
-    )
+    labels = torch.tensor([truth if goal is None else goal])
+    path = function(network, fed, labels, eps, goal is not None, False, Key(seed), **own)
     return Run(path, total=own.get("steps", 1), names=[case.stem], finish=case.result)
 
 

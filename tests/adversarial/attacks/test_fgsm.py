@@ -23,7 +23,7 @@ def test_every_picture_moves_by_the_radius_against_its_own_label():
 def test_targeted_it_goes_the_other_way_and_asks_twice():
     victim = Victim(linear(WEIGHT, [0.0, 0, 0, 0]))
     labels = torch.tensor([0, 1, 2, 3, 0])
-    first, last = phosphene.attacks.fgsm(victim, X, labels, radius=0.02, targeted=True)
+    first, last = phosphene.attacks.fgsm(victim, X, labels, radius=0.02, targeted=True, until_fooled=False)
     p = [step.outputs["logits"].softmax(1)[torch.arange(5), labels] for step in (first, last)]
     assert (p[1] > p[0]).all()
     assert victim.forwards.tolist() == victim.backwards.tolist() == [2] * 5

@@ -5,14 +5,14 @@ sign, each projected back to the nearest picture of the ball.
 """
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from phosphene.adversarial.goals import Labels, loss, when_fooled
-from phosphene.adversarial.photographs import attack
+from phosphene.adversarial.photographs import Common, attack
 from phosphene.adversarial.victims import Classifier, Victim
 from phosphene.core.errors import check_range
 from phosphene.core.networks.network import Network
@@ -25,21 +25,22 @@ from phosphene.core.optimization.steps import Step, best
 from phosphene.core.options import Bounds, Words
 
 
-@attack()
+@attack
 def pgd(
     victim: Victim | Network | Classifier,
     x: Float[Tensor, "n c h w"],
     labels: Labels,
-    *,
     radius: float = 8 / 255,
+    targeted: bool = False,
+    until_fooled: bool = True,
+    key: Key = Key(),
+    *,
     steps: Annotated[int, Bounds(0), Words("how many steps")] = 40,
     step_size: Annotated[
         float | None, Bounds(1e-6, 1), Words("length of a step, in [0, 1]; by default a tenth of eps")
     ] = None,
     random_start: Annotated[bool, Words("begin anywhere in the ball")] = True,
-    targeted: bool = False,
-    until_fooled: bool = True,
-    key: Key = Key(),
+    **common: Unpack[Common],
 ) -> Iterator[Step]:
     """Fool NETWORK with many small steps inside the ball of radius EPS (Madry et al. 2018); the best one is kept.
 
