@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from benchmarks.byhand import frozen
 from benchmarks.timing import Claim, Contestant, Finding, Report, Rows, Spread, Table, race
 from phosphene.attribution import guided, integrated
-from phosphene.attribution.incremental.reader import Covering, How
+from phosphene.attribution.incremental.reader import How, IncrementalReader
 from phosphene.attribution.maps import Explainer, found
 from phosphene.attribution.question import Question
 from phosphene.core.networks.network import Network
@@ -80,7 +80,7 @@ def _occlusion(name: str, repeats: int, quick: bool) -> Report:
     return Report(
         [table, _deviations(name, network, lower, picture, corners)],
         [*_claims(name, seconds, floor, captum), _equal(name, network, picture, corners)],
-        [f"{name}: {Covering(*_asked(network, picture), ['logits']).words}."],
+        [f"{name}: {IncrementalReader(*_asked(network, picture), ['logits']).words}."],
     )
 
 
@@ -114,15 +114,15 @@ def _best(seconds: Mapping[str, Spread], names: Mapping[str, Contestant]) -> str
 
 
 def _asked(network: Network, picture: Tensor) -> tuple[Network, Tensor, Tensor, tuple[int, int]]:
-    """The arguments of a Covering: the window is grey."""
+    """The arguments of an incremental reader: the window is grey."""
     return network, picture, torch.full_like(picture, 0.5), (WINDOW, WINDOW)
 
 
 def _read(network: Network, picture: Tensor, corners: Corners, how: How) -> Tensor:
     """The logits at every position."""
-    covering = Covering(*_asked(network, picture), ["logits"], how)
-    parts = [corners[at : at + covering.batch] for at in range(0, len(corners), covering.batch)]
-    return torch.cat([covering.read(part)["logits"] for part in parts])
+    reader = IncrementalReader(*_asked(network, picture), ["logits"], how)
+    parts = [corners[at : at + reader.batch] for at in range(0, len(corners), reader.batch)]
+    return torch.cat([reader.read(part)["logits"] for part in parts])
 
 
 def _ours(network: Network, picture: Tensor, corners: Corners, how: How, tick: Callable[[], None]) -> None:
@@ -137,7 +137,7 @@ def _bare(
     tick: Callable[[], None],
 ) -> None:  # fmt: skip
     """The plain model, again and again on one batch, about a hundred pictures in all."""
-    covered = Covering(*_asked(network, picture), ["logits"], "full").covered(corners[:batch])
+    covered = IncrementalReader(*_asked(network, picture), ["logits"], "full").occluded(corners[:batch])
     x = _plainly_fed(network, covered).contiguous(memory_format=layout)
     model = frozen(network.model)
     tick()

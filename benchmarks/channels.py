@@ -45,7 +45,7 @@ def run(quick: bool) -> Report:
     drawn = {layer: sorted(rng.choice(network.layer(layer).shape[0], many, replace=False).tolist()) for layer in layers}
 
     def job(layer: str) -> Job:
-        chosen = dataclasses.asdict(settings("default", None, {"steps": steps}))
+        chosen = dataclasses.asdict(settings("default", {"steps": steps}))
         key = {"settings": chosen, "seed": 0, "layer": layer, "channels": drawn[layer], "size": side}
 
         def make(tick) -> tuple[torch.Tensor, dict]:

@@ -64,7 +64,7 @@ def run(quick: bool, presets: str = "", seeds: int = 3, classes: str = "choose")
     if quick:
         asked, seeds = asked[:2], 1
     steps, side = (2, 64) if quick else (None, SIDE)
-    chosen = {name: settings(name, None, {"steps": steps}) for name in names}
+    chosen = {name: settings(name, {"steps": steps}) for name in names}
 
     def job(name: str, seed: int) -> Job:
         own = dataclasses.asdict(chosen[name])

@@ -29,10 +29,10 @@ def test_octaves_grow_to_the_own_size_and_none_is_tiny(height, width, octaves, z
     assert all(min(size) >= 32 for size in sizes[:-1])
 
 
-def step_by_hand(network, x, layer, rate, jitter, seed):
-    """Roll, climb half the mean square of the activations, roll back, in steps of a mean change of `rate`."""
+def step_by_hand(network, x, layer, rate, jitter, seed, stage=0):
+    """Roll, ascend half the mean square of the activations, roll back, in steps of a mean change of `rate`."""
     down, right = (
-        Key(seed, [0], step=0).integers(torch.zeros(1, dtype=torch.long), 2, 2 * jitter + 1)[0] - jitter
+        Key(seed, [0], stage, step=0).integers(torch.zeros(1, dtype=torch.long), 2, 2 * jitter + 1)[0] - jitter
     ).tolist()
     rolled = x.roll((down, right), (2, 3)).requires_grad_()
     kept = []
@@ -109,3 +109,20 @@ def test_inception_dreams_into_the_sky(data):
     sky = phosphene.predict(network, f"{data}/images/sky.jpg", fit="whole").input
     before = network.read(sky, ["mixed4c"])["mixed4c"].square().mean().item() / 2
     assert by_octave[-1] > 1.3 * before
+
+
+def test_the_second_octave_starts_at_the_enlarged_detail_and_has_random_numbers_of_its_own():
+    network, photo, seed, jitter = convnet(), levels(3, 80, 90), 3, 7
+    run = dream(network, photo, layer="conv3", octaves=2, zoom=2.0, steps=1, rate=0.01, jitter=jitter, seed=seed)
+    whole = photo.double()[None]
+
+    def resized(x, size):
+        return torch.nn.functional.interpolate(x, size, mode="bicubic", antialias=True, align_corners=False)
+
+    base = resized(whole, (40, 45)).clamp(0, 1)
+    small = step_by_hand(network, base, "conv3", 0.01, jitter, seed, stage=0)
+    start = (whole + resized(small - base, (80, 90))).clamp(0, 1)
+    expected = step_by_hand(network, start, "conv3", 0.01, jitter, seed, stage=1)
+    torch.testing.assert_close(run.image.double(), expected, rtol=0, atol=1e-6)
+    longer = dream(network, photo, layer="conv3", octaves=2, zoom=2.0, steps=2)
+    assert [step.index for step in longer] == [0, 1, 2, 2, 3, 4]

@@ -11,7 +11,7 @@ from phosphene.core.optimization.terms import Reading, code_distance, direction,
 from phosphene.core.units.inputs import code, feed
 from phosphene.features import accentuate, activation_grid, caricature
 from phosphene.features.factors import factorized
-from phosphene.features.painting import Painting
+from phosphene.features.portraits import Portraits
 from phosphene.features.presets import settings
 from tests.small import convnet, levels, noise, normal
 
@@ -53,10 +53,10 @@ def test_the_value_that_a_cell_climbs_is_that_of_its_own_activation():
     network = convnet()
     y = by_hook(network, PHOTO.double(), "conv2")
     run = activation_grid(network, PHOTO, layer="conv2", cell=8, steps=0, power=2)
-    chosen = settings("default", "lucid", {"steps": 0})
+    chosen = settings("default", {"robustness": "lucid", "steps": 0})
     step = list(run)[-1]
-    painting = Painting(network, [([0], direction("conv2", y[0, :, [2], [3]].T, 2))], [0], chosen, (8, 8))
-    alone = next(painting.path)
+    portraits = Portraits(network, [([0], direction("conv2", y[0, :, [2], [3]].T, 2))], [0], chosen, (8, 8))
+    alone = next(portraits.path)
     assert step.values[2 * 8 + 3].item() == pytest.approx(alone.values[0].item(), rel=1e-9)
     view = noise(1, 3, 16, 16)
     own = by_hook(network, view, "conv2")
@@ -67,14 +67,14 @@ def test_the_value_that_a_cell_climbs_is_that_of_its_own_activation():
 
 
 def test_a_cell_is_the_same_alone_and_among_others():
-    network, chosen = convnet(), settings("default", "lucid", {"steps": 2, "rate": 0.1})
+    network, chosen = convnet(), settings("default", {"robustness": "lucid", "steps": 2, "rate": 0.1})
     y = by_hook(network, PHOTO.double(), "conv2")
     run = activation_grid(network, PHOTO, layer="conv2", cell=8, steps=2, batch=30)
     *_, last = run
     for place in (0, 29, 63):
         row, column = divmod(place, 8)
         part = [([0], direction("conv2", y[0, :, row, column][None], 1.0))]
-        *_, alone = Painting(network, part, [0], chosen, (8, 8)).path
+        *_, alone = Portraits(network, part, [0], chosen, (8, 8)).path
         torch.testing.assert_close(last.pictures[place], alone.pictures[0], rtol=0, atol=1e-9)
         shown = run.image[0, :, 8 * row : 8 * row + 8, 8 * column : 8 * column + 8]
         torch.testing.assert_close(shown, alone.pictures[0].float(), rtol=0, atol=1e-6)
@@ -203,11 +203,11 @@ def test_what_did_not_matter_is_the_photograph_in_grey():
 
 
 def test_the_held_term_is_added_to_what_is_climbed():
-    network, chosen = convnet(), settings("default", "none", {"steps": 0})
+    network, chosen = convnet(), settings("default", {"robustness": "none", "steps": 0})
     c = code(network, feed(network, PHOTO), "conv2")
     climbed = direction("conv2", c[0, :, 0, 0][None], 1.0)
     with_it, without = (
-        next(Painting(network, [([0], climbed)], [0], chosen, (16, 16), held=held).path)
+        next(Portraits(network, [([0], climbed)], [0], chosen, (16, 16), held=held).path)
         for held in (3.0 * code_distance("conv2", c), None)
     )
     y = by_hook(network, with_it.pictures, "conv2")

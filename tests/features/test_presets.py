@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from phosphene.core.errors import Mistake
+from phosphene.core.optimization.settings import ParameterizationName, Settings
 from phosphene.features import visualize
-from phosphene.features.presets import PRESETS, Parameterization, Preset, Settings, settings
+from phosphene.features.presets import PRESETS, Preset, settings
 from tests.small import convnet, noise
 
 
@@ -23,7 +24,7 @@ def test_every_setting_is_an_option_of_visualize_and_every_preset_is_offered():
 
 
 def test_a_given_value_replaces_the_presets_and_the_others_stay():
-    chosen = settings("yosinski-c", "lucid", {"rate": 0.5, "tv": None, "network": "ignored"})
+    chosen = settings("yosinski-c", {"robustness": "lucid", "rate": 0.5, "tv": None, "network": "ignored"})
     assert (chosen.rate, chosen.rotate, chosen.blur_every) == (0.5, 10.0, PRESETS["yosinski-c"].blur_every)
     assert chosen.tv == PRESETS["yosinski-c"].tv
 
@@ -38,7 +39,7 @@ def test_every_preset_makes_its_units_say_more(preset):
     assert after.numbers[0]["value"] > before.numbers[0]["value"]
 
 
-@pytest.mark.parametrize("parameterization", get_args(Parameterization))
+@pytest.mark.parametrize("parameterization", get_args(ParameterizationName))
 def test_every_parameterization_climbs(parameterization):
     options = {"size": 32, "robustness": "none", "parameterization": parameterization, "rate": 0.01}
     before, after = (visualize(convnet(), ["logits:1"], steps=steps, **options) for steps in (0, 8))
@@ -161,7 +162,7 @@ def test_settings_that_cannot_be_are_mistakes(options, said):
 
 def test_a_preset_that_is_not_there_is_answered_with_the_nearest():
     with pytest.raises(Mistake, match="no preset 'lucd'; did you mean 'lucid'"):
-        settings("lucd", None, {})
+        settings("lucd", {})
 
 
 def test_pixels_stay_pictures():

@@ -6,12 +6,11 @@ import torch
 import phosphene
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
+from phosphene.core.optimization.ascent import Ascent
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.parameterizations import Fourier
-from phosphene.core.optimization.transforms import as_is
 from phosphene.core.units.spelling import parse_units
 from phosphene.features import visualize
-from phosphene.features.painting import objective
 from phosphene.features.visualize import parts_of
 from phosphene.models.torchvision import import_torchvision
 from tests.small import convnet
@@ -138,7 +137,7 @@ def test_a_range_is_all_of_its_units_and_none_twice():
 
 def test_a_neuron_moves_what_it_sees_and_nothing_else():
     network = convnet()
-    evaluate = objective(network, parts_of(parse_units(network, "conv2:1@2,3"), 1.0, "logit"), [as_is])
+    evaluate = Ascent().objective(network, parts_of(parse_units(network, "conv2:1@2,3"), 1.0, "logit"))
     x = torch.rand(1, 3, 16, 16, dtype=torch.float64)
     slope = evaluate(x, torch.zeros(1, dtype=torch.long), Key(step=0)).gradients
     seen = slope.abs().sum((0, 1)) > 0

@@ -1,26 +1,26 @@
-"""DeepDream (Mordvintsev, Olah & Tyka 2015): climb a layer's own activations, starting at a photograph.
+"""DeepDream (Mordvintsev, Olah & Tyka 2015): amplify a layer's own activations, starting at a photograph.
 
 The picture grows octave by octave; what was added at one size is enlarged and carried to the next, so that large forms
 come first and fine detail last. Steps have the same mean size whatever the gradient's, the picture is shifted at random
 before each, and stays in [0, 1].
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import working_dtype
-from phosphene.core.optimization.constraints import box
-from phosphene.core.optimization.engine import argmin
+from phosphene.core.optimization.ascent import Nouns, Size, ascent, stages
 from phosphene.core.optimization.keys import Key
-from phosphene.core.optimization.objectives import gradient
-from phosphene.core.optimization.optimizers import normalized
-from phosphene.core.optimization.parameterizations import Pixels
+from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.steps import Step
-from phosphene.core.optimization.transforms import roll
+from phosphene.core.optimization.terms import Term
+from phosphene.core.optimization.transforms import Transform, roll
 from phosphene.core.pictures.files import Photo, open_photo
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
@@ -36,6 +36,34 @@ def octave_sizes(size: tuple[int, int], octaves: int, zoom: float) -> list[tuple
         sizes.insert(0, (round(size[0] / scale), round(size[1] / scale)))
         scale *= zoom
     return sizes
+
+
+DREAM = Settings(parameterization="pixels", optimizer="normalized", steps=10, rate=1.5 / 255)
+"""Steps on the pixels, all of the same mean size."""
+
+
+def _octaves(
+    network: Network,
+    term: Term,
+    whole: Float[Tensor, "1 3 h w"],
+    sizes: Sequence[Size],
+    chosen: Settings,
+    shifted: Transform,
+) -> list[Callable[[Key, Step | None], Iterator[Step]]]:
+    """An ascent for each size, which starts at the photograph and what was added at the size before."""
+    bases = [_resized(whole, size).clamp(0, 1) for size in sizes[:-1]] + [whole]
+
+    def octave(index: int) -> Callable[[Key, Step | None], Iterator[Step]]:
+        def ascend(key: Key, before: Step | None) -> Iterator[Step]:
+            base, size = bases[index], sizes[index]
+            added = torch.zeros_like(base) if before is None else _resized(before.pictures - bases[index - 1], size)
+            how = replace(ascent(chosen, network, size, Nouns(transform=shifted)), redirected=False)
+            start = (base + added).clamp(0, 1)
+            return how.climb(network, [([0], term)], key, size, start=start).steps
+
+        return ascend
+
+    return [octave(index) for index in range(len(sizes))]
 
 
 def _resized(pictures: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -58,16 +86,16 @@ def dream(
     """Amplify what LAYER already sees in PHOTO, at the photo's own size (DeepDream).
 
     Args:
-        network: who dreams.
+        network: the network to read.
         photo: a path, `skimage:NAME`, or pixels.
         layer: whose activations to amplify, or one unit of it (LAYER:UNIT), a direction or a sum; by default a layer
             above the middle.
-        octaves: at how many sizes.
-        zoom: from one size to the next.
-        steps: at each size.
-        rate: the mean change of a pixel in one step, in [0, 1].
-        jitter: the reach of the random shifts, in pixels.
-        seed: of the shifts.
+        octaves: number of sizes.
+        zoom: ratio of one size to the next.
+        steps: number of moves at each size.
+        rate: the mean change of a pixel in one move, in [0, 1].
+        jitter: range of the random shifts, in pixels.
+        seed: of the random shifts.
     """
     if octaves < 1 or zoom <= 1:
         raise Mistake(f"a dream needs at least one octave and a zoom above 1, not {octaves} and {zoom}")
@@ -82,20 +110,8 @@ def dream(
     if "=" in name:  # the numbers of a direction, or its file
         name = units[0].short
     sizes = octave_sizes((whole.shape[2], whole.shape[3]), octaves, zoom)
-
-    def path() -> Iterator[Step]:
-        detail, done = torch.zeros_like(_resized(whole, sizes[0])), 0
-        for size in sizes:
-            base = _resized(whole, size).clamp(0, 1) if size != sizes[-1] else whole
-            start = (base + (detail if detail.shape == base.shape else _resized(detail, size))).clamp(0, 1)
-            ascent = argmin(
-                Pixels(start), gradient(network, -term, roll(jitter)),
-                optimizer=normalized(rate), constraint=box(), steps=steps, key=Key(seed + done),
-            )  # fmt: skip
-            for step in ascent:
-                yield replace(step, index=done + step.index)
-            done += steps
-            detail = step.pictures - base
+    chosen = DREAM.but({"steps": steps, "rate": rate})
+    path = stages(_octaves(network, term, whole, sizes, chosen, roll(jitter)), Key(seed))
 
     def finish(step: Step) -> Result:
         dreamt, shown = step.pictures.float().cpu(), whole.float().cpu()
@@ -108,4 +124,4 @@ def dream(
             input=shown,
         )
 
-    return Run(path(), total=steps * len(sizes), names=[stem], finish=finish)
+    return Run(path, total=steps * len(sizes), names=[stem], finish=finish)

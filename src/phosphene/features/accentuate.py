@@ -20,7 +20,7 @@ from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.default_layers import halfway
 from phosphene.core.units.inputs import Fit, code, feed, target_unit, unit_words
-from phosphene.features.painting import Painting, reached
+from phosphene.features.portraits import Portraits, reached
 from phosphene.features.presets import settings
 from phosphene.features.visualize import parts_of
 
@@ -65,13 +65,13 @@ def accentuate(
     unit = target_unit(network, fed, target)
     name = network.layer(layer).name if layer else halfway(network)
     chosen = settings(
-        "accentuation", None, {"steps": steps, "rate": rate, "views": views, "parameterization": parameterization}
+        "accentuation", {"steps": steps, "rate": rate, "views": views, "parameterization": parameterization}
     )
     distance = code_distance(name, code(network, fed, name))
     parts = parts_of([unit], 1.0, score)
     own = float(reached(network, parts, fed, 1)[0])
     scale = abs(own) or 1.0
-    painting = Painting(
+    portraits = Portraits(
         network, parts, [0], chosen, (fed.shape[2], fed.shape[3]), seed=seed, start=fed, batch=batch,
         held=scale * weight * distance if weight else None,
     )  # fmt: skip
@@ -79,12 +79,12 @@ def accentuate(
     what = unit_words(network, unit, score)
 
     def finish(step: Step) -> Result:
-        found = painting.shown(step)
+        found = portraits.shown(step)
         picture = found[:, :3].float().cpu()
         alpha = found[:, 3:].float().cpu() if found.shape[1] == 4 else torch.zeros_like(picture[:, :1])
         grey = shown.mean(1, keepdim=True).expand_as(shown)
         mattered = torch.lerp(grey, picture, alpha.square())  # squared, as random crops touch everything a little
-        value = float(painting.reached(step)[0])
+        value = float(portraits.reached(step)[0])
         apart = float(values(network, distance, found[:, :3], torch.zeros(1, dtype=torch.long))[0])
         return Result(
             image=picture,
@@ -104,4 +104,4 @@ def accentuate(
             input=shown,
         )  # fmt: skip
 
-    return Run(painting.path, total=chosen.steps, names=[unit.stem], finish=finish)
+    return Run(portraits.path, total=chosen.steps, names=[unit.stem], finish=finish)

@@ -23,7 +23,7 @@ from phosphene.core.results.results import Result, Run
 from phosphene.core.units.default_layers import halfway
 from phosphene.core.units.inputs import Fit, code, feed
 from phosphene.features.factors import Factors, factorized
-from phosphene.features.painting import Painting, default_side
+from phosphene.features.portraits import Portraits, default_side
 from phosphene.features.presets import settings
 
 FRAME = 0.04  # of a group's picture, in the colour of its map
@@ -75,14 +75,14 @@ def activation_grid(
     else:
         vectors, side = said[0].flatten(1).T, cell or 64
     usual = 128 if groups else 32
-    chosen = settings("default", "lucid", {"steps": usual if steps is None else steps, "rate": rate})
+    chosen = settings("default", {"robustness": "lucid", "steps": usual if steps is None else steps, "rate": rate})
     many = len(vectors)
     parts = [(list(range(many)), direction(name, vectors.to(fed), power))]
-    painting = Painting(network, parts, [0] * many, chosen, (side, side), seed=seed, batch=batch)
+    portraits = Portraits(network, parts, [0] * many, chosen, (side, side), seed=seed, batch=batch)
     shown = fed.float().cpu()
 
     def finish(step: Step) -> Result:
-        cells = painting.shown(step).float().cpu()
+        cells = portraits.shown(step).float().cpu()
         if groups is not None:
             return _grouped(network, name, shown, cells, found, step.index)
         sizes = said[0].norm(dim=0).float().cpu()
@@ -102,7 +102,7 @@ def activation_grid(
             drawing=figure(panels, title, side=560),
         )
 
-    return Run(painting.path, total=chosen.steps, names=[name], finish=finish)
+    return Run(portraits.path, total=chosen.steps, names=[name], finish=finish)
 
 
 def _with_places(network: Network, layer: str | None) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
+from phosphene.core.optimization.settings import Robustness, Settings
 from phosphene.core.optimization.steps import Step
 from phosphene.core.pictures.files import LEAST_SIDE, Photo
 from phosphene.core.pictures.fitting import resize
@@ -27,8 +28,8 @@ from phosphene.core.units.photographs import photo_name
 from phosphene.core.units.units import unit_term
 from phosphene.features.atlas_page import THUMBNAIL, Tile, page
 from phosphene.features.mapping import Activations, Cell, averages, cells_of, layout, patches, sample, whitened
-from phosphene.features.painting import Painting
-from phosphene.features.presets import Preset, Robustness, Settings, settings
+from phosphene.features.portraits import Portraits
+from phosphene.features.presets import Preset, settings
 
 EXAMPLES = 3  # photographs that are shown for a cell
 
@@ -76,7 +77,7 @@ def atlas(
     Raises:
         Mistake: there are too few activations, or so many cells that all stay empty.
     """
-    chosen = replace(settings(preset, robustness, {"steps": steps}), transparency="none")
+    chosen = replace(settings(preset, {"steps": steps, "robustness": robustness}), transparency="none")
     for name, value, low, high in (
         ("cells", cells, 1, 200), ("least", least, 1, None), ("per-photo", per_photo, 1, None),
         ("size", size, LEAST_SIDE, 1000), ("batch", batch, 1, None),
@@ -151,10 +152,10 @@ def _painted(
         some = directions[first : first + batch]
         parts = [(list(range(len(some))), unit_term(some))]
         keys = [one.key for one in some]
-        painting = Painting(network, parts, keys, chosen, (size, size), seed=seed, batch=batch)
-        for step in painting.path:
+        portraits = Portraits(network, parts, keys, chosen, (size, size), seed=seed, batch=batch)
+        for step in portraits.path:
             pictures, values = pictures.clone(), values.clone()
-            pictures[first : first + len(some)] = painting.shown(step)[:, :3].float().cpu()
+            pictures[first : first + len(some)] = portraits.shown(step)[:, :3].float().cpu()
             values[first : first + len(some)] = step.values.float().cpu()
             yield Step(first // batch * chosen.steps + step.index, pictures, values)
 

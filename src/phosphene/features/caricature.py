@@ -13,7 +13,7 @@ from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.default_layers import halfway
 from phosphene.core.units.inputs import Fit, code, feed
-from phosphene.features.painting import Painting, reached
+from phosphene.features.portraits import Portraits, reached
 from phosphene.features.presets import settings
 
 
@@ -57,17 +57,17 @@ def caricature(
         size
     )  # as much border as is shifted away, so that positions keep their meaning
     chosen = settings(
-        "default", "none",
-        {"steps": steps, "rate": rate, "tv": tv, "rotate": rotate, "pad": reach, "jitter": 2 * reach,
-         "smallest": 0.95, "largest": 1.05, "border": "reflect"},
+        "default",
+        {"robustness": "none", "steps": steps, "rate": rate, "tv": tv, "rotate": rotate, "pad": reach,
+         "jitter": 2 * reach, "smallest": 0.95, "largest": 1.05, "border": "reflect"},
     )  # fmt: skip
-    painting = Painting(network, [([0], likeness(name, said, power))], [0], chosen, size, seed=seed)
+    portraits = Portraits(network, [([0], likeness(name, said, power))], [0], chosen, size, seed=seed)
     shown = fed.float().cpu()
-    own = float(reached(network, painting.parts, fed, 1)[0])
+    own = float(reached(network, portraits.parts, fed, 1)[0])
 
     def finish(step: Step) -> Result:
-        picture = painting.shown(step).float().cpu()
-        value = float(painting.reached(step)[0])
+        picture = portraits.shown(step).float().cpu()
+        value = float(portraits.reached(step)[0])
         words = f"caricature by {name}: {value / own:.3g} times as far" if own > 0 else f"caricature by {name}"
         return Result(
             image=picture,
@@ -78,4 +78,4 @@ def caricature(
             input=shown,
         )
 
-    return Run(painting.path, total=steps, names=[name], finish=finish)
+    return Run(portraits.path, total=steps, names=[name], finish=finish)

@@ -24,7 +24,7 @@ from phosphene.core.results.results import Result, Run
 from phosphene.core.units.inputs import logits
 from phosphene.core.units.labels import class_index, label
 from phosphene.core.units.units import Unit
-from phosphene.features.painting import Painting, default_side
+from phosphene.features.portraits import Portraits, default_side
 from phosphene.features.presets import Preset, settings
 from phosphene.features.visualize import parts_of
 
@@ -72,14 +72,14 @@ def context(
     classes = [wanted] * starts + elsewhere
     units = [Unit("logits", index) for index in classes]
     keys = [wanted + i * 2**32 for i in range(starts)] + elsewhere
-    chosen = settings(preset, None, {"steps": steps})
+    chosen = settings(preset, {"steps": steps})
     side = size or default_side(network)
-    painting = Painting(network, parts_of(units, 1.0, "logit"), keys, chosen, (side, side), seed=seed, batch=batch)
+    portraits = Portraits(network, parts_of(units, 1.0, "logit"), keys, chosen, (side, side), seed=seed, batch=batch)
     stem = units[0].stem
     names = [f"{stem}-{i + 1}" for i in range(starts)] + [f"{stem}-other{index}" for index in elsewhere]
 
     def finish(step: Step) -> Result:
-        shown = painting.shown(step)
+        shown = portraits.shown(step)
         colours = seen(network, shown[:, :3])
         said = torch.cat([logits(network, some) for some in colours.split(batch)]).float().cpu()
         shown = shown.float().cpu()
@@ -111,7 +111,7 @@ def context(
             title=f"{title} ({network.name})", drawing=contact(strips, label(network, wanted), title),
         )  # fmt: skip
 
-    return Run(painting.path, total=chosen.steps, names=names, finish=finish)
+    return Run(portraits.path, total=chosen.steps, names=names, finish=finish)
 
 
 def _others(network: Network, wanted: int, many: int, seed: int) -> list[int]:

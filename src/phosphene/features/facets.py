@@ -15,6 +15,7 @@ from torch import Tensor
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.objectives import values
+from phosphene.core.optimization.settings import Robustness
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score, Term
 from phosphene.core.pictures.files import LEAST_SIDE, Photo
@@ -26,8 +27,8 @@ from phosphene.core.units.photographs import fed, photo_name
 from phosphene.core.units.spelling import parse_units
 from phosphene.core.units.units import AnyUnit, Sum, unit_term
 from phosphene.features.mapping import needed
-from phosphene.features.painting import Painting, default_side
-from phosphene.features.presets import Preset, Robustness, settings
+from phosphene.features.portraits import Portraits, default_side
+from phosphene.features.presets import Preset, settings
 
 BESIDE = 6  # photographs of its cluster beside a facet
 
@@ -72,7 +73,7 @@ def facets(
     Raises:
         Mistake: several units, or fewer photographs than facets.
     """
-    chosen = settings(preset, robustness, {"steps": steps})
+    chosen = settings(preset, {"steps": steps, "robustness": robustness})
     check_range("count", count, 1, 100)
     check_range("fraction", fraction, 0, 1)
     check_range("size", size, LEAST_SIDE, 10_000)
@@ -90,7 +91,7 @@ def facets(
     side = size or default_side(network)
     starts = torch.cat([_mean_picture(network, [photos[int(i)] for i in one], fit, side) for one in clusters])
     number = len(clusters)
-    painting = Painting(
+    portraits = Portraits(
         network, [(list(range(number)), unit_term([asked] * number, score))],
         [asked.key + i * 2**32 for i in range(number)], chosen, (side, side), seed=seed, start=starts, batch=batch,
     )  # fmt: skip
@@ -100,8 +101,8 @@ def facets(
     words = unit_words(network, asked, score)
 
     def finish(step: Step) -> Result:
-        shown = painting.shown(step).float().cpu()
-        reached = painting.reached(step).tolist()
+        shown = portraits.shown(step).float().cpu()
+        reached = portraits.reached(step).tolist()
         panels, numbers = [], []
         for i, (one, names) in enumerate(zip(clusters, called, strict=True)):
             many = f"{len(one)} photograph{'s' if len(one) > 1 else ''}"
@@ -115,7 +116,7 @@ def facets(
         title = f"facets of the {words}, {network.name}"
         return Result(image=shown, names=stems, numbers=numbers, panels=panels, title=title)
 
-    return Run(painting.path, total=chosen.steps, names=stems, finish=finish)
+    return Run(portraits.path, total=chosen.steps, names=stems, finish=finish)
 
 
 def compared_at(network: Network, unit: AnyUnit) -> str:

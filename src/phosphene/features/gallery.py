@@ -20,7 +20,7 @@ from phosphene.core.results.results import Result, Run
 from phosphene.core.units.default_layers import spread, stages
 from phosphene.core.units.labels import class_index, label
 from phosphene.core.units.units import Unit
-from phosphene.features.painting import Painting, default_side
+from phosphene.features.portraits import Portraits, default_side
 from phosphene.features.presets import Preset, settings
 from phosphene.features.visualize import parts_of
 
@@ -96,10 +96,10 @@ def gallery(
     used = [presets[only]] if only else list(dict.fromkeys(presets.values()))
     units = [unit for _, row in rows for unit in row]
     side = size or default_side(network)
-    paintings = [
-        Painting(
+    portraits = [
+        Portraits(
             network, parts_of(units, 1.0, "logit"), [unit.key for unit in units],
-            settings(name, None, {"steps": steps}), (side, side), seed=seed, batch=batch,
+            settings(name, {"steps": steps}), (side, side), seed=seed, batch=batch,
         ) for name in used
     ]  # fmt: skip
     names = [f"{unit.stem}-{name}" for unit in units for name in used]
@@ -109,8 +109,8 @@ def gallery(
         parts = [
             Step(step.index, step.pictures[i::many], step.values[i::many], step.alive[i::many]) for i in range(many)
         ]
-        shown = abreast([opaque(p.shown(part).float().cpu()) for p, part in zip(paintings, parts, strict=True)])
-        values = abreast([p.reached(part).cpu() for p, part in zip(paintings, parts, strict=True)]).tolist()
+        shown = abreast([opaque(p.shown(part).float().cpu()) for p, part in zip(portraits, parts, strict=True)])
+        values = abreast([p.reached(part).cpu() for p, part in zip(portraits, parts, strict=True)]).tolist()
         every = [(unit, name) for unit in units for name in used]
         strips, at = [], 0
         for heading, row in rows:
@@ -134,8 +134,8 @@ def gallery(
         )
 
     return Run(
-        side_by_side([p.path for p in paintings]),
-        total=max(p.chosen.steps for p in paintings),
+        side_by_side([p.path for p in portraits]),
+        total=max(p.chosen.steps for p in portraits),
         names=names,
         finish=finish,
     )

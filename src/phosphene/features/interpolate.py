@@ -13,7 +13,7 @@ from phosphene.core.results.results import Result, Run
 from phosphene.core.units.inputs import unit_words
 from phosphene.core.units.spelling import parse_units
 from phosphene.core.units.units import AnyUnit, Sum
-from phosphene.features.painting import Painting, default_side, reached
+from phosphene.features.portraits import Portraits, default_side, reached
 from phosphene.features.presets import Preset, settings
 from phosphene.features.visualize import parts_of
 
@@ -67,15 +67,15 @@ def interpolate(
     key = crc32(f"{first} {second}".encode())
     side = size or default_side(network)
     parts = parts_of([between(first, second, weight) for weight in weights], 1.0, "logit")
-    chosen = settings(preset, None, {"steps": steps, "parameterization": "shared"})
-    painting = Painting(
+    chosen = settings(preset, {"steps": steps, "parameterization": "shared"})
+    portraits = Portraits(
         network, parts, [key + i * 2**32 for i in range(count)], chosen, (side, side), seed=seed, batch=batch
     )
     names = [f"{first.stem}-to-{second.stem}-{i + 1}" for i in range(count)]
     called = [unit_words(network, unit).removeprefix("logit of ").removeprefix("unit ") for unit in ends]
 
     def finish(step: Step) -> Result:
-        shown = painting.shown(step)
+        shown = portraits.shown(step)
         values = [reached(network, parts_of([unit] * count, 1.0, "logit"), shown[:, :3], batch) for unit in ends]
         own = list(zip(*(value.tolist() for value in values), strict=True))
         shown = shown.float().cpu()
@@ -96,4 +96,4 @@ def interpolate(
             drawing=figure(panels, title, columns=min(count, 8), side=200),
         )
 
-    return Run(painting.path, total=chosen.steps, names=names, finish=finish)
+    return Run(portraits.path, total=chosen.steps, names=names, finish=finish)

@@ -1,113 +1,17 @@
-"""How a picture is climbed to: the settings of the papers by name, each of them to be overridden one by one."""
+"""How a picture is ascended to: the settings of the papers by name, each of them to be overridden one by one."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from typing import Any, Literal
 
-from phosphene.core.errors import Mistake, check_range, did_you_mean
+from phosphene.core.errors import Mistake, did_you_mean
+from phosphene.core.optimization.settings import ROBUSTNESS, Settings
 
-Parameterization = Literal["fourier", "pixels", "laplacian", "cppn", "phase", "deep-prior", "shared"]
-Optimizer = Literal["adam", "nadam", "steepest", "normalized"]
-Robustness = Literal["strong", "lucid", "none"]
-Border = Literal["grey", "reflect"]
-Transparency = Literal["none", "learned", "gradient"]
 Preset = Literal[
     "default", "best", "lucid", "maco", "accentuation", "simonyan", "yosinski-a", "yosinski-b", "yosinski-c",
     "yosinski-d", "plain",
 ]  # fmt: skip
 
-
-@dataclass(frozen=True)
-class Settings:
-    """One way to climb; lengths are fractions of the picture's side where nothing else is said.
-
-    Attributes:
-        steps: how many moves.
-        parameterization: what is moved: Fourier coefficients in decorrelated colours, pixels, a Laplacian pyramid, a
-            network from coordinates to colours, phases under a natural spectrum, an untrained convolutional network,
-            or Fourier coefficients with a part that all pictures share.
-        decay: how much low frequencies are preferred (fourier).
-        deviation: of the starting noise, in the parameterization's own units; pixels start at the mean colour.
-        optimizer, rate: how far a move goes: Adam's and NAdam's step; for "steepest" what the gradient is multiplied
-            by; for "normalized" the mean change of a parameter.
-        pad, jitter, smallest, largest, rotate, border: random shifts, scalings (from `smallest` to `largest`) and
-            rotations (degrees) that it has to survive, with a border of grey, or mirrored.
-        channel_reach: for units of layers with rows and columns shifts, scalings and rotations have this part of their
-            reach: a texture has a scale and a direction of its own, a class has not.
-        crop_from, crop_to: the network is shown square parts with these sides instead of the whole picture (0: whole).
-        views: how many at random in each step.
-        noise: deviation of the noise added to each view.
-        tv, l2, l6, high_pass: weights of the priors (total variation; |x - mean colour|^2 and ^6; what a blur removes).
-        shrink: part of the way to the mean colour that every pixel goes after a move.
-        blur_width, blur_every: a Gaussian blur (pixels) after every so many moves.
-        small_norm, small_contribution: percentiles of the pixels that are set to the mean colour after a move.
-        transparency: none; learned (an alpha channel over random backgrounds); or from the gradients passed on the way.
-        opacity: weight of the mean alpha, where it is learned.
-        until: stop a picture when its unit passes this value (0: go on).
-        stretch: show pictures with their full contrast, as papers print them: about the mean colour, until 1 % of the
-            values are at an end.
-    """
-
-    steps: int = 256
-    parameterization: Parameterization = "fourier"
-    decay: float = 1.0
-    deviation: float = 0.01
-    optimizer: Optimizer = "adam"
-    rate: float = 0.05
-    pad: float = 0.0
-    jitter: float = 0.0
-    smallest: float = 1.0
-    largest: float = 1.0
-    rotate: float = 0.0
-    border: Border = "grey"
-    channel_reach: float = 1.0
-    crop_from: float = 0.0
-    crop_to: float = 0.0
-    views: int = 1
-    noise: float = 0.0
-    tv: float = 0.0
-    l2: float = 0.0
-    l6: float = 0.0
-    high_pass: float = 0.0
-    shrink: float = 0.0
-    blur_width: float = 0.0
-    blur_every: int = 1
-    small_norm: float = 0.0
-    small_contribution: float = 0.0
-    transparency: Transparency = "none"
-    opacity: float = 1.0
-    until: float = 0.0
-    stretch: bool = False
-
-    def __post_init__(self) -> None:
-        for name, least, most in (
-            ("steps", 0, math.inf), ("decay", 0, 10), ("deviation", 0, math.inf), ("rate", 0, math.inf),
-            ("pad", 0, 4), ("jitter", 0, 1), ("smallest", 0.01, 100), ("largest", 0.01, 100), ("rotate", 0, 180),
-            ("channel_reach", 0, 1),
-            ("crop_from", 0, 4), ("crop_to", 0, 4), ("views", 1, 10_000), ("noise", 0, 10), ("shrink", 0, 1),
-            ("blur_width", 0, 100), ("blur_every", 1, math.inf), ("small_norm", 0, 100), ("small_contribution", 0, 100),
-        ):  # fmt: skip
-            check_range(name.replace("_", "-"), getattr(self, name), least, most)
-        if self.smallest > self.largest:
-            raise Mistake(f"smallest {self.smallest:g} is above largest {self.largest:g}; exchange them")
-
-
-def _transforms(**given: Any) -> dict[str, Any]:
-    """Every setting of the transforms, those that are not given at rest."""
-    names = "pad jitter smallest largest rotate border channel_reach crop_from crop_to views noise".split()
-    return {name: given.get(name, getattr(Settings(), name)) for name in names}
-
-
-ROBUSTNESS: dict[str, dict[str, Any]] = {
-    "strong": _transforms(
-        pad=0.1, jitter=0.15, smallest=0.6, largest=1.6, rotate=20.0, border="reflect", channel_reach=0.25
-    ),
-    # lucid `transform.py`, for its 128 px; it shifts twice and draws scales from a list, here the shift is one
-    "lucid": _transforms(pad=12 / 128, jitter=12 / 128, smallest=0.9, largest=1.1, rotate=10.0),
-    "none": _transforms(),
-}
-"""Transforms by name: strong (pictures made under them are recognized best by other networks), lucid's, none."""
 
 _YOSINSKI = Settings(
     parameterization="pixels", deviation=10 / 255, optimizer="steepest", rate=100 / 255**2, stretch=True
@@ -153,15 +57,14 @@ PRESETS: dict[str, Settings] = {
 }  # fmt: skip
 
 
-def settings(preset: str, robustness: str | None, given: Mapping[str, Any]) -> Settings:
-    """A preset's settings, with the transforms of `robustness` and every value that was given in place of its own.
+def settings(preset: str | Settings, given: Mapping[str, Any]) -> Settings:
+    """A preset's settings, with every value that was given in place of its own, `robustness` too.
 
     Raises:
         Mistake: there is no such preset, or a value is out of range.
     """
+    if isinstance(preset, Settings):
+        return preset.but(given)
     if preset not in PRESETS:
         raise Mistake(f"no preset '{preset}'{did_you_mean(preset, PRESETS)} (there are {', '.join(PRESETS)})")
-    chosen = PRESETS[preset]
-    names = {field.name for field in fields(Settings)}
-    own = {name: value for name, value in given.items() if name in names and value is not None}
-    return replace(chosen, **(ROBUSTNESS[robustness] if robustness else {}) | own)
+    return PRESETS[preset].but(given)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
+from phosphene.core.optimization.ascent import Parts
+from phosphene.core.optimization.settings import Border, OptimizerName, ParameterizationName, Robustness, Transparency
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score, Term, diversity
 from phosphene.core.pictures.files import LEAST_SIDE, Photo, open_photo
@@ -18,16 +20,8 @@ from phosphene.core.results.results import Result, Run
 from phosphene.core.units.inputs import unit_words
 from phosphene.core.units.spelling import parse_units
 from phosphene.core.units.units import AnyUnit, Sum, Unit, groups, stems, unit_term
-from phosphene.features.painting import Painting, Parts, default_side
-from phosphene.features.presets import (
-    Border,
-    Optimizer,
-    Parameterization,
-    Preset,
-    Robustness,
-    Transparency,
-    settings,
-)
+from phosphene.features.portraits import Portraits, default_side
+from phosphene.features.presets import Preset, settings
 
 
 def parts_of(units: Sequence[AnyUnit], sign: float, kind: Score) -> Parts:
@@ -53,10 +47,10 @@ def visualize(
     diverse: float = 0.0,
     start: Photo | None = None,
     steps: int | None = None,
-    parameterization: Parameterization | None = None,
+    parameterization: ParameterizationName | None = None,
     decay: float | None = None,
     deviation: float | None = None,
-    optimizer: Optimizer | None = None,
+    optimizer: OptimizerName | None = None,
     rate: float | None = None,
     robustness: Robustness | None = None,
     pad: float | None = None,
@@ -142,7 +136,7 @@ def visualize(
             times as fast as 64 at 128 px on two cores).
         seed: of the start and the transforms.
     """
-    chosen = settings(preset, robustness, locals())
+    chosen = settings(preset, locals())
     check_range("size", size, LEAST_SIDE, 10_000)
     check_range("render", render, LEAST_SIDE, 10_000)
     check_range("batch", batch, 1)
@@ -157,15 +151,15 @@ def visualize(
     if diverse:
         parts = [(problems, term - diverse * _apart(network, painted, problems, starts)) for problems, term in parts]
     side = size or default_side(network)
-    painting = Painting(
+    portraits = Portraits(
         network, parts, names, chosen, (side, side), seed=seed, batch=batch, together=starts if diverse else 1,
         render=render, start=None if start is None else resize(open_photo(start), (side, side)),
     )  # fmt: skip
     files = [stem + (f"-{i + 1}" if starts > 1 else "") for stem in stems(asked) for i in range(starts)]
 
     def finish(step: Step) -> Result:
-        shown = painting.shown(step).float().cpu()
-        said = [sign * value for value in painting.reached(step).tolist()]
+        shown = portraits.shown(step).float().cpu()
+        said = [sign * value for value in portraits.reached(step).tolist()]
         word = "least excites" if negative else "excites"
         captions = [
             f"{word} the {unit_words(network, unit, score)}: {value:.4g}"
@@ -182,7 +176,7 @@ def visualize(
             title=f"{network.name}",
         )
 
-    return Run(painting.path, total=chosen.steps, names=files, finish=finish, shown=painting.shown)
+    return Run(portraits.path, total=chosen.steps, names=files, finish=finish, shown=portraits.shown)
 
 
 def _apart(network: Network, units: Sequence[AnyUnit], problems: Sequence[int], starts: int) -> Term:

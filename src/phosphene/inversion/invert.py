@@ -4,17 +4,17 @@ argmin |Phi(x) - Phi_0|^2 / |Phi_0|^2 + lambda TV(x), over Fourier coefficients 
 and the picture is not, the layer has forgotten the difference. The normalized error is that of the 8-bit picture.
 """
 
+from dataclasses import replace
+
 import torch
 
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import seen
-from phosphene.core.optimization.engine import argmin
+from phosphene.core.optimization.ascent import ascent
 from phosphene.core.optimization.keys import Key
-from phosphene.core.optimization.objectives import gradient
-from phosphene.core.optimization.optimizers import adam
-from phosphene.core.optimization.parameterizations import Fourier
-from phosphene.core.optimization.priors import total_variation
+from phosphene.core.optimization.objectives import values
+from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import code_distance
 from phosphene.core.pictures.files import Photo
@@ -22,6 +22,9 @@ from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.default_layers import halfway
 from phosphene.core.units.inputs import Fit, feed
+
+INVERT = Settings(steps=400, tv=0.02)
+"""Adam on Fourier coefficients, without transforms: the code is to be met place by place."""
 
 
 @recipe("picture")
@@ -39,7 +42,7 @@ def invert(
     """Find a picture that LAYER can't tell from PHOTO, starting at noise.
 
     Args:
-        network: whose code.
+        network: the network to read.
         photo: a path, `skimage:NAME`, or pixels.
         layer: whose activations are the code; by default a layer above the middle.
         steps: how many moves.
@@ -58,14 +61,13 @@ def invert(
         what = "nothing but zeros" if code.isfinite().all() else "values that are not finite"
         raise Mistake(f"{name} of {network.name} says {what} about this photograph; there is nothing to invert")
     term = code_distance(name, code)
-    whole = term + tv * total_variation() if tv else term
-    image = Fourier([0], (fed.shape[2], fed.shape[3]), seed=seed, dtype=fed.dtype, device=fed.device)
-    path = argmin(image, gradient(network, whole), optimizer=adam(rate), steps=steps, key=Key(seed))
+    size, chosen = (fed.shape[2], fed.shape[3]), INVERT.but({"steps": steps, "tv": tv, "rate": rate})
+    how = replace(ascent(chosen, network, size), redirected=False)
+    path = how.climb(network, [([0], -term)], Key(seed), size).steps
 
     def finish(step: Step) -> Result:
         found = (seen(network, step.pictures) * 255).round() / 255
-        one = torch.zeros(1, dtype=torch.long)
-        error = gradient(network.planned("reading"), term)(found.to(fed), one, Key(seed, step=0)).values
+        error = values(network.planned("reading"), term, found.to(fed), torch.zeros(1, dtype=torch.long))
         shown = found.float().cpu()
         return Result(
             image=shown,

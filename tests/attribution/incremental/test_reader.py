@@ -1,4 +1,4 @@
-"""Readings under windows equal the plain model's on covered pictures, however they are computed."""
+"""Readings under windows equal the plain model's on occluded pictures, however they are computed."""
 
 import re
 from collections import OrderedDict
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from phosphene.attribution.incremental.reader import Covering, batch_for
+from phosphene.attribution.incremental.reader import IncrementalReader, batch_for
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import PURPOSES, Plan
@@ -34,13 +34,13 @@ def everywhere(size, window, step=1):
     return [(r, c) for r in range(0, size[0] - window[0] + 1, step) for c in range(0, size[1] - window[1] + 1, step)]
 
 
-def slowly(net, picture, filling, window, corners, layers):
+def slowly(net, picture, baseline, window, corners, layers):
     """One covered picture at a time through the model itself, read by hooks on its modules and as its output."""
     found = {name: [] for name in layers}
     for row, column in corners:
         covered = picture.clone()
         for r in range(row, row + window[0]):
-            covered[..., r, column : column + window[1]] = filling[..., r, column : column + window[1]]
+            covered[..., r, column : column + window[1]] = baseline[..., r, column : column + window[1]]
         with torch.no_grad(), ExitStack() as stack:
             for name in set(layers) - {"logits"}:
                 calls = found[name]
@@ -52,14 +52,14 @@ def slowly(net, picture, filling, window, corners, layers):
 
 
 def assert_same(net, window, corners, layers=("logits",), incremental=True, size=(24, 24)):
-    picture, filling = noise(1, 3, *size, seed=1), noise(1, 3, *size, seed=2)
-    covering = Covering(net, picture, filling, window, layers, "incremental")
-    assert covering.incremental == incremental, covering.words
-    found = covering.read(corners)
+    picture, baseline = noise(1, 3, *size, seed=1), noise(1, 3, *size, seed=2)
+    reader = IncrementalReader(net, picture, baseline, window, layers, "incremental")
+    assert reader.incremental == incremental, reader.words
+    found = reader.read(corners)
     assert list(found) == list(layers)
-    for layer, expected in slowly(net, picture, filling, window, corners, layers).items():
+    for layer, expected in slowly(net, picture, baseline, window, corners, layers).items():
         torch.testing.assert_close(found[layer], expected, rtol=1e-10, atol=1e-10 * expected.abs().max().item())
-    return covering
+    return reader
 
 
 # ------------------------------------------------------------------------------------------------ every kind of layer
@@ -170,8 +170,8 @@ def test_a_network_of_everything_equals_the_plain_model_at_every_layer(plan):
 def test_functional_layers_are_read_as_a_reading_does():
     net = network(Everything())
     names = ["relu", "relu#2", "cat", "cat#2", "local_response_norm", "add#2", "shared", "shared#2", "stem.relu"]
-    picture, filling = noise(1, 3, 24, 24), noise(1, 3, 24, 24, seed=4)
-    full, part = (Covering(net, picture, filling, (4, 6), names, how) for how in ("full", "incremental"))
+    picture, baseline = noise(1, 3, 24, 24), noise(1, 3, 24, 24, seed=4)
+    full, part = (IncrementalReader(net, picture, baseline, (4, 6), names, how) for how in ("full", "incremental"))
     assert (full.incremental, part.incremental) == (False, True)
     corners = everywhere((24, 24), (4, 6), 3)
     a, b = full.read(corners), part.read(corners)
@@ -181,28 +181,28 @@ def test_functional_layers_are_read_as_a_reading_does():
 
 
 def test_a_window_as_large_as_the_picture_leaves_nothing_of_it():
-    net, filling = network(Everything()), noise(1, 3, 24, 24, seed=4)
-    covering = Covering(net, noise(1, 3, 24, 24), filling, (24, 24), ["logits"], "incremental")
-    torch.testing.assert_close(covering.read([(0, 0)])["logits"], net.read(filling, ["logits"])["logits"])
+    net, baseline = network(Everything()), noise(1, 3, 24, 24, seed=4)
+    reader = IncrementalReader(net, noise(1, 3, 24, 24), baseline, (24, 24), ["logits"], "incremental")
+    torch.testing.assert_close(reader.read([(0, 0)])["logits"], net.read(baseline, ["logits"])["logits"])
 
 
 def test_what_a_window_covers_is_all_that_counts():
-    """Outside of the window the filling may be anything; filled with itself, the picture is what it was."""
+    """Outside of the window the baseline may be anything; filled with itself, the picture is what it was."""
     net, picture = network(Everything()), noise(1, 3, 24, 24)
-    covering = Covering(net, picture, picture, (6, 6), ["logits"], "incremental")
-    found = covering.read([(3, 4), (0, 0), (18, 18)])["logits"]
-    torch.testing.assert_close(found, covering.clean["logits"].expand(3, -1), rtol=1e-10, atol=1e-12)
-    assert covering.read([])["logits"].shape == (0, 5)
+    reader = IncrementalReader(net, picture, picture, (6, 6), ["logits"], "incremental")
+    found = reader.read([(3, 4), (0, 0), (18, 18)])["logits"]
+    torch.testing.assert_close(found, reader.clean["logits"].expand(3, -1), rtol=1e-10, atol=1e-12)
+    assert reader.read([])["logits"].shape == (0, 5)
 
 
 def test_batches_equal_single_windows():
     net, corners = network(Everything()), [(0, 0), (7, 19), (20, 3), (11, 11)]
-    covering = Covering(
+    reader = IncrementalReader(
         net, noise(1, 3, 24, 24), noise(1, 3, 24, 24, seed=4), (4, 5), ["stem", "logits"], "incremental"
     )
-    together = covering.read(corners)
+    together = reader.read(corners)
     for i, corner in enumerate(corners):
-        for name, alone in covering.read([corner]).items():
+        for name, alone in reader.read([corner]).items():
             torch.testing.assert_close(alone[0], together[name][i], rtol=1e-10, atol=1e-12)
 
 
@@ -210,8 +210,8 @@ def test_grey_networks_see_grey_windows():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(400, 2))
     net = Network(model.double(), size=12)
-    picture, filling = noise(1, 3, 12, 12), noise(1, 3, 12, 12, seed=4)
-    full, part = (Covering(net, picture, filling, (3, 3), ["logits"], how) for how in ("full", "incremental"))
+    picture, baseline = noise(1, 3, 12, 12), noise(1, 3, 12, 12, seed=4)
+    full, part = (IncrementalReader(net, picture, baseline, (3, 3), ["logits"], how) for how in ("full", "incremental"))
     assert part.incremental
     corners = everywhere((12, 12), (3, 3), 2)
     torch.testing.assert_close(part.read(corners)["logits"], full.read(corners)["logits"], rtol=1e-10, atol=1e-12)
@@ -227,14 +227,14 @@ def plain(size=32):
     return nn.Sequential(*blocks, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 4))
 
 
-def covering(model, how="auto", window=(4, 4), size=32, layers=("logits",)):
+def reader(model, how="auto", window=(4, 4), size=32, layers=("logits",)):
     net = network(model, size)
-    return Covering(net, noise(1, 3, size, size), noise(1, 3, size, size, seed=1), window, layers, how)
+    return IncrementalReader(net, noise(1, 3, size, size), noise(1, 3, size, size, seed=1), window, layers, how)
 
 
 def test_the_saving_is_what_can_be_counted_by_hand():
     """Three convolutions on 32 x 32 places, of which 6 x 6, 8 x 8, 10 x 10 are computed; the rest is a linear layer."""
-    made = covering(plain())
+    made = reader(plain())
     assert made.incremental
     each = [9 * 3 * 16, 9 * 16 * 16, 9 * 16 * 16]
     full = 32 * 32 * sum(each) + 64
@@ -244,12 +244,12 @@ def test_the_saving_is_what_can_be_counted_by_hand():
 
 
 def test_full_when_asked_for():
-    made = covering(plain(), "full")
+    made = reader(plain(), "full")
     assert (made.words, made.incremental, made.saving) == ("computed in full", False, 1.0)
 
 
 def test_a_square_that_reaches_everything_is_computed_in_full():
-    made = covering(plain(), window=(30, 30))
+    made = reader(plain(), window=(30, 30))
     assert not made.incremental
     assert made.words == "computed in full: the square reaches so much that recomputing would save too little"
 
@@ -302,14 +302,14 @@ class Tokens(nn.Module):
     ],
 )
 def test_an_operation_that_needs_the_whole_picture_is_named_and_the_numbers_are_right_all_the_same(model, obstacle):
-    made = covering(model())
+    made = reader(model())
     assert not made.incremental
     assert made.words.startswith("computed in full: ")
     assert made.words.endswith(f"{obstacle} needs the whole picture")
     window, corners = (4, 4), [(0, 0), (28, 28), (11, 2)]
-    expected = slowly(made.network, made.picture, made.filling, window, corners, ["logits"])["logits"]
+    expected = slowly(made.network, made.picture, made.baseline, window, corners, ["logits"])["logits"]
     torch.testing.assert_close(made.read(corners)["logits"], expected, rtol=1e-10, atol=1e-12)
-    assert_same(network(model(), 32), window, corners, size=(32, 32))  # as far as patches go
+    assert_same(network(model(), 32), window, corners, size=(32, 32))  # as far as rules go
 
 
 class OneConvolution(nn.Module):
@@ -330,7 +330,7 @@ class Deciding(OneConvolution):
 
 
 class Hiding(OneConvolution):
-    """Takes a way that no tape sees."""
+    """Takes a way that no recording sees."""
 
     def forward(self, x):
         x = self.conv(x)
@@ -372,7 +372,7 @@ def test_a_network_that_can_not_be_played_again_is_computed_in_full_and_says_why
 def test_a_network_of_one_size_that_gets_another_one_is_computed_in_full():
     torch.manual_seed(0)
     net = network(nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(2 * 100, 2)), 12)
-    made = Covering(net, noise(1, 3, 20, 20), noise(1, 3, 20, 20), (3, 3), ["logits"], "incremental")
+    made = IncrementalReader(net, noise(1, 3, 20, 20), noise(1, 3, 20, 20), (3, 3), ["logits"], "incremental")
     assert not made.incremental
     assert "12 x 12" in made.words
 
@@ -380,13 +380,13 @@ def test_a_network_of_one_size_that_gets_another_one_is_computed_in_full():
 @pytest.mark.parametrize("window", [(25, 3), (3, 25), (0, 3)])
 def test_windows_that_do_not_fit_are_mistakes(window):
     with pytest.raises(Mistake, match=r"does not fit a picture of 24 x 24 pixels"):
-        Covering(network(Everything()), noise(1, 3, 24, 24), noise(1, 3, 24, 24), window, ["logits"])
+        IncrementalReader(network(Everything()), noise(1, 3, 24, 24), noise(1, 3, 24, 24), window, ["logits"])
 
 
 @pytest.mark.parametrize("corner", [(21, 0), (0, 21), (-1, 0)])
 @pytest.mark.parametrize("how", ["incremental", "full"])
 def test_windows_that_leave_the_picture_are_mistakes(corner, how):
-    made = Covering(network(Everything()), noise(1, 3, 24, 24), noise(1, 3, 24, 24), (4, 4), ["logits"], how)
+    made = IncrementalReader(network(Everything()), noise(1, 3, 24, 24), noise(1, 3, 24, 24), (4, 4), ["logits"], how)
     with pytest.raises(Mistake, match="leaves the picture"):
         made.read([(0, 0), corner])
 
@@ -408,23 +408,25 @@ def test_the_model_is_given_back_as_it_was():
     for parameter in list(net.model.parameters())[::2]:
         parameter.requires_grad_(False)
     before = state(net.model)
-    made = Covering(net, noise(1, 3, 24, 24), noise(1, 3, 24, 24), (4, 4), ["stem.conv", "logits"], "incremental")
+    made = IncrementalReader(
+        net, noise(1, 3, 24, 24), noise(1, 3, 24, 24), (4, 4), ["stem.conv", "logits"], "incremental"
+    )
     made.read([(0, 0), (3, 7)])
     assert made.incremental
     assert state(net.model) == before
 
 
-def test_many_pictures_share_one_tape_until_the_weights_change():
+def test_many_pictures_share_one_recording_until_the_weights_change():
     net, corners = network(Everything()), [(0, 0), (9, 12)]
     assert_same(net, (4, 4), corners)
-    tape = net.recording((24, 24), ["logits"])
+    recording = net.recording((24, 24), ["logits"])
     assert_same(net, (6, 5), corners)
-    assert net.recording((24, 24), ["logits"]) is tape
+    assert net.recording((24, 24), ["logits"]) is recording
     with torch.no_grad():
         net.model.shared.weight.mul_(1.5)
         net.model.stem.norm.running_mean.add_(0.3)
     assert_same(net, (6, 5), corners)
-    assert net.recording((24, 24), ["logits"]) is not tape
+    assert net.recording((24, 24), ["logits"]) is not recording
 
 
 def test_bfloat16_stays_near_float32():
@@ -432,8 +434,8 @@ def test_bfloat16_stays_near_float32():
     net = Network(stirred(plain().float()), size=32, mean=(0.5,) * 3, std=(0.25,) * 3)
     low = net.following(dict.fromkeys(PURPOSES, Plan("bfloat16", True, ())))
     pictures = noise(1, 3, 32, 32).float(), noise(1, 3, 32, 32, seed=1).float()
-    made = Covering(low, *pictures, (4, 4), ["1", "logits"])
-    exact = Covering(net, *pictures, (4, 4), ["1", "logits"], "full")
+    made = IncrementalReader(low, *pictures, (4, 4), ["1", "logits"])
+    exact = IncrementalReader(net, *pictures, (4, 4), ["1", "logits"], "full")
     assert made.incremental
     corners = everywhere((32, 32), (4, 4), 7)
     a, b = exact.read(corners), made.read(corners)
@@ -465,10 +467,10 @@ def check_float32(net):
     side = net.size[0]
     window = round(side / 7)
     net = net.planned("search")
-    picture, filling = noise(1, 3, side, side).float(), torch.full((1, 3, side, side), 0.5)
+    picture, baseline = noise(1, 3, side, side).float(), torch.full((1, 3, side, side), 0.5)
     middle = list(net.layers)[len(net.layers) // 2]
     full, part = (
-        Covering(net, picture, filling, (window, window), [middle, "logits"], how) for how in ("full", "auto")
+        IncrementalReader(net, picture, baseline, (window, window), [middle, "logits"], how) for how in ("full", "auto")
     )
     assert part.incremental, part.words
     last = side - window

@@ -1,12 +1,16 @@
 """A network is a value: how it is fed, and its copies."""
 
+from dataclasses import FrozenInstanceError
+
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from phosphene.core.errors import Mistake
+from phosphene.core.networks import folding
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.plan import PURPOSES, Plan
 from tests.core.networks.models import Plain, fixed, of, pictures
 from tests.core.witness import state
 
@@ -72,3 +76,81 @@ def test_another_mean_is_subtracted_for_the_other_network_alone():
     other = network.subtracting((0.75,) * 3)
     torch.testing.assert_close(other.read(x + 0.25, ["logits"])["logits"], before)
     assert network.mean == (0.5,) * 3 and torch.equal(network.read(x, ["logits"])["logits"], before)
+
+
+# ---------------------------------------------------------------------------------------------------------- a value
+
+
+def counted(network):
+    """How often the model has run since."""
+    runs = []
+    network.model.register_forward_pre_hook(lambda *_: runs.append(None))
+    return runs
+
+
+def test_a_network_cannot_be_changed():
+    network = of(Plain())
+    for name in ("precision", "purpose", "sha256", "mean"):
+        with pytest.raises((FrozenInstanceError, AttributeError)):
+            setattr(network, name, "other")
+
+
+COPIES = {
+    "planned": lambda network: network.planned("search"),
+    "following": lambda network: network.following(dict.fromkeys(PURPOSES, Plan("float64", True, ()))),
+    "subtracting": lambda network: network.subtracting((0.25,) * 3),
+}
+
+
+@pytest.mark.parametrize("copy", COPIES.values(), ids=COPIES)
+def test_a_copy_shares_what_was_recorded_whichever_asks_first(copy):
+    network = of(Plain())
+    runs = counted(network)
+    other = copy(network)
+    assert other is not network and other.model is network.model
+    assert runs == []  # nothing is found out before somebody asks
+    assert other.layers is network.layers
+    passes = len(runs)
+    assert passes == 2  # at two sizes
+    assert (other.fixed, other.rewritable, other.rectified) == (network.fixed, network.rewritable, network.rectified)
+    assert network.rewritable == ("batch_norm",)
+    assert len(runs) == passes
+
+
+def test_the_purpose_that_a_network_has_is_no_copy():
+    network = of(Plain())
+    assert network.planned("reading") is network
+    assert network.planned("search").planned("reading").plan == network.plan
+
+
+def test_weights_are_folded_once_for_all_copies(monkeypatch):
+    folds = []
+    monkeypatch.setattr(folding, "folded", lambda *pair, own=folding.folded: folds.append(pair) or own(*pair))
+    network = of(Plain())
+    x = pictures(16, 16).detach()
+    for _ in range(2):
+        network.planned("search").read(x, ["logits"])
+        network.planned("picture").read(x, ["logits"])
+    assert len(folds) == 1
+
+
+def test_a_copy_with_another_model_finds_nothing_out_anew():
+    network, model = of(Plain()), Plain().double().eval()
+    layers = network.layers
+    other = network.of(model)
+    runs = counted(other)
+    assert other.layers is layers and other.rewritable == network.rewritable
+    assert runs == []
+    other.read(pictures(16, 16), ["logits"])
+    assert len(runs) == 1
+
+
+def test_the_last_recording_is_shared_until_something_else_is_recorded():
+    network = of(Plain())
+    recording = network.recording((16, 16), ["logits"])
+    assert network.planned("search").planned("reading").recording((16, 16), ["logits"]) is recording
+    assert network.recording((16, 16), ["conv2"]) is not recording
+
+
+def test_what_is_shown_of_a_network_is_short():
+    assert repr(of(Plain(), name="plain")) == "Network(plain, 16 x 16 px, 8 layers)"

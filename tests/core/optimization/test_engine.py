@@ -128,7 +128,7 @@ def test_the_constraint_holds_at_every_step():
 
 
 def test_an_optimizer_may_evaluate_again_with_the_same_key():
-    keys, values = [], []
+    keys, on_the_way = [], []
 
     def objective(pictures, rows, key):
         keys.append((key.step, tuple(key.uniform(rows, 1).flatten().tolist())))
@@ -137,19 +137,20 @@ def test_an_optimizer_may_evaluate_again_with_the_same_key():
     def halving(parameters):
         """Half the way to the minimum, evaluated on the way."""
 
-        def update(gradients, rows, evaluate):
+        def update(values, gradients, rows, evaluate):
             parameters[0].sub_(0.125 * gradients[0])
-            here, (gradient,) = evaluate()
-            values.append(here)
-            torch.testing.assert_close(gradient, 0.75 * gradients[0])
-            parameters[0].sub_(gradient / 6)
+            there, (found,) = evaluate(rows)
+            on_the_way.append(there)
+            torch.testing.assert_close(found, 0.75 * gradients[0])
+            torch.testing.assert_close(there, 0.75**2 * values)
+            parameters[0].sub_(found / 6)
 
         return update
 
     steps = list(argmin(Pixels(photos(3)), objective, optimizer=halving, steps=3))
     assert [step for step, _ in keys] == [0, 0, 1, 1, 2, 2, 3] and keys[0] == keys[1] != keys[2]
-    for before, after, on_the_way in zip(steps, steps[1:], values, strict=False):
-        torch.testing.assert_close(on_the_way, before.values * 0.75**2)
+    for before, after, there in zip(steps, steps[1:], on_the_way, strict=False):
+        torch.testing.assert_close(there, before.values * 0.75**2)
         torch.testing.assert_close(after.values, before.values * 0.5**2)
 
 
@@ -240,7 +241,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_does_not():
 
 def test_a_picture_that_is_not_finite_is_refused_and_the_last_good_one_stays():
     def exploding(parameters):
-        def update(gradients, rows, evaluate):
+        def update(values, gradients, rows, evaluate):
             parameters[0].div_(0 if count.append(1) or len(count) == 3 else 2)
 
         return update

@@ -100,7 +100,7 @@ def test_assigned_rows_change_and_no_others():
     assert ours.parameters[0].is_leaf and ours.parameters[0].requires_grad
 
 
-def test_pulling_a_slope_back_is_the_transposed_derivative():
+def test_pulling_a_gradient_back_is_the_transposed_derivative():
     ours = image((0,), size=(3, 4), deviation=1.0)
 
     def pictures(parameters):
@@ -168,7 +168,7 @@ def test_what_is_pulled_back_is_the_numerical_derivative(name):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_what_is_pulled_back_is_autograds_slope(name):
+def test_what_is_pulled_back_is_autograds_gradient(name):
     image = stirred(small(name))
     weights = normal(*image().shape, seed=5)
     expected = torch.autograd.grad((image() * weights).sum(), image.parameters)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phosphene.core.optimization.operators import blurred
-from phosphene.core.optimization.priors import high_pass, l_alpha, power, total_variation
+from phosphene.core.optimization.priors import PriorWeights, high_pass, l_alpha, power, total_variation, weighted_priors
 from phosphene.core.optimization.terms import Reading
 from tests.small import noise
 
@@ -79,7 +79,7 @@ def test_total_variation_refuses_a_power_that_is_not_positive(beta):
 
 
 @given(st.floats(0.1, 3), st.floats(0.01, 100))
-def test_power_is_the_power_and_has_its_slope(exponent, x):
+def test_power_is_the_power_and_has_its_gradient(exponent, x):
     at = torch.tensor(x, dtype=torch.float64, requires_grad=True)
     y = power(at, exponent)
     assert y.item() == pytest.approx(x**exponent)
@@ -96,7 +96,7 @@ def test_l_alpha_equals_its_formula(alpha):
     torch.testing.assert_close(l_alpha(alpha, center).of(reading(x)), torch.tensor(slow, dtype=torch.float64))
 
 
-def test_the_slope_of_the_high_pass_energy_is_what_a_blur_takes_away():
+def test_the_gradient_of_the_high_pass_energy_is_what_a_blur_takes_away():
     x = picture(2, 3, 8, 9).requires_grad_()
     (gradient,) = torch.autograd.grad(high_pass(1.0).of(reading(x)).sum(), x)
     torch.testing.assert_close(gradient * (3 * 8 * 9), (x - blurred(x, 1.0)).detach())
@@ -115,3 +115,12 @@ def test_the_gradient_of_a_prior_equals_differences(prior):
 def test_an_exponent_or_deviation_of_zero_is_refused(prior):
     with pytest.raises(ValueError, match="needs"):
         prior(0)
+
+
+def test_weighted_priors_are_those_with_a_weight():
+    x = noise(1, 3, 4, 4)
+    terms = list(weighted_priors(PriorWeights(tv=2.0, l6=0.5), (0.4, 0.5, 0.6)))
+    expected = [2 * total_variation(), 0.5 * l_alpha(6, (0.4, 0.5, 0.6))]
+    assert len(terms) == 2
+    for one, other in zip(terms, expected, strict=True):
+        torch.testing.assert_close(one.of(reading(x)), other.of(reading(x)))

@@ -82,7 +82,7 @@ def test_log_p_of_an_impossible_class_is_finite():
     assert score([0], "log-p").of(reading(y, name="logits")).item() == -2000
 
 
-def test_the_slope_of_energy_at_the_layer_is_the_activation():
+def test_the_gradient_of_energy_at_the_layer_is_the_activation():
     y = normal(2, 4, 3, 3).requires_grad_()
     value = energy("layer").of(reading(y))
     torch.testing.assert_close(value, (y**2).mean((1, 2, 3)) / 2)
@@ -165,7 +165,7 @@ def test_a_direction_along_one_channel_is_that_channel_without_the_cosine():
     torch.testing.assert_close(found, channel("layer", [0, 1, 2]).of(reading(y)))
 
 
-def test_a_direction_has_a_slope_where_the_layer_is_silent_or_points_the_other_way():
+def test_a_direction_has_a_gradient_where_the_layer_is_silent_or_points_the_other_way():
     v = normal(1, 4)
     for y in (torch.zeros(1, 4, 2, 1, dtype=torch.float64), -v[..., None, None].expand(1, 4, 2, 1)):
         leaf = y.clone().requires_grad_()
@@ -231,7 +231,7 @@ SLOPES = {
 
 
 @pytest.mark.parametrize("term", SLOPES.values(), ids=SLOPES)
-def test_the_slope_of_a_term_is_that_of_finite_differences(term):
+def test_the_gradient_of_a_term_is_that_of_finite_differences(term):
     assert torch.autograd.gradcheck(lambda y: term.of(reading(y, **VIEWS)), normal(5, 3, 6).requires_grad_())
 
 

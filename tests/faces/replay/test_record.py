@@ -115,7 +115,6 @@ def no_harm(monkeypatch):
 
     for name in (
         "phosphene.models.files._imported",
-        "phosphene.models.specs.network_of_file",
         "phosphene.models.specs.torchvision_network",
         "phosphene.models.specs.timm_network",
     ):

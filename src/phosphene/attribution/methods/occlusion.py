@@ -16,7 +16,7 @@ from torch import Tensor
 
 from phosphene.attribution.baselines import WORDS, Baseline, baseline_pictures
 from phosphene.attribution.explanation import Common, explains
-from phosphene.attribution.incremental.reader import Covering
+from phosphene.attribution.incremental.reader import IncrementalReader
 from phosphene.attribution.maps import Growing, Maps
 from phosphene.attribution.methods.cam import layers_before
 from phosphene.attribution.question import Pictures, Question
@@ -129,19 +129,19 @@ def occlusion(
         so_far = [told(*both) for both in found]
         for i, (one, mean) in enumerate(found):
             layers = {*asked.term.layers, "logits", *([followed] if followed else [])}
-            covering = Covering(
+            reader = IncrementalReader(
                 asked.network, pictures[i : i + 1], covers[i : i + 1], (side, side), layers,
                 how="auto" if incremental else "full",
             )  # fmt: skip
-            one.begin(covering)
-            many = max(1, covering.batch * asked.batch // USUAL_BATCH)
+            one.begin(reader)
+            many = max(1, reader.batch * asked.batch // USUAL_BATCH)
             for start in range(0, len(corners), many):
                 some = corners[start : start + many]
-                one.add(covering.read(some))
+                one.add(reader.read(some))
                 mean.add(one.before - one.maps["score"][start : one.done], some)
                 so_far[i] = told(one, mean)
                 yield i * len(corners) + one.done, _together(so_far)
-            if one.verify(covering, corners):
+            if one.verify(reader, corners):
                 so_far[i] = told(one, mean)
                 yield (i + 1) * len(corners), _together(so_far)
 
@@ -188,12 +188,12 @@ class _Found:
         self.strongest = 0
         self.deviation: float | None = None
 
-    def begin(self, covering: Covering) -> None:
+    def begin(self, reader: IncrementalReader) -> None:
         """Look at the whole picture."""
-        self.words = covering.words
+        self.words = reader.words
         if self.followed:
-            self.strongest = int(covering.clean[self.followed].flatten(2).sum(2).argmax())
-        self.before = self._score(covering.clean)[0]
+            self.strongest = int(reader.clean[self.followed].flatten(2).sum(2).argmax())
+        self.before = self._score(reader.clean)[0]
         self.maps["score"][:] = self.before
 
     def add(self, read: dict[str, Tensor]) -> None:
@@ -205,7 +205,7 @@ class _Found:
             self.maps["activation"][part] = read[self.followed][:, self.strongest].flatten(1).sum(1).cpu().double()
         self.done = part.stop
 
-    def verify(self, covering: Covering, corners: Sequence[Corner]) -> bool:
+    def verify(self, reader: IncrementalReader, corners: Sequence[Corner]) -> bool:
         """Where it was read in less than the model's precision, find how far some places are from a reading in it."""
         network = self.asked.network
         if network.plan.precision != "bfloat16" or network.dtype != torch.float32:
@@ -213,7 +213,7 @@ class _Found:
         exact = network.following({network.purpose: replace(network.plan, precision="float32")})
         chosen = torch.linspace(0, len(corners) - 1, min(VERIFIED, len(corners))).round().long()
         with torch.no_grad():
-            again = exact.read(covering.covered([corners[int(i)] for i in chosen]), covering.layers)
+            again = exact.read(reader.occluded([corners[int(i)] for i in chosen]), reader.layers)
         apart = (self._score(again) - self.maps["score"][chosen]).abs().max()
         self.deviation = float(apart)
         self.words += f"; in bfloat16, at most {self.deviation:.2g} from float32 at {len(chosen)} places"

@@ -51,12 +51,12 @@ Operator = Callable[
 Stop = Callable[[Float[Tensor, "n c h w"], Int[Tensor, " n"], Evaluation], Bool[Tensor, " n"]]
 """(pictures, rows, what the objective says about them) -> which of these problems are finished."""
 
-Evaluate = Callable[[], tuple[Float[Tensor, " n"], list[Tensor]]]
-"""() -> the values of the rows that may move, and the gradients of all parameters where they now are."""
+Evaluate = Callable[[Int[Tensor, " n"]], tuple[Float[Tensor, " n"], list[Tensor]]]
+"""rows -> their values where the parameters now are, and the gradients of all parameters, 0 for other rows."""
 
-Update = Callable[[list[Tensor], Int[Tensor, " n"], Evaluate], None]
-"""(gradients of the parameters, rows that may move, evaluate) moves the parameters of these rows; evaluate() may be
-called again and again, under the same key (line searches)."""
+Update = Callable[[Float[Tensor, " n"], list[Tensor], Int[Tensor, " n"], Evaluate], None]
+"""(values of the rows that may move, gradients of all parameters, the rows, evaluate) moves the parameters of these
+rows; evaluate may be called again and again, under the same key (line searches)."""
 
 Optimizer = Callable[[list[Tensor]], Update]
 """From parameters, whose first axis counts problems, to an update of them."""
@@ -124,11 +124,11 @@ def argmin(
         if index == steps or not len(rows):
             return
 
-        def again(rows: Tensor = rows, now: Key = now) -> tuple[Tensor, list[Tensor]]:
+        def again(rows: Tensor, now: Key = now) -> tuple[Tensor, list[Tensor]]:
             there = _evaluated(objective, parameterization(), rows, now)
             return there.values, parameterization.pull(there.gradients)
 
-        update(parameterization.pull(seen.gradients), rows, again)
+        update(values[rows], parameterization.pull(seen.gradients), rows, again)
         pictures = parameterization()
         if operator is not None or constraint is not None:
             with torch.no_grad():

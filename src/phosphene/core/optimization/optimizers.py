@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from phosphene.core.optimization.engine import Update
+from phosphene.core.optimization.engine import Evaluate, Optimizer, Update
 
 
 def _at(parameter: Tensor, rows: Int[Tensor, " n"]) -> slice | Tensor:
@@ -22,12 +22,12 @@ def _mean_abs(gradient: Tensor) -> Tensor:
     return gradient.abs().flatten(1).mean(1).view(-1, *[1] * (gradient.dim() - 1))
 
 
-def _simple(direction: Callable[[Tensor], Tensor], size: float) -> Callable[[list[Tensor]], Update]:
+def _simple(direction: Callable[[Tensor], Tensor], size: float) -> Optimizer:
     """Steps of `size` against direction(gradient)."""
 
     def start(parameters: list[Tensor]) -> Update:
         @torch.no_grad()
-        def update(gradients: list[Tensor], rows: Tensor, evaluate: Callable) -> None:
+        def update(values: Tensor, gradients: list[Tensor], rows: Tensor, evaluate: Evaluate) -> None:
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 at = _at(parameter, rows)
                 parameter[at] -= size * direction(gradient[at])
@@ -37,22 +37,22 @@ def _simple(direction: Callable[[Tensor], Tensor], size: float) -> Callable[[lis
     return start
 
 
-def steepest(size: float) -> Callable[[list[Tensor]], Update]:
+def steepest(size: float) -> Optimizer:
     """Steps of `size` times the gradient: gradient descent, the lectures' loop."""
     return _simple(lambda gradient: gradient, size)
 
 
-def sign(size: float) -> Callable[[list[Tensor]], Update]:
+def sign(size: float) -> Optimizer:
     """Steps of `size` against the sign of the gradient: steepest descent in the l-inf norm (FGSM, PGD)."""
     return _simple(torch.sign, size)
 
 
-def normalized(size: float) -> Callable[[list[Tensor]], Update]:
+def normalized(size: float) -> Optimizer:
     """Steps of `size` / mean |gradient| against the gradient, for each problem (DeepDream)."""
     return _simple(lambda gradient: gradient / (_mean_abs(gradient) + 1e-30), size)
 
 
-def adam(rate: float = 0.05, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8) -> Callable:
+def adam(rate: float = 0.05, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8) -> Optimizer:
     """Adam (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1), the same numbers as `torch.optim.Adam`."""
 
     def start(parameters: list[Tensor]) -> Update:
@@ -60,7 +60,7 @@ def adam(rate: float = 0.05, betas: tuple[float, float] = (0.9, 0.999), eps: flo
         count = 0  # the same for every row that still moves: all of them began together
 
         @torch.no_grad()
-        def update(gradients: list[Tensor], rows: Tensor, evaluate: Callable) -> None:
+        def update(values: Tensor, gradients: list[Tensor], rows: Tensor, evaluate: Evaluate) -> None:
             nonlocal count
             count += 1
             for p, m, v, g in zip(parameters, first, second, gradients, strict=True):
@@ -77,7 +77,7 @@ def adam(rate: float = 0.05, betas: tuple[float, float] = (0.9, 0.999), eps: flo
 
 def nadam(
     rate: float = 1.0, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, psi: float = 4e-3
-) -> Callable[[list[Tensor]], Update]:
+) -> Optimizer:
     """Adam with Nesterov's momentum (Dozat 2016), the same numbers as `torch.optim.NAdam`."""
 
     def momentum(count: int) -> float:
@@ -88,7 +88,7 @@ def nadam(
         count, product = 0, 1.0
 
         @torch.no_grad()
-        def update(gradients: list[Tensor], rows: Tensor, evaluate: Callable) -> None:
+        def update(values: Tensor, gradients: list[Tensor], rows: Tensor, evaluate: Evaluate) -> None:
             nonlocal count, product
             count += 1
             now, after = momentum(count), momentum(count + 1)

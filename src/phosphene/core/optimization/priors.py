@@ -3,9 +3,13 @@
 A regularizer of the input optimization, argmin L(f(x)) + lambda R(x), says which of the many pictures with the same
 code to prefer. Each is one number per picture, in pixel units ([0, 1]), and means over pixels, so that a weight keeps
 its meaning when the size changes.
+
+A prior becomes a setting, and so an option of every recipe that ascends, by a field of `PriorWeights`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, get_type_hints
 
 import torch
 from jaxtyping import Float
@@ -14,6 +18,7 @@ from torch import Tensor
 from phosphene.core.errors import Mistake
 from phosphene.core.optimization.operators import blurred, colour
 from phosphene.core.optimization.terms import Reading, Term
+from phosphene.core.options import Words
 
 
 def power(x: Tensor, exponent: float) -> Tensor:
@@ -96,3 +101,36 @@ def opacity() -> Term:
         return x[:, 3].mean((1, 2))
 
     return Term(of, name="opacity")
+
+
+@dataclass(frozen=True)
+class Weighs:
+    """Beside a setting's type: the prior whose weight it is, from the colour that the network calls zero."""
+
+    prior: Callable[[Sequence[float]], Term]
+
+
+@dataclass(frozen=True)
+class PriorWeights:
+    """The weight of each prior, 0 for none."""
+
+    tv: Annotated[float, Weighs(lambda center: total_variation()), Words("weight of the total variation")] = 0.0
+    l2: Annotated[
+        float,
+        Weighs(lambda center: l_alpha(2, center)),
+        Words("weight of the mean square distance from the mean colour"),
+    ] = 0.0
+    l6: Annotated[
+        float,
+        Weighs(lambda center: l_alpha(6, center)),
+        Words("weight of the mean sixth power of the distance from the mean colour, which bounds values"),
+    ] = 0.0
+    high_pass: Annotated[float, Weighs(lambda center: high_pass()), Words("weight of what a blur removes")] = 0.0
+
+
+def weighted_priors(weights: PriorWeights, center: Sequence[float]) -> Iterator[Term]:
+    """Those whose weight is not 0, times their weight."""
+    for name, hint in get_type_hints(type(weights), include_extras=True).items():
+        for note in getattr(hint, "__metadata__", ()):
+            if isinstance(note, Weighs) and getattr(weights, name):
+                yield getattr(weights, name) * note.prior(center)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phosphene.features import visualize
-from phosphene.features.painting import stretched
+from phosphene.features.portraits import stretched
 from tests.small import convnet, noise
 
 

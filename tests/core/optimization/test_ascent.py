@@ -1,0 +1,136 @@
+"""Ascents: what settings mean in nouns, nouns instead of settings, and stages one after the other."""
+
+from functools import partial
+
+import pytest
+import torch
+
+from phosphene.core.errors import Mistake
+from phosphene.core.optimization.ascent import Ascent, Nouns, ascent, stages
+from phosphene.core.optimization.constraints import box
+from phosphene.core.optimization.engine import argmin
+from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.objectives import gradient
+from phosphene.core.optimization.optimizers import adam, normalized, sign
+from phosphene.core.optimization.parameterizations import Fourier, Pixels
+from phosphene.core.optimization.priors import total_variation
+from phosphene.core.optimization.settings import Settings
+from phosphene.core.optimization.terms import channel
+from phosphene.core.optimization.transforms import roll
+from tests.core.optimization.test_engine import bowl, photos, small
+
+SIZE = (20, 20)
+PARTS = [([0, 1], channel("3", [2, 5]))]
+
+
+def path(network, settings=Settings(steps=4), nouns=Nouns(), key=Key(0, [4, 9]), **options):
+    return list(ascent(settings, network, SIZE, nouns).climb(network, PARTS, key, SIZE, **options).steps)
+
+
+def assert_same(steps, others):
+    for one, other in zip(steps, others, strict=True):
+        torch.testing.assert_close(one.pictures, other.pictures, rtol=0, atol=1e-12)
+        torch.testing.assert_close(one.values, other.values, rtol=0, atol=1e-12)
+
+
+def test_settings_mean_the_nouns_that_one_would_give():
+    network = small()
+    expected = argmin(
+        Fourier([4, 9], SIZE, seed=3, dtype=torch.float64), gradient(network, -channel("3", [2, 5])),
+        optimizer=adam(0.05), steps=4, key=Key(3, [4, 9]),
+    )  # fmt: skip
+    assert_same(path(network, key=Key(3, [4, 9])), expected)
+
+
+def test_nouns_take_the_place_of_settings():
+    network, x = small(), photos(2)
+    nouns = Nouns(
+        parameterization=lambda problems, size, *, seed, start, dtype, device: Pixels(start),
+        transform=roll(3), prior=0.1 * total_variation(), optimizer=normalized(0.01), constraint=box(0.1, 0.9),
+        operator=lambda pictures, rows, gradients, index: 0.99 * pictures,
+    )  # fmt: skip
+    term = -channel("3", [2, 5]) + 0.1 * total_variation()
+
+    def by_hand(pictures, rows, key):
+        return gradient(network, term, roll(3))(pictures, rows, key.child(0))
+
+    expected = argmin(
+        Pixels(x), by_hand, optimizer=normalized(0.01), constraint=box(0.1, 0.9), steps=4, key=Key(0, [4, 9]),
+        operator=lambda pictures, rows, gradients, index: 0.99 * pictures,
+    )  # fmt: skip
+    assert_same(path(network, nouns=nouns, start=x), expected)
+
+
+def test_a_parameterization_of_ones_own_is_asked_for_the_networks_type_and_place():
+    def own(problems, size, *, seed, start, dtype, device):
+        seen.append((list(problems), size, seed, start, dtype, str(device)))
+        return Fourier(problems, size, seed=seed, dtype=dtype, device=device)
+
+    seen = []
+    path(small(), nouns=Nouns(parameterization=own), key=Key(5, [4, 9]))
+    assert seen == [([4, 9], SIZE, 5, None, torch.float64, "cpu")]
+    by_part = path(small(), nouns=Nouns(parameterization=partial(Fourier, decay=0.5)))
+    assert_same(by_part, path(small(), Settings(steps=4, decay=0.5)))
+
+
+def test_words_among_options_are_settings_and_objects_are_nouns():
+    mine = adam(0.1)
+    given = {"optimizer": mine, "parameterization": "pixels", "prior": None, "steps": 3}
+    assert Nouns.among(given) == Nouns(optimizer=mine)
+
+
+def test_terms_of_layers_with_rows_and_columns_may_have_a_transform_of_their_own():
+    network, settings = small(), Settings(rotate=20.0, jitter=0.4, channel_reach=0.5)
+    how = ascent(settings, network, SIZE)
+    x, key = photos(1), Key(0).at(3)
+    for term, reach in ((channel("3", [0]), 0.5), (channel("7", [0]), 1.0)):
+        less = Settings(rotate=20.0 * reach, jitter=0.4 * reach)
+        found = how.objective(network, [([0], term)])(x, torch.arange(1), key)
+        alone = ascent(less, network, SIZE).objective(network, [([0], term)])(x, torch.arange(1), key)
+        torch.testing.assert_close(found.values, alone.values)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "nadam", "steepest", "normalized", "lbfgs"])
+def test_every_optimizer_by_name_ascends(optimizer):
+    first, *_, last = path(small(), Settings(steps=6, optimizer=optimizer, rate=0.02))
+    assert (last.values < first.values).all()
+
+
+def test_memory_is_flat_in_the_views_and_problems_that_look_at_one_another_stay_together():
+    network, sizes = small(), []
+    path(network)
+    network.model.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
+    for batch, together, most in ((1, 1, 1), (2, 1, 2), (1, 2, 2), (9, 2, 2)):
+        del sizes[:]
+        path(network, batch=batch, together=together)
+        assert max(sizes) == most
+
+
+def test_operators_need_pixels_that_can_be_set():
+    with pytest.raises(Mistake, match="need pixels that can be set, which cppn has not"):
+        ascent(Settings(parameterization="cppn", shrink=0.1), small(), SIZE)
+
+
+# ---------------------------------------------------------------------------------------------------------- stages
+
+
+def test_stages_are_counted_through_and_each_has_its_own_key_and_starts_where_the_last_one_ended():
+    seen = []
+
+    def stage(steps):
+        def ascend(key, before):
+            seen.append((key.seed, key.stage, None if before is None else before.index))
+            start = photos(1) if before is None else before.pictures
+            return argmin(Pixels(start), bowl(photos(1, seed=1)), optimizer=sign(0.01), steps=steps, key=key)
+
+        return ascend
+
+    steps = list(stages([stage(3), stage(0), stage(2)], Key(7)))
+    assert seen == [(7, 0, None), (7, 1, 3), (7, 2, 3)]
+    assert [step.index for step in steps] == [0, 1, 2, 3, 3, 3, 4, 5]
+    whole = list(argmin(Pixels(photos(1)), bowl(photos(1, seed=1)), optimizer=sign(0.01), steps=5))
+    torch.testing.assert_close(steps[-1].pictures, whole[-1].pictures)
+
+
+def test_an_ascent_without_settings_is_adam_on_fourier_coefficients():
+    assert_same(list(Ascent(steps=4).climb(small(), PARTS, Key(0, [4, 9]), SIZE).steps), path(small()))

@@ -1,0 +1,149 @@
+"""L-BFGS: the textbook's recursion, known minima, and rows that know nothing of each other."""
+
+import numpy as np
+import pytest
+import torch
+
+from phosphene.core.errors import Mistake
+from phosphene.core.optimization.engine import Evaluation, argmin
+from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.lbfgs import lbfgs
+from phosphene.core.optimization.objectives import gradient
+from phosphene.core.optimization.parameterizations import Fourier, Pixels
+from phosphene.core.optimization.terms import code_distance
+from tests.core.optimization.test_engine import bowl, photos, small
+from tests.small import normal
+
+
+def rosenbrock(pictures, rows, key):
+    """Sum of 100 (x2 - x1^2)^2 + (1 - x1)^2 over the pairs of a picture, whose minimum is at 1."""
+    x = pictures.detach().flatten(1).unflatten(1, (-1, 2)).requires_grad_()
+    with torch.enable_grad():
+        values = (100 * (x[..., 1] - x[..., 0] ** 2) ** 2 + (1 - x[..., 0]) ** 2).sum(1)
+        (found,) = torch.autograd.grad(values.sum(), x)
+    return Evaluation(values.detach(), found.reshape(pictures.shape))
+
+
+def slow_lbfgs(function, x, steps, history):
+    """Algorithms 7.4 and 7.5 of Nocedal & Wright, one problem, lists of pairs; the step by bisection."""
+    pairs, path = [], [x]
+    for _ in range(steps):
+        value, g = function(x)
+        q, alphas = g.copy(), []
+        for s, y in reversed(pairs):
+            alphas.append(s @ q / (s @ y))
+            q = q - alphas[-1] * y
+        gamma = pairs[-1][0] @ pairs[-1][1] / (pairs[-1][1] @ pairs[-1][1]) if pairs else min(1, 1 / np.abs(g).sum())
+        r = gamma * q
+        for (s, y), alpha in zip(pairs, reversed(alphas), strict=True):
+            r = r + s * (alpha - y @ r / (s @ y))
+        low, high, t = 0.0, np.inf, 1.0
+        while True:
+            there, h = function(x - t * r)
+            if there > value - 1e-4 * t * (g @ r):
+                high = t
+            elif -(h @ r) < -0.9 * (g @ r):
+                low = t
+            else:
+                break
+            t = 2 * low if high == np.inf else (low + high) / 2
+        pairs = [*pairs, (-t * r, h - g)][-history:]
+        x = x - t * r
+        path.append(x)
+    return path
+
+
+@pytest.mark.parametrize("history", [1, 4])
+def test_a_problem_goes_the_textbooks_way(history):
+    start = 0.5 + normal(1, 3, 2, 2)
+
+    def function(x):
+        value, found, _ = rosenbrock(torch.from_numpy(x).view(1, 3, 2, 2), None, None)
+        return value.item(), found.flatten().numpy()
+
+    expected = slow_lbfgs(function, start.flatten().numpy(), 12, history)
+    steps = list(argmin(Pixels(start), rosenbrock, optimizer=lbfgs(history), steps=12))
+    for step, x in zip(steps, expected, strict=True):
+        np.testing.assert_allclose(step.pictures.flatten().numpy(), x, rtol=1e-8, atol=1e-8)
+
+
+def test_it_finds_rosenbrocks_minimum_where_gradient_descent_creeps():
+    start = torch.tensor([-1.2, 1.0], dtype=torch.float64).repeat(2, 6).view(2, 3, 2, 2)
+    *_, last = argmin(Pixels(start), rosenbrock, optimizer=lbfgs(), steps=60)
+    torch.testing.assert_close(last.pictures, torch.ones_like(start), rtol=0, atol=1e-8)
+
+
+def test_a_quadratic_of_few_curvatures_is_at_its_minimum_after_few_steps():
+    target, depth = photos(3, seed=1), torch.tensor([1.0, 30.0, 900.0], dtype=torch.float64).view(1, 3, 1, 1)
+
+    def objective(pictures, rows, key):
+        apart = pictures - target[rows]
+        return Evaluation((depth * apart.square()).sum((1, 2, 3)), 2 * depth * apart)
+
+    *_, last = argmin(Pixels(photos(3)), objective, optimizer=lbfgs(), steps=20)
+    torch.testing.assert_close(last.pictures, target, rtol=0, atol=1e-9)
+
+
+def test_a_row_of_a_batch_goes_where_the_problem_goes_alone():
+    network, x = small(), photos(5)
+    codes = network.read(photos(5, seed=3), ["3"])["3"]
+
+    def path(rows):
+        objective = gradient(network, code_distance("3", codes[rows]))
+        start = Fourier(rows, (20, 20), start=x[rows], dtype=torch.float64)
+        return list(argmin(start, objective, optimizer=lbfgs(5), steps=8, key=Key(0, rows)))
+
+    together = path([4, 0, 2])
+    for row, problem in enumerate([4, 0, 2]):
+        for many, alone in zip(together, path([problem]), strict=True):
+            torch.testing.assert_close(many.pictures[[row]], alone.pictures, rtol=0, atol=1e-12)
+    assert (together[-1].values < 0.2 * together[0].values).all()
+
+
+def test_problems_that_have_finished_do_not_move_and_are_not_evaluated():
+    start, evaluated = 0.5 + normal(3, 3, 2, 2), []
+
+    def watched(pictures, rows, key):
+        evaluated.append((key.step, rows.tolist()))
+        return rosenbrock(pictures, rows, key)
+
+    steps = list(argmin(Pixels(start), watched, optimizer=lbfgs(), steps=9, stop=lambda x, rows, seen: rows == 1))
+    assert all(torch.equal(step.pictures[1], start[1]) for step in steps)
+    assert evaluated[0] == (0, [0, 1, 2]) and all(1 not in rows for _, rows in evaluated[1:])
+    free = list(argmin(Pixels(start[[0, 2]]), rosenbrock, optimizer=lbfgs(), steps=9))
+    torch.testing.assert_close(steps[-1].pictures[[0, 2]], free[-1].pictures, rtol=0, atol=1e-12)
+
+
+def test_all_tries_of_a_step_see_the_same_random_numbers():
+    numbers = {}
+
+    def noisy(pictures, rows, key):
+        numbers.setdefault(key.step, []).append(key.uniform(torch.zeros(1, dtype=torch.long), 1).item())
+        return rosenbrock(pictures, rows, key)
+
+    list(argmin(Pixels(0.5 + 3 * normal(2, 3, 2, 2)), noisy, optimizer=lbfgs(), steps=30))
+    assert all(len(set(tries)) == 1 for tries in numbers.values()) and len({t[0] for t in numbers.values()}) == 31
+    assert max(map(len, numbers.values())) > 2
+
+
+def test_a_row_that_finds_no_step_stays_and_the_others_go_on():
+    def objective(pictures, rows, key):
+        values, found, _ = bowl(photos(2, seed=1))(pictures, rows, key)
+        lies = (rows == 0).view(-1, 1, 1, 1)
+        return Evaluation(values, torch.where(lies, -found, found))
+
+    *_, last = argmin(Pixels(photos(2)), objective, optimizer=lbfgs(evaluations=5), steps=4)
+    assert torch.equal(last.pictures[0], photos(2)[0])
+    torch.testing.assert_close(last.pictures[1], photos(2, seed=1)[1], rtol=0, atol=1e-8)
+
+
+def test_at_a_minimum_nothing_moves():
+    *_, last = argmin(Pixels(photos(2)), bowl(photos(2)), optimizer=lbfgs(), steps=3)
+    assert torch.equal(last.pictures, photos(2))
+
+
+def test_it_needs_a_history_and_an_evaluation():
+    with pytest.raises(Mistake, match="history is 0; it must be at least 1"):
+        lbfgs(history=0)
+    with pytest.raises(Mistake, match="evaluations is 0; it must be at least 1"):
+        lbfgs(evaluations=0)
