@@ -114,7 +114,7 @@ def test_it_grows_and_what_was_found_can_be_looked_at_on_the_way():
         (
             integrated,
             {"rule": "simpson"},
-            "'simpson' is not a valid value for rule; there are midpoint, gauss-legendre",
+            "'simpson' is not a valid value for rule; there are midpoint, gauss-l",
         ),
         (integrated, {"baseline": "blakc"}, "'blakc' is not a valid value for baseline; did you mean 'black'"),
         (smoothgrad, {"samples": 0}, "samples is 0"),
