@@ -17,11 +17,12 @@ test: .venv/installed-test  ## the fast tests
 slow: .venv/installed-test  ## the slow tests: whole commands on real networks
 	.venv/bin/pytest -m slow
 
-check: .venv/installed-test  ## style, types, and which storey imports which
+check: .venv/installed-test  ## style, types, which storey imports which, and how large things are
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/python -m tests.house.limits
 
 clean:  ## remove .venv and the caches
 	rm -rf .venv dist .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache

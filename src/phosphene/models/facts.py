@@ -6,6 +6,8 @@ from typing import Any
 
 
 def query_options(query: str) -> dict[str, Any]:
+    """The options behind a spec's question mark, `classes=4&name=fast`: Python's literals, and words as they are."""
+
     def value(text: str) -> Any:
         try:
             return ast.literal_eval(text)
@@ -24,4 +26,5 @@ def facts_of(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def first_line(error: BaseException) -> str:
+    """What an error says, in one line without its full stop; its kind where it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -39,7 +39,7 @@ class Playback:
         rules: how each call is computed on regions; None where it is computed in full.
         clean: `clean_rows` of the clean picture.
         windows: where the pictures differ.
-        parts: (n, channels, *window) what they show there, as the model is fed.
+        parts: (n, channels, *window) what they show there, preprocessed.
     """
 
     def __init__(

@@ -183,8 +183,8 @@ class IncrementalReader:
         except Unplayable as reason:
             raise _InFull(str(reason)) from reason
         except Exception as error:  # whatever a stranger's model can't do while it is watched
-            said = str(error).partition("\n")[0]
-            raise _InFull(f"{self.network.name} can't be watched while it runs ({said})") from error
+            words = str(error).partition("\n")[0]
+            raise _InFull(f"{self.network.name} can't be watched while it runs ({words})") from error
 
     def _played(self, prepared: _Prepared, corners: Sequence[tuple[int, int]]) -> dict[str, Tensor]:
         """The reading, computed on regions as far as there are rules."""

@@ -1,4 +1,4 @@
-"""What was found out about a model by running it, once, and what was prepared for its readings.
+"""What is known about a model since it was run once, and what was prepared for its readings.
 
 The copies of a network (for other purposes, by other plans) share it.
 """
@@ -43,13 +43,13 @@ Value = TypeVar("Value")
 
 
 class once(Generic[Value]):
-    """What is found out about a model when it is first asked for, while nobody else uses the model.
+    """A fact about a model that is looked for when it is first needed, while nobody else uses the model.
 
     `functools.cached_property` has one lock for all instances before Python 3.12: two models would take turns.
     """
 
-    def __init__(self, find_out: Callable[[Any], Value]) -> None:
-        self.find_out, self.name, self.__doc__ = find_out, find_out.__name__, find_out.__doc__
+    def __init__(self, look: Callable[[Any], Value]) -> None:
+        self.look, self.name, self.__doc__ = look, look.__name__, look.__doc__
 
     def __get__(self, anatomy: Any, owner: Any = None) -> Value:
         if anatomy is None:
@@ -57,7 +57,7 @@ class once(Generic[Value]):
         known = vars(anatomy)
         with anatomy.locks:
             if self.name not in known:
-                known[self.name] = self.find_out(anatomy)
+                known[self.name] = self.look(anatomy)
         return cast(Value, known[self.name])
 
 
@@ -83,7 +83,7 @@ class Anatomy:
         model: is borrowed, never changed.
         name: for messages.
         size: (height, width) of the input that it was trained on; found by trying where it is None.
-        normalization: what the model is fed in a trial.
+        normalization: from pictures to the model's input, in a trial.
         output: which part of what it returns holds the logits.
     """
 
@@ -156,14 +156,14 @@ class Anatomy:
         x = torch.rand(pictures, 3, *size, generator=torch.Generator().manual_seed(0))
         return x.to(self.device, self.dtype)
 
-    def feed(self, x: Tensor, channels_last: bool = False) -> Tensor:
-        """What the model is fed in a trial."""
+    def preprocess(self, x: Tensor, channels_last: bool = False) -> Tensor:
+        """The model's input in a trial."""
         x = self.normalization(x, self.grey)
         return x.contiguous(memory_format=torch.channels_last) if channels_last else x
 
     def _pass(self, size: tuple[int, int]) -> Pass:
         with borrowed(self.model, self.locks):
-            x = self.feed(self.noise(size))
+            x = self.preprocess(self.noise(size))
             recorded, readers = LayerRecorder(self.model, x), ConvolutionReaders()
             output = record(self.model, x, [recorded, readers])
         shape: tuple[int, ...] | Exception
@@ -285,7 +285,7 @@ class Anatomy:
             with torch.enable_grad():
                 x = self.noise(self.size)[:1].requires_grad_()
                 with self.ready(plan):
-                    logits = self.logits(self.model(self.feed(x, channels_last=True))).float()
+                    logits = self.logits(self.model(self.preprocess(x, channels_last=True))).float()
                 (gradient,) = torch.autograd.grad(logits.square().sum(), x)
         except (RuntimeError, TypeError, Mistake):  # "... not implemented for 'BFloat16'", or types that don't mix
             return False
@@ -300,7 +300,7 @@ class Anatomy:
         with self.locks:
             key = size, taps, plan, fingerprint(list(self.model.modules()))
             if self._recording is None or self._recording[0] != key:
-                x = self.feed(self.noise(size, COUNTS[1]), plan.channels_last)
+                x = self.preprocess(self.noise(size, COUNTS[1]), plan.channels_last)
                 rewrite = "local_response_norm" in plan.rewrites
                 with self.ready(plan, {tap.owner for tap in taps if tap.function is None}):
                     inputs = x[: COUNTS[0]], x

@@ -21,7 +21,7 @@ Handler = Callable[[str, Callable, tuple, dict], Any]
 """(owner, function, args, kwargs) -> the result of a call."""
 
 Propagation = Callable[[Tensor], Handler]
-"""What one pass does to every call: from what the model is fed to a handler, which returns NotImplemented for calls
+"""What one pass does to every call: from the model's input to a handler, which returns NotImplemented for calls
 that it leaves as they are."""
 
 

@@ -1,8 +1,8 @@
-"""A frozen model and how to feed it: a small value, read at named layers with a forward pass that stops early.
+"""A frozen model and how to preprocess its pictures: a small value, read at named layers by a pass that stops early.
 
 Pictures are RGB in [0, 1], (n, 3, h, w); the network owns what its model wants (mean, std, channel order, grey, a fixed
 input size). The model is put into eval mode with frozen parameters only for the moment of a reading and given back as
-it was, also after an error. A reading ends with the deepest layer that was asked for: nothing behind it is computed.
+it was, also after an error. A reading ends with the deepest layer that is wanted: nothing behind it is computed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,11 +29,11 @@ from phosphene.core.networks.rectifiers import RECTIFIERS, Rule
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class Network:
-    """A frozen model and how to feed it.
+    """A frozen model and how to preprocess its pictures.
 
     Args:
         model: any `torch.nn.Module` from pictures to scores; it is borrowed, never changed.
-        mean, std: of the model's input, for RGB in [0, 1]; what the model is fed is (rgb - mean) / std.
+        mean, std: of the model's input, for RGB in [0, 1]; its input is (rgb - mean) / std.
         size: side, or (height, width), of the input that it was trained on; found by trying where it is not given.
         bgr: the model wants blue first.
         labels: the names of the classes, in order; synonyms separated by ", ".
@@ -47,7 +47,7 @@ class Network:
         plans: how it is run for each purpose, instead of by the rules.
 
     Attributes:
-        anatomy: the model and what was found out about it; shared by the copies for other purposes and plans.
+        anatomy: the model and what is known about it; shared by the copies for other purposes and plans.
         normalization: mean, std and channel order.
         own_plans: those that were given.
         purpose: what it is run for.
@@ -115,7 +115,7 @@ class Network:
         return self._with(own_plans=dict(plans))
 
     def of(self, model: nn.Module) -> "Network":
-        """Another model of the same architecture, fed and run like this one: a copy with other weights."""
+        """Another model of the same architecture, with the same input and plans: a copy with other weights."""
         return self._with(anatomy=self.anatomy.of(unwrapped(model)), sha256="")
 
     def subtracting(self, mean: Sequence[float]) -> "Network":
@@ -151,7 +151,7 @@ class Network:
 
     @property
     def dtype(self) -> torch.dtype:
-        """What its parameters are; what it is fed is cast to it."""
+        """What its parameters are; its input is cast to it."""
         return self.anatomy.dtype
 
     @property
@@ -171,7 +171,7 @@ class Network:
 
     @property
     def grey(self) -> bool:
-        """Whether the model wants one channel: then it is fed the mean of the three."""
+        """Whether the model wants one channel: then its input is the mean of the three."""
         return self.anatomy.grey
 
     @property

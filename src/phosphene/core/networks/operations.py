@@ -77,7 +77,7 @@ class _Writer(TorchDispatchMode):
         if self.silent:
             return func(*args, **kwargs)
         if not isinstance(func, torch._ops.OpOverload):
-            raise Unplayable(f"{self._place} is made of what is no operation of PyTorch")
+            raise Unplayable(f"{self._place} is not made of PyTorch's operations")
         own = not self.name
         if own:  # outside of every function that could be seen
             self.name = func.overloadpacket.__name__.strip("_")
@@ -98,35 +98,48 @@ class _Writer(TorchDispatchMode):
 
     def _write(self, func: Any, args: tuple, kwargs: dict) -> Any:
         leaves = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-        for leaf in leaves:
-            if leaf in self.stale:
-                raise Unplayable(f"{self.stale[leaf]} writes into a part of what is read afterwards")
-        seen = func.overloadpacket.__name__ not in _BLIND and any(
-            leaf in self.nodes and self.nodes[leaf] not in self.written.constants for leaf in leaves
-        )
-        if seen and func is torch.ops.aten._local_scalar_dense.default:
-            raise Unplayable(f"{self._place} looks at the numbers to decide what to do")
-        over = _overwritten(func, args, kwargs)
-        if seen and len(over) > (1 if args and over and over[0] is args[0] else 0):
-            raise Unplayable(f"{self._place} writes into a tensor that it is given")
+        depends = func.overloadpacket.__name__ not in _BLIND and any(map(self._depends, leaves))
+        overwritten = _overwritten(func, args, kwargs)
+        self._check(func, args, leaves, overwritten, depends)
 
-        def noted(leaf: Any) -> Any:
+        def node(leaf: Any) -> Any:
             return Node(self.nodes[leaf]) if isinstance(leaf, Tensor) and leaf in self.nodes else leaf
 
-        given_args, given_kwargs = tree_map(noted, (args, kwargs))
+        node_args, node_kwargs = tree_map(node, (args, kwargs))
         result = func(*args, **kwargs)
-        if over and seen:
-            self._spoil(over[0])
+        if overwritten and depends:
+            self._spoil(overwritten[0])
         outputs = [out for out in tree_leaves(result) if isinstance(out, Tensor)]
         numbers = tuple(self._number(out) for out in outputs)
-        if not seen:
+        if not depends:
             self.written.constants |= dict(zip(numbers, outputs, strict=True))
         count = flop_registry.get(func.overloadpacket)
         products = count(*args, **kwargs, out_val=result) / 2 / self.pictures if count else 0.0
         self.written.calls.append(
-            Call(func, given_args, given_kwargs, numbers, bool(over), self.name, self.owner, products)
+            Call(func, node_args, node_kwargs, numbers, bool(overwritten), self.name, self.owner, products)
         )
         return result
+
+    def _depends(self, tensor: Tensor) -> bool:
+        """Whether the picture went into this tensor."""
+        return tensor in self.nodes and self.nodes[tensor] not in self.written.constants
+
+    def _check(
+        self, func: Any, args: tuple, leaves: Sequence[Tensor], overwritten: Sequence[Tensor], depends: bool
+    ) -> None:
+        """That an operation can be played again; the picture went into its arguments where it `depends`.
+
+        Raises:
+            Unplayable: why it can't.
+        """
+        for leaf in leaves:
+            if leaf in self.stale:
+                raise Unplayable(f"{self.stale[leaf]} writes into a part of what is read afterwards")
+        if depends and func is torch.ops.aten._local_scalar_dense.default:
+            raise Unplayable(f"{self._place} looks at the numbers to decide what to do")
+        first = bool(args) and bool(overwritten) and overwritten[0] is args[0]
+        if depends and len(overwritten) > int(first):
+            raise Unplayable(f"{self._place} writes into a tensor that it is given")
 
     def _spoil(self, overwritten: Tensor) -> None:
         """Whatever else lies in the same memory is not what it was."""
@@ -203,7 +216,7 @@ def record_operations(
 
     Args:
         model: a network's model, as a reading would run it.
-        inputs: what it is fed with two pictures and with three.
+        inputs: the model's input for two pictures and for three.
         taps: what is to be read.
         logits: the tensor in what the model returns.
         rewrite: exact rewrites are on.

@@ -14,7 +14,7 @@ import torch
 from phosphene.core.errors import Mistake, did_you_mean
 
 Purpose = Literal["reading", "search", "picture"]
-"""What a network is run for: to hear what it says, its gradient included ("reading"); many times over, its answer being
+"""What a network is run for: for its activations and their gradient ("reading"); many times over, its answer being
 verified by a reading ("search": attacks, occlusion); or to synthesize a picture that people look at ("picture")."""
 
 PURPOSES: tuple[Purpose, ...] = ("reading", "search", "picture")
@@ -81,13 +81,13 @@ def plans(dtype: torch.dtype, device: torch.device, precision: str = "auto") -> 
     Args:
         precision: "auto", or one of `PRECISIONS` for every purpose.
     """
-    found: dict[Purpose, Plan] = {}
+    every: dict[Purpose, Plan] = {}
     for purpose in PURPOSES:
         lower = precision == "bfloat16" or (precision == "auto" and purpose == "picture" and has_bfloat16(device))
         name = "bfloat16" if lower and dtype == torch.float32 else _name(dtype)
         rewrites = REWRITES[:1] if purpose == "reading" else REWRITES
-        found[purpose] = Plan(name, dtype != torch.float64, rewrites)
-    return found
+        every[purpose] = Plan(name, dtype != torch.float64, rewrites)
+    return every
 
 
 def _name(dtype: torch.dtype) -> str:
@@ -98,7 +98,7 @@ def parse_plan(given: Any) -> Plan:
     """A plan out of a record of one, from a file or a picture.
 
     Raises:
-        Mistake: it is none.
+        Mistake: it is not a plan.
     """
     if not isinstance(given, Mapping) or set(given) != {"precision", "channels_last", "rewrites"}:
         raise Mistake(f"a plan has precision, channels_last and rewrites, not {_shortened(given)}")
@@ -119,7 +119,7 @@ def parse_plans(given: Any) -> dict[Purpose, Plan]:
     """Plans by purpose, out of a record of them.
 
     Raises:
-        Mistake: they are none.
+        Mistake: they are not plans.
     """
     if not isinstance(given, Mapping) or not given or not set(given) <= set(PURPOSES):
         raise Mistake(f"plans are for {', '.join(PURPOSES)}, not {_shortened(given)}")

@@ -40,7 +40,7 @@ class ReceptiveField:
 
     Attributes:
         rows, columns: size, stride and offset along each axis.
-        measured: found from where the gradient is not zero (a lower bound), instead of calculated from the graph.
+        measured: the box where the gradient is not zero (a lower bound), instead of being calculated from the graph.
         parts: of joined layers, how many channels come from each, and what those see.
     """
 

@@ -1,4 +1,4 @@
-"""One pass of a model, told to whoever listens: every function and every module, in the order in which they return.
+"""One pass of a model, with listeners: every function and every module, in the order in which they return.
 
 How calls are counted is what a `Tap` means by its index: a module's calls all count; of a function that a module calls
 itself, those that return a tensor.
@@ -20,7 +20,7 @@ from phosphene.core.networks.layers import Tap, canonical_names
 
 @runtime_checkable
 class Listener(Protocol):
-    """What wants to know of a pass; what it does itself is not told to anybody."""
+    """Gets every event of a pass; the functions that it calls itself are not events."""
 
     def function_returned(self, tap: Tap, function: Callable, args: tuple, kwargs: dict, result: Any) -> None:
         """The module `tap.owner` called `function`; the tap is where its result is read, if that is a tensor."""
@@ -42,12 +42,12 @@ def record(
     run: Handler = plainly,
     name: Callable[[Callable, tuple, dict], str] = called,
 ) -> Any:
-    """Run a model, which is in eval mode, without gradients; what it returns.
+    """Run a model, which is in eval mode, without gradients, and return its output.
 
     Args:
         model: what is run.
-        x: what it is fed.
-        listeners: who is told.
+        x: the model's input.
+        listeners: what gets the events.
         run: calls the model's functions.
         name: what they are called.
     """

@@ -21,7 +21,7 @@ class Unplayable(Exception):
 
 @dataclass(frozen=True)
 class Node:
-    """A tensor of the pass, by its number; 0 is what the model is fed."""
+    """A tensor of the pass, by its number; 0 is the model's input."""
 
     index: int
 

@@ -1,0 +1,41 @@
+"""Classes by number and by name."""
+
+import pytest
+
+from phosphene.core.errors import Mistake
+from phosphene.core.units.labels import class_index, label, names_class
+from tests.small import convnet
+
+
+@pytest.mark.parametrize(("name", "index"), [(2, 2), ("2", 2), ("zebra", 1), (" ZEBRA ", 1), ("mouser", 0)])
+def test_a_class_is_found_by_its_number_and_by_every_synonym_in_any_case(name, index):
+    assert class_index(convnet(), name) == index
+
+
+def test_a_whole_label_tells_classes_apart_that_share_a_synonym():
+    assert class_index(convnet(), "crane, lifting machine") == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("crane", "'crane' is the name of 2 classes"),
+        ("zebr", "no class 'zebr'; did you mean 'zebra'"),
+        ("4", "has classes 0 to 3, not 4"),
+    ],
+)
+def test_a_name_that_means_nothing_or_several_things_is_answered(name, words):
+    with pytest.raises(Mistake, match=words):
+        class_index(convnet(), name)
+    assert not names_class(convnet(), name)
+
+
+def test_a_network_without_labels_has_numbers_alone():
+    network = convnet(labels=None)
+    assert label(network, 3) == "class 3" and class_index(network, "3") == 3 and names_class(network, "3")
+    with pytest.raises(Mistake, match="give a number"):
+        class_index(network, "zebra")
+
+
+def test_a_label_is_its_first_synonym():
+    assert [label(convnet(), i) for i in range(4)] == ["tabby cat", "zebra", "crane", "crane"]
