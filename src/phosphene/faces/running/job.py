@@ -200,7 +200,7 @@ def _judge(job: Job, judges: Sequence[Network], result: Result, words: list[str]
         try:
             words += _verdict(job.row, judge, job.session.network, result)
         except (Mistake, MemoryError, KeyboardInterrupt) as failure:
-            return f"{spec} did not judge: {failure or 'it was interrupted, or there is not enough memory'}"
+            return f"{spec} did not judge: {str(failure) or 'it was interrupted, or there is not enough memory'}"
     return ""
 
 
