@@ -22,7 +22,7 @@ def right(network: Network) -> None:
     phosphene.integrated(network, ["a.jpg", "b.jpg"], steps=20, baseline="blur", target="tabby", show="heat").save(
         "i.png"
     )
-    phosphene.saliency(network, "dog.jpg", against=3, batch=4).figure()
+    phosphene.saliency(network, photos="dog.jpg", against=3, batch=4).figure()
     phosphene.pgd(network, "dog.jpg", eps=2 / 255, steps=10).save("fooled.png")
 
 

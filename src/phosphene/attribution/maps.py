@@ -8,7 +8,7 @@ positive, what it takes away is negative, and a pixel's is the sum over its colo
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, overload, runtime_checkable
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, overload, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -120,6 +120,10 @@ class Explainer(Recipe[Concatenate[Network, Photo | Photos, P], R]):
 
     method: Method
     about: About
+
+    if TYPE_CHECKING:  # photographs may be given by name, which `Concatenate` alone can't say
+
+        def __call__(self, network: Network, photos: Photo | Photos, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
 
 AnyExplainer = Explainer[..., Any]

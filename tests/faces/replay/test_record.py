@@ -12,8 +12,10 @@ from PIL.PngImagePlugin import PngInfo
 
 import phosphene
 from phosphene.core.errors import Mistake
+from phosphene.core.optimization.optimizers import adam
+from phosphene.core.optimization.priors import total_variation
+from phosphene.core.optimization.transforms import roll
 from phosphene.core.pictures.files import read_text
-from phosphene.core.results.provenance import IN_PYTHON
 from phosphene.core.results.results import Result, seal
 from phosphene.core.units.directions import Direction
 from phosphene.core.units.units import Sum, Unit
@@ -201,11 +203,13 @@ def test_a_picture_put_together_from_others_names_them():
         replay("cat.png")
 
 
-def test_what_was_given_in_python_is_not_in_the_file_and_that_is_said(run):
-    made(run, "invert", "cat.png", "--steps", "1")
-    recipe = json.loads(read_text("made.png")["phosphene"])
-    rewrite("made.png", recipe | {"arguments": recipe["arguments"] | {"tv": {IN_PYTHON: "Term"}}})
-    assert refused(phosphene.load("own.py")) == "made.png was made with a tv given in Python, which is not in the file"
+@pytest.mark.parametrize(
+    ("name", "given"), [("prior", total_variation()), ("transform", roll(3)), ("optimizer", adam(0.1))]
+)
+def test_what_was_given_in_python_is_not_in_the_file_and_that_is_said(name, given):
+    network = convnet(torch.float32)
+    phosphene.visualize(network, ["conv2:1"], size=24, steps=1, **{name: given}).save("made.png")
+    assert refused(network) == f"made.png was made with a {name} given in Python, which is not in the file"
 
 
 def test_a_dream_of_several_octaves_of_an_earlier_version_says_what_is_otherwise_today():
