@@ -33,7 +33,18 @@ ONE_FAMILY = {
 }
 """Modules of the core that fewer than two families use, and why they are there all the same."""
 
-TESTED_IN: dict[str, str] = {}
+TESTED_IN = {
+    "attribution/checks/completeness.py": "attribution/checks/test_checks.py",
+    "attribution/checks/running.py": "attribution/checks/test_checks.py",
+    "attribution/checks/showing.py": "attribution/checks/test_checks.py",
+    "attribution/methods/propagation.py": "attribution/methods/test_lrp.py",  # layer by layer, and against zennit
+    "core/optimization/parameterizations/colours.py": "core/optimization/parameterizations/test_fourier.py",
+    "core/optimization/parameterizations/pixels.py": "core/optimization/parameterizations/test_fourier.py",
+    "core/optimization/parameterizations/traced.py": "core/optimization/parameterizations/test_fourier.py",
+    "features/filters.py": "features/test_weights.py",
+    "models/digits.py": "models/test_embedded.py",
+    "models/photo.py": "models/test_embedded.py",
+}
 """Modules without a test file of their name, and the file that tests them."""
 
 
