@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     # the public names once more, for editors and type checkers, which can't read the table
-    from phosphene.adversarial.attacks import fgsm as fgsm
-    from phosphene.adversarial.attacks import pgd as pgd
+    from phosphene.adversarial.attacks.fgsm import fgsm as fgsm
+    from phosphene.adversarial.attacks.pgd import pgd as pgd
     from phosphene.attribution.compare import compare as compare
     from phosphene.attribution.exemplars import exemplars as exemplars
     from phosphene.attribution.methods.cam import grad_cam as grad_cam
@@ -134,8 +134,8 @@ CATALOGUE: tuple[Row, ...] = (
     Row("facets", "facets", "features.facets:facets", "Paint a unit's facets, from the photographs that excite it."),
     Row("dream", "dream", "dreaming.dream:dream", "Amplify what a layer sees in a photograph (DeepDream)."),
     Row("invert", "invert", "inversion.invert:invert", "Find a picture that a layer can't tell from a photograph."),
-    Row("attack", "pgd", "adversarial.attacks:pgd", "Fool it with many small steps.", "pgd"),
-    Row("attack", "fgsm", "adversarial.attacks:fgsm", "Fool it with one step.", "fgsm"),
+    Row("attack", "pgd", "adversarial.attacks.pgd:pgd", "Fool it with many small steps.", "pgd"),
+    Row("attack", "fgsm", "adversarial.attacks.fgsm:fgsm", "Fool it with one step.", "fgsm"),
     Row("replay", "", "faces.cli.commands:replay_picture", "Make a picture again, from the recipe that it carries."),
     Row("tune", "", "faces.cli.commands:tune_network", "Measure the fastest way to run a network here."),
     Row("tour", "", "faces.cli.commands:take_tour", "Walk through all of it, on one photograph, into one page."),
@@ -152,6 +152,7 @@ PUBLIC = {
     "networks": "models.specs:networks",
     "Network": "core.networks.network:Network",
     "Mistake": "core.errors:Mistake",
+    "attacks": "adversarial.tensors",
 }
 """Public names that are no recipes."""
 

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 import phosphene
 from phosphene.core.errors import Mistake
+from phosphene.core.optimization.constraints import box
+from phosphene.core.optimization.engine import argmin
 from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.objectives import gradient
+from phosphene.core.optimization.optimizers import sign
+from phosphene.core.optimization.parameterizations import Pixels
+from phosphene.core.optimization.priors import total_variation
+from phosphene.core.optimization.terms import energy
+from phosphene.core.optimization.transforms import compose, noisy, roll
 from phosphene.dreaming import dream
 from phosphene.dreaming.dream import octave_sizes
 from tests.small import convnet, levels
@@ -126,3 +134,33 @@ def test_the_second_octave_starts_at_the_enlarged_detail_and_has_random_numbers_
     torch.testing.assert_close(run.image.double(), expected, rtol=0, atol=1e-6)
     longer = dream(network, photo, layer="conv3", octaves=2, zoom=2.0, steps=2)
     assert [step.index for step in longer] == [0, 1, 2, 2, 3, 4]
+
+
+def test_in_python_a_dream_takes_objects_in_place_of_its_settings():
+    network, photo = convnet(), levels(3, 40, 50)
+    mine = {
+        "prior": 0.1 * total_variation(),
+        "optimizer": sign(0.01),
+        "transform": noisy(0.1),
+        "constraint": box(0.2, 0.8),
+    }
+    run = dream(network, photo, layer="conv3", octaves=1, steps=2, jitter=3, seed=1, **mine)
+
+    def objective(pictures, rows, key):
+        term = -energy("conv3") + 0.1 * total_variation()
+        return gradient(network, term, compose(roll(3), noisy(0.1)))(pictures, rows, key.child(0))
+
+    *_, expected = argmin(
+        Pixels(photo.double()[None]), objective, optimizer=sign(0.01), constraint=box(0.2, 0.8), steps=2, key=Key(1)
+    )
+    torch.testing.assert_close(run.image, expected.pictures.float(), rtol=0, atol=1e-6)
+
+
+def test_a_dream_of_the_total_variation_is_smoother():
+    photo = levels(3, 40, 50)
+
+    def roughness(picture):
+        return picture.diff(dim=3).abs().mean() + picture.diff(dim=2).abs().mean()
+
+    rough, smooth = (dream(convnet(), photo, layer="conv3", octaves=1, steps=3, tv=tv).image for tv in (0.0, 100.0))
+    assert roughness(smooth) < roughness(rough)

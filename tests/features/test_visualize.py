@@ -7,8 +7,16 @@ import phosphene
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.ascent import Ascent
+from phosphene.core.optimization.constraints import box
+from phosphene.core.optimization.engine import argmin
 from phosphene.core.optimization.keys import Key
-from phosphene.core.optimization.parameterizations import Fourier
+from phosphene.core.optimization.objectives import gradient
+from phosphene.core.optimization.optimizers import sign
+from phosphene.core.optimization.parameterizations import Fourier, Pixels
+from phosphene.core.optimization.priors import total_variation
+from phosphene.core.optimization.settings import Settings
+from phosphene.core.optimization.terms import channel
+from phosphene.core.optimization.transforms import roll
 from phosphene.core.units.spelling import parse_units
 from phosphene.features import visualize
 from phosphene.features.visualize import parts_of
@@ -221,3 +229,37 @@ def test_inception_mixed4a_476_becomes_a_picture_that_excites_it(data):
     assert last > 10 * abs(first)
     others = network.read(run.image, ["mixed4a"])["mixed4a"][0].mean((1, 2))
     assert others.argmax() == 476
+
+
+# ------------------------------------------------------------------------------------------- nouns instead of words
+
+
+def test_in_python_a_prior_a_transform_an_optimizer_and_a_parameterization_of_ones_own_are_used():
+    network, side = convnet(), 16
+    mine = {
+        "prior": 0.5 * total_variation(2), "transform": roll(4), "optimizer": sign(0.02),
+        "parameterization": lambda problems, size, *, seed, start, dtype, device: Pixels(
+            torch.full((len(problems), 3, *size), 0.4, dtype=dtype)
+        ),
+        "constraint": box(0.3, 0.6),
+    }  # fmt: skip
+    run = visualize(network, "conv3:2", size=side, steps=3, seed=5, **mine)
+    term, unit = total_variation(2), parse_units(network, "conv3:2")[0]
+
+    def objective(pictures, rows, key):
+        return gradient(network, -channel("conv3", [2]) + 0.5 * term, roll(4))(pictures, rows, key.child(0))
+
+    start = torch.full((1, 3, side, side), 0.4, dtype=torch.float64)
+    *_, expected = argmin(
+        Pixels(start), objective, optimizer=sign(0.02), constraint=box(0.3, 0.6), steps=3, key=Key(5, [unit.key])
+    )
+    torch.testing.assert_close(run.image, expected.pictures.float())
+    for name in mine:
+        assert "given in Python" in run.result.recipe["arguments"][name]
+    assert run.result.recipe["arguments"]["steps"] == 3
+
+
+def test_a_preset_may_be_settings_of_ones_own():
+    one = visualize(convnet(), "conv3:2", size=16, preset=Settings(steps=2, decay=0.5)).image
+    other = visualize(convnet(), "conv3:2", size=16, steps=2, decay=0.5, robustness="none").image
+    assert torch.equal(one, other)

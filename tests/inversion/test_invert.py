@@ -8,6 +8,8 @@ from torch import nn
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
+from phosphene.core.optimization.lbfgs import lbfgs
+from phosphene.core.optimization.parameterizations import Laplacian
 from phosphene.core.pictures.files import open_photo
 from phosphene.inversion import invert
 from tests.small import convnet, levels
@@ -77,3 +79,11 @@ def test_a_layer_that_says_nothing_can_not_be_inverted():
     nn.init.zeros_(network.model.conv2.bias)
     with pytest.raises(Mistake, match="conv2"):
         list(invert(network, levels(3, 16, 16), layer="conv2"))
+
+
+def test_in_python_an_inversion_takes_objects_in_place_of_its_settings():
+    network, photo = convnet(), smooth()
+    run = invert(network, photo, layer="conv2", steps=30, tv=0.0, parameterization=Laplacian, optimizer=lbfgs())
+    first, *_, last = [step.values.item() for step in run]
+    assert last < 0.05 * first
+    assert "given in Python" in run.result.recipe["arguments"]["parameterization"]

@@ -6,8 +6,9 @@ Signatures of recipes and fields of settings say both once; the command line, re
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_type_hints
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,16 @@ class Flag:
     text: str
 
 
-def options_of(typed: Any, settings: type) -> None:
+def options_of(typed: Any, settings: type, leave_out: Sequence[str] = ()) -> None:
     """Let a `TypedDict` of options take defaults, bounds and sentences from the fields of a dataclass.
 
-    The typed dict is for editors and mypy (`**options: Unpack[SettingsOptions]`), the dataclass says everything once.
+    The typed dict is for editors and mypy (`**options: Unpack[SettingsOptions]`), the dataclass says everything once: a
+    field that the typed dict lacks is an option all the same.
+
+    Args:
+        leave_out: fields that are no options here.
     """
     typed.__settings__ = settings
+    for name, hint in get_type_hints(settings).items():
+        if name not in leave_out:
+            typed.__annotations__.setdefault(name, hint)

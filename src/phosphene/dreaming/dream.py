@@ -7,6 +7,7 @@ before each, and stays in [0, 1].
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Annotated, Unpack
 
 import torch
 from jaxtyping import Float
@@ -15,12 +16,14 @@ from torch import Tensor
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import working_dtype
-from phosphene.core.optimization.ascent import Nouns, Size, ascent, stages
+from phosphene.core.optimization.ascent import Ascent, Nouns, Size, ascent, stages
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.settings import Settings
+from phosphene.core.optimization.settings_options import FurtherOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Term
-from phosphene.core.optimization.transforms import Transform, roll
+from phosphene.core.optimization.transforms import as_is, compose, roll
+from phosphene.core.options import Bounds, Words
 from phosphene.core.pictures.files import Photo, open_photo
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
@@ -48,7 +51,8 @@ def _octaves(
     whole: Float[Tensor, "1 3 h w"],
     sizes: Sequence[Size],
     chosen: Settings,
-    shifted: Transform,
+    jitter: int,
+    nouns: Nouns,
 ) -> list[Callable[[Key, Step | None], Iterator[Step]]]:
     """An ascent for each size, which starts at the photograph and what was added at the size before."""
     bases = [_resized(whole, size).clamp(0, 1) for size in sizes[:-1]] + [whole]
@@ -57,13 +61,19 @@ def _octaves(
         def ascend(key: Key, before: Step | None) -> Iterator[Step]:
             base, size = bases[index], sizes[index]
             added = torch.zeros_like(base) if before is None else _resized(before.pictures - bases[index - 1], size)
-            how = replace(ascent(chosen, network, size, Nouns(transform=shifted)), redirected=False)
+            how = replace(_shifted(ascent(chosen, network, size, nouns), jitter), redirected=False)
             start = (base + added).clamp(0, 1)
             return how.climb(network, [([0], term)], key, size, start=start).steps
 
         return ascend
 
     return [octave(index) for index in range(len(sizes))]
+
+
+def _shifted(how: Ascent, jitter: int) -> Ascent:
+    """The same behind random shifts, in which what leaves on one side comes in on the other."""
+    first = roll(jitter)
+    return replace(how, transform=first if how.transform is as_is else compose(first, how.transform), placed=None)
 
 
 def _resized(pictures: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -80,8 +90,10 @@ def dream(
     zoom: float = 1.4,
     steps: int = 10,
     rate: float = 1.5 / 255,
-    jitter: int = 32,
+    jitter: Annotated[int, Bounds(0), Words("range of the random shifts, in pixels")] = 32,
+    tv: Annotated[float, Words("weight of the total variation")] = 0.0,
     seed: int = 0,
+    **given: Unpack[FurtherOptions],
 ) -> Run:
     """Amplify what LAYER already sees in PHOTO, at the photo's own size (DeepDream).
 
@@ -94,13 +106,11 @@ def dream(
         zoom: ratio of one size to the next.
         steps: number of moves at each size.
         rate: the mean change of a pixel in one move, in [0, 1].
-        jitter: range of the random shifts, in pixels.
         seed: of the random shifts.
     """
     if octaves < 1 or zoom <= 1:
         raise Mistake(f"a dream needs at least one octave and a zoom above 1, not {octaves} and {zoom}")
     check_range("steps", steps, 0)
-    check_range("jitter", jitter, 0)
     whole = open_photo(photo).to(network.device, working_dtype(network))
     name = layer or halfway(network)
     units = parse_units(network, name)
@@ -110,8 +120,8 @@ def dream(
     if "=" in name:  # the numbers of a direction, or its file
         name = units[0].short
     sizes = octave_sizes((whole.shape[2], whole.shape[3]), octaves, zoom)
-    chosen = DREAM.but({"steps": steps, "rate": rate})
-    path = stages(_octaves(network, term, whole, sizes, chosen, roll(jitter)), Key(seed))
+    chosen = DREAM.but({**given, "steps": steps, "rate": rate, "tv": tv})
+    path = stages(_octaves(network, term, whole, sizes, chosen, jitter, Nouns.among(given)), Key(seed))
 
     def finish(step: Step) -> Result:
         dreamt, shown = step.pictures.float().cpu(), whole.float().cpu()

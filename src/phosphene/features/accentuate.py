@@ -6,13 +6,15 @@ the unit divided by what it says about the photograph, so that a weight keeps it
 off the whole picture, the unit off random crops. What the gradients on the way passed by is shown in grey.
 """
 
-from typing import Literal
+from typing import Unpack
 
 import torch
 
 from phosphene.core.errors import check_range
 from phosphene.core.networks.network import Network
+from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.objectives import values
+from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score, code_distance
 from phosphene.core.pictures.files import Photo
@@ -34,28 +36,22 @@ def accentuate(
     layer: str | None = None,
     weight: float = 1.0,
     score: Score = "logit",
-    steps: int | None = None,
-    rate: float | None = None,
-    parameterization: Literal["phase", "fourier"] | None = None,
-    views: int | None = None,
     fit: Fit = "crop",
     batch: int = 16,
     seed: int = 0,
+    **given: Unpack[SettingsOptions],
 ) -> Run:
     """Make TARGET see more of what it sees in PHOTO, changing as little as it takes.
 
     Args:
-        network: whose unit.
+        network: the network to read.
         photo: a path, `skimage:NAME`, or pixels.
         target: a class (index or name) or LAYER:UNIT; by default the class that the network says.
         layer: the one that is held near the photograph; by default one above the middle.
         weight: of its distance, |code - photograph's|^2 / |photograph's|^2, against the unit's gain as a part of what
             it said about the photograph.
-        score: what is climbed for a class: its logit, log p or p.
-        steps: how many moves.
-        rate: Adam's step.
-        parameterization: what is moved: all of the photograph's Fourier coefficients (the default), or their phases.
-        views: how many random crops a step.
+        score: what is made large for a class: its logit, log p or p.
+        parameterization: all of the photograph's Fourier coefficients (the default), or their phases.
         fit: how the photograph becomes the network's input.
         batch: so many views at a time go through the network.
         seed: of the crops.
@@ -64,15 +60,14 @@ def accentuate(
     fed = feed(network, photo, fit)
     unit = target_unit(network, fed, target)
     name = network.layer(layer).name if layer else halfway(network)
-    chosen = settings(
-        "accentuation", {"steps": steps, "rate": rate, "views": views, "parameterization": parameterization}
-    )
+    chosen = settings("accentuation", given)
     distance = code_distance(name, code(network, fed, name))
     parts = parts_of([unit], 1.0, score)
     own = float(reached(network, parts, fed, 1)[0])
     scale = abs(own) or 1.0
     portraits = Portraits(
-        network, parts, [0], chosen, (fed.shape[2], fed.shape[3]), seed=seed, start=fed, batch=batch,
+        network, parts, [0], chosen, (fed.shape[2], fed.shape[3]), nouns=Nouns.among(given), seed=seed,
+        start=fed, batch=batch,
         held=scale * weight * distance if weight else None,
     )  # fmt: skip
     shown = fed.float().cpu()

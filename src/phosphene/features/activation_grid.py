@@ -5,6 +5,8 @@ this direction shows what the vector stands for; laid out like the photograph, t
 where. A few groups of channels say the same in fewer pictures.
 """
 
+from typing import Unpack
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -13,6 +15,8 @@ from torch.nn import functional as F
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.layers import ATTENTION
 from phosphene.core.networks.network import Network
+from phosphene.core.optimization.ascent import Nouns
+from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import direction
 from phosphene.core.pictures.files import LEAST_SIDE, Photo
@@ -41,24 +45,23 @@ def activation_grid(
     cell: int | None = None,
     scaled: bool = False,
     power: float = 1.0,
-    steps: int | None = None,
-    rate: float = 0.1,
     fit: Fit = "crop",
     batch: int = 64,
     seed: int = 0,
+    **given: Unpack[SettingsOptions],
 ) -> Run:
     """Paint what LAYER sees at each place of PHOTO, and lay the pictures out as the photograph is.
 
     Args:
-        network: whose layer.
+        network: the network to read.
         photo: a path, `skimage:NAME`, or pixels.
         layer: one with rows and columns; by default one above the middle.
         groups: paint so many groups of channels instead, and where each is (needs scikit-learn: phosphene[maps]).
         cell: side of a picture in pixels, by default 64, and for groups that of visualize.
         scaled: make each picture as large as its activation, the largest filling its cell.
-        power: of the cosine in what is climbed, dot * cos^power; more keeps closer to the direction.
+        power: of the cosine in what is made large, dot * cos^power; more keeps closer to the direction.
         steps: how many moves; by default 32, for groups 128.
-        rate: Adam's step; twice visualize's, as moves are few.
+        rate: Adam's step; by default .1, twice visualize's, as moves are few.
         fit: how the photograph becomes the network's input.
         batch: so many pictures at a time go through the network.
         seed: of the start and the transforms, which all cells share so that alike directions look alike.
@@ -74,11 +77,13 @@ def activation_grid(
         vectors, side = found.directions, cell or default_side(network)
     else:
         vectors, side = said[0].flatten(1).T, cell or 64
-    usual = 128 if groups else 32
-    chosen = settings("default", {"robustness": "lucid", "steps": usual if steps is None else steps, "rate": rate})
+    usual = {"robustness": "lucid", "steps": 128 if groups else 32, "rate": 0.1}
+    chosen = settings("default", usual | given)
     many = len(vectors)
     parts = [(list(range(many)), direction(name, vectors.to(fed), power))]
-    portraits = Portraits(network, parts, [0] * many, chosen, (side, side), seed=seed, batch=batch)
+    portraits = Portraits(
+        network, parts, [0] * many, chosen, (side, side), nouns=Nouns.among(given), seed=seed, batch=batch
+    )
     shown = fed.float().cpu()
 
     def finish(step: Step) -> Result:

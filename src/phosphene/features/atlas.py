@@ -7,7 +7,8 @@ would make the layer say that.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any, Unpack
 
 import torch
 from jaxtyping import Float
@@ -15,7 +16,9 @@ from torch import Tensor
 
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
-from phosphene.core.optimization.settings import Robustness, Settings
+from phosphene.core.optimization.ascent import Nouns
+from phosphene.core.optimization.settings import Settings
+from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.pictures.files import LEAST_SIDE, Photo
 from phosphene.core.pictures.fitting import resize
@@ -29,7 +32,7 @@ from phosphene.core.units.units import unit_term
 from phosphene.features.atlas_page import THUMBNAIL, Tile, page
 from phosphene.features.mapping import Activations, Cell, averages, cells_of, layout, patches, sample, whitened
 from phosphene.features.portraits import Portraits
-from phosphene.features.presets import Preset, settings
+from phosphene.features.presets import AnyPreset, settings
 
 EXAMPLES = 3  # photographs that are shown for a cell
 
@@ -47,17 +50,16 @@ def atlas(
     power: float = 2.0,
     scaled: bool = False,
     size: int = 80,
-    steps: int = 128,
-    preset: Preset = "default",
-    robustness: Robustness | None = None,
+    preset: AnyPreset = "default",
     fit: Fit = "crop",
     batch: int = 16,
     seed: int = 0,
+    **given: Unpack[SettingsOptions],
 ) -> Run:
     """Map what LAYER finds in PHOTOS: activations laid out by t-SNE, each cell's mean painted (an activation atlas).
 
     Args:
-        network: whose layer.
+        network: the network to read.
         photos: many; more of them fill the map.
         layer: whose activations.
         cells: the map is so many cells wide and high.
@@ -68,16 +70,16 @@ def atlas(
         power: of the cosine that keeps a picture to its direction.
         scaled: draw cells with fewer activations smaller (area in proportion, at least a sixteenth).
         size: side of a cell in pixels.
-        steps: moves for each picture.
-        preset: how they are climbed to, as in visualize.
-        robustness: all transforms at once: strong, lucid's, or none.
+        steps: moves for each picture; by default 128.
+        preset: how they are made, as in visualize.
         fit: how a photograph meets the network: crop, squash or whole.
         batch: so many pictures at a time.
         seed: of positions, map, starts and transforms.
     Raises:
         Mistake: there are too few activations, or so many cells that all stay empty.
     """
-    chosen = replace(settings(preset, {"steps": steps, "robustness": robustness}), transparency="none")
+    usual: SettingsOptions = {"steps": 128}
+    chosen = replace(settings(preset, usual | given), transparency="none")
     for name, value, low, high in (
         ("cells", cells, 1, 200), ("least", least, 1, None), ("per-photo", per_photo, 1, None),
         ("size", size, LEAST_SIDE, 1000), ("batch", batch, 1, None),
@@ -96,40 +98,62 @@ def atlas(
         for cell, vector in zip(grid, aims, strict=True)
     ]
     examples = [nearest(found, cell, vector) for cell, vector in zip(grid, vectors, strict=True)]
-    names = [[photo_name(photos[int(found.photo[i])]) for i in some] for some in examples]
+    names = [tuple(photo_name(photos[int(found.photo[i])]) for i in some) for some in examples]
     cut = patches(network, photos, at, found, [i for some in examples for i in some], THUMBNAIL, fit)
+    words = f"{len(found.codes)} activations in {len(grid)} cells of {cells} x {cells}; neighbours are alike"
+    facts = {"layer": at, "photographs": len(photos), "activations": len(found.codes)}
+    title = f"what {at} of {network.name} finds in {len(photos)} photographs"
+    charted = _Map(grid, cells, size, scaled, names, cut, facts, words, title)
     stem = re.sub(r"[^\w.@,#-]", "_", at)
-
-    def finish(step: Step) -> Result:
-        shown = step.pictures
-        largest = max(len(cell.members) for cell in grid)
-        sizes = [max(1, round(size * max(1 / 4, (len(c.members) / largest) ** 0.5))) if scaled else size for c in grid]
-        sheet, alpha = arranged(shown, grid, cells, sizes)
-        title = f"what {at} of {network.name} finds in {len(photos)} photographs"
-        words = f"{len(found.codes)} activations in {len(grid)} cells of {cells} x {cells}; neighbours are alike"
-        tiles = [
-            Tile(cell.row, cell.column, len(cell.members), tuple(some)) for cell, some in zip(grid, names, strict=True)
-        ]
-        return Result(
-            image=sheet,
-            names=[stem],
-            numbers=[
-                {
-                    "layer": at, "photographs": len(photos), "activations": len(found.codes), "cells": [
-                        {"row": t.row, "column": t.column, "activations": t.many, "examples": list(t.names)}
-                        for t in tiles
-                    ],
-                }
-            ],
-            panels=[[(words, sheet)]],
-            title=title,
-            drawing=figure([(words, sheet)], title, side=max(480, min(1600, sheet.shape[3]))),
-            page=page(title, words, cells, torch.cat([sheet, alpha], 1), tiles, cut),
-        )  # fmt: skip
-
     groups = -(-len(grid) // batch)
-    painted = _painted(network, directions, chosen, size, seed, batch)
-    return Run(painted, total=groups * chosen.steps, names=[stem], finish=finish)
+    painted = _painted(network, directions, chosen, Nouns.among(given), size, seed, batch)
+    return Run(
+        painted, total=groups * chosen.steps, names=[stem], finish=lambda step: charted.result(step.pictures, stem)
+    )
+
+
+@dataclass(frozen=True)
+class _Map:
+    """What is known of the map before its pictures are painted.
+
+    Attributes:
+        grid: the cells that are not empty.
+        cells: so many wide and high is the map.
+        size: side of a cell in pixels.
+        scaled: whether cells with fewer activations are smaller.
+        names: of the photographs nearest to each cell.
+        cut: what those photographs show there.
+        facts: about the whole.
+        words, title: of the figure.
+    """
+
+    grid: Sequence[Cell]
+    cells: int
+    size: int
+    scaled: bool
+    names: Sequence[tuple[str, ...]]
+    cut: Sequence[Float[Tensor, "1 3 _ _"]]
+    facts: dict[str, Any]
+    words: str
+    title: str
+
+    def side(self, cell: Cell) -> int:
+        """Of the cell's picture, in pixels."""
+        largest = max(len(one.members) for one in self.grid)
+        part = max(1 / 4, (len(cell.members) / largest) ** 0.5) if self.scaled else 1
+        return max(1, round(self.size * part))
+
+    def result(self, pictures: Float[Tensor, "n 3 size size"], stem: str) -> Result:
+        """The map with these pictures of the cells."""
+        sheet, alpha = arranged(pictures, self.grid, self.cells, [self.side(cell) for cell in self.grid])
+        tiles = [Tile(c.row, c.column, len(c.members), own) for c, own in zip(self.grid, self.names, strict=True)]
+        cells = [{"row": t.row, "column": t.column, "activations": t.many, "examples": list(t.names)} for t in tiles]
+        return Result(
+            image=sheet, names=[stem], numbers=[self.facts | {"cells": cells}], panels=[[(self.words, sheet)]],
+            title=self.title,
+            drawing=figure([(self.words, sheet)], self.title, side=max(480, min(1600, sheet.shape[3]))),
+            page=page(self.title, self.words, self.cells, torch.cat([sheet, alpha], 1), tiles, self.cut),
+        )  # fmt: skip
 
 
 def nearest(found: Activations, cell: Cell, mean: Float[Tensor, " channels"]) -> list[int]:
@@ -143,7 +167,7 @@ def nearest(found: Activations, cell: Cell, mean: Float[Tensor, " channels"]) ->
 
 
 def _painted(
-    network: Network, directions: Sequence[Direction], chosen: Settings, size: int, seed: int, batch: int
+    network: Network, directions: Sequence[Direction], chosen: Settings, nouns: Nouns, size: int, seed: int, batch: int
 ) -> Iterator[Step]:
     """One group of cells after another, so that memory stays flat; those that are still to come are white."""
     pictures = torch.ones(len(directions), 3, size, size)
@@ -152,7 +176,7 @@ def _painted(
         some = directions[first : first + batch]
         parts = [(list(range(len(some))), unit_term(some))]
         keys = [one.key for one in some]
-        portraits = Portraits(network, parts, keys, chosen, (size, size), seed=seed, batch=batch)
+        portraits = Portraits(network, parts, keys, chosen, (size, size), nouns=nouns, seed=seed, batch=batch)
         for step in portraits.path:
             pictures, values = pictures.clone(), values.clone()
             pictures[first : first + len(some)] = portraits.shown(step)[:, :3].float().cpu()

@@ -4,8 +4,12 @@ From noise, a picture is climbed to at which the layer goes as far as it can, at
 which it went there for the photograph. What the layer has no channels for is missing; what it looks for is overdone.
 """
 
+from typing import Unpack
+
 from phosphene.core.errors import check_range
 from phosphene.core.networks.network import Network
+from phosphene.core.optimization.ascent import Nouns
+from phosphene.core.optimization.settings_options import FurtherOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import likeness
 from phosphene.core.pictures.files import Photo
@@ -27,22 +31,21 @@ def caricature(
     steps: int = 128,
     rate: float = 0.05,
     jitter: float = 0.07,
-    rotate: float = 5.0,
     tv: float = 0.0,
     fit: Fit = "crop",
     seed: int = 0,
+    **given: Unpack[FurtherOptions],
 ) -> Run:
     """Exaggerate what LAYER sees in PHOTO, starting at noise.
 
     Args:
-        network: whose layer.
+        network: the network to read.
         photo: a path, `skimage:NAME`, or pixels.
         layer: any one; by default one above the middle.
-        power: of the cosine in what is climbed, dot * cos^power; more keeps closer to the photograph.
-        steps: how many moves.
+        power: of the cosine in what is made large, dot * cos^power; more keeps closer to the photograph.
         rate: Adam's step.
-        jitter: reach of the random shifts that the picture has to survive, as a part of its side.
-        rotate: degrees of the random rotations, either way.
+        jitter: range of the random shifts that the picture has to survive, as a part of its side.
+        rotate: degrees of the random rotations, either way; by default 5.
         tv: weight of the total variation.
         fit: how the photograph becomes the network's input.
         seed: of the start and the transforms.
@@ -56,12 +59,14 @@ def caricature(
     reach = round(jitter * min(size) / 2) / min(
         size
     )  # as much border as is shifted away, so that positions keep their meaning
-    chosen = settings(
-        "default",
-        {"robustness": "none", "steps": steps, "rate": rate, "tv": tv, "rotate": rotate, "pad": reach,
-         "jitter": 2 * reach, "smallest": 0.95, "largest": 1.05, "border": "reflect"},
-    )  # fmt: skip
-    portraits = Portraits(network, [([0], likeness(name, said, power))], [0], chosen, size, seed=seed)
+    usual = {
+        "robustness": "none", "steps": steps, "rate": rate, "tv": tv, "rotate": 5.0, "pad": reach,
+        "jitter": 2 * reach, "smallest": 0.95, "largest": 1.05, "border": "reflect",
+    }  # fmt: skip
+    chosen = settings("default", usual | given)
+    portraits = Portraits(
+        network, [([0], likeness(name, said, power))], [0], chosen, size, nouns=Nouns.among(given), seed=seed
+    )
     shown = fed.float().cpu()
     own = float(reached(network, portraits.parts, fed, 1)[0])
 

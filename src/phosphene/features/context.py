@@ -5,7 +5,7 @@ Training photographs of dumbbells show the arms that lift them, and so does a ne
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 from zlib import crc32
 
 import torch
@@ -15,7 +15,9 @@ from torch import Tensor
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import seen
+from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.pictures.files import LEAST_SIDE
 from phosphene.core.pictures.sheets import Strip, contact
@@ -25,7 +27,7 @@ from phosphene.core.units.inputs import logits
 from phosphene.core.units.labels import class_index, label
 from phosphene.core.units.units import Unit
 from phosphene.features.portraits import Portraits, default_side
-from phosphene.features.presets import Preset, settings
+from phosphene.features.presets import AnyPreset, settings
 from phosphene.features.visualize import parts_of
 
 TOP = 5
@@ -38,11 +40,11 @@ def context(
     *,
     starts: int = 6,
     others: int = 4,
-    preset: Preset = "default",
+    preset: AnyPreset = "default",
     size: int | None = None,
-    steps: int | None = None,
     batch: int = 16,
     seed: int = 0,
+    **given: Unpack[SettingsOptions],
 ) -> Run:
     """Paint CLASS several times, and say which other classes the network sees in these pictures.
 
@@ -51,13 +53,12 @@ def context(
     of CLASS.
 
     Args:
-        network: whose class.
+        network: the network to read.
         class_name: a class, by its name or number.
         starts: so many pictures of it, from different noise.
         others: so many pictures of other classes to compare with, each of another one at random; 0 for none.
-        preset: how they are climbed to.
+        preset: how they are made.
         size: side of the pictures in pixels.
-        steps: how many moves.
         batch: so many views at a time go through the network.
         seed: of the start, the transforms, and the other classes.
     """
@@ -72,46 +73,70 @@ def context(
     classes = [wanted] * starts + elsewhere
     units = [Unit("logits", index) for index in classes]
     keys = [wanted + i * 2**32 for i in range(starts)] + elsewhere
-    chosen = settings(preset, {"steps": steps})
+    chosen = settings(preset, given)
     side = size or default_side(network)
-    portraits = Portraits(network, parts_of(units, 1.0, "logit"), keys, chosen, (side, side), seed=seed, batch=batch)
+    portraits = Portraits(
+        network,
+        parts_of(units, 1.0, "logit"),
+        keys,
+        chosen,
+        (side, side),
+        nouns=Nouns.among(given),
+        seed=seed,
+        batch=batch,
+    )
     stem = units[0].stem
     names = [f"{stem}-{i + 1}" for i in range(starts)] + [f"{stem}-other{index}" for index in elsewhere]
+
+    called = label(network, wanted)
 
     def finish(step: Step) -> Result:
         shown = portraits.shown(step)
         colours = seen(network, shown[:, :3])
-        said = torch.cat([logits(network, some) for some in colours.split(batch)]).float().cpu()
-        shown = shown.float().cpu()
-        best = best_others(said, classes)
-        found = in_several(best[:starts], best[starts:])
-        words = [
-            f"{label(network, one['class'])} in {one['count']} of {starts}"
-            + (f" (elsewhere in {one['elsewhere']} of {len(elsewhere)})" if one["elsewhere"] else "")
-            for one in found
-        ]
-        title = f"{label(network, wanted)}: also {', '.join(words) if words else 'no class in several pictures'}"
-        numbers: list[dict[str, Any]] = [
-            {
-                "class": index,
-                "value": float(answer[index]),
-                "others": [{"class": k, "label": label(network, k), "logit": float(answer[k])} for k in also],
-            }
-            for index, answer, also in zip(classes, said, best, strict=True)
-        ]
-        numbers[0]["context"] = [{"label": label(network, one["class"])} | one for one in found]
-        captions = [", ".join(label(network, k) for k in also[:3]) for also in best]
-        captions[starts:] = [f"{label(network, k)}: {c}" for k, c in zip(elsewhere, captions[starts:], strict=True)]
-        panels = [(caption, picture[None]) for caption, picture in zip(captions, shown, strict=True)]
-        strips = [Strip("its pictures, and what else is seen in each", panels[i : min(i + 6, starts)])
-                  for i in range(0, starts, 6)]  # fmt: skip
-        strips += [Strip("other classes, to compare with", panels[i : i + 6]) for i in range(starts, len(panels), 6)]
-        return Result(
-            image=shown, names=names, numbers=numbers, panels=[[panel] for panel in panels],
-            title=f"{title} ({network.name})", drawing=contact(strips, label(network, wanted), title),
-        )  # fmt: skip
+        answers = torch.cat([logits(network, some) for some in colours.split(batch)]).float().cpu()
+        return _told(network, called, classes, starts, shown.float().cpu(), answers, names)
 
     return Run(portraits.path, total=chosen.steps, names=names, finish=finish)
+
+
+def _told(
+    network: Network,
+    called: str,
+    classes: Sequence[int],
+    starts: int,
+    shown: Float[Tensor, "n c h w"],
+    answers: Float[Tensor, "n classes"],
+    names: Sequence[str],
+) -> Result:
+    """The pictures, the first `starts` of them of the class that is `called` so, and what else is seen in them."""
+    best = best_others(answers, classes)
+    found = in_several(best[:starts], best[starts:])
+    others = len(classes) - starts
+    words = [
+        f"{label(network, one['class'])} in {one['count']} of {starts}"
+        + (f" (elsewhere in {one['elsewhere']} of {others})" if one["elsewhere"] else "")
+        for one in found
+    ]
+    title = f"{called}: also {', '.join(words) if words else 'no class in several pictures'}"
+    numbers: list[dict[str, Any]] = [
+        {
+            "class": index,
+            "value": float(answer[index]),
+            "others": [{"class": k, "label": label(network, k), "logit": float(answer[k])} for k in also],
+        }
+        for index, answer, also in zip(classes, answers, best, strict=True)
+    ]
+    numbers[0]["context"] = [{"label": label(network, one["class"])} | one for one in found]
+    captions = [", ".join(label(network, k) for k in also[:3]) for also in best]
+    captions[starts:] = [f"{label(network, k)}: {c}" for k, c in zip(classes[starts:], captions[starts:], strict=True)]
+    panels = [(caption, picture[None]) for caption, picture in zip(captions, shown, strict=True)]
+    strips = [Strip("its pictures, and what else is seen in each", panels[i : min(i + 6, starts)])
+              for i in range(0, starts, 6)]  # fmt: skip
+    strips += [Strip("other classes, to compare with", panels[i : i + 6]) for i in range(starts, len(panels), 6)]
+    return Result(
+        image=shown, names=names, numbers=numbers, panels=[[panel] for panel in panels],
+        title=f"{title} ({network.name})", drawing=contact(strips, called, title),
+    )  # fmt: skip
 
 
 def _others(network: Network, wanted: int, many: int, seed: int) -> list[int]:

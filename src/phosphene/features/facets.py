@@ -5,7 +5,7 @@ The photographs that excite the unit most fall into clusters; from the mean pict
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -14,8 +14,9 @@ from torch import Tensor
 
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
+from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.objectives import values
-from phosphene.core.optimization.settings import Robustness
+from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score, Term
 from phosphene.core.pictures.files import LEAST_SIDE, Photo
@@ -28,7 +29,7 @@ from phosphene.core.units.spelling import parse_units
 from phosphene.core.units.units import AnyUnit, Sum, unit_term
 from phosphene.features.mapping import needed
 from phosphene.features.portraits import Portraits, default_side
-from phosphene.features.presets import Preset, settings
+from phosphene.features.presets import AnyPreset, settings
 
 BESIDE = 6  # photographs of its cluster beside a facet
 
@@ -42,29 +43,26 @@ def facets(
     count: int = 4,
     fraction: float = 0.2,
     layer: str | None = None,
-    preset: Preset = "default",
-    robustness: Robustness | None = None,
-    steps: int | None = None,
+    preset: AnyPreset = "default",
     size: int | None = None,
     score: Score = "logit",
     fit: Fit = "crop",
     batch: int = 16,
     seed: int = 0,
+    **given: Unpack[SettingsOptions],
 ) -> Run:
     """Paint the facets of UNIT: those of PHOTOS that excite it most, in clusters, and a climb from the mean of each.
 
     Unlike the paper, codes are means over positions, and clustered as they are instead of on a map in two dimensions.
 
     Args:
-        network: whose unit.
+        network: the network to read.
         unit: LAYER:UNIT, logits:CLASS, a direction or a sum.
         photos: many.
         count: how many facets (fewer, where fewer photographs differ).
         fraction: the part of the photographs that excites the unit most, which is clustered; at least two per facet.
         layer: where photographs are compared; by default the unit's own, or the last one with rows and columns.
-        preset: how pictures are climbed to, as in visualize.
-        robustness: all transforms at once: strong, lucid's, or none.
-        steps: how many moves.
+        preset: how pictures are made, as in visualize.
         size: side of the pictures in pixels.
         score: what is climbed for a class: its logit, log p or p.
         fit: how a photograph meets the network: crop, squash or whole.
@@ -73,7 +71,7 @@ def facets(
     Raises:
         Mistake: several units, or fewer photographs than facets.
     """
-    chosen = settings(preset, {"steps": steps, "robustness": robustness})
+    chosen = settings(preset, given)
     check_range("count", count, 1, 100)
     check_range("fraction", fraction, 0, 1)
     check_range("size", size, LEAST_SIDE, 10_000)
@@ -93,7 +91,8 @@ def facets(
     number = len(clusters)
     portraits = Portraits(
         network, [(list(range(number)), unit_term([asked] * number, score))],
-        [asked.key + i * 2**32 for i in range(number)], chosen, (side, side), seed=seed, start=starts, batch=batch,
+        [asked.key + i * 2**32 for i in range(number)], chosen, (side, side),
+        nouns=Nouns.among(given), seed=seed, start=starts, batch=batch,
     )  # fmt: skip
     stems = [f"{asked.stem}-{i + 1}" for i in range(number)]
     called = [[photo_name(photos[int(i)]) or f"photograph {int(i) + 1}" for i in one] for one in clusters]

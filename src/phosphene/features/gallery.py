@@ -1,8 +1,9 @@
 """The figures of the papers on one's own network: their classes and units, the paper's way and today's side by side."""
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise, zip_longest
-from typing import Literal
+from dataclasses import dataclass
+from itertools import islice, pairwise, zip_longest
+from typing import Literal, Unpack
 from zlib import crc32
 
 import torch
@@ -11,7 +12,9 @@ from torch import Tensor
 
 from phosphene.core.errors import Mistake, check_range, did_you_mean
 from phosphene.core.networks.network import Network
+from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.pictures.files import LEAST_SIDE
 from phosphene.core.pictures.sheets import Strip, contact
@@ -71,9 +74,9 @@ def gallery(
     only: Only | None = None,
     preset: Preset | None = None,
     size: int | None = None,
-    steps: int | None = None,
     batch: int = 16,
     seed: int = 0,
+    **given: Unpack[SettingsOptions],
 ) -> Run:
     """Show the classes and units of a PAPER's figure (simonyan, yosinski, olah), its way and ours side by side.
 
@@ -83,7 +86,6 @@ def gallery(
         only: paper or ours; by default both.
         preset: instead of the paper's own: for yosinski one of the three others, for example yosinski-a.
         size: side of the pictures in pixels.
-        steps: how many moves, of both.
         batch: so many views at a time go through the network.
         seed: of the start, of the transforms, and of the units that are drawn.
     """
@@ -99,25 +101,44 @@ def gallery(
     portraits = [
         Portraits(
             network, parts_of(units, 1.0, "logit"), [unit.key for unit in units],
-            settings(name, {"steps": steps}), (side, side), seed=seed, batch=batch,
+            settings(name, given), (side, side), nouns=Nouns.among(given), seed=seed, batch=batch,
         ) for name in used
     ]  # fmt: skip
     names = [f"{unit.stem}-{name}" for unit in units for name in used]
-    many = len(used)
+    shown = _Gallery(network, paper, rows, used, portraits, lacking)
+    return Run(
+        side_by_side([p.path for p in portraits]),
+        total=max(p.chosen.steps for p in portraits),
+        names=names,
+        finish=lambda step: shown.result(step, names),
+    )
 
-    def finish(step: Step) -> Result:
-        parts = [
-            Step(step.index, step.pictures[i::many], step.values[i::many], step.alive[i::many]) for i in range(many)
-        ]
-        shown = abreast([opaque(p.shown(part).float().cpu()) for p, part in zip(portraits, parts, strict=True)])
-        values = abreast([p.reached(part).cpu() for p, part in zip(portraits, parts, strict=True)]).tolist()
-        every = [(unit, name) for unit in units for name in used]
-        strips, at = [], 0
-        for heading, row in rows:
-            captions = [f"{_called(network, unit)}, {name}" for unit in row for name in used]
-            strips.append(Strip(heading, list(zip(captions, shown[at : at + len(captions), None], strict=True))))
-            at += len(captions)
-        title = f"{AUTHORS[paper]}: {network.name}"
+
+@dataclass(frozen=True)
+class _Gallery:
+    """A paper's figure under way.
+
+    Attributes:
+        paper: whose figure.
+        rows: its units.
+        used: the presets, each unit in all of them side by side.
+        portraits: of all units, of each preset.
+        lacking: a sentence about what this network lacks of it, or nothing.
+    """
+
+    network: Network
+    paper: str
+    rows: Sequence[Row]
+    used: Sequence[str]
+    portraits: Sequence[Portraits]
+    lacking: str
+
+    def result(self, step: Step, names: Sequence[str]) -> Result:
+        """The figure of a step of all of them abreast."""
+        shown, values = self._abreast(step)
+        every = [(unit, name) for _, row in self.rows for unit in row for name in self.used]
+        captions = [f"{_called(self.network, unit)}, {name}" for unit, name in every]
+        title = f"{AUTHORS[self.paper]}: {self.network.name}"
         return Result(
             image=shown,
             names=names,
@@ -126,19 +147,26 @@ def gallery(
                 for (unit, name), value in zip(every, values, strict=True)
             ],
             panels=[
-                [(f"{_called(network, unit)}, {name}: {value:.4g}", picture[None])]
-                for (unit, name), value, picture in zip(every, values, shown, strict=True)
+                [(f"{caption}: {value:.4g}", picture[None])]
+                for caption, value, picture in zip(captions, values, shown, strict=True)
             ],
-            title=f"{title}; {lacking}" if lacking else title,
-            drawing=contact(strips, title, lacking),
+            title=f"{title}; {self.lacking}" if self.lacking else title,
+            drawing=contact(self._strips(captions, shown), title, self.lacking),
         )
 
-    return Run(
-        side_by_side([p.path for p in portraits]),
-        total=max(p.chosen.steps for p in portraits),
-        names=names,
-        finish=finish,
-    )
+    def _abreast(self, step: Step) -> tuple[Float[Tensor, "kn 3 h w"], list[float]]:
+        """The pictures, and what their units say about them."""
+        many = len(self.used)
+        parts = [
+            Step(step.index, step.pictures[i::many], step.values[i::many], step.alive[i::many]) for i in range(many)
+        ]
+        both = list(zip(self.portraits, parts, strict=True))
+        shown = abreast([opaque(one.shown(part).float().cpu()) for one, part in both])
+        return shown, abreast([one.reached(part).cpu() for one, part in both]).tolist()
+
+    def _strips(self, captions: Sequence[str], shown: Float[Tensor, "kn 3 h w"]) -> list[Strip]:
+        panels = iter(zip(captions, shown[:, None], strict=True))
+        return [Strip(heading, list(islice(panels, len(row) * len(self.used)))) for heading, row in self.rows]
 
 
 # -------------------------------------------------------------------------------------------------- what is shown

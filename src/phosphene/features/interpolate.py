@@ -1,10 +1,13 @@
 """What lies between two units: pictures that excite weighted sums of them (Olah et al. 2017, "interaction")."""
 
 from collections.abc import Sequence
+from typing import Unpack
 from zlib import crc32
 
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
+from phosphene.core.optimization.ascent import Nouns
+from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.pictures.files import LEAST_SIDE
 from phosphene.core.pictures.sheets import figure
@@ -14,7 +17,7 @@ from phosphene.core.units.inputs import unit_words
 from phosphene.core.units.spelling import parse_units
 from phosphene.core.units.units import AnyUnit, Sum
 from phosphene.features.portraits import Portraits, default_side, reached
-from phosphene.features.presets import Preset, settings
+from phosphene.features.presets import AnyPreset, settings
 from phosphene.features.visualize import parts_of
 
 
@@ -34,11 +37,11 @@ def interpolate(
     units: Sequence[str | AnyUnit],
     *,
     count: int = 7,
-    preset: Preset = "default",
+    preset: AnyPreset = "default",
     size: int | None = None,
-    steps: int | None = None,
     batch: int = 16,
     seed: int = 0,
+    **given: Unpack[SettingsOptions],
 ) -> Run:
     """Paint a strip from one unit to another: each picture excites a weighted sum of the two of UNITS.
 
@@ -47,12 +50,11 @@ def interpolate(
     different layers differ in size, and then the larger one is seen in most of the strip.
 
     Args:
-        network: whose units.
+        network: the network to read.
         units: two of them.
         count: how many pictures, both ends included.
-        preset: how they are climbed to; what is moved is always Fourier coefficients with a part that all share.
+        preset: how they are made; what is moved is always Fourier coefficients with a part that all share.
         size: side of the pictures in pixels.
-        steps: how many moves.
         batch: so many views at a time go through the network.
         seed: of the start and the transforms.
     """
@@ -67,9 +69,10 @@ def interpolate(
     key = crc32(f"{first} {second}".encode())
     side = size or default_side(network)
     parts = parts_of([between(first, second, weight) for weight in weights], 1.0, "logit")
-    chosen = settings(preset, {"steps": steps, "parameterization": "shared"})
+    chosen = settings(preset, {**given, "parameterization": "shared"})
+    names_of_problems = [key + i * 2**32 for i in range(count)]
     portraits = Portraits(
-        network, parts, [key + i * 2**32 for i in range(count)], chosen, (side, side), seed=seed, batch=batch
+        network, parts, names_of_problems, chosen, (side, side), nouns=Nouns.among(given), seed=seed, batch=batch
     )
     names = [f"{first.stem}-to-{second.stem}-{i + 1}" for i in range(count)]
     called = [unit_words(network, unit).removeprefix("logit of ").removeprefix("unit ") for unit in ends]

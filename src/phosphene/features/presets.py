@@ -57,6 +57,10 @@ PRESETS: dict[str, Settings] = {
 }  # fmt: skip
 
 
+AnyPreset = Preset | Settings
+"""A preset by name, or, in Python, settings of one's own."""
+
+
 def settings(preset: str | Settings, given: Mapping[str, Any]) -> Settings:
     """A preset's settings, with every value that was given in place of its own, `robustness` too.
 

@@ -9,10 +9,11 @@ there is no shape, weights are a matrix in colours.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.layers import Layer
@@ -22,32 +23,11 @@ from phosphene.core.pictures.plates import Legend, Marks, plate
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result
 from phosphene.core.units.labels import label
+from phosphene.features.filters import Filters, first_layer, in_order, no_weights, shown_module
 
 WIDEST = 1600  # px of a sheet's longer side, unless more is asked for
 LARGEST_SHEET = 8192  # px, whatever is asked for
 MOST_TILES, MOST_CELLS = 32, 256  # along one side, unless more are asked for
-PLACED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
-
-
-@dataclass(frozen=True)
-class Filters:
-    """A layer's weights, put in order.
-
-    Attributes:
-        tiles: unit by unit, input by input; k is 3 for colours, otherwise 1.
-        unit: what a unit is called.
-        column: what an input is called; empty where all inputs are in one tile.
-        words: what they are, in words.
-        matrix: whether a tile is a single weight.
-        picture: whether what they multiply is the picture itself.
-    """
-
-    tiles: Float[Tensor, "n c k h w"]
-    unit: str
-    column: str
-    words: str
-    matrix: bool = False
-    picture: bool = False
 
 
 @recipe("reading")
@@ -66,7 +46,7 @@ def weights(
     is mid grey (white in a matrix). Each filter is scaled by its own largest weight, so that faint ones can be seen.
 
     Args:
-        network: whose.
+        network: the network to read.
         layer: a convolution or a fully connected layer; by default the first one.
         common: one scale for all filters, so that their strengths can be compared.
         filters: which ones, as 7 or 0-31; by default as many as can be seen well.
@@ -74,14 +54,14 @@ def weights(
     Raises:
         Mistake: this layer has no weights to be shown (the nearest that have are told), or not that many.
     """
-    chosen = network.layer(layer) if layer else _first(network)
-    module = _shown(network, chosen)
+    chosen = network.layer(layer) if layer else first_layer(network)
+    module = shown_module(network, chosen)
     if module is None:
-        raise Mistake(_no_weights(network, chosen))
+        raise Mistake(no_weights(network, chosen))
     weight = module.weight.detach().float().cpu()
     if not weight.isfinite().all():
         raise Mistake(f"the weights of {chosen.name} are not all finite; the file they came from may be damaged")
-    found = _in_order(network, chosen, module, weight)
+    found = in_order(network, chosen, module, weight)
     n, c = found.tiles.shape[:2]
     most_n, most_c = _as_many_as_can_be_seen(found)
     rows = _range("filters", filters, n, chosen.name) or range(min(n, most_n))
@@ -89,6 +69,21 @@ def weights(
     if filters is None and inputs is not None:
         rows = range(min(n, most_n * max(1, most_c // len(columns)) if not found.matrix else most_n))
 
+    return _pictured(network, chosen, found, rows, columns, common, {"kind": type(module).__name__}, weight)
+
+
+def _pictured(
+    network: Network,
+    chosen: Layer,
+    found: Filters,
+    rows: range,
+    columns: range,
+    common: bool,
+    facts: dict[str, Any],
+    weight: Tensor,
+) -> Result:
+    """These filters and inputs of a layer, with what is left out and how they are scaled."""
+    n, c = found.tiles.shape[:2]
     largest = found.tiles.abs().flatten(1).amax(1)
     scale = (largest.max() if common else largest[rows.start : rows.stop, None, None, None, None]).clamp(
         min=torch.finfo(torch.float32).tiny
@@ -114,7 +109,7 @@ def weights(
         numbers=[
             {
                 "layer": chosen.name,
-                "kind": type(module).__name__,
+                **facts,
                 "shape": list(weight.shape),
                 "filters": [rows.start, rows.stop - 1],
                 "inputs": [columns.start, columns.stop - 1],
@@ -128,108 +123,6 @@ def weights(
         values=weight.numpy()[None],
         drawing=plate(sheet, title, lines, legend, drawn),
     )
-
-
-# ------------------------------------------------------------------------------------------------ which weights
-
-
-def _shown(network: Network, layer: Layer) -> nn.Conv2d | nn.ConvTranspose2d | nn.Linear | None:
-    """The module at this layer, if it has weights that can be shown."""
-    if layer.tap.function is not None:
-        return None
-    module = network.model.get_submodule(layer.tap.owner)
-    return module if isinstance(module, PLACED) and isinstance(module.weight, Tensor) else None
-
-
-def _first(network: Network) -> Layer:
-    for layer in network.layers.values():
-        if _shown(network, layer) is not None:
-            return layer
-    raise Mistake(f"{network.name} has no convolution and no fully connected layer whose weights could be shown")
-
-
-def _no_weights(network: Network, layer: Layer) -> str:
-    """Why there is nothing to show, and where there is."""
-    order = list(network.layers.values())
-    at = next(i for i, other in enumerate(order) if other.name == layer.name)
-    inside = [o.name for o in order[:at] if o.name.startswith(layer.name + ".") and _shown(network, o) is not None]
-    before = [o.name for o in order[:at] if _shown(network, o) is not None][-1:]
-    after = [o.name for o in order[at + 1 :] if _shown(network, o) is not None][:1]
-    near = list(dict.fromkeys([*(inside[:2] or before), *([] if inside else after)]))
-    if not near:
-        return f"'{layer.name}' of {network.name} has no weights that could be shown, and no other layer has"
-    module = network.model.get_submodule(layer.tap.owner) if layer.tap.function is None else None
-    if isinstance(module, (nn.Conv1d, nn.Conv3d)):
-        why = f"is a {type(module).__name__}, whose filters are no pictures"
-    elif layer.tap.function is None and getattr(module, "weight", None) is not None:
-        why = f"is a {layer.kind}, whose weights are no filters"
-    else:
-        why = "has no weights of its own"
-    return f"'{layer.name}' of {network.name} {why}; the nearest that can be shown: {' and '.join(map(repr, near))}"
-
-
-def _in_order(
-    network: Network, layer: Layer, module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, weight: Tensor
-) -> Filters:
-    if isinstance(module, nn.Linear):
-        return _rows_of(network, layer, weight)
-    groups = int(module.groups)
-    if isinstance(module, nn.ConvTranspose2d):  # its weight is (inputs, outputs of a group, h, w)
-        weight = weight.unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1)
-    _, c, h, w = weight.shape
-    picture = int(module.in_channels) == (1 if network.grey else 3) and _sees_the_picture(network, layer, module)
-    if c == 3 and picture:
-        colours = (weight.flip(1) if network.bgr else weight)[:, None]
-        return Filters(colours, "filter", "", f"filters {{rows}} of {h} x {w} px, in colours", picture=True)
-    tiles = weight[:, :, None]
-    if c == 1:
-        alone = "" if int(module.in_channels) == 1 else "; each sees one channel alone"
-        return Filters(tiles, "filter", "", f"filters {{rows}} of {h} x {w}, a tile each{alone}", picture=picture)
-    column = "input channel" if groups == 1 else "channel of its group"
-    size = "a single weight each" if h == w == 1 else f"{h} x {w}"
-    words = f"a row for each filter ({{rows}}), a column for each {column} ({{columns}}), {size}"
-    return Filters(tiles, "filter", column, words, h == w == 1)
-
-
-def _sees_the_picture(network: Network, layer: Layer, module: nn.Conv2d | nn.ConvTranspose2d) -> bool:
-    """Whether its window is all that it can see of the network's input: nothing stands in between."""
-    if isinstance(module, nn.ConvTranspose2d):
-        return False
-    field = network.receptive_field(layer.name)
-    spans = [d * (k - 1) + 1 for d, k in zip(module.dilation, module.kernel_size, strict=True)]
-    return [field.rows.size, field.columns.size] == spans
-
-
-def _rows_of(network: Network, layer: Layer, weight: Float[Tensor, "n inputs"]) -> Filters:
-    """A fully connected layer's rows in the shape of what they read."""
-    shape, picture = _flattened(network, layer, weight.shape[1])
-    if shape is None:
-        words = "a row for each unit ({rows}), a column for each input ({columns})"
-        return Filters(weight[:, :, None, None, None], "unit", "input", words, matrix=True)
-    c, h, w = shape
-    tiles = weight.unflatten(1, shape)
-    if picture:
-        tiles = (tiles.flip(1) if network.bgr else tiles)[:, None]
-        return Filters(tiles, "unit", "", f"units {{rows}}, each a template of {h} x {w} px", picture=True)
-    if c == 1:
-        return Filters(tiles[:, :, None], "unit", "", f"units {{rows}}, in the shape of their input, {h} x {w}")
-    words = f"a row for each unit ({{rows}}), a column for each channel of its input ({{columns}}), {h} x {w}"
-    return Filters(tiles[:, :, None], "unit", "input channel", words)
-
-
-def _flattened(network: Network, layer: Layer, inputs: int) -> tuple[tuple[int, int, int] | None, bool]:
-    """(c, h, w) of what was flattened into a vector of this many numbers, and whether it is the picture itself."""
-    fed = (1 if network.grey else 3, *network.size)
-    order = list(network.layers.values())
-    before = order[: next(i for i, other in enumerate(order) if other.name == layer.name)]
-    for index, other in reversed(list(enumerate(before))):
-        if math.prod(other.shape) != inputs or (_shown(network, other) is not None and len(other.shape) == 1):
-            return None, False
-        if len(other.shape) == 3:
-            shape = (other.shape[0], other.shape[1], other.shape[2])
-            learnt = any(_shown(network, earlier) is not None for earlier in before[: index + 1])
-            return (None, False) if shape[1] * shape[2] == 1 else (shape, shape == fed and not learnt)
-    return (fed, True) if math.prod(fed) == inputs else (None, False)
 
 
 # ------------------------------------------------------------------------------------------------------ how many
@@ -341,7 +234,7 @@ def _sheet(part: Float[Tensor, "n c k h w"], layout: Layout, matrix: bool) -> Fl
 
 def _is_answer(network: Network, layer: Layer, n: int) -> bool:
     """Whether its units are the classes."""
-    own = [other.name for other in network.layers.values() if _shown(network, other) is not None]
+    own = [other.name for other in network.layers.values() if shown_module(network, other) is not None]
     return n == network.classes and own[-1] == layer.name
 
 

@@ -5,16 +5,18 @@ and the picture is not, the layer has forgotten the difference. The normalized e
 """
 
 from dataclasses import replace
+from typing import Unpack
 
 import torch
 
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import seen
-from phosphene.core.optimization.ascent import ascent
+from phosphene.core.optimization.ascent import Nouns, ascent
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import values
 from phosphene.core.optimization.settings import Settings
+from phosphene.core.optimization.settings_options import FurtherOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import code_distance
 from phosphene.core.pictures.files import Photo
@@ -38,6 +40,7 @@ def invert(
     rate: float = 0.05,
     fit: Fit = "crop",
     seed: int = 0,
+    **given: Unpack[FurtherOptions],
 ) -> Run:
     """Find a picture that LAYER can't tell from PHOTO, starting at noise.
 
@@ -47,7 +50,7 @@ def invert(
         layer: whose activations are the code; by default a layer above the middle.
         steps: how many moves.
         tv: the weight of total variation, which prefers smooth pictures among those with the same code.
-        rate: Adam's step.
+        rate: adam's step.
         fit: how the photograph becomes the network's input.
         seed: of the start.
     """
@@ -61,8 +64,8 @@ def invert(
         what = "nothing but zeros" if code.isfinite().all() else "values that are not finite"
         raise Mistake(f"{name} of {network.name} says {what} about this photograph; there is nothing to invert")
     term = code_distance(name, code)
-    size, chosen = (fed.shape[2], fed.shape[3]), INVERT.but({"steps": steps, "tv": tv, "rate": rate})
-    how = replace(ascent(chosen, network, size), redirected=False)
+    size, chosen = (fed.shape[2], fed.shape[3]), INVERT.but({**given, "steps": steps, "tv": tv, "rate": rate})
+    how = replace(ascent(chosen, network, size, Nouns.among(given)), redirected=False)
     path = how.climb(network, [([0], -term)], Key(seed), size).steps
 
     def finish(step: Step) -> Result:

@@ -97,7 +97,7 @@ class Settings(PriorWeights):
             raise Mistake(f"smallest {self.smallest:g} is above largest {self.largest:g}; exchange them")
 
     def but(self, given: Mapping[str, Any]) -> "Settings":
-        """The same with the settings among these values that are not None.
+        """The same with the settings among these values that are not None, nor objects in place of settings.
 
         `robustness` stands for all settings of the transforms; a single one that is given too comes before it.
 
@@ -108,7 +108,7 @@ class Settings(PriorWeights):
         robustness = given.get("robustness")
         if robustness is not None and robustness not in ROBUSTNESS:
             raise Mistake(f"'{robustness}' is not a valid value for robustness; there are {', '.join(ROBUSTNESS)}")
-        own = {name: value for name, value in given.items() if name in names and value is not None}
+        own = {k: v for k, v in given.items() if k in names and v is not None and not callable(v)}
         for name, value in own.items():
             _check(name.replace("_", "-"), value, _hints()[name])
         return replace(self, **(ROBUSTNESS[robustness] if robustness else {}) | own)

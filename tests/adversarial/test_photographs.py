@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import phosphene
 from phosphene.adversarial import fgsm, pgd
-from phosphene.adversarial.attacks import rounded
+from phosphene.adversarial.photographs import rounded
 from phosphene.core.errors import Mistake
 from phosphene.core.pictures.files import open_photo
 from tests.small import LABELS, convnet, levels, linear, noise

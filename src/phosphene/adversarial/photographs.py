@@ -1,0 +1,172 @@
+"""From an attack to a recipe for a photograph: what is fed, the attack, 8 bits, and what the network says then.
+
+The result is rounded to 8 bits and read once more, because a change that rounding removes fools nobody.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Concatenate, ParamSpec, TypedDict
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from phosphene.adversarial.victims import Classifier, Victim
+from phosphene.core.errors import Mistake
+from phosphene.core.networks.network import Network
+from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.steps import Step
+from phosphene.core.options import Words
+from phosphene.core.pictures.files import Photo
+from phosphene.core.results.recipes import Recipe, docstring
+from phosphene.core.results.results import Result, Run
+from phosphene.core.results.signature import Argument, Input, Option, arguments_of, settings
+from phosphene.core.units.inputs import Fit, feed, logits, said_in_words, top
+from phosphene.core.units.labels import class_index, label
+
+P = ParamSpec("P")
+Attack = Callable[..., Iterator[Step]]
+"""(victim, x, labels, radius, targeted, until_fooled, key, *, its own options) -> steps, the last one the result."""
+
+
+class Common(TypedDict, total=False):
+    """What every attack on a photograph takes: `**common: Unpack[Common]` at the end of an attack's arguments.
+
+    It is for the attack's recipe, which is called with it; the attack itself is not.
+    """
+
+    target: Annotated[str | int | None, Words("the class that it shall say; by default any other than now")]
+    eps: Annotated[float, Words("how far a pixel may move, in [0, 1]")]
+    fit: Annotated[Fit, Words("how the photograph becomes the network's input")]
+    seed: Annotated[int, Words("of what is random")]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PhotographAttack(Recipe[Concatenate[Network, Photo, P], Run]):
+    """A recipe that was made of an attack: (network, photo, *, options) -> Run.
+
+    Attributes:
+        attack: the function over tensors.
+    """
+
+    attack: Attack
+
+
+def attack(
+    function: Callable[
+        Concatenate[Victim | Network | Classifier, Tensor, Tensor, float, bool, bool, Key, P], Iterator[Step]
+    ],
+) -> PhotographAttack[P]:
+    """Make an attack a recipe: (network, photo, *, target, eps, its own options, fit, seed) -> Run.
+
+    An attack is (victim, x, labels, radius, targeted, until_fooled, key, *, its own options, **common). On a photograph
+    it goes on to the end, and does not stop as soon as the photograph fools: it is to fool as well as it can.
+    """
+    own = [one for one in arguments_of(function, leave_out=7) if isinstance(one, Option) and not one.setting]
+
+    def attacked(network: Network, photo: Photo, **options: Any) -> Run:
+        mine = {one.name: options.pop(one.name) for one in own}
+        return _attacked(function, mine, network, photo, **options)
+
+    for name in ("__name__", "__qualname__", "__module__", "__doc__"):
+        setattr(attacked, name, getattr(function, name))
+    usual: dict[str, Any] = {"eps": 8 / 255, "fit": "crop", "seed": 0}
+    common = [replace(one, default=usual.get(one.name), setting=False) for one in settings(Common)]
+    common = [replace(one, optional=one.default is None) for one in common]
+    arguments: tuple[Argument, ...] = (PHOTO, *common[:2], *own, *common[2:])
+    head, tail = docstring(function)
+    by_name: Any = attacked  # its options are those of P and `Common`
+    return PhotographAttack(
+        by_name, function.__name__, "search", (), arguments, Run, head, tail, function
+    )  # fmt: skip
+
+
+PHOTO = Input("photo", "a path, `skimage:NAME`, or pixels", True, False, True, Photo, positional=True)
+
+
+def rounded(
+    pictures: Float[Tensor, "n 3 h w"], center: Float[Tensor, "n 3 h w"], radius: float
+) -> Float[Tensor, "n 3 h w"]:
+    """The nearest 8-bit pictures that are still within the radius of 8-bit centers."""
+    levels_away = math.floor(radius * 255 + 1e-6)
+    levels, middle = (pictures * 255).round(), (center * 255).round()
+    return levels.clamp(middle - levels_away, middle + levels_away).clamp(0, 255) / 255
+
+
+def _attacked(
+    function: Attack,
+    own: dict[str, Any],
+    network: Network,
+    photo: Photo,
+    *,
+    target: str | int | None = None,
+    eps: float = 8 / 255,
+    fit: Fit = "crop",
+    seed: int = 0,
+) -> Run:
+    """The recipe of an attack."""
+    if not 1 / 255 - 1e-6 <= eps <= 1:
+        raise Mistake(f"eps is {eps:g}; it must be 1/255 (the next 8-bit value) to 1, such as 8/255")
+    fed = feed(network, photo, fit)
+    before = logits(network, fed)[0]
+    truth = int(before.argmax())
+    goal = None if target is None else class_index(network, target)
+    if goal == truth:
+        raise Mistake(f"{network.name} already says {label(network, truth)}; choose another target")
+    case = _Case(network, fed, before, truth, goal, eps, function.__name__)
+    labels = torch.tensor([truth if goal is None else goal])
+    path = function(network, fed, labels, eps, goal is not None, False, Key(seed), **own)
+    return Run(path, total=own.get("steps", 1), names=[case.stem], finish=case.result)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A photograph that is attacked, and what comes of it.
+
+    Attributes:
+        fed: the photograph as the network takes it.
+        before: its logits.
+        truth: the class that the network says.
+        goal: the class that it shall say, if it is one.
+        eps: the radius.
+        name: of the attack.
+    """
+
+    network: Network
+    fed: Float[Tensor, "1 3 h w"]
+    before: Float[Tensor, " classes"]
+    truth: int
+    goal: int | None
+    eps: float
+    name: str
+
+    @property
+    def stem(self) -> str:
+        """For the file's name."""
+        if self.goal is None:
+            return self.name
+        return f"{self.name}-{label(self.network, self.goal).replace(' ', '-').replace('/', '-')}"
+
+    def result(self, step: Step) -> Result:
+        """The attacked photograph in 8 bits, and what the network says about it."""
+        network, fed = self.network, self.fed
+        shown = rounded(step.pictures.to(fed), fed, self.eps)
+        answer = logits(network, shown)[0]
+        before, after = top(network, self.before), top(network, answer)
+        apart = ((shown * 255).round() - (fed * 255).round()).cpu().double() / 255  # exact: both are 8-bit
+        fooled = after[0]["class"] == self.goal if self.goal is not None else after[0]["class"] != self.truth
+        p = after[0]["p"] if self.goal is None else float(answer.cpu().double().softmax(0)[self.goal])
+        numbers = {
+            "fooled": fooled, "before": before, "after": after, "target": self.goal, "confidence": p,
+            "linf": float(apart.abs().max()), "l2": float(apart.norm()), "eps": self.eps, "steps": step.index,
+        }  # fmt: skip
+        panels = [
+            (f"before: {said_in_words(before)}", fed.float().cpu()),
+            (f"the change, 10 times; at most {255 * numbers['linf']:.0f}/255", (0.5 + 10 * apart).clamp(0, 1).float()),
+            (f"after: {said_in_words(after)}", shown.float().cpu()),
+        ]
+        title = f"{self.name}: {'fooled' if fooled else 'not fooled'}, {network.name}"
+        return Result(
+            shown.float().cpu(), [self.stem], [numbers], [panels], title, fed.float().cpu(), apart.float().numpy()
+        )  # fmt: skip

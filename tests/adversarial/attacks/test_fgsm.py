@@ -1,0 +1,33 @@
+"""The fast gradient sign over a batch of pictures."""
+
+import torch
+
+import phosphene
+from phosphene.adversarial.victims import Victim
+from tests.small import levels, linear, noise
+
+WEIGHT = noise(4, 3, 8, 8) - 0.5
+X = levels(5, 3, 8, 8, low=60, high=190).double()
+
+
+def test_every_picture_moves_by_the_radius_against_its_own_label():
+    network = linear(WEIGHT, [0.0, 0, 0, 0])
+    labels = network.model(X).argmax(1)
+    first, last = phosphene.attacks.fgsm(network, X, labels, radius=0.02)
+    x = X.clone().requires_grad_()
+    loss = torch.nn.functional.cross_entropy(network.model(x), labels, reduction="sum")
+    torch.testing.assert_close(last.pictures, X + 0.02 * torch.autograd.grad(loss, x)[0].sign())
+    assert torch.equal(first.pictures, X) and (last.values < first.values).all()
+
+
+def test_targeted_it_goes_the_other_way_and_asks_twice():
+    victim = Victim(linear(WEIGHT, [0.0, 0, 0, 0]))
+    labels = torch.tensor([0, 1, 2, 3, 0])
+    first, last = phosphene.attacks.fgsm(victim, X, labels, radius=0.02, targeted=True, until_fooled=False)
+    p = [step.outputs["logits"].softmax(1)[torch.arange(5), labels] for step in (first, last)]
+    assert (p[1] > p[0]).all()
+    assert victim.forwards.tolist() == victim.backwards.tolist() == [2] * 5
+
+
+def test_the_recipe_of_a_photograph_is_made_of_this_function():
+    assert phosphene.fgsm.attack is phosphene.attacks.fgsm

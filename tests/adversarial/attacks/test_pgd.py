@@ -1,0 +1,104 @@
+"""Projected gradient descent over a batch: a loop by hand, rows that stop, and the recipe that is made of it."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+import phosphene
+from phosphene.adversarial.photographs import rounded
+from phosphene.adversarial.victims import Victim
+from phosphene.core.errors import Mistake
+from phosphene.core.optimization.keys import Key
+from tests.small import convnet, levels, linear, noise
+
+WEIGHT = noise(4, 3, 8, 8) - 0.5
+X = levels(5, 3, 8, 8, low=60, high=190).double()
+
+
+def network():
+    return linear(WEIGHT, [0.0, 0, 0, 0])
+
+
+def last(steps):
+    *_, step = steps
+    return step
+
+
+def by_hand(model, x, labels, radius, step_size, steps, targeted, start):
+    """Madry et al., one picture, every step taken."""
+    moved = start
+    for _ in range(steps):
+        leaf = moved.clone().requires_grad_()
+        loss = F.cross_entropy(model(leaf), labels)
+        direction = torch.autograd.grad(loss, leaf)[0].sign()
+        moved = moved - step_size * direction if targeted else moved + step_size * direction
+        moved = torch.maximum(torch.minimum(moved, x + radius), x - radius).clamp(0, 1)
+    return moved
+
+
+@pytest.mark.parametrize("targeted", [False, True])
+def test_every_picture_goes_the_way_of_the_loop_by_hand(targeted):
+    labels, key = torch.tensor([0, 1, 2, 3, 0]), Key(3)
+    options = {"radius": 0.03, "steps": 5, "step_size": 0.01, "targeted": targeted, "until_fooled": False}
+    steps = list(phosphene.attacks.pgd(network().model, X, labels, key=key, **options))
+    for i in range(5):
+        start = (X[[i]] + 0.03 * (2 * key.uniform(torch.tensor([i]), 3, 8, 8) - 1)).clamp(0, 1)
+        torch.testing.assert_close(steps[0].pictures[[i]], start)
+        expected = by_hand(network().model, X[[i]], labels[[i]], 0.03, 0.01, 5, targeted, start)
+        torch.testing.assert_close(steps[-1].pictures[[i]], expected)  # of a linear model the last is the best
+
+
+def test_a_picture_that_fools_leaves_the_batch_and_moves_no_more():
+    victim = Victim(network())
+    labels = victim.logits(X, torch.arange(5)).argmax(1)
+    victim = Victim(network())
+    steps = list(phosphene.attacks.pgd(victim, X, labels, radius=0.2, steps=200, step_size=0.0005, random_start=False))
+    ended = [next(step.index for step in steps if not step.alive[i]) for i in range(5)]
+    assert len(set(ended)) > 1 and steps[-1].index == max(ended)
+    assert victim.forwards.tolist() == [index + 1 for index in ended]
+    answers = victim.logits(steps[-1].pictures, torch.arange(5)).argmax(1)
+    assert (answers != labels).all()
+    for i, index in enumerate(ended):
+        assert torch.equal(steps[-1].pictures[i], steps[index].pictures[i])
+        assert index == 0 or steps[index - 1].outputs["logits"][i].argmax() == labels[i]
+
+
+def test_a_row_of_a_batch_is_attacked_as_it_is_alone():
+    labels, options = torch.tensor([0, 1, 2, 3, 0]), {"radius": 0.03, "steps": 6}
+    together = last(phosphene.attacks.pgd(network(), X, labels, key=Key(1, [7, 8, 9, 10, 11]), **options))
+    for i in (0, 3):
+        alone = last(phosphene.attacks.pgd(network(), X[[i]], labels[[i]], key=Key(1, [7 + i]), **options))
+        torch.testing.assert_close(together.pictures[[i]], alone.pictures)
+
+
+def test_all_pictures_stay_in_the_ball_and_in_the_box():
+    x = levels(4, 3, 16, 16).double()
+    for step in phosphene.attacks.pgd(convnet(), x, torch.zeros(4, dtype=torch.long), radius=0.1, steps=5):
+        assert (step.pictures - x).abs().max() <= 0.1 + 1e-12 and 0 <= step.pictures.min() <= step.pictures.max() <= 1
+
+
+def test_a_linear_model_is_fooled_exactly_beyond_its_margin():
+    model, x = network().model, X[:1]
+    logits = model(x)[0]
+    winner, second = logits.argsort(descending=True)[:2]
+    weights = model[1].weight.detach()
+    radius = ((logits[winner] - logits[second]) / (weights[winner] - weights[second]).abs().sum()).item()
+    for factor, wanted in ((0.98, False), (1.02, True)):
+        options = {"radius": factor * radius, "targeted": True, "steps": 30}
+        found = last(phosphene.attacks.pgd(model, x, second[None], random_start=False, **options))
+        assert (model(found.pictures).argmax() == second).item() is wanted
+
+
+def test_the_recipe_of_a_photograph_is_made_of_this_function_and_has_its_pixels():
+    assert phosphene.pgd.attack is phosphene.attacks.pgd
+    net, photo = convnet(), levels(3, 16, 16)
+    run = phosphene.pgd(net, photo, eps=0.1, steps=6, seed=4)
+    x = photo.double()[None]
+    truth = net.model((x - 0.5) / 0.2).argmax(1)
+    step = last(phosphene.attacks.pgd(net, x, truth, radius=0.1, steps=6, until_fooled=False, key=Key(4)))
+    assert torch.equal(run.image, rounded(step.pictures, x, 0.1).float())
+
+
+def test_impossible_numbers_are_mistakes():
+    with pytest.raises(Mistake, match="step-size is 0; it must be"):
+        phosphene.attacks.pgd(network(), X, torch.zeros(5, dtype=torch.long), step_size=0.0)

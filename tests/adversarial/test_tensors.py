@@ -1,0 +1,18 @@
+"""The attacks by name, as functions over tensors."""
+
+import pytest
+
+import phosphene
+from phosphene import catalogue
+
+
+def test_every_attack_of_the_catalogue_is_a_function_over_tensors_too():
+    rows = catalogue.commands()["attack"]
+    assert {row.name for row in rows} <= set(dir(phosphene.attacks))
+    for row in rows:
+        assert getattr(phosphene.attacks, row.name) is catalogue.recipe(row.name).attack
+
+
+def test_an_attack_that_is_not_there_is_answered_with_those_that_are():
+    with pytest.raises(AttributeError, match="no attack 'apgd'; there are fgsm, pgd"):
+        phosphene.attacks.apgd  # noqa: B018
