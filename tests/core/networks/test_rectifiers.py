@@ -258,7 +258,7 @@ def test_a_network_without_rectifiers_is_refused(rule):
 
 
 def test_a_closed_unit_is_opened_by_the_redirected_gradient():
-    """A closed unit has a plain gradient of 0; the redirected one points where it opens; open ones keep the plain one."""
+    """A closed unit has a plain gradient of 0; the redirected one points where it opens; others keep the plain one."""
     weight = torch.tensor([[1.0, -2.0]], dtype=torch.float64)
     x = torch.tensor([[0.1, 0.9], [0.9, 0.1]], dtype=torch.float64, requires_grad=True)
     value = -ruled("redirected", F.relu, (x @ weight.T,), {}).sum()
