@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 import phosphene
+from phosphene.core.errors import Mistake
+from phosphene.core.pictures.files import open_photo
 from phosphene.faces.running import destination as writing
 from phosphene.faces.running import session
 from tests.faces.commands import ENDS, files, is_one_sentence, last
@@ -163,3 +165,15 @@ def test_of_many_photographs_those_that_cannot_be_read_are_left_out_and_said(run
     assert "broken.jpg is not a picture that can be read" in err and "no file gone.png" in err
     assert last(out) == Path("facets-conv2-1-1.png")
     is_one_sentence(*run("facets", "conv2:1", "gone.png"))
+
+
+@pytest.mark.parametrize("failure", [Mistake("it says nothing"), KeyboardInterrupt(), MemoryError()])
+def test_a_judge_that_fails_does_not_lose_the_picture(run, monkeypatch, failure):
+    def fails(*_):
+        raise failure
+
+    monkeypatch.setattr("phosphene.features.judge.verdicts", fails)
+    code, out, err = run("visualize", "conv2:0", "--steps", 1, "--size", 16, "--judge", "own.py", "--out", "x.png")
+    assert code == 2
+    assert last(out) == Path("x.png") and open_photo("x.png").shape[2] == 16
+    assert err.startswith("own.py did not judge: it ")

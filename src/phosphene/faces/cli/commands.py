@@ -1,4 +1,4 @@
-"""The commands: one for each recipe, or for several as its methods; and those that are no recipes."""
+"""The commands: one for each recipe, or for several as its methods; and those that are not recipes."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ Options = dict[str, Any]
 
 
 def tool(*parameters: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A command that is no recipe, with these options."""
+    """A command that is not a recipe, with these options."""
 
     def made(function: Callable[..., None]) -> Callable[..., None]:
         def command(**options: Any) -> None:
@@ -129,7 +129,7 @@ def _run(job: Job, options: Options) -> None:
             raise typer.Exit(code)
 
 
-# ----------------------------------------------------------------------------------------------- what is no recipe
+# ----------------------------------------------------------------------------------------------- others
 
 
 @tool(cli.JSON)
