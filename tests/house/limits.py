@@ -33,7 +33,18 @@ ONE_FAMILY = {
 }
 """Modules of the core that fewer than two families use, and why they are there all the same."""
 
-TESTED_IN: dict[str, str] = {}
+TESTED_IN = {
+    "core/optimization/parameterizations/colours.py": "core/optimization/parameterizations/test_fourier.py",
+    "core/optimization/parameterizations/pixels.py": "core/optimization/parameterizations/test_fourier.py",
+    "core/optimization/parameterizations/traced.py": "core/optimization/parameterizations/test_fourier.py",
+    "features/accentuate.py": "features/test_eyes.py",
+    "features/activation_grid.py": "features/test_eyes.py",
+    "features/caricature.py": "features/test_eyes.py",
+    "features/factors.py": "features/test_eyes.py",
+    "features/atlas_page.py": "features/test_atlas.py",
+    "features/mapping.py": "features/test_atlas.py",
+    "features/filters.py": "features/test_weights.py",
+}
 """Modules without a test file of their name, and the file that tests them."""
 
 
