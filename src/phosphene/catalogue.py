@@ -58,7 +58,7 @@ class Row:
 
     Attributes:
         command: how the command line calls it; rows of one command are its methods, the default one first.
-        name: the public name in Python, by which pictures are made again; empty for a command that is no recipe.
+        name: the public name in Python, by which pictures are made again; empty for a command that is not a recipe.
         home: MODULE:NAME, below `phosphene`.
         sentence: what it does.
         method: its name as --method. `PREFIX:NAME` stands for every name after that prefix: its home makes a recipe of
@@ -155,7 +155,7 @@ PUBLIC = {
     "Mistake": "core.errors:Mistake",
     "attacks": "adversarial.tensors:attacks",
 }
-"""Public names that are no recipes."""
+"""Public names that are not recipes."""
 
 # ------------------------------------------------------------------------------------------- pictures of earlier times
 
@@ -204,10 +204,10 @@ NAMES = unique(CATALOGUE, PUBLIC)
 
 def commands() -> dict[str, tuple[Row, ...]]:
     """The rows of each command, in order."""
-    found: dict[str, tuple[Row, ...]] = {}
+    rows: dict[str, tuple[Row, ...]] = {}
     for row in CATALOGUE:
-        found[row.command] = (*found.get(row.command, ()), row)
-    return found
+        rows[row.command] = (*rows.get(row.command, ()), row)
+    return rows
 
 
 def sentence(command: str) -> str:
@@ -218,8 +218,8 @@ def sentence(command: str) -> str:
 def loaded(home: str) -> Any:
     """What stands at MODULE:NAME, or a module."""
     module, _, name = home.partition(":")
-    found = importlib.import_module(f"phosphene.{module}")
-    return getattr(found, name) if name else found
+    place = importlib.import_module(f"phosphene.{module}")
+    return getattr(place, name) if name else place
 
 
 def public(name: str) -> Any:
@@ -278,10 +278,10 @@ def upgraded(record: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: it was made by a part of the program that works otherwise today; says how.
     """
     version = record.get("format", 1)
-    found = _of_format_1(record) if version == 1 else dict(record)
-    name, arguments = found.get("recipe"), found.get("arguments")
+    today = _of_format_1(record) if version == 1 else dict(record)
+    name, arguments = today.get("recipe"), today.get("arguments")
     if not (isinstance(version, int) and isinstance(name, str) and isinstance(arguments, Mapping)):
-        return found
+        return today
     table = RENAMED.get(version, {})
     name = table.get("recipes", {}).get(name, name)
     new = table.get("options", {}).get(name, {})
@@ -289,15 +289,15 @@ def upgraded(record: Mapping[str, Any]) -> dict[str, Any]:
     for (changed, option), (value, why) in CHANGED.get(version, {}).items():
         if changed == name and arguments.get(option, value) != value:
             raise ValueError(why)
-    return found | {"recipe": name, "arguments": arguments}
+    return today | {"recipe": name, "arguments": arguments}
 
 
 def _of_format_1(record: Mapping[str, Any]) -> dict[str, Any]:
     """It named a command, and its method among the arguments; `photo` was the input of which nothing was said."""
-    found = {key: value for key, value in record.items() if key != "command"} | {"recipe": record.get("command")}
+    today = {key: value for key, value in record.items() if key != "command"} | {"recipe": record.get("command")}
     if isinstance(record.get("arguments"), Mapping):
-        found["arguments"] = dict(record["arguments"])
-        found["recipe"] = found["arguments"].pop("method", None) or record.get("command")
+        today["arguments"] = dict(record["arguments"])
+        today["recipe"] = today["arguments"].pop("method", None) or record.get("command")
     if isinstance(record.get("inputs"), list):
-        found["inputs"] = [{"as": "photo"} | one if isinstance(one, dict) else one for one in record["inputs"]]
-    return found
+        today["inputs"] = [{"as": "photo"} | one if isinstance(one, dict) else one for one in record["inputs"]]
+    return today

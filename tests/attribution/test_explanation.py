@@ -7,15 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-import phosphene
-from phosphene.attribution import RECIPES, compare, gradient, guided, integrated, occlusion, saliency
+from phosphene.attribution import RECIPES, gradient, guided, integrated, occlusion, saliency
 from phosphene.attribution.question import question
 from phosphene.catalogue import method
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.results.results import Run
 from tests.attribution.asked import photos
-from tests.small import LABELS, convnet, levels, linear, noise
+from tests.small import convnet, levels, linear, noise
 
 QUICK = {"smoothgrad": {"samples": 3}, "integrated": {"steps": 4}, "rise": {"masks": 9}, "occlusion": {"stride": 7}}
 CONVOLUTIONAL = [recipe for recipe in RECIPES if recipe.about.name != "rollout"]
@@ -175,77 +174,6 @@ def test_files_of_several_photographs_have_their_names_no_two_alike(tmp_path):
     given = [str(tmp_path / name) for name in ("a/cat.png", "b/cat.png", "dog.png")]
     assert saliency(convnet(), given).names == ["cat-saliency", "cat-saliency-2", "dog-saliency"]
     assert saliency(convnet(), given[2], target=1).names == ["saliency-logits-1"]
-
-
-def test_all_methods_are_asked_and_those_that_do_not_apply_are_left_out_and_said():
-    network = linear(noise(2, 3, 8, 8), [0.0, 0.0], labels=LABELS[:2])
-    run = compare(network, levels(3, 8, 8), target=1, masks=20)
-    found = run.result
-    left_out = found.numbers[0]["left out"]
-    assert {"guided", "deconvnet", "grad-cam", "grad-cam++", "guided-grad-cam"} <= set(left_out)
-    assert "has none that can be seen" in left_out["guided"]
-    assert {"gradient", "saliency", "integrated", "smoothgrad", "rise", "occlusion"} <= set(found.further_values)
-    assert "left out" in found.title
-    alone = saliency(network, levels(3, 8, 8), target=1)
-    np.testing.assert_array_equal(found.further_values["saliency"], alone.values)
-    assert [caption for caption, _ in found.panels[0]][:2] == ["what was fed", "gradient"]
-
-
-def test_what_was_compared_so_far_is_kept():
-    run = compare(convnet(), levels(3, 16, 16), target=1)
-    steps = iter(run)
-    next(steps)
-    next(steps)
-    run.stop()
-    assert set(run.so_far().further_values) == {"gradient", "saliency"}
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_methods_of_captum_are_asked_about_the_same_unit_in_the_same_pixels():
-    attr = pytest.importorskip("captum.attr")
-    network, picture = convnet(), photos(1)
-    model = nn.Sequential(Normalized(), network.model).double()
-    expected = attr.DeepLift(model).attribute(picture.clone(), baselines=torch.zeros_like(picture), target=2)
-    found = method("attribute", "captum:DeepLift")(network, picture[0], target=2).result
-    np.testing.assert_allclose(found.values, expected.detach().float().numpy(), rtol=1e-5, atol=1e-8)
-    assert found.names == ["captum:DeepLift-logits-2"]
-
-
-class Normalized(nn.Module):
-    def forward(self, x):
-        return (x - 0.5) / 0.2
-
-
-@pytest.mark.parametrize("name", ["Saliency", "GradientShap", "FeatureAblation", "ShapleyValueSampling", "KernelShap"])
-@pytest.mark.filterwarnings("ignore")
-def test_methods_of_captum_run_whatever_they_need(name):
-    pytest.importorskip("captum.attr")
-    found = method("attribute", f"captum:{name}")(
-        convnet(), [levels(3, 16, 16), levels(3, 16, 16, seed=1)], square=8
-    ).result
-    assert found.values.shape == (2, 3, 16, 16)
-    assert found.values.any((1, 2, 3)).all()
-
-
-def test_a_method_that_captum_has_not_is_one_sentence():
-    pytest.importorskip("captum.attr")
-    with pytest.raises(Mistake, match="Captum has no method 'DeepLif' for the input; did you mean 'DeepLift'"):
-        method("attribute", "captum:DeepLif")(convnet(), levels(3, 16, 16))
-
-
-def test_captum_that_is_not_there_is_told_with_its_extra(monkeypatch):
-    import sys
-
-    monkeypatch.setitem(sys.modules, "captum.attr", None)
-    with pytest.raises(Mistake, match=r"pip install 'phosphene\[captum\]'"):
-        method("attribute", "captum:DeepLift")(convnet(), levels(3, 16, 16))
-
-
-def test_all_recipes_are_public():
-    for recipe in RECIPES:
-        assert getattr(phosphene, recipe.name) is recipe
-        assert method("attribute", recipe.about.name) is recipe
-    assert method("attribute", "all") is compare
 
 
 def test_a_question_is_asked_in_the_score_that_was_given():

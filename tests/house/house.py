@@ -1,5 +1,6 @@
 """A copy of the program to which something is added, and how it is asked about it."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,22 @@ from tests.small import SOURCE
 
 ROOT = Path(__file__).parents[2]
 ADDED = Path(__file__).with_name("added")
+
+
+RUN = """
+import contextlib, io, json, shlex, sys
+from phosphene.faces.cli.main import main
+
+said = []
+for command in sys.argv[1:]:
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
+        try:
+            exec(command[2:]) if command.startswith(">") else main(shlex.split(command))
+        except SystemExit as left:
+            print(f"exit code {left.code}" if left.code else "", end="")
+    said.append(out.getvalue())
+print(json.dumps(said))
+"""
 
 
 class House:
@@ -42,22 +59,17 @@ class House:
         table, end = catalogue.read_text().split(")  # fmt: skip\n", 1)
         catalogue.write_text(f"{table}    {text},\n)  # fmt: skip\n{end}")
 
-    def python(self, code: str) -> str:
-        """What this code prints in a fresh process."""
-        return self._ran(sys.executable, "-c", code)
-
-    def phosphene(self, *words: str, code: int = 0) -> str:
-        """What the command line says."""
-        main = f"from phosphene.faces.cli.main import main; main({list(words)!r})"
-        return self._ran(sys.executable, "-c", main, code=code)
+    def run(self, *commands: str) -> list[str]:
+        """What each of these command lines, or lines of Python that begin with "> ", says; all in one fresh process."""
+        return list(json.loads(self._ran(sys.executable, "-c", RUN, *commands).splitlines()[-1]))
 
     def lint(self) -> str:
         """What import-linter says about the directions of import; fails where one is broken."""
         return self._ran(str(Path(sys.executable).with_name("lint-imports")), "--no-cache")
 
-    def _ran(self, *command: str, code: int = 0) -> str:
+    def _ran(self, *command: str) -> str:
         environment = {"PYTHONPATH": str(self.folder / "src"), "OMP_NUM_THREADS": "1", "PATH": "", "HOME": "/nowhere",
                        "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200"}  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, cwd=self.folder, env=environment)
-        assert done.returncode == code, done.stdout + done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr

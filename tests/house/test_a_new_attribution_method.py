@@ -21,18 +21,27 @@ def test_no_other_file_is_touched(house):
     assert house.touched() == {"src/phosphene/attribution/methods/flat.py", "src/phosphene/catalogue.py"}
 
 
-def test_it_is_a_method_of_the_command_with_its_options(house):
-    shown = " ".join(house.phosphene("attribute", "--help").split())
+@pytest.fixture(scope="module")
+def said(house):
+    """What the program says to each of these."""
+    asked = {
+        "help": "attribute --help",
+        "wrong": "attribute cat.png --net own.py --tilt 1",
+        "made": "attribute cat.png --net own.py --method flat --tilt 0.5 --target zebra --show overlay",
+        "again": "replay attribute-cat-flat-logits-1.png --net own.py --input cat.png",
+        "python": "> import phosphene; print([one.name for one in phosphene.flat.options][:6])",
+    }
+    return dict(zip(asked, house.run(*asked.values()), strict=True))
+
+
+def test_it_is_a_method_of_the_command_with_its_options(said):
+    shown = " ".join(said["help"].split())
     assert "flat: Show every pixel as important as the next." in shown
     assert "of flat: how much more at the right (-1 to 1)" in shown
-    wrong = house.phosphene("attribute", "cat.png", "--net", "own.py", "--tilt", "1", code=2)
-    assert wrong == "error: --tilt is not an option of saliency; it belongs to flat\n"
+    assert said["wrong"] == "error: --tilt is not an option of saliency; it belongs to flat\nexit code 2"
 
 
-def test_it_takes_what_every_method_takes_and_its_pictures_are_made_again(house):
-    words = ["attribute", "cat.png", "--net", "own.py", "--method", "flat", "--tilt", "0.5", "--target", "zebra"]
-    assert house.phosphene(*words, "--show", "overlay").splitlines()[-1] == "attribute-cat-flat-logits-1.png"
-    again = house.phosphene("replay", "attribute-cat-flat-logits-1.png", "--net", "own.py", "--input", "cat.png")
-    assert "identical: all 16 x 16 pixels" in again
-    name = "import phosphene; print(phosphene.flat.about.name, [one.name for one in phosphene.flat.options][:6])"
-    assert house.python(name) == "flat ['target', 'against', 'unit', 'score', 'tilt', 'fit']\n"
+def test_it_takes_what_every_method_takes_and_its_pictures_are_made_again(said):
+    assert said["made"].splitlines()[-1] == "attribute-cat-flat-logits-1.png"
+    assert "identical: all 16 x 16 pixels" in said["again"]
+    assert said["python"] == "['target', 'against', 'unit', 'score', 'tilt', 'fit']\n"

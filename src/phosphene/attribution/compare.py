@@ -7,6 +7,7 @@ is left out, and said.
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
 
@@ -20,12 +21,13 @@ from phosphene.attribution.methods.paths import input_x_gradient, integrated, sm
 from phosphene.attribution.methods.rise import rise
 from phosphene.attribution.methods.rollout import rollout
 from phosphene.attribution.question import Pictures, Question, fed_together, question
-from phosphene.core.errors import Mistake, check_range
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.engine import NotFinite
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score
-from phosphene.core.pictures.files import Photo
+from phosphene.core.options import Bounds, Words
+from phosphene.core.pictures.files import Photo, Photos
 from phosphene.core.pictures.sheets import grid
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Panel, Result, Run
@@ -42,7 +44,7 @@ PART = 100  # of the progress, for each method
 
 @dataclass(frozen=True)
 class Compared(Step):
-    """What the methods found so far, and why some found nothing, by their names."""
+    """The methods' maps so far, and why some have none, by their names."""
 
     maps: Mapping[str, Maps] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
@@ -51,31 +53,26 @@ class Compared(Step):
 @recipe("search")
 def compare(
     network: Network,
-    photos: Photo | Sequence[Photo],
+    photos: Photo | Photos,
     *,
-    target: str | int | None = None,
-    against: str | int | None = None,
-    unit: str | None = None,
-    score: Score | None = None,
-    masks: int = 1000,
-    fit: Fit = "crop",
-    batch: int = 16,
+    target: Annotated[
+        str | int | None, Words("a class; by default what the network says, of each photograph its own")
+    ] = None,
+    against: Annotated[str | int | None, Words("another class: why the target rather than this one")] = None,
+    unit: Annotated[str | None, Words("instead of a class, a unit LAYER:UNIT or a sum of units")] = None,
+    score: Annotated[
+        Score | None, Words("of a class: the logit, log p or p; by default what is usual for each method")
+    ] = None,
+    masks: Annotated[int, Bounds(1), Words("how many of them RISE takes, which takes longest")] = 1000,
+    fit: Annotated[Fit, Words("how a photograph becomes the network's input")] = "crop",
+    batch: Annotated[int, Bounds(1), Words("so many pictures go through the network at a time")] = 16,
 ) -> Run:
     """Show what every method says, side by side, each with its usual options.
 
     Args:
-        network: who is asked.
+        network: the network to read.
         photos: one or several: a path, `skimage:NAME`, or pixels.
-        target: a class; by default what the network says, of each photograph its own.
-        against: another class: why the target rather than this one.
-        unit: instead of a class, a unit LAYER:UNIT or a sum of units.
-        score: of a class: the logit, log p or p; by default what is usual for each method.
-        masks: how many of them RISE takes, which takes longest.
-        fit: how a photograph becomes the network's input.
-        batch: so many pictures go through the network at a time.
     """
-    check_range("batch", batch, 1)
-    check_range("masks", masks, 1)
     fed = fed_together(network, photos, fit)
     first = question(network, fed, target=target, against=against, unit=unit, score=score or "logit", batch=batch)
     named = any(given is not None for given in (target, against, unit))
@@ -97,7 +94,7 @@ def compare(
 def _asked_in_turn(
     asked: Callable[[AnyExplainer], Question], fed: Pictures, options: Mapping[AnyExplainer, Mapping[str, int]]
 ) -> Iterator[Compared]:
-    """What is found after each part of each method's work."""
+    """The maps after each part of each method's work."""
     maps: dict[str, Maps] = {}
     left_out: dict[str, str] = {}
     shown = fed.float().cpu()
@@ -123,8 +120,8 @@ def _asked_in_turn(
 
 def _side_by_side(step: Compared, asked: Question, names: Sequence[str]) -> Result:
     """One sheet and one figure for each photograph."""
-    fed, found = step.pictures, [one.about for one in RECIPES if one.about.name in step.maps]
-    pictures = {one.name: drawn(step.maps[one.name].values, one, fed, one.show, "own") for one in found}
+    fed, shown = step.pictures, [one.about for one in RECIPES if one.about.name in step.maps]
+    pictures = {one.name: drawn(step.maps[one.name].values, one, fed, one.show, "own") for one in shown}
     sheets, panels, numbers = [], [], []
     for i in range(len(fed)):
         row: list[Panel] = [("what was fed", fed[i : i + 1])]
@@ -132,8 +129,8 @@ def _side_by_side(step: Compared, asked: Question, names: Sequence[str]) -> Resu
         sheets.append(grid(torch.cat([picture for _, picture in row])))
         panels.append(row)
         facts = {name: maps.facts[i] if maps.facts else {} for name, maps in step.maps.items()}
-        told = {"target": asked.units[i].short, "words": asked.words(i), "methods": facts}
-        numbers.append(told | {"left out": dict(step.left_out)})
+        answer = {"target": asked.units[i].short, "words": asked.words(i), "methods": facts}
+        numbers.append(answer | {"left out": dict(step.left_out)})
     what = asked.words(0) if len(fed) == 1 else "every method"
     why = f"; left out: {', '.join(step.left_out)}" if step.left_out else ""
     return Result(

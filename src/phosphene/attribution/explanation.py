@@ -69,7 +69,7 @@ def drawn(maps: Tensor, about: About, fed: Pictures, show: Show, scale: Scale) -
 
 @dataclass(frozen=True)
 class MapStep(Step):
-    """Where a method is: what it found so far, and what the checks said so far."""
+    """Where a method is: its maps so far, and its checks so far."""
 
     maps: Maps = field(default_factory=lambda: Maps(torch.zeros(0)))
     checked: Checks = field(default_factory=Checks)
@@ -163,15 +163,15 @@ def _options(about: About, own: Sequence[Option]) -> tuple[Option, ...]:
     }  # fmt: skip
 
     def of(typed: type) -> list[Option]:
-        found = [replace(one, default=usual.get(one.name), setting=False) for one in settings(typed)]
-        return [replace(one, optional=one.default is None) for one in found]
+        options = [replace(one, default=usual.get(one.name), setting=False) for one in settings(typed)]
+        return [replace(one, optional=one.default is None) for one in options]
 
     return (*(of(Asking) if about.asks else ()), *own, *of(Showing))
 
 
 @dataclass(frozen=True)
 class _Shown:
-    """From what a method found to what is shown and told of it.
+    """From a method's maps to what is shown and said of them.
 
     Attributes:
         about: the method.
@@ -179,7 +179,7 @@ class _Shown:
         fed: (n, 3, h, w), what the network was fed.
         names: of the pictures, for files.
         show, scale: as for `drawn`.
-        beside: other methods and what they found, shown before it.
+        beside: other methods and their maps, shown before it.
     """
 
     about: About
@@ -267,8 +267,8 @@ def _explained(
     further, checked = checks(method, about, asked, fed, options, cost=total) if check else (0, None)
 
     def at(done: int, maps: Maps, so_far: Checks = Checks()) -> MapStep:
-        said = torch.tensor([facts.get("value", 0.0) for facts in maps.facts] or [0.0] * len(fed))
-        return MapStep(done, shown.fed, said, maps=maps, checked=so_far)
+        values = torch.tensor([facts.get("value", 0.0) for facts in maps.facts] or [0.0] * len(fed))
+        return MapStep(done, shown.fed, values, maps=maps, checked=so_far)
 
     def steps() -> Iterator[MapStep]:
         for done, maps in own_steps:

@@ -43,7 +43,8 @@ def caricature(
         photo: a path, `skimage:NAME`, or pixels.
         layer: any one; by default one above the middle.
         power: of the cosine in what is made large, dot * cos^power; more keeps closer to the photograph.
-        rate: Adam's step.
+        steps: how many moves.
+        rate: adam's step.
         jitter: range of the random shifts that the picture has to survive, as a part of its side.
         rotate: degrees of the random rotations, either way; by default 5.
         tv: weight of the total variation.

@@ -111,8 +111,12 @@ def test_it_grows_and_what_was_found_can_be_looked_at_on_the_way():
     ("recipe", "options", "said"),
     [
         (integrated, {"steps": 0}, "steps is 0"),
-        (integrated, {"rule": "simpson"}, "rule 'simpson' is not known; there are midpoint, gauss-legendre"),
-        (integrated, {"baseline": "blakc"}, "baseline 'blakc' is not known; did you mean 'black'"),
+        (
+            integrated,
+            {"rule": "simpson"},
+            "'simpson' is not a valid value for rule; there are midpoint, gauss-l",
+        ),
+        (integrated, {"baseline": "blakc"}, "'blakc' is not a valid value for baseline; did you mean 'black'"),
         (smoothgrad, {"samples": 0}, "samples is 0"),
         (smoothgrad, {"noise": -1}, "noise is -1"),
     ],

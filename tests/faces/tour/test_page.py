@@ -13,10 +13,9 @@ from phosphene.core.errors import Mistake
 from phosphene.core.pictures.files import open_photo, read_text
 from phosphene.faces.cli.main import main
 from phosphene.faces.replay.replay import replay
-from phosphene.faces.tour.beside import same_classes
 from phosphene.faces.tour.page import beside_spec
 from phosphene.models import specs
-from tests.small import SOURCE, convnet
+from tests.small import SOURCE
 
 STOPS = [
     "What it is",
@@ -156,14 +155,6 @@ def test_the_contact_sheet_names_its_parts_and_can_be_downloaded(page):
 def test_the_embedded_network_has_its_robust_twin_beside_it_if_there_is_one(net, given, spec, monkeypatch):
     monkeypatch.setitem(specs.EMBEDDED, "photo-robust", specs.EMBEDDED["photo"])
     assert beside_spec(net, given) == spec
-
-
-def test_classes_of_two_networks_are_matched_by_name():
-    one, other = convnet(), convnet(labels=["zebra", "horse", "mouser, cat", "crane, lifting machine"])
-    assert same_classes(one, other, "mouser", 6) == [(0, 2), (1, 0), (3, 3)]
-    assert same_classes(one, other, "horse", 1) == [(1, 0)]
-    with pytest.raises(Mistake, match="share no name of a class"):
-        same_classes(one, convnet(labels=["a", "b", "c", "d"]), "zebra", 6)
 
 
 def test_every_command_is_one_that_the_program_has(page):

@@ -76,13 +76,13 @@ def network_record(network: Network) -> dict[str, Any]:
 
 def _inputs(arguments: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
     """A record for each photograph, which says the argument that it is for."""
-    found = []
+    records = []
     for name in names:
         value = arguments.get(name)
         if value is not None:
             several = isinstance(value, (list, tuple))
-            found += [photo_record(photo) | {"as": name} for photo in (value if several else [value])]
-    return found
+            records += [photo_record(photo) | {"as": name} for photo in (value if several else [value])]
+    return records
 
 
 def _plain(network: Network, value: Any) -> Any:

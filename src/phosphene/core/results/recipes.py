@@ -62,7 +62,7 @@ class Recipe(Generic[P, R]):
         """Check what is given, do it, and record how.
 
         Raises:
-            Mistake: an option is none of its choices or out of bounds; or what the function raises.
+            Mistake: an option is not one of its choices or out of bounds; or what the function raises.
         """
         bound = inspect.signature(self).bind(*args, **kwargs)
         bound.apply_defaults()
@@ -111,8 +111,8 @@ class Recipe(Generic[P, R]):
         return f"<recipe {self.name}({', '.join(['network', *(one.name for one in self.arguments)])})>"
 
     def _doc(self) -> str:
-        said = sentences(self.function)
-        lines = [f"    network: {said.get('network', NETWORK)}."]
+        network = sentences(self.function).get("network", NETWORK)
+        lines = [f"    network: {network}."]
         lines += [f"    {one.name}: {one.sentence}." for one in self.arguments]
         return "\n".join([self.head, "", "Args:", *lines]) + (f"\n{self.tail}" if self.tail else "")
 

@@ -68,6 +68,11 @@ class Result:
     drawing: Image.Image | None = None
     page: str | None = None
 
+    @property
+    def result(self) -> "Result":
+        """Itself, so that what is made at once is read like a Run."""
+        return self
+
     def figure(self, index: int = 0) -> Image.Image:
         """The labelled figure for people."""
         return self.drawing or figure(self._panels(index), self.title)
@@ -199,7 +204,8 @@ class Run:
     @property
     def values(self) -> Any:
         """What each picture reached, after running to the end."""
-        return self.result.values if self.result.values is not None else self.last.values  # type: ignore[union-attr]
+        result = self.result
+        return result.values if result.values is not None or self.last is None else self.last.values
 
     @property
     def numbers(self) -> Sequence[dict[str, Any]]:

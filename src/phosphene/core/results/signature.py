@@ -96,7 +96,7 @@ class Option:
         return (value is None and self.optional) or _allows(self.hint, value)
 
     def check(self, value: Any) -> None:
-        """Raise a Mistake if a value is none of the choices, or out of bounds."""
+        """Raise a Mistake if a value is not one of the choices, or out of bounds."""
         if self.choices and value not in self.choices and not self._in_python(value):
             near = did_you_mean(str(value), self.choices) or f"; there are {', '.join(self.choices)}"
             raise Mistake(f"'{value}' is not a valid value for {self.called}{near}")
@@ -110,7 +110,7 @@ class Option:
                 raise Mistake(f"{wrong} is not a valid value for {self.called}: it must be {range_words(self.bounds)}")
 
     def _in_python(self, value: Any) -> bool:
-        """Whether a value is none, where that is allowed, or an object that only Python can give."""
+        """Whether a value is None, where that is allowed, or an object that only Python can give."""
         if value is None:
             return self.optional
         objects = any(member not in PLAIN and get_origin(member) is not Literal for member in members(self.hint))
@@ -141,29 +141,29 @@ def arguments_of(function: Callable[..., Any], leave_out: int = 1) -> tuple[Argu
         leave_out: so many arguments at the beginning are neither, such as the network.
     """
     hints, notes, words = get_type_hints(function), get_type_hints(function, include_extras=True), sentences(function)
-    found: list[Argument] = []
+    arguments: list[Argument] = []
     for name, parameter in list(inspect.signature(function).parameters.items())[leave_out:]:
         if parameter.kind is parameter.VAR_KEYWORD:
-            found += settings(get_args(hints[name])[0], words)
+            arguments += settings(get_args(hints[name])[0], words)
         else:
-            found.append(_argument(parameter, hints[name], notes[name], words.get(name, "")))
-    return tuple(found)
+            arguments.append(_argument(parameter, hints[name], notes[name], words.get(name, "")))
+    return tuple(arguments)
 
 
 def sentences(function: Callable[..., Any]) -> dict[str, str]:
     """What the docstring's `Args:` says about each argument, without the full stop."""
     doc = inspect.getdoc(function) or ""
-    found: dict[str, str] = {}
+    meanings: dict[str, str] = {}
     name = ""
     for line in doc.partition("Args:\n")[2].splitlines():
         if not line.startswith("    "):
             break
         head, colon, rest = line.strip().partition(":")
         if colon and line[4] != " ":
-            name, found[head] = head, rest.strip()
+            name, meanings[head] = head, rest.strip()
         elif name:
-            found[name] += " " + line.strip()
-    return {name: text.removesuffix(".") for name, text in found.items()}
+            meanings[name] += " " + line.strip()
+    return {name: text.removesuffix(".") for name, text in meanings.items()}
 
 
 def members(hint: Any) -> tuple[Any, ...]:
@@ -247,12 +247,12 @@ def settings(typed: Any, words: Mapping[str, str] = {}) -> Iterator[Option]:
     behind = getattr(typed, "__settings__", None)
     notes = get_type_hints(typed, include_extras=True)
     further = get_type_hints(behind, include_extras=True) if behind is not None else {}
-    said = sentences(behind) if behind is not None else {}
+    meanings = sentences(behind) if behind is not None else {}
     assert behind is None or is_dataclass(behind)
     known = {field.name for field in fields(behind)} if behind is not None else set()
     for name, hint in get_type_hints(typed).items():
         note = notes[name] if list(_notes(notes[name])) or name not in known else further[name]
-        yield _option(name, hint, note, words.get(name) or said.get(name, ""), None, setting=True)
+        yield _option(name, hint, note, words.get(name) or meanings.get(name, ""), None, setting=True)
 
 
 def _allows(hint: Any, value: Any) -> bool:

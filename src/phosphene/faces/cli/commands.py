@@ -1,4 +1,4 @@
-"""The commands: one for each recipe, or for several as its methods; and those that are no recipes."""
+"""The commands: one for each recipe, or for several as its methods; and those that are not recipes."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ Options = dict[str, Any]
 
 
 def tool(*parameters: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A command that is no recipe, with these options."""
+    """A command that is not a recipe, with these options."""
 
     def made(function: Callable[..., None]) -> Callable[..., None]:
         def command(**options: Any) -> None:
@@ -129,7 +129,7 @@ def _run(job: Job, options: Options) -> None:
             raise typer.Exit(code)
 
 
-# ----------------------------------------------------------------------------------------------- what is no recipe
+# ----------------------------------------------------------------------------------------------- others
 
 
 @tool(cli.JSON)
@@ -180,7 +180,7 @@ def replay_picture(**options: Any) -> None:
         made = replaying.begin(record, network, options["input"])
         if isinstance(made, Run):
             watch(made, f"replay {name}", quiet=quiet)
-        again = replaying.finished(record, made.result if isinstance(made, Run) else made)
+        again = replaying.finished(record, made.result)
     path = to.keep(again.png(), name)
     if options["json"]:
         facts = {"identical": again.same, "differing": again.differing, "largest": again.largest}
@@ -214,16 +214,8 @@ def tune_network(**options: Any) -> None:
         task = progress.add_task(f"tune {network.name}", total=repeats * len(every))
         for _ in measure(network, every, size=options["size"], batch=options["batch"], repeats=repeats):
             progress.advance(task)
-    plain = every[0].median
-    rows = [
-        [
-            str(one.plan), one.refused or f"{1000 * one.median:.1f} ms", f"{plain / one.median:.2f}",
-            f"{one.apart:.0e}", ", ".join(p for p, plan in chosen(every).items() if plan == one.plan),
-        ]
-        for one in sorted(every, key=lambda one: one.median)
-    ]  # fmt: skip
     if not options["quiet"]:
-        show.table(["plan", "forward + backward", "times as fast", "apart", "fastest for"], rows)
+        show.plans(every, chosen(every))
     written(network, every, file)
     print(file)
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,10 +12,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from phosphene.core.errors import Mistake
+from phosphene.core.networks.plan import Plan, Purpose
 from phosphene.core.results.results import Result
 from phosphene.faces.running.job import Done
 from phosphene.faces.running.progress import bars
 from phosphene.faces.running.sweep import Sweep
+from phosphene.models.tuning import Candidate
 
 
 @contextmanager
@@ -94,6 +96,19 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         drawn.add_row(*map(escape, row))
     Console(width=None if sys.stdout.isatty() else 200).print(drawn)
+
+
+def plans(every: Sequence[Candidate], fastest: Mapping[Purpose, Plan]) -> None:
+    """What was measured of each way to run a network, the fastest first."""
+    plain = every[0].median
+    rows = [
+        [
+            str(one.plan), one.refused or f"{1000 * one.median:.1f} ms", f"{plain / one.median:.2f}",
+            f"{one.apart:.0e}", ", ".join(p for p, plan in fastest.items() if plan == one.plan),
+        ]
+        for one in sorted(every, key=lambda one: one.median)
+    ]  # fmt: skip
+    table(["plan", "forward + backward", "times as fast", "apart", "fastest for"], rows)
 
 
 def _tell(console: Console, result: Result) -> None:

@@ -21,25 +21,25 @@ class Files:
     @cached_property
     def of_file(self) -> dict[str, str]:
         """From the SHA-256 of a file to it."""
-        found = {}
+        by_hash = {}
         for file in self.files:
             try:
-                found[file_sha256(file)] = file
+                by_hash[file_sha256(file)] = file
             except OSError as error:
                 raise Mistake(f"{file} cannot be read: {(error.strerror or str(error)).lower()}") from error
-        return found
+        return by_hash
 
     @cached_property
     def of_pixels(self) -> dict[str, str]:
         """From the SHA-256 of a picture's pixels and its shape to it; what can't be read in a folder is no picture."""
-        found = {}
+        by_hash = {}
         for file in self.files:
             try:
-                found[_pixels_key(pixels_record(file))] = file
+                by_hash[_pixels_key(pixels_record(file))] = file
             except Mistake:
                 if file in self._named:
                     raise
-        return found
+        return by_hash
 
 
 def _pixels_key(record: Mapping[str, Any]) -> str:
@@ -66,9 +66,9 @@ def photograph(picture: str, record: Mapping[str, Any], given: Files) -> str:
         return name
     key = "sha256" if "sha256" in record else "pixels_sha256"
     own = given.of_file if key == "sha256" else given.of_pixels
-    wanted = str(record["sha256"]) if key == "sha256" else _pixels_key(record)
-    if wanted in own:
-        return own[wanted]
+    sought = str(record["sha256"]) if key == "sha256" else _pixels_key(record)
+    if sought in own:
+        return own[sought]
     if not given.files:
         raise Mistake(f"{picture} was made from the photograph {name!r}: name the file with --input")
     begins = f"the SHA-256 begins with {' and '.join(sha256[:12] for sha256 in own)}, not {str(record.get(key))[:12]}"

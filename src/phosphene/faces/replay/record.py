@@ -63,18 +63,18 @@ def read_record(picture: str | Path) -> Record:
     text = read_text(path).get("phosphene")
     if text is None:
         raise Mistake(f"{path.name} does not say how it was made; only PNGs of this program do")
-    found = _parsed(text, path.name)
+    data = _parsed(text, path.name)
     shown = stored(path)
-    if found.get("seal") != seal(found, shown):
+    if data.get("seal") != seal(data, shown):
         raise Mistake(f"{path.name} or its recipe was changed after it was made, so it can't be made again")
-    found = _upgraded(found, path.name)
-    recipe, arguments = _called(found, path.name)
+    data = _upgraded(data, path.name)
+    recipe, arguments = _called(data, path.name)
     try:
-        if not _complete(found, recipe):
+        if not _complete(data, recipe):
             raise incomplete(path)
         return Record(
-            path, shown, recipe, arguments, found["network"], list(found["inputs"]), parse_plans(found["plan"]),
-            tuple(found["part"]), found["device"], found["threads"], dict(found["versions"]),
+            path, shown, recipe, arguments, data["network"], list(data["inputs"]), parse_plans(data["plan"]),
+            tuple(data["part"]), data["device"], data["threads"], dict(data["versions"]),
         )  # fmt: skip
     except (KeyError, TypeError, AttributeError):
         raise incomplete(path) from None
@@ -85,18 +85,18 @@ def incomplete(picture: Path) -> Mistake:
     return Mistake(f"the recipe in {picture.name} is incomplete: it was not written by this program")
 
 
-def _complete(found: Mapping[str, Any], recipe: Recipe[..., Any]) -> bool:
-    inputs, threads = {one.name for one in recipe.inputs}, found["threads"]
+def _complete(data: Mapping[str, Any], recipe: Recipe[..., Any]) -> bool:
+    inputs, threads = {one.name for one in recipe.inputs}, data["threads"]
     known = all(
-        isinstance(one, Mapping) and isinstance(one["name"], str) and one["as"] in inputs for one in found["inputs"]
+        isinstance(one, Mapping) and isinstance(one["name"], str) and one["as"] in inputs for one in data["inputs"]
     )
-    words = [found["network"]["spec"], found["network"]["sha256"], found["device"]]
+    words = [data["network"]["spec"], data["network"]["sha256"], data["device"]]
     return (
         known
         and all(isinstance(word, str) for word in words)
         and type(threads) is int
         and 1 <= threads <= 1024
-        and isinstance(found["versions"], Mapping)
+        and isinstance(data["versions"], Mapping)
     )
 
 
@@ -105,30 +105,30 @@ def _parsed(text: str, name: str) -> dict[str, Any]:
         raise ValueError(f"{constant} is not a number")
 
     try:
-        found = json.loads(text, parse_constant=refused)
+        data = json.loads(text, parse_constant=refused)
     except (ValueError, RecursionError) as error:
         raise Mistake(f"the recipe in {name} can't be read: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(data, dict):
         raise Mistake(f"the recipe in {name} can't be read: it is not a JSON object")
-    if isinstance(found.get("parts"), list):
-        parts = ", ".join(str(part) for part in found["parts"][:3])
+    if isinstance(data.get("parts"), list):
+        parts = ", ".join(str(part) for part in data["parts"][:3])
         raise Mistake(f"{name} is put together from other pictures; make those again: {parts}, ...")
-    return found
+    return data
 
 
-def _upgraded(found: Mapping[str, Any], name: str) -> dict[str, Any]:
-    version = found.get("format", 1)
+def _upgraded(data: Mapping[str, Any], name: str) -> dict[str, Any]:
+    version = data.get("format", 1)
     if type(version) is not int or not 1 <= version <= FORMAT:
         raise Mistake(f"{name} has format {version!r}; this program knows formats up to {FORMAT}: update it")
     try:
-        return catalogue.upgraded(found)
+        return catalogue.upgraded(data)
     except ValueError as error:
         raise Mistake(f"{name} can't be made again: {error}") from error
 
 
-def _called(found: Mapping[str, Any], name: str) -> tuple[Recipe[..., Any], dict[str, Any]]:
+def _called(data: Mapping[str, Any], name: str) -> tuple[Recipe[..., Any], dict[str, Any]]:
     """The recipe, and arguments that it allows."""
-    arguments, wanted = found.get("arguments"), found.get("recipe")
+    arguments, wanted = data.get("arguments"), data.get("recipe")
     if not isinstance(arguments, Mapping):
         raise Mistake(f"the recipe in {name} has no arguments")
     if not isinstance(wanted, str) or catalogue.row_of(wanted) is None:

@@ -147,7 +147,7 @@ def replay(picture: str | Path, network: Network | None = None, inputs: Sequence
         if network is None:
             network = load(embedded_spec(record), precision=record_precision(record), device=record.device)
         made = begin(record, network, inputs)
-        return finished(record, made.result if isinstance(made, Run) else made)
+        return finished(record, made.result)
 
 
 def record_precision(record: Record) -> str:
@@ -157,11 +157,11 @@ def record_precision(record: Record) -> str:
 
 def _check_network(record: Record, network: Network) -> None:
     own, name = network_record(network), record.picture.name
-    for key, words in {"sha256": "weights", "code_sha256": "file"}.items():
+    for key, words in {"sha256": "its weights", "code_sha256": "its file"}.items():
         before, now = record.network.get(key), own.get(key)
         if before != now:
             raise Mistake(
-                f"{network.name} is not the network that made {name}: the SHA-256 of its {words} begins with "
+                f"{network.name} is not the network that made {name}: the SHA-256 of {words} begins with "
                 f"{str(now)[:12]}, not {str(before)[:12]}"
             )
     if record.network.get("size") != own["size"]:

@@ -8,6 +8,7 @@ from typing import Any
 from phosphene import catalogue
 from phosphene.catalogue import Row
 from phosphene.core.errors import Mistake
+from phosphene.core.networks.network import Network
 from phosphene.core.pictures.film import Film
 from phosphene.core.results.recipes import Recipe
 from phosphene.core.results.results import Result
@@ -49,7 +50,7 @@ class Job:
     """What somebody asks for.
 
     Attributes:
-        row: of the catalogue.
+        row: the row of the catalogue.
         recipe: its recipe; one of a family, where the row is a family's.
         method: the recipe's name among those of its command, where that has several.
         given: inputs and options by name.
@@ -126,11 +127,12 @@ def perform(job: Job, say: Say) -> Done | Sweep:
     if out.anonymous:
         result.recipe = {}
     unfilmed = _unwritten(film)
-    words = [line for judge in judges for line in _verdict(job.row, judge, network, result)]
+    words: list[str] = []
+    unjudged = _judge(job, judges, result, words)
     filmed = film.path if film is not None and not unfilmed else None
     written = to.write(result, [filmed] if filmed else [])
-    notes = [note for note in (written.note, unfilmed) if note]
-    return Done(result, written, words, filmed, notes, outcome.stopped, failed=bool(unfilmed))
+    notes = [note for note in (written.note, unfilmed, unjudged) if note]
+    return Done(result, written, words, filmed, notes, outcome.stopped, failed=bool(unfilmed or unjudged))
 
 
 def single(photos: Sequence[str]) -> str | None:
@@ -167,8 +169,8 @@ def _many(job: Job, given: Mapping[str, Any]) -> dict[str, str]:
     """The units and the names of their files, where they are too many for one batch."""
     if not job.row.many or job.row.many not in given:
         return {}
-    asked = parse_units(job.session.network, given[job.row.many])
-    return dict(zip(map(str, asked), stems(asked), strict=True)) if len(asked) > sweep.PART else {}
+    units = parse_units(job.session.network, given[job.row.many])
+    return dict(zip(map(str, units), stems(units), strict=True)) if len(units) > sweep.PART else {}
 
 
 def _sweep(job: Job, given: Mapping[str, Any], units: Mapping[str, str], to: Destination) -> Sweep:
@@ -192,12 +194,24 @@ def _unwritten(film: Film | None) -> str:
     return ""
 
 
-def _verdict(row: Row, judge: Any, network: Any, result: Result) -> list[str]:
+def _judge(job: Job, judges: Sequence[Network], result: Result, words: list[str]) -> str:
+    """Add what each judge sees to the words; where that fails, what to say: there is a picture all the same."""
+    for spec, judge in zip(job.session.judges, judges, strict=True):
+        try:
+            words += _verdict(job.row, judge, job.session.network, result)
+        except (Mistake, MemoryError, KeyboardInterrupt) as failure:
+            return f"{spec} did not judge: {str(failure) or 'it was interrupted, or there is not enough memory'}"
+    return ""
+
+
+def _verdict(row: Row, judge: Network, network: Network, result: Result) -> list[str]:
     """Put what a judge sees beside the numbers; the same in words."""
     judges = catalogue.loaded(row.judge)
-    found = judges.verdicts(judge, network, result.image[:, :3], [numbers.get("class") for numbers in result.numbers])
-    lines = [judges.words(found)]
-    for name, numbers, one in zip(result.names, result.numbers, found, strict=True):
+    verdicts = judges.verdicts(
+        judge, network, result.image[:, :3], [numbers.get("class") for numbers in result.numbers]
+    )
+    lines = [judges.words(verdicts)]
+    for name, numbers, one in zip(result.names, result.numbers, verdicts, strict=True):
         numbers.setdefault("judged", []).append(one)
         lines.append(f"  {name}: {one['top'][0]['label']}, {100 * one['top'][0]['p']:.1f} %")
     return lines

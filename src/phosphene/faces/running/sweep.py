@@ -40,8 +40,8 @@ def _same(record: Mapping[str, Any], wanted: Mapping[str, Any], option: str) -> 
 
 def _record(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return upgraded(found) if isinstance(found, dict) and isinstance(found.get("arguments"), dict) else {}
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return upgraded(data) if isinstance(data, dict) and isinstance(data.get("arguments"), dict) else {}
     except (OSError, ValueError):
         return {}
 

@@ -1,4 +1,4 @@
-"""What every stop of the tour needs: who is asked about which photograph, and where sections and pictures go."""
+"""What every stop of the tour needs: which network, which photograph, and where sections and pictures go."""
 
 import base64
 import io
@@ -69,11 +69,11 @@ def address(picture: Tensor, png: bytes) -> str:
 
 @dataclass
 class Guide:
-    """What every stop needs: who is asked about which photograph, how thoroughly, and where pictures go.
+    """What every stop needs: which network, which photograph, how thoroughly, and where pictures go.
 
     Attributes:
-        network: who is asked.
-        photo: about what, a path or `skimage:NAME`.
+        network: the network to read.
+        photo: the photograph, a path or `skimage:NAME`.
         spec: as the page's commands name the network.
         folder: the page's; its pictures are in `pictures` inside of it.
         fast: few steps and small pictures.

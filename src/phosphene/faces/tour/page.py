@@ -17,10 +17,10 @@ from phosphene.core.pictures.files import open_photo
 from phosphene.core.results.provenance import versions
 from phosphene.core.results.results import Result, Run
 from phosphene.faces.running.progress import bars
-from phosphene.faces.tour import stops
-from phosphene.faces.tour.beside import compare
 from phosphene.faces.tour.contact import contact_sheet
 from phosphene.faces.tour.guide import Guide, Ran
+from phosphene.faces.tour.stops import alone
+from phosphene.faces.tour.stops import beside as side_by_side
 from phosphene.models.embedded import EMBEDDED
 
 
@@ -63,16 +63,16 @@ def tour(
     network, beside = open_network(), open_beside and open_beside()
     with _progress(console) as ran:
         guide = Guide(network, photo, spec, folder, fast, seed, ran, anonymous, beside=beside, beside_spec=beside_spec)
-        stops.consists(guide)
-        said = stops.says(guide)
-        stops.filters(guide)
-        stops.looks_for(guide, said)
-        stops.matters(guide, said)
-        stops.dreams(guide)
-        stops.remembers(guide)
-        stops.fooled(guide)
+        alone.consists(guide)
+        said = alone.says(guide)
+        alone.filters(guide)
+        alone.looks_for(guide, said)
+        alone.matters(guide, said)
+        alone.dreams(guide)
+        alone.remembers(guide)
+        alone.fooled(guide)
         if beside is not None:
-            compare(guide, beside, said)
+            side_by_side.stops(guide, beside, said)
     page = folder / "index.html"
     page.write_text(_rendered(guide), encoding="utf-8")
     return page

@@ -1,0 +1,38 @@
+"""Every method side by side: each says what it says alone, and what does not apply is left out and said."""
+
+import numpy as np
+
+import phosphene
+from phosphene.attribution import RECIPES, compare, saliency
+from phosphene.catalogue import method
+from tests.small import LABELS, convnet, levels, linear, noise
+
+
+def test_all_methods_are_asked_and_those_that_do_not_apply_are_left_out_and_said():
+    network = linear(noise(2, 3, 8, 8), [0.0, 0.0], labels=LABELS[:2])
+    run = compare(network, levels(3, 8, 8), target=1, masks=20)
+    found = run.result
+    left_out = found.numbers[0]["left out"]
+    assert {"guided", "deconvnet", "grad-cam", "grad-cam++", "guided-grad-cam"} <= set(left_out)
+    assert "has none that can be seen" in left_out["guided"]
+    assert {"gradient", "saliency", "integrated", "smoothgrad", "rise", "occlusion"} <= set(found.further_values)
+    assert "left out" in found.title
+    alone = saliency(network, levels(3, 8, 8), target=1)
+    np.testing.assert_array_equal(found.further_values["saliency"], alone.values)
+    assert [caption for caption, _ in found.panels[0]][:2] == ["what was fed", "gradient"]
+
+
+def test_what_was_compared_so_far_is_kept():
+    run = compare(convnet(), levels(3, 16, 16), target=1)
+    steps = iter(run)
+    next(steps)
+    next(steps)
+    run.stop()
+    assert set(run.so_far().further_values) == {"gradient", "saliency"}
+
+
+def test_all_recipes_are_public():
+    for recipe in RECIPES:
+        assert getattr(phosphene, recipe.name) is recipe
+        assert method("attribute", recipe.about.name) is recipe
+    assert method("attribute", "all") is compare

@@ -1,0 +1,30 @@
+"""What the stops ask about: units that a photograph excites more than others do, and classes by their words."""
+
+import pytest
+import torch
+
+from phosphene.core.units.inputs import feed
+from phosphene.faces.tour.stops.alone import REFERENCES, class_word, excited
+from tests.small import convnet
+
+
+def test_a_class_is_called_by_a_word_that_the_command_line_understands():
+    network = convnet()
+    assert class_word(network, 1) == "zebra"
+    assert class_word(network, 2) == "2"  # there are two cranes
+    assert class_word(convnet(labels=None), 2) == "2"
+
+
+@pytest.mark.parametrize("many", [1, 3])
+def test_the_units_are_those_that_are_most_unusual_among_the_references(many):
+    network, layer = convnet(torch.float32), "conv2"
+    found = excited(network, "skimage:cat", [layer, "conv1"], many)
+    assert len(found) == 2 * many and found[0].startswith("conv2:") and found[-1].startswith("conv1:")
+    with torch.no_grad():
+        usual = torch.stack(
+            [network.read(feed(network, f"skimage:{name}"), [layer])[layer][0].mean((1, 2)) for name in REFERENCES]
+        )
+        own = network.read(feed(network, "skimage:cat"), [layer])[layer][0].mean((1, 2))
+    deviation = usual.std(0)
+    unusual = (own - usual.mean(0)) / (deviation + 0.1 * deviation.mean() + 1e-12)
+    assert found[:many] == [f"conv2:{int(i)}" for i in unusual.argsort(descending=True)[:many]]
