@@ -84,3 +84,8 @@ def test_without_scikit_learn_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.decomposition", None)
     with pytest.raises(Mistake, match=r"pip install 'phosphene\[maps\]'"):
         activation_grid(convnet(), PHOTO, layer="conv2", groups=2, steps=0)
+
+
+def test_transparency_where_there_can_be_none_is_a_mistake():
+    with pytest.raises(Mistake, match="can't be transparent"):
+        activation_grid(convnet(), PHOTO, groups=2, transparency="gradient")
