@@ -26,7 +26,7 @@ def test_the_directions_of_a_grid_are_the_activations():
     assert expected.min() < 0  # also where nothing rectifies
 
 
-def test_the_value_that_a_cell_climbs_is_that_of_its_own_activation():
+def test_the_value_that_a_cell_makes_large_is_that_of_its_own_activation():
     network = convnet()
     y = by_hook(network, PHOTO.double(), "conv2")
     run = activation_grid(network, PHOTO, layer="conv2", cell=8, steps=0, power=2)
