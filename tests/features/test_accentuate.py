@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from phosphene.core.errors import Mistake
 from phosphene.core.optimization.terms import Reading, code_distance, direction
 from phosphene.core.units.inputs import code, feed
 from phosphene.features import accentuate
@@ -73,3 +74,8 @@ def test_the_held_term_is_added_to_what_is_climbed():
 def test_both_parameterizations_begin_at_the_photograph(kind):
     first = next(iter(accentuate(convnet(), PHOTO, layer="conv2", steps=1, parameterization=kind)))
     torch.testing.assert_close(first.pictures, PHOTO.double(), rtol=0, atol=1e-6)
+
+
+def test_transparency_where_there_can_be_none_is_a_mistake():
+    with pytest.raises(Mistake, match="has no transparency to learn"):
+        accentuate(convnet(), PHOTO, transparency="learned")

@@ -26,7 +26,7 @@ def test_the_directions_of_a_grid_are_the_activations():
     assert expected.min() < 0  # also where nothing rectifies
 
 
-def test_the_value_that_a_cell_climbs_is_that_of_its_own_activation():
+def test_the_value_that_a_cell_makes_large_is_that_of_its_own_activation():
     network = convnet()
     y = by_hook(network, PHOTO.double(), "conv2")
     run = activation_grid(network, PHOTO, layer="conv2", cell=8, steps=0, power=2)
@@ -84,3 +84,8 @@ def test_without_scikit_learn_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.decomposition", None)
     with pytest.raises(Mistake, match=r"pip install 'phosphene\[maps\]'"):
         activation_grid(convnet(), PHOTO, layer="conv2", groups=2, steps=0)
+
+
+def test_transparency_where_there_can_be_none_is_a_mistake():
+    with pytest.raises(Mistake, match="can't be transparent"):
+        activation_grid(convnet(), PHOTO, groups=2, transparency="gradient")

@@ -1,4 +1,4 @@
-"""How a picture is ascended to: the settings of the papers by name, each of them to be overridden one by one."""
+"""How pictures of units are made: the settings of the papers by name, each of them to be overridden one by one."""
 
 from collections.abc import Mapping
 from dataclasses import replace
