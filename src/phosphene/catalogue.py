@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     # the public names once more, for editors and type checkers, which can't read the table
-    from phosphene.adversarial import tensors as attacks  # noqa: F401
     from phosphene.adversarial.attacks.fgsm import fgsm as fgsm
     from phosphene.adversarial.attacks.pgd import pgd as pgd
+    from phosphene.adversarial.tensors import attacks as attacks
     from phosphene.attribution.compare import compare as compare
     from phosphene.attribution.exemplars import exemplars as exemplars
     from phosphene.attribution.methods.cam import grad_cam as grad_cam
@@ -153,7 +153,7 @@ PUBLIC = {
     "networks": "models.specs:networks",
     "Network": "core.networks.network:Network",
     "Mistake": "core.errors:Mistake",
-    "attacks": "adversarial.tensors",
+    "attacks": "adversarial.tensors:attacks",
 }
 """Public names that are not recipes."""
 

@@ -1,4 +1,4 @@
-"""Presets and what replaces them; priors, operators and parameterizations in a climb."""
+"""Presets and what replaces them; priors, operators and parameterizations of an ascent."""
 
 from dataclasses import fields
 from itertools import pairwise
@@ -40,13 +40,13 @@ def test_every_preset_makes_its_units_say_more(preset):
 
 
 @pytest.mark.parametrize("parameterization", get_args(ParameterizationName))
-def test_every_parameterization_climbs(parameterization):
+def test_every_parameterization_ascends(parameterization):
     options = {"size": 32, "robustness": "none", "parameterization": parameterization, "rate": 0.01}
     before, after = (visualize(convnet(), ["logits:1"], steps=steps, **options) for steps in (0, 8))
     assert after.numbers[0]["value"] > before.numbers[0]["value"]
 
 
-def test_a_photograph_can_be_where_a_climb_starts():
+def test_a_photograph_can_be_where_an_ascent_starts():
     photo = noise(1, 3, 24, 24).float()
     for parameterization in ("pixels", "fourier", "laplacian", "phase", "shared"):
         start = visualize(convnet(), ["conv2:1"], steps=0, size=24, start=photo, parameterization=parameterization)
@@ -79,7 +79,7 @@ def test_channels_are_shaken_less_than_classes_where_a_preset_says_so():
     assert not torch.equal(channel[0], class_image[0])
 
 
-def test_simonyans_climb_is_the_logit_minus_an_l2_norm_about_the_mean_colour():
+def test_simonyans_ascent_is_the_logit_minus_an_l2_norm_about_the_mean_colour():
     network, steps, rate, weight = convnet(), 4, 0.01, 3.0
     run = visualize(network, ["logits:1"], preset="simonyan", size=16, steps=steps, rate=rate, l2=weight, stretch=False)
     x = torch.full((1, 3, 16, 16), 0.5, dtype=torch.float64)

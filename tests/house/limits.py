@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 SOURCE, TESTS = ROOT / "src" / "phosphene", ROOT / "tests"
@@ -33,7 +34,18 @@ ONE_FAMILY = {
 }
 """Modules of the core that fewer than two families use, and why they are there all the same."""
 
-TESTED_IN: dict[str, str] = {}
+TESTED_IN = {
+    "attribution/checks/completeness.py": "attribution/checks/test_checks.py",
+    "attribution/checks/running.py": "attribution/checks/test_checks.py",
+    "attribution/checks/showing.py": "attribution/checks/test_checks.py",
+    "attribution/methods/propagation.py": "attribution/methods/test_lrp.py",  # layer by layer, and against zennit
+    "core/optimization/parameterizations/colours.py": "core/optimization/parameterizations/test_fourier.py",
+    "core/optimization/parameterizations/pixels.py": "core/optimization/parameterizations/test_fourier.py",
+    "core/optimization/parameterizations/traced.py": "core/optimization/parameterizations/test_fourier.py",
+    "features/filters.py": "features/test_weights.py",
+    "models/digits.py": "models/test_embedded.py",
+    "models/photo.py": "models/test_embedded.py",
+}
 """Modules without a test file of their name, and the file that tests them."""
 
 
@@ -150,6 +162,14 @@ def graph_is_package(module: str) -> bool:
     return (ROOT / "src" / Path(*module.split("."))).is_dir()
 
 
+def untyped(recipes: Iterable[Any]) -> Iterator[str]:
+    """Options of recipes whose type says nothing, or that nothing is said about."""
+    for recipe in recipes:
+        for option in recipe.options:
+            if option.hint is Any or not option.sentence:
+                yield f"the option {option.name} of {recipe.name} has no type, or no sentence"
+
+
 def untested(modules: Iterable[str], tests: Iterable[str]) -> Iterator[str]:
     """Modules that neither have a test file of their name at their place nor a line in `TESTED_IN`."""
     there = set(tests)
@@ -163,7 +183,7 @@ def untested(modules: Iterable[str], tests: Iterable[str]) -> Iterator[str]:
 
 def complaints() -> Iterator[str]:
     """All of it."""
-    from phosphene.catalogue import CATALOGUE
+    from phosphene.catalogue import CATALOGUE, public
 
     files = {path: path.read_text() for path in sorted(SOURCE.rglob("*.py"))}
     names = {row.name for row in CATALOGUE if row.name} - set(WORDS_OF_THE_FIELD)
@@ -184,6 +204,7 @@ def complaints() -> Iterator[str]:
     graph = imports({_module(path): text for path, text in files.items()})
     yield from circles(graph)
     yield from used_by_one(graph)
+    yield from untyped(public(row.name) for row in CATALOGUE if row.name)
     modules = [p.relative_to(SOURCE).as_posix() for p in files if p.name not in ("__init__.py", "__main__.py")]
     yield from untested(modules, [p.relative_to(TESTS).as_posix() for p in TESTS.rglob("test_*.py")])
 

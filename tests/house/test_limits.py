@@ -1,6 +1,8 @@
 """The script that counts, on sources with something wrong in them: each limit can be broken, and says so."""
 
 import ast
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from tests.house.limits import (
     recipe_names_in,
     too_large,
     untested,
+    untyped,
     used_by_one,
     users,
 )  # fmt: skip
@@ -93,3 +96,12 @@ def test_the_core_is_used_directly_or_through_the_core():
 def test_a_module_without_a_test_of_its_name_is_told():
     assert not list(untested(["core/a.py"], ["core/test_a.py"]))
     assert list(untested(["core/a.py"], ["test_a.py"])) == ["src/phosphene/core/a.py has no tests/core/test_a.py"]
+
+
+def test_an_option_needs_a_type_and_a_sentence():
+    typed, untold, free = (
+        SimpleNamespace(name=name, hint=hint, sentence=sentence)
+        for name, hint, sentence in (("a", int, "how many"), ("b", int, ""), ("c", Any, "whatever"))
+    )
+    found = list(untyped([SimpleNamespace(name="dream", options=[typed, untold, free])]))
+    assert [complaint.split()[2] for complaint in found] == ["b", "c"]

@@ -63,7 +63,7 @@ def _octaves(
             added = torch.zeros_like(base) if before is None else _resized(before.pictures - bases[index - 1], size)
             how = replace(_shifted(ascent(chosen, network, size, nouns), jitter), redirected=False)
             start = (base + added).clamp(0, 1)
-            return how.climb(network, [([0], term)], key, size, start=start).steps
+            return how.trajectory(network, [([0], term)], key, size, start=start).steps
 
         return ascend
 

@@ -10,7 +10,7 @@ from typing import Unpack
 
 import torch
 
-from phosphene.core.errors import check_range
+from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.objectives import values
@@ -61,14 +61,15 @@ def accentuate(
     unit = target_unit(network, fed, target)
     name = network.layer(layer).name if layer else halfway(network)
     chosen = settings("accentuation", given)
+    if chosen.transparency == "learned":
+        raise Mistake("a photograph has no transparency to learn; gradient shows where it mattered")
     distance = code_distance(name, code(network, fed, name))
     parts = parts_of([unit], 1.0, score)
     own = float(reached(network, parts, fed, 1)[0])
     scale = abs(own) or 1.0
     portraits = Portraits(
         network, parts, [0], chosen, (fed.shape[2], fed.shape[3]), nouns=Nouns.among(given), seed=seed,
-        start=fed, batch=batch,
-        held=scale * weight * distance if weight else None,
+        start=fed, batch=batch, held=scale * weight * distance if weight else None,
     )  # fmt: skip
     shown = fed.float().cpu()
     what = unit_words(network, unit, score)

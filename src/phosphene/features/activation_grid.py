@@ -79,6 +79,8 @@ def activation_grid(
         vectors, side = said[0].flatten(1).T, cell or 64
     usual = {"robustness": "lucid", "steps": 128 if groups else 32, "rate": 0.1}
     chosen = settings("default", usual | given)
+    if groups and chosen.transparency != "none":
+        raise Mistake("groups are laid over one another as colours, so their pictures can't be transparent")
     many = len(vectors)
     parts = [(list(range(many)), direction(name, vectors.to(fed), power))]
     portraits = Portraits(

@@ -1,6 +1,6 @@
 """What a layer sees in a photograph, exaggerated (Olah et al. 2018, doi:10.23915/distill.00010; lucid's caricatures).
 
-From noise, a picture is climbed to at which the layer goes as far as it can, at every position, in the direction in
+From noise, a picture is found at which the layer goes as far as it can, at every position, in the direction in
 which it went there for the photograph. What the layer has no channels for is missing; what it looks for is overdone.
 """
 
@@ -43,7 +43,8 @@ def caricature(
         photo: a path, `skimage:NAME`, or pixels.
         layer: any one; by default one above the middle.
         power: of the cosine in what is made large, dot * cos^power; more keeps closer to the photograph.
-        rate: Adam's step.
+        steps: how many moves.
+        rate: adam's step.
         jitter: range of the random shifts that the picture has to survive, as a part of its side.
         rotate: degrees of the random rotations, either way; by default 5.
         tv: weight of the total variation.
@@ -56,12 +57,12 @@ def caricature(
     check_range("jitter", jitter, 0, 0.5)
     name = network.layer(layer).name if layer else halfway(network)
     said = code(network, fed, name)
-    reach = round(jitter * min(size) / 2) / min(
+    shift = round(jitter * min(size) / 2) / min(
         size
     )  # as much border as is shifted away, so that positions keep their meaning
     usual = {
-        "robustness": "none", "steps": steps, "rate": rate, "tv": tv, "rotate": 5.0, "pad": reach,
-        "jitter": 2 * reach, "smallest": 0.95, "largest": 1.05, "border": "reflect",
+        "robustness": "none", "steps": steps, "rate": rate, "tv": tv, "rotate": 5.0, "pad": shift,
+        "jitter": 2 * shift, "smallest": 0.95, "largest": 1.05, "border": "reflect",
     }  # fmt: skip
     chosen = settings("default", usual | given)
     portraits = Portraits(

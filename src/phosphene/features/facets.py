@@ -1,7 +1,7 @@
 """One unit, several kinds of things: its facets (Nguyen, Yosinski & Clune 2016, arXiv:1602.03616).
 
-A unit may fire for a dome outside and for the same dome inside; climbing from noise finds one of them, or a mixture.
-The photographs that excite the unit most fall into clusters; from the mean picture of each, the climb stays with it.
+A unit may fire for a dome outside and for the same dome inside; an ascent from noise finds one of them, or a mixture.
+The photographs that excite the unit most fall into clusters; from the mean picture of each, the ascent stays with it.
 """
 
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ def facets(
     seed: int = 0,
     **given: Unpack[SettingsOptions],
 ) -> Run:
-    """Paint the facets of UNIT: those of PHOTOS that excite it most, in clusters, and a climb from the mean of each.
+    """Paint the facets of UNIT: those of PHOTOS that excite it most, in clusters, and an ascent from the mean of each.
 
     Unlike the paper, codes are means over positions, and clustered as they are instead of on a map in two dimensions.
 
@@ -64,7 +64,7 @@ def facets(
         layer: where photographs are compared; by default the unit's own, or the last one with rows and columns.
         preset: how pictures are made, as in visualize.
         size: side of the pictures in pixels.
-        score: what is climbed for a class: its logit, log p or p.
+        score: what is made large for a class: its logit, log p or p.
         fit: how a photograph meets the network: crop, squash or whole.
         batch: so many views at a time go through the network.
         seed: of clusters, starts and transforms.
@@ -76,13 +76,13 @@ def facets(
     check_range("fraction", fraction, 0, 1)
     check_range("size", size, LEAST_SIDE, 10_000)
     check_range("batch", batch, 1)
-    asked, *more = parse_units(network, unit)
+    wanted, *more = parse_units(network, unit)
     if more:
-        raise Mistake(f"'{unit}' names several units; one is asked about at a time")
+        raise Mistake(f"'{unit}' names several units; give one")
     if len(photos) < count:
         raise Mistake(f"{len(photos)} photographs are too few for {count} facets; give more, or a smaller --count")
-    term = unit_term([asked], score)
-    at = network.layer(layer).name if layer else compared_at(network, asked)
+    term = unit_term([wanted], score)
+    at = network.layer(layer).name if layer else compared_at(network, wanted)
     excited, codes = read(network, photos, term, at, fit, batch)
     best = most_exciting(excited, max(min(2 * count, len(photos)), round(fraction * len(photos))))
     clusters = [best[one] for one in clustered(codes[best], count, seed)]
@@ -90,14 +90,14 @@ def facets(
     starts = torch.cat([_mean_picture(network, [photos[int(i)] for i in one], fit, side) for one in clusters])
     number = len(clusters)
     portraits = Portraits(
-        network, [(list(range(number)), unit_term([asked] * number, score))],
-        [asked.key + i * 2**32 for i in range(number)], chosen, (side, side),
+        network, [(list(range(number)), unit_term([wanted] * number, score))],
+        [wanted.key + i * 2**32 for i in range(number)], chosen, (side, side),
         nouns=Nouns.among(given), seed=seed, start=starts, batch=batch,
     )  # fmt: skip
-    stems = [f"{asked.stem}-{i + 1}" for i in range(number)]
+    stems = [f"{wanted.stem}-{i + 1}" for i in range(number)]
     called = [[photo_name(photos[int(i)]) or f"photograph {int(i) + 1}" for i in one] for one in clusters]
     beside = [[feed(network, photos[int(i)], fit).float().cpu() for i in one[:BESIDE]] for one in clusters]
-    words = unit_words(network, asked, score)
+    words = unit_words(network, wanted, score)
 
     def finish(step: Step) -> Result:
         shown = portraits.shown(step).float().cpu()
@@ -110,8 +110,8 @@ def facets(
                 [(f"facet {i + 1} of {number}, of {many}: {reached[i]:.4g}", shown[i][None])]
                 + [(f"{name}: {x:.4g}", picture) for name, x, picture in zip(names, own, beside[i], strict=False)]
             )
-            told: dict[str, Any] = {"unit": asked.short, "facet": i + 1, "value": reached[i], "steps": step.index}
-            numbers.append(told | {"photographs": [{"name": n, "value": x} for n, x in zip(names, own, strict=True)]})
+            facts: dict[str, Any] = {"unit": wanted.short, "facet": i + 1, "value": reached[i], "steps": step.index}
+            numbers.append(facts | {"photographs": [{"name": n, "value": x} for n, x in zip(names, own, strict=True)]})
         title = f"facets of the {words}, {network.name}"
         return Result(image=shown, names=stems, numbers=numbers, panels=panels, title=title)
 
@@ -162,7 +162,7 @@ def clustered(codes: Float[Tensor, "n channels"], count: int, seed: int = 0) -> 
 
 
 def _mean_picture(network: Network, photos: Sequence[Photo], fit: Fit, side: int) -> Float[Tensor, "1 3 side side"]:
-    """The mean of photographs as the network is fed them, each at `side` px."""
+    """The mean of photographs as the network takes them, each at `side` px."""
     total = torch.zeros(1, 3, side, side, dtype=torch.float64)
     for photo in photos:
         total += resize(feed(network, photo, fit).cpu().double(), (side, side))

@@ -52,7 +52,7 @@ def factorized(code: Float[Tensor, "1 channels h w"], groups: int, seed: int = 0
     if not matrix.any():
         raise Mistake("nothing in these activations is positive, and groups are found in the positive part only")
     model = NMF(groups, init="nndsvda", random_state=seed, max_iter=500)
-    with warnings.catch_warnings():  # how good it is, is told in the error
+    with warnings.catch_warnings():  # the error tells how good it is
         warnings.simplefilter("ignore", ConvergenceWarning)
         maps = torch.from_numpy(model.fit_transform(matrix.numpy()))
     directions = torch.from_numpy(model.components_)

@@ -244,7 +244,7 @@ def _class(unit: Unit) -> int | None:
     return unit.index if unit.layer == "logits" else None
 
 
-# ------------------------------------------------------------------------------------------------- several climbs
+# ------------------------------------------------------------------------------------------------- several ascents
 
 
 def abreast(tensors: Sequence[Shaped[Tensor, "n *shape"]]) -> Shaped[Tensor, "kn *shape"]:
@@ -253,7 +253,7 @@ def abreast(tensors: Sequence[Shaped[Tensor, "n *shape"]]) -> Shaped[Tensor, "kn
 
 
 def side_by_side(paths: Sequence[Iterator[Step]]) -> Iterator[Step]:
-    """Several climbs of the same problems as one, their rows abreast; one that is at its end waits for the others."""
+    """Several ascents of the same problems as one, their rows abreast; one that is at its end waits for the others."""
     last: Sequence[Step] = []
     for steps in zip_longest(*paths):
         last = [new or old for new, old in zip_longest(steps, last)]

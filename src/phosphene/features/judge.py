@@ -42,8 +42,8 @@ def verdicts(
     """What a judge says about each picture, and whether that is right.
 
     Args:
-        judge: who had no part in making them.
-        network: who made them.
+        judge: a network that had no part in making them.
+        network: the one that made them.
         pictures: (n, 3, h, w) in [0, 1].
         classes: what each should show, in the numbers of `network`; None where it is no class.
     Returns:

@@ -77,7 +77,7 @@ class Portraits:
         how = ascent(chosen, network, size, nouns)
         if held is not None:
             how = replace(how, priors=[*how.priors, held])
-        self._way = how.climb(network, parts, Key(seed, names), size, start=start, batch=batch, together=together)
+        self._way = how.trajectory(network, parts, Key(seed, names), size, start=start, batch=batch, together=together)
         self._render = render
         if render and not isinstance(self._way.parameterization, CPPN):
             raise Mistake(f"only a cppn can be rendered at another size, not {chosen.parameterization}; give a size")

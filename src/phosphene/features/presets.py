@@ -1,4 +1,4 @@
-"""How a picture is ascended to: the settings of the papers by name, each of them to be overridden one by one."""
+"""How pictures of units are made: the settings of the papers by name, each of them to be overridden one by one."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -35,14 +35,14 @@ PRESETS: dict[str, Settings] = {
         steps=32, rate=0.03, crop_from=0.4, crop_to=1.0, views=2, noise=0.02, transparency="gradient"
     ),
     # Simonyan et al. 2014, arXiv:1312.6034: the logit minus an L2 norm, from the mean picture, by gradient ascent.
-    # Rate and lambda are not told and were chosen by looking, on Inception at 160 px: ostrich and bell pepper can be
+    # Rate and lambda are not given and were chosen by looking, on Inception at 160 px: ostrich and bell pepper can be
     # named; with many more steps noise outgrows the shapes
     "simonyan": Settings(
         parameterization="pixels", deviation=0.0, optimizer="steepest", rate=0.03, l2=50_000.0, steps=40,
         stretch=True,
     ),
     # Yosinski et al. 2015, arXiv:1506.06579, table 1; the rate of b and c is 100 for values of 0 to 255, and does on
-    # Inception what it did on CaffeNet. For a and d none is told (their program chooses one for each step, so that
+    # Inception what it did on CaffeNet. For a and d none is given (their program chooses one for each step, so that
     # the unit should rise by the same amount), so steps of the same size were chosen by looking
     "yosinski-a": replace(
         _YOSINSKI, blur_width=0.5, blur_every=4, small_norm=50.0, steps=500, optimizer="normalized", rate=0.01

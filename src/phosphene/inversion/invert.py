@@ -66,7 +66,7 @@ def invert(
     term = code_distance(name, code)
     size, chosen = (fed.shape[2], fed.shape[3]), INVERT.but({**given, "steps": steps, "tv": tv, "rate": rate})
     how = replace(ascent(chosen, network, size, Nouns.among(given)), redirected=False)
-    path = how.climb(network, [([0], -term)], Key(seed), size).steps
+    path = how.trajectory(network, [([0], -term)], Key(seed), size).steps
 
     def finish(step: Step) -> Result:
         found = (seen(network, step.pictures) * 255).round() / 255

@@ -40,10 +40,10 @@ def frozen(model):
 
 
 def assert_faithful(network, size, every):
-    """Every layer's value and the slope of a sum over all of them; every `every`-th layer once more in a reading alone.
+    """Every layer's value and the gradient of a sum over all; every `every`-th layer once more in a reading alone.
 
-    The sum weighs each layer at random, so a wrong slope of any one of them shows. The model is in train mode, to see
-    that it is put into eval mode and given back.
+    The sum weighs each layer at random, so a wrong gradient of any one of them shows. The model is in train mode, to
+    see that it is put into eval mode and given back.
     """
     network.model.train()
     before = state(network.model)
@@ -52,7 +52,7 @@ def assert_faithful(network, size, every):
     together = network.read(x, names)
     assert list(together) == names
     assert len(names) == len({network.layers[name].tap for name in names})
-    (slope,) = torch.autograd.grad(sum(map(weighted, together.values())), x)
+    (gradient,) = torch.autograd.grad(sum(map(weighted, together.values())), x)
     assert state(network.model) == before
 
     network.model.eval()
@@ -66,16 +66,16 @@ def assert_faithful(network, size, every):
         assert apart(together[name], expected[name]) < 1e-9, name
         assert together[name].requires_grad == expected[name].requires_grad, name
     (wanted,) = torch.autograd.grad(sum(map(weighted, expected.values())), x, retain_graph=True)
-    assert wanted.abs().max() > 0 and apart(slope, wanted) < 1e-9
+    assert wanted.abs().max() > 0 and apart(gradient, wanted) < 1e-9
 
     before = state(network.model)
     for name in names[::every]:
         (alone,) = network.read(x, [name]).values()
         assert apart(alone, expected[name]) < 1e-9, name
         if expected[name].requires_grad:
-            (slope,) = torch.autograd.grad(weighted(alone), x)
+            (gradient,) = torch.autograd.grad(weighted(alone), x)
             (wanted,) = torch.autograd.grad(weighted(expected[name]), x, retain_graph=True)
-            assert apart(slope, wanted) < 1e-9, name
+            assert apart(gradient, wanted) < 1e-9, name
     assert state(network.model) == before
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from phosphene.core.networks.calls import is_in_place, plain_name
+from phosphene.core.networks.calls import called, is_in_place, plain_name
 
 
 def test_functions_have_one_name_however_they_are_written():
@@ -31,3 +31,14 @@ def test_functions_have_one_name_however_they_are_written():
         y *= 2
     assert [name for name, _ in names] == ["add", "add", "relu", "relu", "relu", "relu", "mul"]
     assert all(written for _, written in names)
+
+
+def test_a_rectifier_is_recognized_as_a_clamp_or_a_maximum():
+    x, zeros = torch.randn(3), torch.zeros(3)
+    assert called(torch.clamp, (x, 0), {}) == called(torch.Tensor.clamp_min_, (x, 0.0), {}) == "relu"
+    assert called(torch.clip, (x,), {"min": zeros[0]}) == called(torch.maximum, (x, zeros), {}) == "relu"
+    assert called(torch.max, (zeros,), {"other": x}) == "relu"
+    assert called(torch.clamp, (x, 0, 6), {}) == called(torch.clamp, (x,), {"max": 0}) == "clamp"
+    assert called(torch.clamp, (x, 1), {}) == "clamp" and called(torch.max, (x, 1), {}) == "max"
+    assert called(torch.maximum, (x, zeros + 1), {}) == "maximum"
+    assert called(F.relu, (x,), {}) == "relu" and called(torch.concat, ([x, x],), {}) == "cat"

@@ -60,7 +60,7 @@ def network(model=None, plan=FOLDED):
     return made, made.following(dict.fromkeys(PURPOSES, plan))
 
 
-def read_with_slope(network, layers):
+def read_with_gradient(network, layers):
     x = noise(2, 3, 12, 14).requires_grad_()
     found = network.read(x, layers)
     total = sum((found[name] * normal(*found[name].shape, seed=i)).sum() for i, name in enumerate(layers))
@@ -119,10 +119,10 @@ def test_parametrized_weights_are_left_alone():
 def test_folding_changes_no_number_with_taps_on_and_between_the_pair(layers):
     plain, folding = network()
     assert folding.rewritable == ("batch_norm",)
-    (a, slope), (b, other) = read_with_slope(plain, layers), read_with_slope(folding, layers)
+    (a, gradient), (b, other) = read_with_gradient(plain, layers), read_with_gradient(folding, layers)
     for name in layers:
         torch.testing.assert_close(b[name], a[name], rtol=1e-9, atol=1e-12)
-    torch.testing.assert_close(other, slope, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(other, gradient, rtol=1e-9, atol=1e-12)
 
 
 def test_folding_takes_the_normalization_out():
@@ -212,7 +212,7 @@ def test_folding_equals_the_original_on_real_architectures(name):
             found = one.read(x, layers)
             total = sum((y / y.detach().norm() * normal(*y.shape, seed=1)).sum() for y in found.values())
             results.append((found, torch.autograd.grad(total, x)[0]))
-        (a, slope), (b, other) = results
+        (a, gradient), (b, other) = results
         for layer in layers:
             assert (b[layer] - a[layer]).norm() <= 1e-9 * a[layer].norm(), layer
-        assert (other - slope).norm() <= 1e-9 * slope.norm()
+        assert (other - gradient).norm() <= 1e-9 * gradient.norm()

@@ -22,15 +22,15 @@ def test_a_model_in_another_precision_is_fed_its_own(dtype):
     before = state(network.model)
     found = network.read(x, ["conv1", "relu2", "mean", "logits"])
     assert {y.dtype for y in found.values()} == {dtype}
-    (slope,) = torch.autograd.grad(found["logits"].float().sum(), x)
-    assert slope.dtype == x.dtype and slope.abs().max() > 0
+    (gradient,) = torch.autograd.grad(found["logits"].float().sum(), x)
+    assert gradient.dtype == x.dtype and gradient.abs().max() > 0
     assert state(network.model) == before
     precise = Network(network.model.double(), size=16, mean=(0.4, 0.5, 0.6), std=(0.2, 0.2, 0.2))
     torch.testing.assert_close(found["conv1"].double(), precise.read(x, ["conv1"])["conv1"], rtol=0.05, atol=0.05)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_fixed_size_is_met_at_the_door_in_every_precision(dtype):
+def test_pictures_are_resized_to_a_fixed_size_in_every_precision(dtype):
     network = Network(fixed().to(dtype), size=16)
     assert network.read(pictures(24, 20), ["logits"])["logits"].shape == (1, 3)
 

@@ -136,13 +136,13 @@ def test_what_is_behind_a_layer_can_be_differentiated_with_respect_to_it():
     x = pictures(16, 16)
     found = network.read(x, ["conv1", "bn", "relu2", "logits"])
     for name in ("conv1", "bn", "relu2"):
-        (slope,) = torch.autograd.grad(found["logits"].sum(), found[name], retain_graph=True)
-        assert slope.abs().max() > 0
+        (gradient,) = torch.autograd.grad(found["logits"].sum(), found[name], retain_graph=True)
+        assert gradient.abs().max() > 0
     network = of(Around(added, a=conv(), b=conv(4)))
     found = network.read(x, ["add", "add#2", "logits"])
-    slopes = torch.autograd.grad(found["logits"].sum(), [found["add"], found["add#2"]])
-    torch.testing.assert_close(slopes[0], slopes[1])
-    assert slopes[0].abs().max() > 0
+    gradients = torch.autograd.grad(found["logits"].sum(), [found["add"], found["add#2"]])
+    torch.testing.assert_close(gradients[0], gradients[1])
+    assert gradients[0].abs().max() > 0
 
 
 def test_grandchildren_and_module_lists_keep_their_own_functional_calls():
@@ -308,8 +308,8 @@ def test_containers_that_modules_return_are_opened_and_handed_on(wrap):
     found = network.read(x, ["inner", "b", "logits"])
     torch.testing.assert_close(found["inner"], model.inner.a(x))
     torch.testing.assert_close(found["logits"], unwrap(model(x)))
-    (slope,) = torch.autograd.grad(found["logits"].sum(), found["inner"])
-    assert slope.abs().max() > 0
+    (gradient,) = torch.autograd.grad(found["logits"].sum(), found["inner"])
+    assert gradient.abs().max() > 0
 
 
 def test_a_layer_that_depends_on_the_size_says_so_where_it_did_not_run():

@@ -21,8 +21,8 @@ def positive(model):
 def seen(network, name, row, column):
     """Where the gradient of one position is not zero, pixel by pixel: (top, left, bottom, right)."""
     x = pictures(*network.size)
-    (slope,) = torch.autograd.grad(network.read(x, [name])[name][..., row, column].sum(), x)
-    lit = slope.abs().sum((0, 1)) > 0
+    (gradient,) = torch.autograd.grad(network.read(x, [name])[name][..., row, column].sum(), x)
+    lit = gradient.abs().sum((0, 1)) > 0
     rows = [i for i in range(lit.shape[0]) if lit[i].any()]
     columns = [j for j in range(lit.shape[1]) if lit[:, j].any()]
     return rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
@@ -118,8 +118,8 @@ def test_of_joined_layers_each_channel_sees_what_its_own_way_sees():
         assert [field.of(i).rows.size for i in range(6)] == [1, 1, 3, 3, 3, 7]
         for i in range(6):
             x = pictures(*network.size)
-            (slope,) = torch.autograd.grad(network.read(x, [name])[name][0, i, 8, 7], x)
-            lit = (slope.abs().sum((0, 1)) > 0).nonzero()
+            (gradient,) = torch.autograd.grad(network.read(x, [name])[name][0, i, 8, 7], x)
+            lit = (gradient.abs().sum((0, 1)) > 0).nonzero()
             assert (*lit.amin(0).tolist(), *(lit.amax(0) + 1).tolist()) == field.of(i).box(8, 7)
     assert network.receptive_field("d").of(0) == network.receptive_field("d")
 

@@ -173,10 +173,10 @@ def test_rules_equal_their_twin_however_the_rectifier_is_written(way, rule):
     x = pictures(16, 16)
     before = state(model)
     logits = network.read(x, ["logits"], rule)["logits"]
-    (slope,) = torch.autograd.grad(logits[:, 0].sum(), x)
+    (gradient,) = torch.autograd.grad(logits[:, 0].sum(), x)
     logit, expected = slow(rule, kind, x.detach(), model.a, model.b, model.head)
     assert apart(logits[:, 0], logit) < 1e-12
-    assert apart(slope, expected) < 1e-12
+    assert apart(gradient, expected) < 1e-12
     assert state(model) == before
     f = model.a(x)
     assert (f < -3).any() and (f > 6).any()
@@ -186,15 +186,17 @@ def test_rules_equal_their_twin_however_the_rectifier_is_written(way, rule):
 def test_rules_equal_their_twin_with_a_module_for_each_site(rule):
     network = rectified(lambda m: nn.ReLU(), shared=False)
     x = pictures(16, 16)
-    (slope,) = torch.autograd.grad(network.read(x, ["logits"], rule)["logits"][:, 0].sum(), x)
-    assert apart(slope, slow(rule, "relu", x.detach(), network.model.a, network.model.b, network.model.head)[1]) < 1e-12
+    (gradient,) = torch.autograd.grad(network.read(x, ["logits"], rule)["logits"][:, 0].sum(), x)
+    assert (
+        apart(gradient, slow(rule, "relu", x.detach(), network.model.a, network.model.b, network.model.head)[1]) < 1e-12
+    )
 
 
 def test_the_rules_differ():
     network = rectified(lambda m: nn.ReLU())
     x = pictures(16, 16)
-    slopes = [torch.autograd.grad(network.read(x, ["logits"], rule)["logits"][0, 0], x)[0] for rule in RULES]
-    assert min(apart(slopes[i], slopes[j]) for i, j in ((0, 1), (0, 2), (1, 2))) > 0.01
+    gradients = [torch.autograd.grad(network.read(x, ["logits"], rule)["logits"][0, 0], x)[0] for rule in RULES]
+    assert min(apart(gradients[i], gradients[j]) for i, j in ((0, 1), (0, 2), (1, 2))) > 0.01
 
 
 @pytest.mark.parametrize("rule", ["guided", "deconvnet"])
@@ -205,11 +207,11 @@ def test_guided_backprop_and_deconvnet_equal_captums_on_relu_modules(rule, inpla
                           nn.Linear(8 * 64, 5)).double().eval()  # fmt: skip
     network = Network(model, size=16)
     x = pictures(16, 16, n=2)
-    (slope,) = torch.autograd.grad(network.read(x, ["logits"], rule)["logits"][:, 3].sum(), x)
+    (gradient,) = torch.autograd.grad(network.read(x, ["logits"], rule)["logits"][:, 3].sum(), x)
     oracle = {"guided": attr.GuidedBackprop, "deconvnet": attr.Deconvolution}[rule](
         nn.Sequential(*(nn.ReLU() if isinstance(module, nn.ReLU) else module for module in model))
     )
-    assert apart(slope, oracle.attribute(x.detach().requires_grad_(), target=3)) < 1e-12
+    assert apart(gradient, oracle.attribute(x.detach().requires_grad_(), target=3)) < 1e-12
 
 
 @pytest.mark.parametrize("name", ["a", "relu", "add"])
@@ -241,10 +243,10 @@ def test_a_block_that_adds_to_its_own_input_can_be_guided():
 
     x = pictures(16, 16)
     network = of(Around(run, a=conv(), b=conv(4)))
-    (slope,) = torch.autograd.grad(network.read(x, ["logits"], "guided")["logits"].sum(), x)
+    (gradient,) = torch.autograd.grad(network.read(x, ["logits"], "guided")["logits"].sum(), x)
     copy = of(Around(lambda m, x: (lambda y: mean(F.relu(y + m.b(F.relu(y)))))(m.a(x)),
                      a=network.model.a, b=network.model.b))  # fmt: skip
-    assert apart(slope, torch.autograd.grad(copy.read(x, ["logits"], "guided")["logits"].sum(), x)[0]) < 1e-12
+    assert apart(gradient, torch.autograd.grad(copy.read(x, ["logits"], "guided")["logits"].sum(), x)[0]) < 1e-12
 
 
 @pytest.mark.parametrize("rule", ["guided", "deconvnet"])
@@ -256,12 +258,12 @@ def test_a_network_without_rectifiers_is_refused(rule):
 
 
 def test_a_closed_unit_is_opened_by_the_redirected_gradient():
-    """The plain slope of a closed unit is 0; redirected it points where the unit opens, and is plain for open ones."""
+    """A closed unit has a plain gradient of 0; the redirected one points where it opens; others keep the plain one."""
     weight = torch.tensor([[1.0, -2.0]], dtype=torch.float64)
     x = torch.tensor([[0.1, 0.9], [0.9, 0.1]], dtype=torch.float64, requires_grad=True)
     value = -ruled("redirected", F.relu, (x @ weight.T,), {}).sum()
-    (slope,) = torch.autograd.grad(value, x)
-    torch.testing.assert_close(slope, -weight.expand(2, -1))
+    (gradient,) = torch.autograd.grad(value, x)
+    torch.testing.assert_close(gradient, -weight.expand(2, -1))
     (pushed_shut,) = torch.autograd.grad(ruled("redirected", F.relu, (x @ weight.T,), {}).sum(), x)
     torch.testing.assert_close(pushed_shut, torch.cat([torch.zeros_like(weight), weight]))
 

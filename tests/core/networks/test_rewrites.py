@@ -32,8 +32,8 @@ def test_local_response_normalization_equals_pytorchs_in_value_and_gradient(chan
     assert apart(ours, theirs) < 1e-9
     assert apart(ours, slow_local_response_norm(x, size, alpha, beta, k)) < 1e-9
     weights = torch.randn(x.shape, dtype=x.dtype, generator=torch.Generator().manual_seed(6))
-    slopes = [torch.autograd.grad((weights * y).sum(), x)[0] for y in (ours, theirs)]
-    assert apart(*slopes) < 1e-9
+    gradients = [torch.autograd.grad((weights * y).sum(), x)[0] for y in (ours, theirs)]
+    assert apart(*gradients) < 1e-9
 
 
 @pytest.mark.parametrize("norm", [nn.LocalResponseNorm(4, 0.3, 0.6, 1.5),
@@ -55,5 +55,5 @@ def test_inception5h_with_the_rewrite_equals_inception5h(shared_network):
     ours = network.read(x, ["logits"])["logits"]
     theirs = network.model.requires_grad_(False)(255 * x - 117)
     assert apart(ours, theirs) < 1e-9
-    slopes = [torch.autograd.grad(y[0, 207], x)[0] for y in (ours, theirs)]
-    assert apart(*slopes) < 1e-9
+    gradients = [torch.autograd.grad(y[0, 207], x)[0] for y in (ours, theirs)]
+    assert apart(*gradients) < 1e-9

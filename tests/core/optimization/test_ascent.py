@@ -24,7 +24,7 @@ PARTS = [([0, 1], channel("3", [2, 5]))]
 
 
 def path(network, settings=Settings(steps=4), nouns=Nouns(), key=Key(0, [4, 9]), **options):
-    return list(ascent(settings, network, SIZE, nouns).climb(network, PARTS, key, SIZE, **options).steps)
+    return list(ascent(settings, network, SIZE, nouns).trajectory(network, PARTS, key, SIZE, **options).steps)
 
 
 def assert_same(steps, others):
@@ -133,4 +133,4 @@ def test_stages_are_counted_through_and_each_has_its_own_key_and_starts_where_th
 
 
 def test_an_ascent_without_settings_is_adam_on_fourier_coefficients():
-    assert_same(list(Ascent(steps=4).climb(small(), PARTS, Key(0, [4, 9]), SIZE).steps), path(small()))
+    assert_same(list(Ascent(steps=4).trajectory(small(), PARTS, Key(0, [4, 9]), SIZE).steps), path(small()))

@@ -50,7 +50,7 @@ def test_json_of_several_pictures_is_a_list(run):
             "'relu3' of own.py has no weights of its own; the nearest that can be shown: 'conv3' and 'fc'",
         ),
         (["visualize", "conv1:0", "--size", 0], "size is 0; it must be 8 to 10000"),
-        (["visualize", "conv1:0", "--steps", -1], "steps is -1; it must be at least 0"),
+        (["visualize", "conv1:0", "--steps", -1], "-1 is not a valid value for steps: it must be at least 0"),
         (["predict", "cat.png", "--top", 0], "0 is not a valid value for top: it must be at least 1"),
         (["attack", "cat.png", "--eps", 0], "eps is 0; it must be 1/255"),
         (["dream", "cat.png", "--octaves", 0], "at least one octave"),

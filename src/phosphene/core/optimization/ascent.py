@@ -144,7 +144,7 @@ class Ascent:
         names = [int(key.problems[row]) for row in range(many)]
         return self.parameterization(names, size, seed=key.seed, start=start, dtype=dtype, device=device)
 
-    def climb(
+    def trajectory(
         self, network: Network, parts: Parts, key: Key, size: Size, *,
         start: Float[Tensor, "m c h w"] | None = None, batch: int = 16, together: int = 1,
     ) -> "Trajectory":  # fmt: skip
@@ -287,19 +287,19 @@ def _noise(
     return (colour(center, noise) + settings.deviation * noise).clamp(0, 1).to(**how)
 
 
-def transform(settings: Settings, size: Size, view: int, reach: float = 1.0) -> Transform:
+def transform(settings: Settings, size: Size, view: int, part: float = 1.0) -> Transform:
     """What a picture has to survive.
 
     Args:
         size: of the pictures.
         view: side of the square parts that the network is shown, where it is shown parts.
-        reach: of shifts, scalings and rotations, as a part of what the settings say.
+        part: of the shifts, scalings and rotations that the settings say.
     """
     steps = []
-    pad, jitter = (round(reach * part * min(size)) for part in (settings.pad, settings.jitter))
+    pad, jitter = (round(part * length * min(size)) for length in (settings.pad, settings.jitter))
     if pad or jitter or settings.rotate or (settings.smallest, settings.largest) != (1, 1):
-        zoom = 1 - reach * (1 - settings.smallest), 1 + reach * (settings.largest - 1)
-        steps.append(shake(pad=pad, jitter=jitter, scale=zoom, rotate=reach * settings.rotate, border=settings.border))
+        zoom = 1 - part * (1 - settings.smallest), 1 + part * (settings.largest - 1)
+        steps.append(shake(pad=pad, jitter=jitter, scale=zoom, rotate=part * settings.rotate, border=settings.border))
     if settings.crop_from:
         steps.append(crop(settings.crop_from, max(settings.crop_from, settings.crop_to), view))
     if settings.noise:

@@ -126,12 +126,14 @@ def _threshold(size: Tensor, room: Tensor, radius: Tensor) -> tuple[Tensor, Tens
     """
     signs = torch.cat([torch.ones_like(size), -torch.ones_like(size)], 1)
     # stable: of a coordinate that is on the side already, both kinks are one, and it counts before it comes off
-    kinks, order = torch.cat([size, size - room], 1).sort(dim=1, descending=True, stable=True)
+    kinks, order = torch.cat([size, (size - room).clamp(min=0)], 1).sort(dim=1, descending=True, stable=True)
     signs = signs.gather(1, order)
     many, total = signs.cumsum(1), (signs * kinks).cumsum(1)
     # the sum at the next kink below; the last one that counts is at t = 0
-    below = torch.nn.functional.pad(kinks[:, 1:], (0, 1)).clamp(min=0)
-    first = (total - many * below >= radius).to(torch.int8).argmax(1, keepdim=True)
+    below = torch.nn.functional.pad(kinks[:, 1:], (0, 1))
+    enough = total - many * below >= radius
+    first = enough.to(torch.int8).argmax(1, keepdim=True)
     t = (total.gather(1, first) - radius) / many.gather(1, first).clamp(min=1)
+    t = torch.where(enough.any(1, keepdim=True), t, 0.0)  # on the ball but for rounding: nothing is to be taken away
     norm = torch.minimum(size, room).sum(1, keepdim=True)
     return torch.minimum((size - t.clamp(min=0)).clamp(min=0), room), norm

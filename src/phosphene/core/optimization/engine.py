@@ -20,7 +20,7 @@ from phosphene.core.optimization.steps import Step
 
 
 class NotFinite(Mistake):
-    """A value, gradient or picture that is infinite or not a number; says where, the last good picture is kept."""
+    """A value, gradient or picture that is infinite or not a number; tells where; the last good picture is kept."""
 
 
 class Evaluation(NamedTuple):
@@ -29,7 +29,7 @@ class Evaluation(NamedTuple):
     Attributes:
         values: of each picture, to be made small.
         gradients: of each picture's value with respect to the picture.
-        outputs: the layers that were asked for along the way, (n, ...) by name; of several views their mean.
+        outputs: the layers that were to be kept, (n, ...) by name; of several views their mean.
     """
 
     values: Float[Tensor, " n"]

@@ -162,7 +162,7 @@ def grouped(groups: Sequence[Sequence[int]], objectives: Sequence[Objective]) ->
 class Accumulated:
     """An objective that remembers where its gradients were: the sum of |gradient| over steps, of `many` problems.
 
-    What a picture was never asked to change can be made transparent (MaCo, Fel et al. 2023, arXiv:2306.06805).
+    What never had to change in a picture can be made transparent (MaCo, Fel et al. 2023, arXiv:2306.06805).
     """
 
     def __init__(self, objective: Objective, many: int) -> None:

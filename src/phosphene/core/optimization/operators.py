@@ -1,7 +1,7 @@
 """What is done to a picture after every move: step operators, (pictures, rows, gradient, index) -> pictures.
 
 Yosinski et al. 2015 (arXiv:1506.06579, section 3) regularize this way instead of by a term: a picture decays, is
-blurred, or loses its unimportant pixels while it climbs. Operators are for parameterizations that can be assigned to.
+blurred, or loses its unimportant pixels on its way. Operators are for parameterizations that can be assigned to.
 """
 
 import math
@@ -86,12 +86,12 @@ def colour(center: Sequence[float], pictures: Tensor) -> Tensor:
 
 def blurred(pictures: Float[Tensor, "n c h w"], deviation: float) -> Float[Tensor, "n c h w"]:
     """Pictures under a Gaussian of this standard deviation in pixels, cut off at 4 of them, the border mirrored."""
-    reach = min(math.ceil(4 * deviation), min(pictures.shape[2:]) - 1)
-    at = torch.arange(-reach, reach + 1, dtype=pictures.dtype, device=pictures.device)
+    radius = min(math.ceil(4 * deviation), min(pictures.shape[2:]) - 1)
+    at = torch.arange(-radius, radius + 1, dtype=pictures.dtype, device=pictures.device)
     weights = torch.exp(-0.5 * (at / deviation).square())
     weights = weights / weights.sum()
     channels = pictures.shape[1]
-    for axis, pad in ((2, (0, 0, reach, reach)), (3, (reach, reach, 0, 0))):
+    for axis, pad in ((2, (0, 0, radius, radius)), (3, (radius, radius, 0, 0))):
         kernel = weights.view([1, 1, -1, 1] if axis == 2 else [1, 1, 1, -1]).expand(channels, -1, -1, -1)
         pictures = F.conv2d(F.pad(pictures, pad, mode="reflect"), kernel, groups=channels)
     return pictures

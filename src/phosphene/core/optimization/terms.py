@@ -1,4 +1,4 @@
-"""What is asked of activations: one number per picture, to be made small (negate it to make it large).
+"""What activations are to be: one number per picture, to be made small (negate it to make it large).
 
 Terms add, scale and negate. A term with data per problem indexes it through the view, `data[r.rows[r.of]]`, and ends
 in `r.mean`, which goes from views back to pictures.
@@ -19,12 +19,12 @@ Score = Literal["logit", "log-p", "p"]
 
 @dataclass(frozen=True)
 class Reading:
-    """What a network said.
+    """What was read of a network.
 
     Attributes:
         pictures: (n, 3, h, w), or with alpha (n, 4, h, w).
         rows: (n), the problem that each picture belongs to.
-        views: (m, 3, h', w'), what the network was fed; for a prior alone, the pictures.
+        views: (m, 3, h', w'), what the network was shown; for a prior alone, the pictures.
         of: (m), the picture that each view shows.
         layers: activations by name, (m, channels, ...).
     """
@@ -85,7 +85,7 @@ def _per_problem(numbers: Sequence[int], views: Int[Tensor, " m"]) -> Int[Tensor
 
 
 def channel(layer: str, units: Sequence[int]) -> Term:
-    """The mean of a channel over its positions; problem i asks for units[i]."""
+    """The mean of a channel over its positions; problem i has units[i]."""
 
     def of(r: Reading) -> Float[Tensor, " n"]:
         y = r.layers[layer]
@@ -95,7 +95,7 @@ def channel(layer: str, units: Sequence[int]) -> Term:
 
 
 def neuron(layer: str, units: Sequence[int], positions: Sequence[tuple[int, int] | None]) -> Term:
-    """One position of a channel; problem i asks for units[i] at positions[i] (row, column), None for the middle."""
+    """One position of a channel; problem i has units[i] at positions[i] (row, column), None for the middle."""
     rows, columns = (1 + max((place[axis] for place in positions if place), default=0) for axis in (0, 1))
 
     def of(r: Reading) -> Float[Tensor, " n"]:
@@ -139,7 +139,7 @@ class Patches:
 def token(
     layer: str, units: Sequence[int], positions: Sequence[int | tuple[int, int]], patches: Patches | None = None
 ) -> Term:
-    """A channel at one token, or the mean of an attention head's output there; problem i asks for units[i].
+    """A channel at one token, or the mean of an attention head's output there; problem i has units[i].
 
     Args:
         layer: of shape (n, channels, tokens) or (n, heads, tokens, dimensions) when it is read.
@@ -155,10 +155,12 @@ def token(
         y = r.layers[layer]
         many, size = y.shape[2], (r.views.shape[2], r.views.shape[3])
         tokens = []
-        for asked in positions:
-            at = asked if isinstance(asked, int) else grid.token(asked, many, size)
+        for position in positions:
+            at = position if isinstance(position, int) else grid.token(position, many, size)
             if at is None or at >= many:
-                place = f"token {asked}" if isinstance(asked, int) else f"the patch at {asked[0]},{asked[1]}"
+                place = (
+                    f"token {position}" if isinstance(position, int) else f"the patch at {position[0]},{position[1]}"
+                )
                 raise Mistake(f"{layer} has {many} tokens on pictures of this size, and {place} is none of them")
             tokens.append(at)
         there = y[torch.arange(len(y)), _per_problem(units, r.problems), _per_problem(tokens, r.problems)]
@@ -168,7 +170,7 @@ def token(
 
 
 def score(classes: Sequence[int], kind: Score = "logit") -> Term:
-    """The logit, log p or p of a class; problem i asks for classes[i].
+    """The logit, log p or p of a class; problem i has classes[i].
 
     The unnormalized logit is what Simonyan et al. 2014 (arXiv:1312.6034) ascend and differentiate.
     """
@@ -240,7 +242,7 @@ def likeness(layer: str, codes: Float[Tensor, "problems *shape"], power: float =
 
     Args:
         layer: whose activations y.
-        codes: what it says about the photographs, channels on axis 1; problem i has codes[i].
+        codes: its activations on the photographs, channels on axis 1; problem i has codes[i].
         power: of the cosine; 0 is the dot product alone.
     Raises (when called):
         Mistake: the layer has another shape on pictures of this size.

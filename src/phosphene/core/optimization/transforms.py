@@ -42,11 +42,11 @@ def compose(*transforms: Transform) -> Transform:
     return transform
 
 
-def roll(reach: int) -> Transform:
-    """Shift by up to `reach` pixels each way; what leaves on one side comes in on the other (DeepDream's jitter)."""
+def roll(distance: int) -> Transform:
+    """Shift by up to `distance` pixels each way; what leaves on one side comes in on the other (DeepDream's jitter)."""
 
     def transform(pictures: Tensor, rows: Tensor, key: Key) -> tuple[Tensor, Tensor]:
-        shifts = (key.integers(rows, 2, 2 * reach + 1) - reach).tolist()
+        shifts = (key.integers(rows, 2, 2 * distance + 1) - distance).tolist()
         rolled = [x.roll(shift, (1, 2)) for x, shift in zip(pictures.unbind(), shifts, strict=True)]
         return torch.stack(rolled), torch.arange(len(pictures), device=pictures.device)
 

@@ -28,7 +28,7 @@ def normalized(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
 
 
 class DeepPrior(Traced):
-    """A small hourglass of convolutions for each problem, whose weights are what is optimized, fed with fixed noise.
+    """A small hourglass of convolutions for each problem: fixed noise goes in, its weights are what is optimized.
 
     Down `scales` times (3 x 3 with stride 2, 3 x 3), up again (bilinear, beside a 1 x 1 skip, 3 x 3), 1 x 1 to colours,
     sigmoid; each convolution but the last normalized, biased, leaky (.2). The architecture of Ulyanov et al. 2018

@@ -48,8 +48,9 @@ class Shared(Traced):
         device: torch.device | str = "cpu",
     ) -> None:
         check_range("the factor of what is shared", factor, 1)
-        same = {"seed": seed, "decay": decay, "deviation": deviation, "dtype": dtype, "device": device}
-        self.own = Fourier(problems, size, start=start, **same)  # type: ignore[arg-type]
+        self.own = Fourier(
+            problems, size, seed=seed, decay=decay, deviation=deviation, start=start, dtype=dtype, device=device
+        )
         shape = [max(1, side // factor) for side in size]
         noise = Key(seed, problems).child(0).normal(torch.arange(len(problems)), 3, *shape)
         common = (noise * (deviation if start is None else 0)).to(device, dtype)
