@@ -163,3 +163,15 @@ def test_when_every_disk_is_full_it_is_a_mistake(monkeypatch, tmp_path):
 )
 def test_the_stem_of_a_photograph(photo, stem):
     assert photo_stem(photo) == stem
+
+
+def test_a_film_is_one_of_the_files_and_its_name_is_checked_first():
+    Path("way.gif").write_text("precious")
+    with pytest.raises(Mistake, match=r"way\.gif is there already; give --force"):
+        Destination("try", None, False, film="way.gif")
+    to = Destination("try", None, True, film="way.gif")
+    to.film.add(0, torch.full((1, 3, 9, 11), 0.2))
+    assert to.write_film() == ""
+    with Image.open("way.gif") as film:
+        assert film.n_frames >= 1
+    assert Destination("try", None, False).write_film() == ""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from phosphene.core.errors import Mistake
+from phosphene.core.pictures.film import Film
 from phosphene.core.pictures.writing import save_png
 from phosphene.core.results.results import Result
 
@@ -33,14 +34,23 @@ class Written:
 class Destination:
     """The files of one command: NAME.png, NAME.figure.png, NAME.json, NAME.input.png, NAME.npy, NAME.html.
 
-    Further numbers are in NAME.WHAT.npy.
+    Further numbers are in NAME.WHAT.npy. Several pictures go into a folder; a page about all of them has the first
+    one's name. A film has a name of its own.
 
-    Several pictures go into a folder; a page about all of them has the first one's name.
+    Raises:
+        Mistake: the film can't be written where it is to be.
     """
 
     def __init__(
-        self, command: str, out: str | None, force: bool, photo: str | None = None, method: str | None = None
+        self,
+        command: str,
+        out: str | None,
+        force: bool,
+        photo: str | None = None,
+        method: str | None = None,
+        film: str | None = None,
     ) -> None:
+        self.film = None if film is None else Film(film, overwrite=force)
         self.command, self.force, self.photo, self.method = command, force, photo_stem(photo), method
         self.out = None if out is None else Path(out)
 
@@ -129,6 +139,15 @@ class Destination:
             written.note = f"{stems[0].parent.resolve()} could not be written to ({reason.lower()}); it is in {folder}"
             return written
         raise Mistake(f"{stems[0]} could not be written ({reason.lower()}), and nowhere else either")
+
+    def write_film(self) -> str:
+        """Write the film, if there is one; where that fails, what to say: the pictures are still to be written."""
+        try:
+            if self.film is not None:
+                self.film.write()
+        except Mistake as mistake:
+            return str(mistake)
+        return ""
 
     def keep(self, png: bytes, name: str) -> Path:
         """Write one picture that is a PNG already; where it went."""

@@ -9,7 +9,6 @@ from phosphene import catalogue
 from phosphene.catalogue import Row
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
-from phosphene.core.pictures.film import Film
 from phosphene.core.results.recipes import Recipe
 from phosphene.core.results.results import Result
 from phosphene.core.results.signature import Input
@@ -108,8 +107,7 @@ def perform(job: Job, say: Say) -> Done | Sweep:
         Mistake: it can't be done, or there is no place for it; nothing is computed then.
     """
     out = job.output
-    film = None if out.film is None else Film(out.film, overwrite=out.force)
-    to = Destination(job.row.command, out.out, out.force, _first_photo(job), job.method)
+    to = Destination(job.row.command, out.out, out.force, _first_photo(job), job.method, out.film)
     to.check_folder()
     given = {key: value for key, value in job.given.items() if value is not None}
     for one in job.recipe.inputs:
@@ -122,14 +120,14 @@ def perform(job: Job, say: Say) -> Done | Sweep:
         return _sweep(job, given, units, to)
     made = job.recipe(network, **given)
     to.check_files(made.names)
-    outcome = finished(made, job.title, quiet=out.quiet, film=film)
+    outcome = finished(made, job.title, quiet=out.quiet, film=to.film)
     result = outcome.result
     if out.anonymous:
         result.recipe = {}
-    unfilmed = _unwritten(film)
+    unfilmed = to.write_film()
     words: list[str] = []
     unjudged = _judge(job, judges, result, words)
-    filmed = film.path if film is not None and not unfilmed else None
+    filmed = to.film.path if to.film is not None and not unfilmed else None
     written = to.write(result, [filmed] if filmed else [])
     notes = [note for note in (written.note, unfilmed, unjudged) if note]
     return Done(result, written, words, filmed, notes, outcome.stopped, failed=bool(unfilmed or unjudged))
@@ -182,16 +180,6 @@ def _sweep(job: Job, given: Mapping[str, Any], units: Mapping[str, str], to: Des
         lambda some: job.recipe(network, **{**given, option: list(some)}), units, to.folder(list(units.values())),
         force=job.output.force, option=option,
     )  # fmt: skip
-
-
-def _unwritten(film: Film | None) -> str:
-    """Write the film; where that fails, what to say about it: the pictures are still to be written."""
-    try:
-        if film is not None:
-            film.write()
-    except Mistake as mistake:
-        return str(mistake)
-    return ""
 
 
 def _judge(job: Job, judges: Sequence[Network], result: Result, words: list[str]) -> str:
