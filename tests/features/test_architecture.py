@@ -54,7 +54,7 @@ def test_weights_that_two_stages_share_are_counted_once():
 def test_the_picture_is_the_drawing_and_carries_its_recipe():
     result = architecture(convnet())
     assert result.image.shape == (1, 3, result.drawing.height, result.drawing.width)
-    assert result.recipe["command"] == "architecture"
+    assert result.recipe["recipe"] == "architecture"
     assert torch.equal(architecture(convnet()).image, result.image)
 
 

@@ -46,7 +46,7 @@ def test_a_network_that_takes_any_size_may_be_fed_the_whole_photograph():
 
 def test_what_made_it_is_written_down():
     result = predict(convnet(), levels(3, 16, 16), top_k=3)
-    assert result.recipe["command"] == "predict"
+    assert result.recipe["recipe"] == "predict"
     assert result.recipe["arguments"] == {"top_k": 3, "fit": "crop"}
     assert json.loads(result.text("picture", 0)["phosphene"]).items() >= json.loads(json.dumps(result.recipe)).items()
 
