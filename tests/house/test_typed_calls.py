@@ -11,6 +11,7 @@ CALLS = Path(__file__).with_name("typed_calls.py")
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_mypy_accepts_right_calls_and_refuses_wrong_ones(tmp_path):
     pytest.importorskip("mypy")
     command = ["-m", "mypy", "--cache-dir", str(tmp_path), "--config-file", "pyproject.toml", str(CALLS)]

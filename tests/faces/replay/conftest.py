@@ -23,8 +23,18 @@ def _here(tmp_path, monkeypatch):
         Image.fromarray(np.roll(pixels, 8 * i, 1)[i : i + 20]).save(f"photos/{i}.png")
 
 
+@pytest.fixture(scope="session")
+def kept():
+    """The files of a picture that many tests begin with, by name, once one of them has made it."""
+    return {}
+
+
 @pytest.fixture
-def picture(run):
+def picture(run, kept):
     """made.png and its recipe: a gradient of cat.png."""
-    made(run, "attribute", "cat.png", "--method", "gradient")
+    if not kept:
+        made(run, "attribute", "cat.png", "--method", "gradient")
+        kept |= {file.name: file.read_bytes() for file in Path().glob("made*")}
+    for name, content in kept.items():
+        Path(name).write_bytes(content)
     return json.loads(read_text("made.png")["phosphene"])
