@@ -51,7 +51,7 @@ def convnet(dtype=torch.float64, labels=LABELS, size=16, relu=nn.ReLU):
 
 
 class Tokens(nn.Module):
-    """Patches of 4 px as tokens, (n, tokens, channels), as vision transformers have them."""
+    """TokenGrid of 4 px as tokens, (n, tokens, channels), as vision transformers have them."""
 
     def __init__(self):
         super().__init__()

@@ -19,7 +19,7 @@ def test_all_methods_are_asked_and_those_that_do_not_apply_are_left_out_and_said
     assert "left out" in found.title
     alone = saliency(network, levels(3, 8, 8), target=1)
     np.testing.assert_array_equal(found.further_values["saliency"], alone.values)
-    assert [caption for caption, _ in found.panels[0]][:2] == ["what was fed", "gradient"]
+    assert [caption for caption, _ in found.panels[0]][:2] == ["the network's input", "gradient"]
 
 
 def test_what_was_compared_so_far_is_kept():

@@ -104,7 +104,7 @@ def test_each_photograph_is_asked_about_the_class_that_is_seen_in_it():
     [
         ({"target": 1, "unit": "conv1:0"}, "a unit and a class can't both be asked about"),
         ({"target": 1, "against": 1}, "zebra is what would be asked about; give --against another class"),
-        ({"target": "conv1:0"}, r"'conv1:0' is no class; for a unit write it as unit \(--unit conv1:0\)"),
+        ({"target": "conv1:0"}, r"'conv1:0' is not a class; for a unit write it as unit \(--unit conv1:0\)"),
         ({"unit": "conv1:0-3"}, "names several units"),
         ({"unit": "conv1:99"}, "conv1 has channels 0 to 5, not 99"),
         ({"target": "zebr"}, "did you mean 'zebra'"),
@@ -162,7 +162,7 @@ def test_on_a_common_scale_a_picture_half_as_strong_is_half_as_bright():
 def test_the_default_figure_of_guided_is_the_lectures_strip():
     found = guided(convnet(), levels(3, 16, 16), target=1)
     words = [caption.partition(":")[0] for caption, _ in found.panels[0]]
-    assert words == ["what was fed", "gradient", "deconvnet", "guided"]
+    assert words == ["the network's input", "gradient", "deconvnet", "guided"]
 
 
 def test_files_of_several_photographs_have_their_names_no_two_alike(tmp_path):

@@ -119,9 +119,9 @@ def test_boxes_are_read_from_words_and_numbers():
 @pytest.mark.parametrize(
     ("box", "words"),
     [
-        ("1,2,3", "'1,2,3' is no box; write LEFT,TOP,WIDTH,HEIGHT in pixels"),
-        ("a,b,c,d", "'a,b,c,d' is no box"),
-        ((1, 2), "'1,2' is no box"),
+        ("1,2,3", "'1,2,3' is not a box; write LEFT,TOP,WIDTH,HEIGHT in pixels"),
+        ("a,b,c,d", "'a,b,c,d' is not a box"),
+        ((1, 2), "'1,2' is not a box"),
         ("1,2,0,3", "the box 1,2,0,3 is empty"),
         ("nan,2,3,3", "leaves the picture"),
         ("1,2,nan,3", "is empty"),

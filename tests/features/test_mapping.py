@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from phosphene.core.units.inputs import feed
 from phosphene.features.atlas import arranged
-from phosphene.features.mapping import Activations, Cell, averages, cells_of, layout, patches, sample, whitened
+from phosphene.features.mapping import Activations, Cell, averages, cells_of, crops, layout, sample, whitened
 from tests.features.test_atlas import PHOTOS
 from tests.small import convnet, levels, normal
 
@@ -88,5 +88,5 @@ def test_a_patch_is_where_the_activation_looks():
     network, photo = convnet(), levels(1, 3, 16, 16, low=0, high=0)
     photo[:, :, 8:, 8:] = 1
     found = Activations(torch.zeros(2, 6), torch.zeros(2, dtype=torch.long), torch.tensor([[1, 1], [14, 14]]))
-    dark, light = patches(network, [photo], "conv1", found, [0, 1], 8, "crop")
+    dark, light = crops(network, [photo], "conv1", found, [0, 1], 8, "crop")
     assert dark.max() == 0 and light.min() > 0.99

@@ -97,7 +97,7 @@ def test_a_plan_for_another_network_is_refused(run):
     ("options", "said"),
     [
         (["--plan", "nothing.json"], "the plan nothing.json can't be read"),
-        (["--plan", "own.py"], "own.py is no plan; `phosphene tune` writes one"),
+        (["--plan", "own.py"], "own.py is not a plan; `phosphene tune` writes one"),
         (["--plan", "x.json", "--no-plan"], "exclude each other"),
         (["--plan", "x.json", "--precision", "float64"], "leave out --plan or --precision float64"),
     ],

@@ -124,7 +124,7 @@ def _side_by_side(step: Compared, asked: Question, names: Sequence[str]) -> Resu
     pictures = {one.name: drawn(step.maps[one.name].values, one, fed, one.show, "own") for one in shown}
     sheets, panels, numbers = [], [], []
     for i in range(len(fed)):
-        row: list[Panel] = [("what was fed", fed[i : i + 1])]
+        row: list[Panel] = [("the network's input", fed[i : i + 1])]
         row += [(name, picture[i : i + 1]) for name, picture in pictures.items()]
         sheets.append(grid(torch.cat([picture for _, picture in row])))
         panels.append(row)

@@ -205,7 +205,7 @@ def _words(network: Network, units: Sequence[Unit], figure: Figure, sees: Sees, 
 
 
 def _numbers(unit: Unit, cut: Sequence[Exemplar], names: Sequence[str]) -> dict[str, Any]:
-    """Which photographs, how much, where; boxes are in pixels of what was fed, and may leave it."""
+    """Which photographs, how much, where; boxes are in pixels of the network's input, and may leave it."""
     return {
         "unit": unit.short,
         "photographs": [

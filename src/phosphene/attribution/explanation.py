@@ -205,7 +205,7 @@ class _Shown:
 
     def _panels(self, image: Tensor, maps: Maps, checked: Checks) -> list[list[Panel]]:
         about = self.about
-        columns = [("what was fed", self.fed)]
+        columns = [("the network's input", self.fed)]
         columns += [(f"{o.name}: {o.words}", drawn(m.values, o, self.fed, o.show, self.scale)) for o, m in self.beside]
         columns.append(("", image))
         if self.show not in ("colours", "overlay"):

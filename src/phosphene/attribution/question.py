@@ -35,7 +35,7 @@ class Question:
     """What is asked.
 
     Attributes:
-        network: who is asked.
+        network: the network to read.
         units: what about each picture; all of one signature.
         score: of classes: the logit, log p or p.
         batch: so many pictures go through the network at a time.
@@ -184,7 +184,7 @@ def question(
             raise Mistake(f"'{unit}' names several units; one is asked about at a time")
         return Question(network, [asked] * len(pictures), score, batch)
     if isinstance(target, str) and ":" in target and target.partition(":")[0] in network.layers:
-        raise Mistake(f"'{target}' is no class; for a unit write it as unit (--unit {target})")
+        raise Mistake(f"'{target}' is not a class; for a unit write it as unit (--unit {target})")
     if target is None:
         said = torch.cat([logits(network, some) for some in pictures.split(batch)])
         classes = [int(index) for index in said.argmax(1)]

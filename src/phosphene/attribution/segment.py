@@ -64,7 +64,7 @@ def segment(
     photographs with boxes by eye and four networks; without blur .34.
 
     Args:
-        network: who is asked.
+        network: the network to read.
         photo: a path, `skimage:NAME`, or pixels.
         target: a class; by default what the network says.
         unit: any unit LAYER:UNIT or sum of units instead.
@@ -99,7 +99,7 @@ def segment(
     shown, numbers = fed.float().cpu(), _numbers(asked, words, mask, given)
     boxes = [(box_around(mask), FOUND_COLOUR), *([] if given is None else [(given, GIVEN_COLOUR)])]
     panels = [
-        ("what was fed", shown),
+        ("the network's input", shown),
         (f"how much the {words} depends on a pixel", grey_heat(torch.from_numpy(saliency)[None].float())),
         ("the 5 % with most of it red, the 30 % with least blue", _seeds_shown(shown, object_, behind)),
         (_compared(numbers), _outlined(shown, mask, boxes)),
@@ -211,7 +211,7 @@ def parsed_box(given: str | Sequence[float], size: tuple[int, int]) -> Box:
     try:
         left, top, width, height = (float(number) for number in words.split(","))
     except ValueError as error:
-        raise Mistake(f"'{words}' is no box; write LEFT,TOP,WIDTH,HEIGHT in pixels, such as 20,30,100,80") from error
+        raise Mistake(f"'{words}' is not a box; write LEFT,TOP,WIDTH,HEIGHT in pixels, such as 20,30,100,80") from error
     if not (width > 0 and height > 0):
         raise Mistake(f"the box {words} is empty; it is LEFT,TOP,WIDTH,HEIGHT")
     if not (left >= 0 and top >= 0 and left + width <= size[1] and top + height <= size[0]):

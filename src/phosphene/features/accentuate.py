@@ -92,7 +92,7 @@ def accentuate(
                 }
             ],
             panels=[[
-                (f"what was fed: {what} is {own:.3g}", shown),
+                (f"the network's input: {what} is {own:.3g}", shown),
                 (f"accentuated: {value:.3g}", picture),
                 ("where it mattered, the rest in grey", mattered),
             ]],

@@ -96,7 +96,7 @@ def activation_grid(
         rows, columns = sizes.shape
         sheet = grid(_shrunk(cells, sizes.flatten()) if scaled else cells, columns, gap=0)
         caption = f"what {name} says at each of {rows} x {columns} places"
-        panels = [("what was fed", shown), (caption, sheet)]
+        panels = [("the network's input", shown), (caption, sheet)]
         title = f"What {name} of {network.name} sees"
         return Result(
             image=sheet,
@@ -157,7 +157,7 @@ def _grouped(
     sheet = torch.cat([grid(_framed(cells, colours), many), grid(below, many)], 2)
     shares = (found.maps.sum((1, 2)) / found.maps.sum()).tolist()
     left_out = f"; negative activations, {100 * found.negative:.1f} % of the square, are left out"
-    captions = [("what was fed, and which group is where", torch.cat([fed, _tinted(fed, maps, colours)], 2))]
+    captions = [("the network's input, and which group is where", torch.cat([fed, _tinted(fed, maps, colours)], 2))]
     for i, share in enumerate(shares):
         words = f"group {i + 1}: {100 * share:.0f} % of the activation"
         captions.append((words, torch.cat([_framed(cells, colours)[[i]], below[[i]]], 2)))

@@ -30,7 +30,7 @@ from phosphene.core.units.inputs import Fit
 from phosphene.core.units.photographs import photo_name
 from phosphene.core.units.units import unit_term
 from phosphene.features.atlas_page import THUMBNAIL, Tile, page
-from phosphene.features.mapping import Activations, Cell, averages, cells_of, layout, patches, sample, whitened
+from phosphene.features.mapping import Activations, Cell, averages, cells_of, crops, layout, sample, whitened
 from phosphene.features.portraits import Portraits
 from phosphene.features.presets import AnyPreset, settings
 
@@ -99,7 +99,7 @@ def atlas(
     ]
     examples = [nearest(found, cell, vector) for cell, vector in zip(grid, vectors, strict=True)]
     names = [tuple(photo_name(photos[int(found.photo[i])]) for i in some) for some in examples]
-    cut = patches(network, photos, at, found, [i for some in examples for i in some], THUMBNAIL, fit)
+    cut = crops(network, photos, at, found, [i for some in examples for i in some], THUMBNAIL, fit)
     words = f"{len(found.codes)} activations in {len(grid)} cells of {cells} x {cells}; neighbours are alike"
     facts = {"layer": at, "photographs": len(photos), "activations": len(found.codes)}
     title = f"what {at} of {network.name} finds in {len(photos)} photographs"

@@ -79,7 +79,7 @@ def caricature(
             image=picture,
             names=[name],
             numbers=[{"layer": name, "value": value, "photo": own, "steps": step.index}],
-            panels=[[("what was fed", shown), (words, picture)]],
+            panels=[[("the network's input", shown), (words, picture)]],
             title=f"What {name} of {network.name} sees, exaggerated",
             input=shown,
         )

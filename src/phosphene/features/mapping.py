@@ -155,7 +155,7 @@ def whitened(
     return torch.linalg.solve(moments, vectors.double().T).T
 
 
-def patches(
+def crops(
     network: Network,
     photos: Sequence[Photo],
     layer: str,

@@ -34,6 +34,6 @@ def predict(
         names=["predict"],
         numbers=[{"top": answers}],
         title=said_in_words(answers),
-        drawing=beside(figure([("what was fed", fed.float().cpu())], said_in_words(answers)), chart),
+        drawing=beside(figure([("the network's input", fed.float().cpu())], said_in_words(answers)), chart),
         input=fed.float().cpu(),
     )

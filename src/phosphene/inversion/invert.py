@@ -76,7 +76,7 @@ def invert(
             image=shown,
             names=[name],
             numbers=[{"layer": name, "error": float(error[0]), "steps": step.index}],
-            panels=[[("what was fed", fed.float().cpu()), (f"from {name}; error {float(error[0]):.3f}", shown)]],
+            panels=[[("the network's input", fed.float().cpu()), (f"from {name}; error {float(error[0]):.3f}", shown)]],
             title=f"What {name} of {network.name} remembers",
             input=fed.float().cpu(),
         )

@@ -39,10 +39,10 @@ def read_plans(file: str | Path, sha256: str) -> Plans:
     except OSError as error:
         raise Mistake(f"the plan {file} can't be read: {(error.strerror or str(error)).lower()}") from error
     except ValueError as error:
-        raise Mistake(f"{file} is no plan; `phosphene tune` writes one") from error
+        raise Mistake(f"{file} is not a plan; `phosphene tune` writes one") from error
     network = found.get("network") if isinstance(found, dict) else None
     if not isinstance(network, dict) or "plans" not in found:
-        raise Mistake(f"{file} is no plan; `phosphene tune` writes one")
+        raise Mistake(f"{file} is not a plan; `phosphene tune` writes one")
     if network.get("sha256") != sha256:
         raise Mistake(f"{file} was measured for {network.get('spec')} with other weights; run `phosphene tune` again")
     return parse_plans(found["plans"])

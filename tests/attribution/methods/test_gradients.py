@@ -116,7 +116,7 @@ def test_rules_for_rectifiers_need_rectifiers(method):
         ("zebr", "did you mean 'zebra'"),
         (7, "classes 0 to 3"),
         ("-1", "no class '-1'"),
-        ("logits:0-2", "is no class"),
+        ("logits:0-2", "is not a class"),
     ],
 )
 def test_a_target_that_is_not_there_is_told(target, said):

@@ -47,7 +47,7 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Patches of 4 pixels, other tokens before them, a few blocks, and a linear layer."""
+    """TokenGrid of 4 pixels, other tokens before them, a few blocks, and a linear layer."""
 
     def __init__(self, way="sdpa", others=1, blocks=3, query=False):
         super().__init__()

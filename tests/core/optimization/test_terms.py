@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from phosphene.core.errors import Mistake
 from phosphene.core.optimization.terms import (
-    Patches,
     Reading,
     Term,
+    TokenGrid,
     channel,
     code_distance,
     cross_entropy,
@@ -104,7 +104,7 @@ PROBLEMS = [1, 4, 1, 1, 4]
 
 def test_a_token_is_one_token_of_a_channel_and_the_mean_of_a_heads_output_there():
     y, units, places = normal(5, 7, 9), [0, 1, 2, 3, 6], [0, 3, 0, 0, (1, 2)]
-    grid = Patches(1, 4)  # the class, and 2 rows of 4
+    grid = TokenGrid(1, 4)  # the class, and 2 rows of 4
     hand = [y[v, units[p], {1: 3, 4: 1 + 1 * 4 + 2}[p]] for v, p in enumerate(PROBLEMS)]
     torch.testing.assert_close(token("layer", units, places, grid).of(reading(y, **VIEWS)), expected(hand))
     y = normal(5, 7, 9, 3)
@@ -118,8 +118,8 @@ def test_the_columns_of_patches_follow_from_the_pictures_proportions(rows, colum
     tokens, size = prefix + rows * columns, (8 * rows, 8 * columns)
     there = row < rows and column < columns
     at = prefix + columns * row + column if there else None
-    assert Patches(prefix).token((row, column), tokens, size) == at
-    assert Patches(prefix, columns).token((row, column), tokens, (50, 7)) == at
+    assert TokenGrid(prefix).token((row, column), tokens, size) == at
+    assert TokenGrid(prefix, columns).token((row, column), tokens, (50, 7)) == at
 
 
 def test_a_token_that_is_not_there_is_a_mistake():
@@ -127,7 +127,7 @@ def test_a_token_that_is_not_there_is_a_mistake():
     with pytest.raises(Mistake, match="layer has 9 tokens on pictures of this size, and token 9 is none of them"):
         token("layer", [0], [9]).of(r)
     with pytest.raises(Mistake, match="and the patch at 2,0 is none of them"):
-        token("layer", [0], [(2, 0)], Patches(1, 4)).of(r)
+        token("layer", [0], [(2, 0)], TokenGrid(1, 4)).of(r)
 
 
 def slow_dot_cosine(y, v, power):
@@ -222,7 +222,7 @@ def test_weights_belong_to_problems():
 
 
 SLOPES = {
-    "token": token("layer", [0, 1, 2, 0, 1], [0, 3, 0, 0, (1, 1)], Patches(2, 2)),
+    "token": token("layer", [0, 1, 2, 0, 1], [0, 3, 0, 0, (1, 1)], TokenGrid(2, 2)),
     "direction": direction("layer", normal(5, 3, seed=1), 2),
     "likeness": likeness("layer", normal(5, 3, 6, seed=1), 1),
     "diversity": diversity("layer", [0, 1, 0, 0, 1]),

@@ -147,7 +147,7 @@ def test_a_run_that_is_over_makes_a_film_of_its_end():
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("film.avi", "film.avi is no film's name; give one that ends in .gif or .mp4"),
+        ("film.avi", "film.avi is not a film's name; give one that ends in .gif or .mp4"),
         ("away/film.gif", "there is no folder away for film.gif"),
         ("there.gif", "there.gif is there already; give --force"),
         ("folder.gif", "folder.gif is a folder"),

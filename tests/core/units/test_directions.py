@@ -52,7 +52,7 @@ def test_a_file_that_is_no_direction_is_a_mistake(tmp_path, saved, said):
 
 
 def test_another_kind_of_file_is_a_mistake(tmp_path):
-    with pytest.raises(Mistake, match=r"x.pt is no file of a direction; give a .npy or .safetensors file"):
+    with pytest.raises(Mistake, match=r"x.pt is not a file of a direction; give a .npy or .safetensors file"):
         parse_unit(NETWORK, f"conv1:file={tmp_path}/x.pt")
     (tmp_path / "x.safetensors").write_bytes(b"\xff" * 20)
     with pytest.raises(Mistake, match=r"x.safetensors can't be read"):

@@ -1,4 +1,4 @@
-"""Patches: found position by position, cut pixel by pixel, traced back one by one."""
+"""TokenGrid: found position by position, cut pixel by pixel, traced back one by one."""
 
 import math
 

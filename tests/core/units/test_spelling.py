@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phosphene.core.errors import Mistake
-from phosphene.core.optimization.terms import Patches
+from phosphene.core.optimization.terms import TokenGrid
 from phosphene.core.units.spelling import parse_unit, parse_units
 from phosphene.core.units.units import Sum, Unit
 from tests.core.units.test_units import DIRECTIONS, NAMES, NETWORK, PLAIN, SUMS, TOKENS, A, B, one
@@ -20,7 +20,7 @@ def test_the_spelling_of_a_unit_is_read_as_that_unit(unit):
 
 @given(st.integers(0, 5), st.none() | st.integers(0, 16) | st.tuples(*[st.integers(0, 3)] * 2))
 def test_the_spelling_of_a_token_is_read_as_that_token(index, at):
-    unit = Unit("block", index, at, Patches(1, 4) if isinstance(at, tuple) else None)
+    unit = Unit("block", index, at, TokenGrid(1, 4) if isinstance(at, tuple) else None)
     assert parse_unit(TOKENS, str(unit)) == [unit]
 
 
@@ -98,7 +98,7 @@ def test_all_of_a_layer_are_its_units_one_by_one_and_the_bare_layer_is_one():
         ("conv1:v=[0,0,0,0]", "the direction 'v' is zero everywhere"),
         ("conv1:v=[nan,0,0,0]", "not finite"),
         ("conv1:v=[1,0,0,0]^200", "the power of the cosine is 200; it must be 0 to 100"),
-        ("conv1:file=[1,0,0,0]", "is no name for a direction|is no file of a direction"),
+        ("conv1:file=[1,0,0,0]", "is not a name for a direction|is not a file of a direction"),
     ],
 )
 def test_what_is_no_unit_is_answered_with_what_is(text, said):

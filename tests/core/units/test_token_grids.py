@@ -8,7 +8,7 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
-from phosphene.core.optimization.terms import Patches
+from phosphene.core.optimization.terms import TokenGrid
 from phosphene.core.units.spelling import parse_unit, parse_units
 from phosphene.core.units.units import Unit, unit_term
 from phosphene.models.torchvision import import_torchvision
@@ -20,7 +20,7 @@ from tests.small import convnet, noise
 def test_tokens_are_counted_and_patches_are_rows_and_columns_behind_them(network):
     rows, columns = (side // 8 for side in network.size)
     assert network.fixed == (network.size != (24, 8))
-    patches = Patches(1, columns if network.fixed else None)
+    patches = TokenGrid(1, columns if network.fixed else None)
     assert one(network, "block:5") == Unit("block", 5)
     assert one(network, "block:5@class") == one(network, "block:5@0") == Unit("block", 5, 0)
     last = one(network, f"block:5@{rows - 1},{columns - 1}")
@@ -55,7 +55,7 @@ def test_the_class_token_is_told_only_where_it_is_the_only_other_one():
         parse_unit(transformer(prefix=2), "block:0@class")
     with pytest.raises(Mistake, match="0 of them no patches"):
         parse_unit(transformer(prefix=0), "block:0@class")
-    assert one(transformer(prefix=2), "block:0@0,1").patches == Patches(2, 4)
+    assert one(transformer(prefix=2), "block:0@0,1").grid == TokenGrid(2, 4)
 
 
 def test_class_and_patch_tokens_of_a_small_vision_transformer_have_the_slope_of_a_loop_by_hand():

@@ -19,7 +19,7 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.layers import ATTENTION, Layer
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.engine import NotFinite
-from phosphene.core.units.token_grids import patch_grid
+from phosphene.core.units.token_grids import token_grid
 
 
 def has_places(network: Network, layer: Layer) -> bool:
@@ -28,7 +28,7 @@ def has_places(network: Network, layer: Layer) -> bool:
     if len(places) == 2:
         return places != [1, 1] and layer.tap.function != ATTENTION
     try:
-        return len(places) == 1 and places[0] > 1 and patch_grid(network, layer)[1] != (1, 1)
+        return len(places) == 1 and places[0] > 1 and token_grid(network, layer)[1] != (1, 1)
     except Mistake:
         return False
 
@@ -70,11 +70,11 @@ def _places(asked: Question, pictures: Pictures, layer: str) -> tuple[Tensor, Te
     there, gradient = asked.layer_gradients(pictures, every(pictures), layer)
     if there.dim() == 4:
         return there, gradient
-    patches = patch_grid(asked.network, asked.network.layers[layer])[0]
-    shape = patches.shape(there.shape[2], (pictures.shape[2], pictures.shape[3]))
+    grid = token_grid(asked.network, asked.network.layers[layer])[0]
+    shape = grid.shape(there.shape[2], (pictures.shape[2], pictures.shape[3]))
     if shape is None:
         raise Mistake(f"the {there.shape[2]} tokens of {layer} are no grid of patches on a picture of this size")
-    return there[..., patches.prefix :].unflatten(2, shape), gradient[..., patches.prefix :].unflatten(2, shape)
+    return there[..., grid.prefix :].unflatten(2, shape), gradient[..., grid.prefix :].unflatten(2, shape)
 
 
 def enlarged(maps: Float[Tensor, "n rows columns"], pictures: Pictures) -> Float[Tensor, "n h w"]:

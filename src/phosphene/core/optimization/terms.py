@@ -111,7 +111,7 @@ def neuron(layer: str, units: Sequence[int], positions: Sequence[tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Patches:
+class TokenGrid:
     """Where the patches of a picture are among a layer's tokens: behind all others, row by row.
 
     Attributes:
@@ -137,7 +137,7 @@ class Patches:
 
 
 def token(
-    layer: str, units: Sequence[int], positions: Sequence[int | tuple[int, int]], patches: Patches | None = None
+    layer: str, units: Sequence[int], positions: Sequence[int | tuple[int, int]], grid: TokenGrid | None = None
 ) -> Term:
     """A channel at one token, or the mean of an attention head's output there; problem i has units[i].
 
@@ -145,18 +145,18 @@ def token(
         layer: of shape (n, channels, tokens) or (n, heads, tokens, dimensions) when it is read.
         units: channels or heads.
         positions: the token, or the (row, column) of its patch.
-        patches: where those are; needed for rows and columns only.
+        grid: where those are; needed for rows and columns only.
     Raises (when called):
         Mistake: there is no such token on pictures of this size.
     """
-    grid = patches or Patches(0)
+    tokens_of = grid or TokenGrid(0)
 
     def of(r: Reading) -> Float[Tensor, " n"]:
         y = r.layers[layer]
         many, size = y.shape[2], (r.views.shape[2], r.views.shape[3])
         tokens = []
         for position in positions:
-            at = position if isinstance(position, int) else grid.token(position, many, size)
+            at = position if isinstance(position, int) else tokens_of.token(position, many, size)
             if at is None or at >= many:
                 place = (
                     f"token {position}" if isinstance(position, int) else f"the patch at {position[0]},{position[1]}"

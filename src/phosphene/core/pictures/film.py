@@ -49,7 +49,7 @@ class Film:
         self.path, self.most_frames = Path(path), max(2, most_frames)
         self._frames: list[tuple[int, Frame]] = []
         if self.path.suffix.lower() not in ENDINGS:
-            raise Mistake(f"{self.path.name} is no film's name; give one that ends in .gif or .mp4")
+            raise Mistake(f"{self.path.name} is not a film's name; give one that ends in .gif or .mp4")
         if self.path.is_dir():
             raise Mistake(f"{self.path} is a folder; give a film's name in it, such as {self.path / 'film.gif'}")
         if not self.path.parent.is_dir():

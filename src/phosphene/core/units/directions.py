@@ -48,7 +48,7 @@ class Direction:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.-]+", self.name) or self.name == "file":
-            raise Mistake(f"'{self.name}' is no name for a direction; take letters, digits and . _ -, and not 'file'")
+            raise Mistake(f"'{self.name}' is not a name for a direction; take letters, digits and . _ - but not 'file'")
         if not all(map(isfinite, self.vector)):
             raise Mistake(f"the direction '{self.name}' has numbers that are not finite")
         if not any(self.vector):
@@ -93,7 +93,7 @@ def read_direction(path: str | Path) -> Float[Tensor, " channels"]:
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
-        raise Mistake(f"{path.name} is no file of a direction; give a {' or '.join(SUFFIXES)} file")
+        raise Mistake(f"{path.name} is not a file of a direction; give a {' or '.join(SUFFIXES)} file")
     try:
         tensor = _npy(path) if path.suffix == ".npy" else _safetensors(path)
     except FileNotFoundError as error:

@@ -35,7 +35,7 @@ Sees = Literal["all", "most"]
 MOST = 0.95  # of the sum of the gradient's squares
 
 Box = tuple[int, int, int, int]
-"""(top, left, bottom, right) in pixels of what was fed, ends excluded; it may leave the picture."""
+"""(top, left, bottom, right) in pixels of the network's input, ends excluded; it may leave the picture."""
 
 
 # ------------------------------------------------------------------------------------------------------- finding
@@ -183,7 +183,7 @@ class Exemplar:
 
     Attributes:
         peak: which photograph, where, how much.
-        box: what was cut out of what was fed.
+        box: what was cut out of the network's input.
         whole: whether that is all of it.
         crop: that; outside of the picture grey.
         traced: what each rule traces back to it, signed; outside of the picture 0.

@@ -25,11 +25,11 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.layers import ATTENTION, Layer
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.terms import (
-    Patches,
+    TokenGrid,
 )
 from phosphene.core.units.directions import SUFFIXES, Direction, read_direction
 from phosphene.core.units.labels import class_index, names_class
-from phosphene.core.units.token_grids import patch_grid, places_of
+from phosphene.core.units.token_grids import places_of, token_grid
 from phosphene.core.units.units import AnyUnit, Sum, Unit
 
 _UNIT = re.compile(
@@ -165,7 +165,7 @@ def _named(network: Network, text: str) -> Iterable[Unit | Direction]:
     if layer.name == "logits" and not (match and "@" not in rest):
         return [Unit("logits", class_index(network, rest))]
     if not match:
-        raise Mistake(f"'{rest}' is no unit of {name}; write {write}")
+        raise Mistake(f"'{rest}' is not a unit of {name}; write {write}")
     first = 0 if match["all"] else int(match["first"])
     last = layer.channels - 1 if match["all"] else int(match["last"] or match["first"])
     if first > last:
@@ -173,8 +173,8 @@ def _named(network: Network, text: str) -> Iterable[Unit | Direction]:
     if last >= layer.channels:
         kind = "heads" if layer.tap.function == ATTENTION else "channels"
         raise Mistake(f"{layer.name} has {kind} 0 to {layer.channels - 1}, not {last}")
-    position, patches = _place(network, layer, match)
-    return [Unit(layer.name, index, position, patches) for index in range(first, last + 1)]
+    position, grid = _place(network, layer, match)
+    return [Unit(layer.name, index, position, grid) for index in range(first, last + 1)]
 
 
 def _spellings(layer: Layer, name: str) -> str:
@@ -184,8 +184,8 @@ def _spellings(layer: Layer, name: str) -> str:
     return f"{name}:0, {name}:0-{min(63, layer.channels - 1)}{where}"
 
 
-def _place(network: Network, layer: Layer, match: re.Match) -> tuple[tuple[int, int] | int | None, Patches | None]:
-    """The position that was asked for, and where patches are where it is one of those."""
+def _place(network: Network, layer: Layer, match: re.Match) -> tuple[tuple[int, int] | int | None, TokenGrid | None]:
+    """The position that was asked for, and the grid of tokens where it is one of its rows and columns."""
     places = places_of(layer)
     if match["row"] is None and match["token"] is None and match["class"] is None:
         return None, None
@@ -193,18 +193,18 @@ def _place(network: Network, layer: Layer, match: re.Match) -> tuple[tuple[int, 
         raise Mistake(f"{layer.name} has no rows and columns; leave the position out")
     if match["row"] is not None:
         at = int(match["row"]), int(match["column"])
-        patches, size = patch_grid(network, layer) if len(places) == 1 else (None, (places[0], places[1]))
+        grid, size = token_grid(network, layer) if len(places) == 1 else (None, (places[0], places[1]))
         if at[0] >= size[0] or at[1] >= size[1]:
-            of = "patches in " if patches else ""
+            of = "patches in " if grid else ""
             raise Mistake(
                 f"{layer.name} has {of}rows 0 to {size[0] - 1} and columns 0 to {size[1] - 1} "
                 f"at the network's own size, not {at[0]},{at[1]}"
             )
-        return at, patches
+        return at, grid
     if len(places) == 2:
         raise Mistake(f"{layer.name} has no tokens but rows and columns; write @ROW,COLUMN")
     if match["class"] is not None:
-        if (prefix := patch_grid(network, layer)[0].prefix) != 1:
+        if (prefix := token_grid(network, layer)[0].prefix) != 1:
             raise Mistake(
                 f"{layer.name} has {places[0]} tokens, {prefix} of them no patches, so it "
                 f"can't be told which is the class's; write @TOKEN, for example @0"

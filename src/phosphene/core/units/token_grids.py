@@ -6,7 +6,7 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.layers import ATTENTION, Layer
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.terms import (
-    Patches,
+    TokenGrid,
 )
 
 
@@ -16,7 +16,7 @@ def places_of(layer: Layer) -> list[int]:
     return places[:1] if layer.tap.function == ATTENTION else places
 
 
-def patch_grid(network: Network, layer: Layer) -> tuple[Patches, tuple[int, int]]:
+def token_grid(network: Network, layer: Layer) -> tuple[TokenGrid, tuple[int, int]]:
     """Where patches are among a layer's tokens, and their (rows, columns) at the network's own size.
 
     Raises:
@@ -30,7 +30,7 @@ def patch_grid(network: Network, layer: Layer) -> tuple[Patches, tuple[int, int]
     if found is None:
         raise Mistake(f"the {tokens} tokens of {layer.name} are no grid of patches; write @TOKEN")
     rows, columns = found
-    return Patches(tokens - rows * columns, columns if network.fixed else None), (rows, columns)
+    return TokenGrid(tokens - rows * columns, columns if network.fixed else None), (rows, columns)
 
 
 def largest_grid(tokens: int, cut: Sequence[tuple[int, int]], size: tuple[int, int]) -> tuple[int, int] | None:

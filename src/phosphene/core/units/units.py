@@ -11,9 +11,9 @@ import torch
 
 from phosphene.core.errors import Mistake
 from phosphene.core.optimization.terms import (
-    Patches,
     Score,
     Term,
+    TokenGrid,
     channel,
     direction,
     energy,
@@ -33,13 +33,13 @@ class Unit:
         layer: its layer's name.
         index: the channel, the class, or the attention head; None for the whole layer.
         position: (row, column), or a token, or None for all of them.
-        patches: where rows and columns are among tokens, if the layer has those.
+        grid: where rows and columns are among tokens, if the layer has those.
     """
 
     layer: str
     index: int | None
     position: tuple[int, int] | int | None = None
-    patches: Patches | None = None
+    grid: TokenGrid | None = None
 
     def __str__(self) -> str:
         return self.layer if self.index is None else f"{self.layer}:{self.index}{self._place}"
@@ -146,7 +146,7 @@ def _kind(unit: Unit | Direction) -> tuple[str, str]:
         return unit.layer, "score"
     if unit.position is None:
         return unit.layer, "channel"
-    return unit.layer, "token" if isinstance(unit.position, int) or unit.patches else "neuron"
+    return unit.layer, "token" if isinstance(unit.position, int) or unit.grid else "neuron"
 
 
 def signature(unit: AnyUnit) -> tuple[tuple[str, str], ...]:
@@ -197,5 +197,5 @@ def _plain_term(units: Sequence[Unit | Direction], kind: Score) -> Term:
         return channel(layer, indices)
     if asked == "neuron":
         return neuron(layer, indices, [unit.position for unit in plain if not isinstance(unit.position, int)])
-    patches = next((unit.patches for unit in plain if unit.patches), None)
-    return token(layer, indices, [unit.position for unit in plain if unit.position is not None], patches)
+    grid = next((unit.grid for unit in plain if unit.grid), None)
+    return token(layer, indices, [unit.position for unit in plain if unit.position is not None], grid)
