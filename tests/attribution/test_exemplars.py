@@ -179,13 +179,14 @@ def test_mistakes_are_told():
         "count": 5,
         "figure": "nine",
     }
-    tell["count is 0; it must be 1 to 100"] = {"units": "conv2:1", "count": 0}
     tell["figure is rows or nine, not 'ten'"] = {"units": "conv2:1", "figure": "ten"}
     tell["no layer 'conv9'"] = {"layers": ["conv9"]}
     for words, options in tell.items():
         with pytest.raises(Mistake) as told:
             inspect.unwrap(exemplars)(network, PHOTOS, **options)
         assert words in str(told.value)
+    with pytest.raises(Mistake, match="0 is not a valid value for count: it must be 1 to 100"):
+        exemplars(network, PHOTOS, units="conv2:1", count=0)
     with pytest.raises(Mistake, match="70 units are too many for one figure, which shows 64 at most"):
         exemplars(network, PHOTOS, layers=["conv1", "conv2"], each=35)
     with pytest.raises(Mistake, match="all units of conv2 say the same about all of these photographs"):

@@ -267,7 +267,7 @@ def test_one_thing_is_asked_about():
         segment(known(), scene(), target="zebra", unit="logits:0")
     with pytest.raises(Mistake, match="no class 'yak'"):
         segment(known(), scene(), target="yak")
-    with pytest.raises(Mistake, match="smooth is -1"):
+    with pytest.raises(Mistake, match="-1 is not a valid value for smooth"):
         segment(known(), scene(), smooth=-1)
     assert "OpenCV is not installed" in inspect.getdoc(segment)
 

@@ -76,7 +76,7 @@ def test_a_layer_without_rows_and_columns_has_no_grid_and_one_that_has_is_named(
 
 
 def test_more_groups_than_channels_are_refused():
-    with pytest.raises(Mistake, match="groups is 9; it must be 1 to 8"):
+    with pytest.raises(Mistake, match="9 is not a valid value for groups: it must be 1 to 8"):
         activation_grid(convnet(), PHOTO, layer="conv2", groups=9, steps=0)
 
 

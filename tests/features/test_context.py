@@ -63,7 +63,7 @@ def test_what_it_says_names_the_counted_classes():
     [
         ("zebre", {}, "did you mean 'zebra'"),
         (9, {}, "classes 0 to 3, not 9"),
-        ("zebra", {"starts": 0}, "starts is 0; it must be 1"),
+        ("zebra", {"starts": 0}, "0 is not a valid value for starts: it must be 1"),
     ],
 )
 def test_a_class_that_is_not_there_is_a_mistake(name, options, said):

@@ -62,7 +62,7 @@ def test_the_pictures_of_a_strip_are_more_alike_than_pictures_on_their_own():
         (["conv2:1"], {}, "two different ones, not 1"),
         (["conv2:1", "conv2:1"], {}, "two different ones, not 1"),
         (["conv2:0-2"], {}, "two different ones, not 3"),
-        (["conv2:0-1"], {"count": 1}, "count is 1; it must be 2 to 100"),
+        (["conv2:0-1"], {"count": 1}, "1 is not a valid value for count: it must be 2 to 100"),
         (["conv2:0-1"], {"preset": "yosinski-c"}, "shrink, blur and clipping need pixels"),
     ],
 )

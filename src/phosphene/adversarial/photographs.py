@@ -107,7 +107,9 @@ def _attacked(
 ) -> Run:
     """The recipe of an attack."""
     if not 1 / 255 - 1e-6 <= eps <= 1:
-        raise Mistake(f"eps is {eps:g}; it must be 1/255 (the next 8-bit value) to 1, such as 8/255")
+        raise Mistake(
+            f"{eps:g} is not a valid value for eps: it must be 1/255 (the next 8-bit value) to 1, such as 8/255"
+        )
     fed = feed(network, photo, fit)
     before = logits(network, fed)[0]
     truth = int(before.argmax())

@@ -6,7 +6,7 @@ to the unit's receptive field, one exemplar a photograph.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import torch
 
@@ -14,6 +14,7 @@ from phosphene.attribution.exemplar_pages import Block, album, nines, ten_rows
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.rectifiers import Rule
+from phosphene.core.options import Bounds
 from phosphene.core.pictures.files import Photo
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result
@@ -36,11 +37,11 @@ def exemplars(
     units: str | AnyUnit | Sequence[str | AnyUnit] = (),
     layers: str | Sequence[str] = (),
     each: int = 3,
-    count: int | None = None,
+    count: Annotated[int | None, Bounds(1, 100)] = None,
     figure: Figure = "rows",
     sees: Sees = "all",
     fit: Fit = "crop",
-    batch: int = 16,
+    batch: Annotated[int, Bounds(1)] = 16,
 ) -> Result:
     """Show the parts of PHOTOS that excite units most, one a photograph, and what of them does it.
 
@@ -66,8 +67,6 @@ def exemplars(
         Mistake: neither units nor layers, too few photographs, a unit that is no channel and no class, or a layer whose
             units have no place in the picture.
     """
-    check_range("count", count, 1, 100)
-    check_range("batch", batch, 1)
     for name, given, known in (("figure", figure, get_args(Figure)), ("sees", sees, get_args(Sees))):
         if given not in known:
             raise Mistake(f"{name} is {' or '.join(known)}, not '{given}'")

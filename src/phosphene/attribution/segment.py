@@ -8,7 +8,7 @@ carries that over the picture. What hangs together and is largest is the object.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -18,8 +18,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from phosphene.attribution.question import every, question
-from phosphene.core.errors import Mistake, check_range
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
+from phosphene.core.options import Bounds
 from phosphene.core.pictures.colours import grey_heat
 from phosphene.core.pictures.eight_bit import to_uint8
 from phosphene.core.pictures.files import Photo
@@ -52,7 +53,7 @@ def segment(
     unit: str | AnyUnit | None = None,
     box: str | Sequence[float] | None = None,
     seeds: Seeds = "fixed",
-    smooth: float | None = None,
+    smooth: Annotated[float | None, Bounds(0, 100)] = None,
     fit: Fit = "crop",
 ) -> Result:
     """Cut out the object that a score depends on: saliency seeds GrabCut, whose largest part is kept.
@@ -80,7 +81,6 @@ def segment(
             nothing stands out.
     """
     cv2 = _opencv()
-    check_range("smooth", smooth, 0, 100)
     fed = feed(network, photo, fit)
     given = None if box is None else parsed_box(box, (fed.shape[2], fed.shape[3]))
     about = question(network, fed, target=target, unit=unit)

@@ -13,7 +13,7 @@ def check_range(name: str, value: float | None, low: float, high: float = math.i
     """Raise a Mistake unless low <= value <= high, or the value is None, which is none given."""
     if value is not None and not low <= value <= high:
         allowed = f"at least {low:g}" if high == math.inf else f"{low:g} to {high:g}"
-        raise Mistake(f"{name} is {value:g}; it must be {allowed}")
+        raise Mistake(f"{value:g} is not a valid value for {name}: it must be {allowed}")
 
 
 def nearest(name: str, choices: Iterable[str], n: int = 3) -> list[str]:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.core.errors import Mistake, check_range
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import working_dtype
 from phosphene.core.optimization.ascent import Ascent, Nouns, Size, ascent, stages
@@ -86,9 +86,9 @@ def dream(
     photo: Photo,
     *,
     layer: str | None = None,
-    octaves: int = 4,
-    zoom: float = 1.4,
-    steps: int = 10,
+    octaves: Annotated[int, Bounds(1)] = 4,
+    zoom: Annotated[float, Bounds(1.01)] = 1.4,
+    steps: Annotated[int, Bounds(0)] = 10,
     rate: float = 1.5 / 255,
     jitter: Annotated[int, Bounds(0), Words("range of the random shifts, in pixels")] = 32,
     tv: Annotated[float, Words("weight of the total variation")] = 0.0,
@@ -108,9 +108,6 @@ def dream(
         rate: the mean change of a pixel in one move, in [0, 1].
         seed: of the random shifts.
     """
-    if octaves < 1 or zoom <= 1:
-        raise Mistake(f"a dream needs at least one octave and a zoom above 1, not {octaves} and {zoom}")
-    check_range("steps", steps, 0)
     whole = open_photo(photo).to(network.device, working_dtype(network))
     name = layer or halfway(network)
     units = parse_units(network, name)

@@ -6,17 +6,18 @@ the unit divided by what it says about the photograph, so that a weight keeps it
 off the whole picture, the unit off random crops. What the gradients on the way passed by is shown in grey.
 """
 
-from typing import Unpack
+from typing import Annotated, Unpack
 
 import torch
 
-from phosphene.core.errors import Mistake, check_range
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.objectives import values
 from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score, code_distance
+from phosphene.core.options import Bounds
 from phosphene.core.pictures.files import Photo
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
@@ -34,7 +35,7 @@ def accentuate(
     *,
     target: str | int | None = None,
     layer: str | None = None,
-    weight: float = 1.0,
+    weight: Annotated[float, Bounds(0)] = 1.0,
     score: Score = "logit",
     fit: Fit = "crop",
     batch: int = 16,
@@ -56,7 +57,6 @@ def accentuate(
         batch: so many views at a time go through the network.
         seed: of the crops.
     """
-    check_range("weight", weight, 0)
     fed = feed(network, photo, fit)
     unit = target_unit(network, fed, target)
     name = network.layer(layer).name if layer else halfway(network)

@@ -5,20 +5,21 @@ this direction shows what the vector stands for; laid out like the photograph, t
 where. A few groups of channels say the same in fewer pictures.
 """
 
-from typing import Unpack
+from typing import Annotated, Unpack
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from phosphene.core.errors import Mistake, check_range
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.layers import ATTENTION
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import direction
+from phosphene.core.options import Bounds
 from phosphene.core.pictures.files import LEAST_SIDE, Photo
 from phosphene.core.pictures.fitting import resize
 from phosphene.core.pictures.sheets import figure, grid
@@ -42,11 +43,11 @@ def activation_grid(
     *,
     layer: str | None = None,
     groups: int | None = None,
-    cell: int | None = None,
+    cell: Annotated[int | None, Bounds(LEAST_SIDE, 1000)] = None,
     scaled: bool = False,
-    power: float = 1.0,
+    power: Annotated[float, Bounds(0, 100)] = 1.0,
     fit: Fit = "crop",
-    batch: int = 64,
+    batch: Annotated[int, Bounds(1)] = 64,
     seed: int = 0,
     **given: Unpack[SettingsOptions],
 ) -> Run:
@@ -66,9 +67,6 @@ def activation_grid(
         batch: so many pictures at a time go through the network.
         seed: of the start and the transforms, which all cells share so that alike directions look alike.
     """
-    check_range("cell", cell, LEAST_SIDE, 1000)
-    check_range("power", power, 0, 100)
-    check_range("batch", batch, 1)
     name = _with_places(network, layer)
     fed = feed(network, photo, fit)
     said = code(network, fed, name)

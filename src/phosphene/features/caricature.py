@@ -4,14 +4,14 @@ From noise, a picture is found at which the layer goes as far as it can, at ever
 which it went there for the photograph. What the layer has no channels for is missing; what it looks for is overdone.
 """
 
-from typing import Unpack
+from typing import Annotated, Unpack
 
-from phosphene.core.errors import check_range
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.settings_options import FurtherOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import likeness
+from phosphene.core.options import Bounds
 from phosphene.core.pictures.files import Photo
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
@@ -27,10 +27,10 @@ def caricature(
     photo: Photo,
     *,
     layer: str | None = None,
-    power: float = 1.0,
+    power: Annotated[float, Bounds(0, 100)] = 1.0,
     steps: int = 128,
     rate: float = 0.05,
-    jitter: float = 0.07,
+    jitter: Annotated[float, Bounds(0, 0.5)] = 0.07,
     tv: float = 0.0,
     fit: Fit = "crop",
     seed: int = 0,
@@ -53,8 +53,6 @@ def caricature(
     """
     fed = feed(network, photo, fit)
     size = fed.shape[2], fed.shape[3]
-    check_range("power", power, 0, 100)
-    check_range("jitter", jitter, 0, 0.5)
     name = network.layer(layer).name if layer else halfway(network)
     said = code(network, fed, name)
     shift = round(jitter * min(size) / 2) / min(

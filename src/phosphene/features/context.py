@@ -5,20 +5,21 @@ Training photographs of dumbbells show the arms that lift them, and so does a ne
 """
 
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Annotated, Any, Unpack
 from zlib import crc32
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.core.errors import Mistake, check_range
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import seen
 from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
+from phosphene.core.options import Bounds
 from phosphene.core.pictures.files import LEAST_SIDE
 from phosphene.core.pictures.sheets import Strip, contact
 from phosphene.core.results.recipes import recipe
@@ -38,11 +39,11 @@ def context(
     network: Network,
     class_name: str | int,
     *,
-    starts: int = 6,
-    others: int = 4,
+    starts: Annotated[int, Bounds(1, 1000)] = 6,
+    others: Annotated[int, Bounds(0, 1000)] = 4,
     preset: AnyPreset = "default",
-    size: int | None = None,
-    batch: int = 16,
+    size: Annotated[int | None, Bounds(LEAST_SIDE, 10_000)] = None,
+    batch: Annotated[int, Bounds(1)] = 16,
     seed: int = 0,
     **given: Unpack[SettingsOptions],
 ) -> Run:
@@ -62,10 +63,6 @@ def context(
         batch: so many views at a time go through the network.
         seed: of the start, the transforms, and the other classes.
     """
-    check_range("size", size, LEAST_SIDE, 10_000)
-    check_range("batch", batch, 1)
-    check_range("starts", starts, 1, 1000)
-    check_range("others", others, 0, 1000)
     wanted = class_index(network, class_name)
     if network.classes < 3:
         raise Mistake(f"{network.name} has {network.classes} classes; there is nothing to tell beside '{class_name}'")

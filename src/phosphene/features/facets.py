@@ -5,20 +5,21 @@ The photographs that excite the unit most fall into clusters; from the mean pict
 """
 
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Annotated, Any, Unpack
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from phosphene.core.errors import Mistake, check_range
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.objectives import values
 from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score, Term
+from phosphene.core.options import Bounds
 from phosphene.core.pictures.files import LEAST_SIDE, Photo
 from phosphene.core.pictures.fitting import resize
 from phosphene.core.results.recipes import recipe
@@ -40,14 +41,14 @@ def facets(
     unit: str | AnyUnit,
     photos: Sequence[Photo],
     *,
-    count: int = 4,
-    fraction: float = 0.2,
+    count: Annotated[int, Bounds(1, 100)] = 4,
+    fraction: Annotated[float, Bounds(0, 1)] = 0.2,
     layer: str | None = None,
     preset: AnyPreset = "default",
-    size: int | None = None,
+    size: Annotated[int | None, Bounds(LEAST_SIDE, 10_000)] = None,
     score: Score = "logit",
     fit: Fit = "crop",
-    batch: int = 16,
+    batch: Annotated[int, Bounds(1)] = 16,
     seed: int = 0,
     **given: Unpack[SettingsOptions],
 ) -> Run:
@@ -72,10 +73,6 @@ def facets(
         Mistake: several units, or fewer photographs than facets.
     """
     chosen = settings(preset, given)
-    check_range("count", count, 1, 100)
-    check_range("fraction", fraction, 0, 1)
-    check_range("size", size, LEAST_SIDE, 10_000)
-    check_range("batch", batch, 1)
     wanted, *more = parse_units(network, unit)
     if more:
         raise Mistake(f"'{unit}' names several units; give one")

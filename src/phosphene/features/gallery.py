@@ -3,19 +3,20 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise, zip_longest
-from typing import Literal, Unpack
+from typing import Annotated, Literal, Unpack
 from zlib import crc32
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from phosphene.core.errors import Mistake, check_range, did_you_mean
+from phosphene.core.errors import Mistake, did_you_mean
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
+from phosphene.core.options import Bounds
 from phosphene.core.pictures.files import LEAST_SIDE
 from phosphene.core.pictures.sheets import Strip, contact
 from phosphene.core.results.recipes import recipe
@@ -73,8 +74,8 @@ def gallery(
     *,
     only: Only | None = None,
     preset: Preset | None = None,
-    size: int | None = None,
-    batch: int = 16,
+    size: Annotated[int | None, Bounds(LEAST_SIDE, 10_000)] = None,
+    batch: Annotated[int, Bounds(1)] = 16,
     seed: int = 0,
     **given: Unpack[SettingsOptions],
 ) -> Run:
@@ -91,8 +92,6 @@ def gallery(
     """
     if paper not in AUTHORS:
         raise Mistake(f"no paper '{paper}'{did_you_mean(paper, AUTHORS)} (there are {', '.join(AUTHORS)})")
-    check_range("size", size, LEAST_SIDE, 10_000)
-    check_range("batch", batch, 1)
     rows, lacking = rows_of(network, paper, seed)
     presets = {"paper": preset or PRESET_OF[paper], "ours": "default"}
     used = [presets[only]] if only else list(dict.fromkeys(presets.values()))

@@ -1,14 +1,15 @@
 """What lies between two units: pictures that excite weighted sums of them (Olah et al. 2017, "interaction")."""
 
 from collections.abc import Sequence
-from typing import Unpack
+from typing import Annotated, Unpack
 from zlib import crc32
 
-from phosphene.core.errors import Mistake, check_range
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
+from phosphene.core.options import Bounds
 from phosphene.core.pictures.files import LEAST_SIDE
 from phosphene.core.pictures.sheets import figure
 from phosphene.core.results.recipes import recipe
@@ -36,10 +37,10 @@ def interpolate(
     network: Network,
     units: Sequence[str | AnyUnit],
     *,
-    count: int = 7,
+    count: Annotated[int, Bounds(2, 100)] = 7,
     preset: AnyPreset = "default",
-    size: int | None = None,
-    batch: int = 16,
+    size: Annotated[int | None, Bounds(LEAST_SIDE, 10_000)] = None,
+    batch: Annotated[int, Bounds(1)] = 16,
     seed: int = 0,
     **given: Unpack[SettingsOptions],
 ) -> Run:
@@ -58,9 +59,6 @@ def interpolate(
         batch: so many views at a time go through the network.
         seed: of the start and the transforms.
     """
-    check_range("size", size, LEAST_SIDE, 10_000)
-    check_range("batch", batch, 1)
-    check_range("count", count, 2, 100)
     ends = parse_units(network, units)
     if len(ends) != 2:
         raise Mistake(f"a strip goes from one unit to another; give two different ones, not {len(ends)}")

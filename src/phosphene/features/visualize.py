@@ -9,7 +9,7 @@ transforms that the picture has to survive.
 from collections.abc import Sequence
 from typing import Annotated, Unpack
 
-from phosphene.core.errors import Mistake, check_range
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.ascent import Nouns, Parts
 from phosphene.core.optimization.settings_options import SettingsOptions
@@ -43,14 +43,14 @@ def visualize(
     units: Sequence[str | AnyUnit],
     *,
     preset: AnyPreset = "default",
-    size: int | None = None,
+    size: Annotated[int | None, Bounds(LEAST_SIDE, 10_000)] = None,
     negative: bool = False,
     score: Score = "logit",
     starts: Annotated[int, Bounds(1, 1000), Words("so many pictures of each unit, from different noise")] = 1,
     diverse: float = 0.0,
     start: Photo | None = None,
-    render: int | None = None,
-    batch: int = 16,
+    render: Annotated[int | None, Bounds(LEAST_SIDE, 10_000)] = None,
+    batch: Annotated[int, Bounds(1)] = 16,
     seed: int = 0,
     **given: Unpack[SettingsOptions],
 ) -> Run:
@@ -79,9 +79,6 @@ def visualize(
         seed: of the start and the transforms.
     """
     chosen = settings(preset, given)
-    check_range("size", size, LEAST_SIDE, 10_000)
-    check_range("render", render, LEAST_SIDE, 10_000)
-    check_range("batch", batch, 1)
     if diverse and starts == 1:
         raise Mistake("pictures are pushed apart only where a unit has several; give --starts 4")
     own = parse_units(network, units)

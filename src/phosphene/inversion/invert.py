@@ -5,11 +5,11 @@ and the picture is not, the layer has forgotten the difference. The normalized e
 """
 
 from dataclasses import replace
-from typing import Unpack
+from typing import Annotated, Unpack
 
 import torch
 
-from phosphene.core.errors import Mistake, check_range
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import seen
 from phosphene.core.optimization.ascent import Nouns, ascent
@@ -19,6 +19,7 @@ from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.settings_options import FurtherOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import code_distance
+from phosphene.core.options import Bounds
 from phosphene.core.pictures.files import Photo
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
@@ -35,8 +36,8 @@ def invert(
     photo: Photo,
     *,
     layer: str | None = None,
-    steps: int = 400,
-    tv: float = 0.02,
+    steps: Annotated[int, Bounds(0)] = 400,
+    tv: Annotated[float, Bounds(0)] = 0.02,
     rate: float = 0.05,
     fit: Fit = "crop",
     seed: int = 0,
@@ -54,8 +55,6 @@ def invert(
         fit: how the photograph becomes the network's input.
         seed: of the start.
     """
-    check_range("steps", steps, 0)
-    check_range("tv", tv, 0)
     fed = feed(network, photo, fit)
     name = network.layer(layer).name if layer else halfway(network)
     with torch.no_grad():

@@ -640,7 +640,7 @@ def test_a_network_without_layers_to_act_on_is_refused():
 @pytest.mark.parametrize("option", [{"epsilon": -1}, {"gamma": -0.1}])
 def test_sizes_below_zero_are_refused(option):
     with pytest.raises(Mistake, match="must be at least 0"):
-        relevance(convnet(), noise(1, 3, 16, 16), **option)
+        lrp(convnet(), levels(3, 16, 16), **option)
 
 
 @pytest.mark.slow

@@ -110,15 +110,15 @@ def test_it_grows_and_what_was_found_can_be_looked_at_on_the_way():
 @pytest.mark.parametrize(
     ("recipe", "options", "said"),
     [
-        (integrated, {"steps": 0}, "steps is 0"),
+        (integrated, {"steps": 0}, "0 is not a valid value for steps"),
         (
             integrated,
             {"rule": "simpson"},
             "'simpson' is not a valid value for rule; there are midpoint, gauss-l",
         ),
         (integrated, {"baseline": "blakc"}, "'blakc' is not a valid value for baseline; did you mean 'black'"),
-        (smoothgrad, {"samples": 0}, "samples is 0"),
-        (smoothgrad, {"noise": -1}, "noise is -1"),
+        (smoothgrad, {"samples": 0}, "0 is not a valid value for samples"),
+        (smoothgrad, {"noise": -1}, "-1 is not a valid value for noise"),
     ],
 )
 def test_what_can_not_be_is_one_sentence(recipe, options, said):

@@ -52,8 +52,8 @@ def test_a_score_that_sees_one_place_alone_is_traced_to_it():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"masks": 0}, "masks is 0"),
-        ({"cells": 17}, "cells is 17; it must be 1 to 16"),
+        ({"masks": 0}, "0 is not a valid value for masks"),
+        ({"cells": 17}, "17 is not a valid value for cells: it must be 1 to 16"),
         ({"visible": 1.0}, "between 0 and 1"),
     ],
 )

@@ -187,8 +187,8 @@ def test_what_is_discarded_makes_room_for_the_rest():
     most = [maps(network, x, discard=share).values.amax((1, 2)) for share in (0, 0.5, 0.9)]
     assert (most[0] < most[1]).all()
     assert (maps(network, x, discard=0.99).values < 1).all()
-    with pytest.raises(Mistake, match=r"discard is 1; it must be 0 to 0\.99"):
-        maps(network, x, discard=1.0)
+    with pytest.raises(Mistake, match=r"1 is not a valid value for discard: it must be 0 to 0\.99"):
+        rollout(network, levels(3, *network.size), discard=1.0)
 
 
 @pytest.mark.parametrize("way", ["sdpa", "module with weights"])

@@ -94,7 +94,7 @@ def test_a_network_is_fooled_by_its_scores_alone():
 def test_scores_that_are_not_finite_and_settings_that_make_no_sense_are_refused():
     with pytest.raises(NotFinite, match="step 2: a score is not finite"):
         estimated(lambda x, rows: torch.full((len(x),), torch.nan))(normal(1, 3, 2, 2), torch.arange(1), Key().at(2))
-    with pytest.raises(Mistake, match="sigma is 0; it must be above 0"):
+    with pytest.raises(Mistake, match="0 is not a valid value for sigma: it must be above 0"):
         estimated(linear, sigma=0)
-    with pytest.raises(Mistake, match="many is 0"):
+    with pytest.raises(Mistake, match="0 is not a valid value for many"):
         estimated(linear, many=0)

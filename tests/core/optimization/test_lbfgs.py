@@ -143,7 +143,7 @@ def test_at_a_minimum_nothing_moves():
 
 
 def test_it_needs_a_history_and_an_evaluation():
-    with pytest.raises(Mistake, match="history is 0; it must be at least 1"):
+    with pytest.raises(Mistake, match="0 is not a valid value for history: it must be at least 1"):
         lbfgs(history=0)
-    with pytest.raises(Mistake, match="evaluations is 0; it must be at least 1"):
+    with pytest.raises(Mistake, match="0 is not a valid value for evaluations: it must be at least 1"):
         lbfgs(evaluations=0)

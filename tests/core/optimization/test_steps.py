@@ -40,7 +40,7 @@ def test_averaged_pictures_are_weighted_means_of_the_past():
         for step, before, mean in zip(found, steps, expected, strict=True):
             torch.testing.assert_close(step.pictures, mean)
             assert torch.equal(step.values, before.values) and step.index == before.index
-    with pytest.raises(Mistake, match=r"beta is 1; it must be 0 to 0.9999"):
+    with pytest.raises(Mistake, match=r"1 is not a valid value for beta: it must be 0 to 0.9999"):
         list(averaged(iter(steps), 1.0))
 
 

@@ -97,7 +97,7 @@ def test_all_of_a_layer_are_its_units_one_by_one_and_the_bare_layer_is_one():
         ("conv1:v=[]", "are no numbers"),
         ("conv1:v=[0,0,0,0]", "the direction 'v' is zero everywhere"),
         ("conv1:v=[nan,0,0,0]", "not finite"),
-        ("conv1:v=[1,0,0,0]^200", "the power of the cosine is 200; it must be 0 to 100"),
+        ("conv1:v=[1,0,0,0]^200", "200 is not a valid value for the power of the cosine: it must be 0 to 100"),
         ("conv1:file=[1,0,0,0]", "is not a name for a direction|is not a file of a direction"),
     ],
 )

@@ -20,7 +20,7 @@ What biases contributed, and what the stabilizer takes, reaches no pixel; it is 
 """
 
 from dataclasses import replace
-from typing import Literal, Unpack
+from typing import Annotated, Literal, Unpack
 
 import torch
 from torch import Tensor
@@ -30,9 +30,10 @@ from phosphene.attribution.maps import Maps
 from phosphene.attribution.methods.propagation import Propagated
 from phosphene.attribution.methods.relevance import Rules, alpha_beta, box, epsilon, flat, gamma, z_plus
 from phosphene.attribution.question import Pictures, Question, every
-from phosphene.core.errors import Mistake, check_range
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import REWRITES
+from phosphene.core.options import Bounds
 
 Composite = Literal[
     "epsilon", "gamma", "epsilon-plus", "epsilon-plus-flat", "epsilon-gamma-box", "epsilon-alpha2-beta1",
@@ -71,8 +72,8 @@ def lrp(
     pictures: Pictures,
     *,
     composite: Composite = "epsilon-plus-flat",
-    epsilon: float = 1e-6,
-    gamma: float = 0.25,
+    epsilon: Annotated[float, Bounds(0)] = 1e-6,
+    gamma: Annotated[float, Bounds(0)] = 0.25,
     **common: Unpack[Common],
 ) -> Maps:
     """Show the relevance of every colour of every pixel: the score, handed down layer by layer to what it came from.
@@ -89,8 +90,6 @@ def lrp(
     Raises:
         Mistake: a network without a convolution or fully connected layer that can be seen.
     """
-    check_range("epsilon", epsilon, 0)
-    check_range("gamma", gamma, 0)
     chosen = rules(composite, epsilon, gamma)
     network = _folding(asked.network)
     ends = torch.zeros_like(pictures[:1]), torch.ones_like(pictures[:1])

@@ -6,7 +6,7 @@ to the change of the score. SmoothGrad (Smilkov et al. 2017, arXiv:1706.03825) i
 """
 
 from collections.abc import Iterator
-from typing import Literal, Unpack
+from typing import Annotated, Literal, Unpack
 
 import numpy as np
 import torch
@@ -17,8 +17,8 @@ from phosphene.attribution.baselines import Baseline, baseline_pictures
 from phosphene.attribution.explanation import Common, explains
 from phosphene.attribution.maps import Growing, Maps
 from phosphene.attribution.question import Pictures, Question, every
-from phosphene.core.errors import check_range
 from phosphene.core.optimization.keys import Key
+from phosphene.core.options import Bounds
 
 
 @explains("what each colour adds to the score, to first order", "contribution", "heat")
@@ -57,7 +57,7 @@ def integrated(
     pictures: Pictures,
     *,
     baseline: Baseline = "black",
-    steps: int = 50,
+    steps: Annotated[int, Bounds(1)] = 50,
     rule: Literal["midpoint", "gauss-legendre"] = "midpoint",
     **common: Unpack[Common],
 ) -> Growing:
@@ -70,7 +70,6 @@ def integrated(
         steps: how many gradients are taken on the way.
         rule: where: midpoint or gauss-legendre.
     """
-    check_range("steps", steps, 1)
     start = baseline_pictures(asked.network, pictures, baseline)
     places, weights = (numbers.to(pictures) for numbers in path(steps, rule))
     rows = every(pictures)
@@ -109,8 +108,8 @@ def smoothgrad(
     asked: Question,
     pictures: Pictures,
     *,
-    samples: int = 25,
-    noise: float = 0.1,
+    samples: Annotated[int, Bounds(1)] = 25,
+    noise: Annotated[float, Bounds(0)] = 0.1,
     average: Literal["mean", "squared", "variance"] = "mean",
     seed: int = 0,
     **common: Unpack[Common],
@@ -124,8 +123,6 @@ def smoothgrad(
             arXiv:1806.10758); or their variance (VarGrad: Adebayo et al. 2018).
         seed: of the noise, which is the same for every picture.
     """
-    check_range("samples", samples, 1)
-    check_range("noise", noise, 0)
     deviation = noise * (pictures.amax((1, 2, 3), keepdim=True) - pictures.amin((1, 2, 3), keepdim=True))
     rows, many = every(pictures), max(1, asked.batch // len(pictures))
 

@@ -5,7 +5,7 @@ the score over the masks that leave it visible: sum_i f(x m_i) m_i / (N p). It a
 """
 
 from collections.abc import Iterator
-from typing import Unpack
+from typing import Annotated, Unpack
 
 import torch
 from jaxtyping import Float
@@ -18,6 +18,7 @@ from phosphene.attribution.maps import Growing, Maps
 from phosphene.attribution.question import Pictures, Question, every
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.optimization.keys import Key
+from phosphene.core.options import Bounds
 
 
 def random_masks(
@@ -46,7 +47,7 @@ def rise(
     asked: Question,
     pictures: Pictures,
     *,
-    masks: int = 4000,
+    masks: Annotated[int, Bounds(1)] = 4000,
     cells: int = 7,
     visible: float = 0.5,
     occluder: Baseline = "zero",
@@ -63,10 +64,9 @@ def rise(
             noise.
         seed: of the masks, which are the same for every picture.
     """
-    check_range("masks", masks, 1)
     check_range("cells", cells, 1, min(pictures.shape[2:]))
     if not 0 < visible < 1:
-        raise Mistake(f"visible is {visible:g}; it must be between 0 and 1")
+        raise Mistake(f"{visible:g} is not a valid value for visible: it must be between 0 and 1")
     behind = baseline_pictures(asked.network, pictures, occluder, seed)
     rows, size = every(pictures), (pictures.shape[2], pictures.shape[3])
     many = max(1, asked.batch // len(pictures))

@@ -11,7 +11,7 @@ Weights are seen in `F.scaled_dot_product_attention`, `nn.MultiheadAttention` an
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, Unpack
+from typing import Annotated, Any, Literal, Unpack
 
 import torch
 from jaxtyping import Float
@@ -21,11 +21,12 @@ from torch.nn import functional as F
 from phosphene.attribution.explanation import Showing, explains
 from phosphene.attribution.maps import Maps
 from phosphene.attribution.question import Pictures, Question
-from phosphene.core.errors import Mistake, check_range
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.calls import plain_name
 from phosphene.core.networks.interception import Propagation
 from phosphene.core.networks.layers import ATTENTION
 from phosphene.core.networks.network import Network
+from phosphene.core.options import Bounds
 from phosphene.core.units.token_grids import largest_grid
 
 Heads = Literal["mean", "max", "min"]
@@ -151,7 +152,12 @@ def _start(blocks: list[Tensor], prefix: int) -> tuple[str, Float[Tensor, "n tok
 
 @explains("where attention leads, block by block", "sensitivity", "overlay", asks=False, relative=True)
 def rollout(
-    asked: Question, pictures: Pictures, *, heads: Heads = "mean", discard: float = 0.0, **common: Unpack[Showing]
+    asked: Question,
+    pictures: Pictures,
+    *,
+    heads: Heads = "mean",
+    discard: Annotated[float, Bounds(0, 0.99)] = 0.0,
+    **common: Unpack[Showing],
 ) -> Maps:
     """Show from which patches a vision transformer's answer comes, by its attention weights alone, whatever the class.
 
@@ -165,7 +171,6 @@ def rollout(
     Raises:
         Mistake: a network without attention, or with attention within windows.
     """
-    check_range("discard", discard, 0, 0.99)
     network, (height, width) = asked.network, pictures.shape[2:]
     join = partial(joined, heads=heads, discard=discard)
     maps, facts = [], []

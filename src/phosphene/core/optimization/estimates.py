@@ -43,7 +43,7 @@ def estimated(
     check_range("many", many, 1)
     check_range("batch", batch, 1)
     if sigma <= 0:
-        raise Mistake(f"sigma is {sigma:g}; it must be above 0")
+        raise Mistake(f"{sigma:g} is not a valid value for sigma: it must be above 0")
 
     def scored(pictures: Tensor, rows: Tensor, key: Key) -> Tensor:
         with torch.no_grad():

@@ -54,7 +54,7 @@ class Direction:
         if not any(self.vector):
             raise Mistake(f"the direction '{self.name}' is zero everywhere, so it points nowhere")
         if not 0 <= self.power <= 100:
-            raise Mistake(f"the power of the cosine is {self.power:g}; it must be 0 to 100")
+            raise Mistake(f"{self.power:g} is not a valid value for the power of the cosine: it must be 0 to 100")
 
     @classmethod
     def of(cls, layer: str, numbers: Iterable[Any], name: str = "direction", power: float = 1.0) -> "Direction":

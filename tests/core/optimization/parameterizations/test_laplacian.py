@@ -51,5 +51,5 @@ def test_a_change_stays_in_its_place():
 
 
 def test_a_pyramid_has_levels():
-    with pytest.raises(Mistake, match="number of levels is 0; it must be at least 1"):
+    with pytest.raises(Mistake, match="0 is not a valid value for levels: it must be at least 1"):
         pyramid(levels=0)

@@ -60,7 +60,7 @@ def test_pixels_with_alpha_come_back():
 
 @pytest.mark.parametrize("wrong", [0.0, 1.0])
 def test_what_the_sigmoid_never_reaches_is_refused(wrong):
-    with pytest.raises(Mistake, match=r"opacity is \d; it must be 0.002 to 0.998"):
+    with pytest.raises(Mistake, match=r"\d is not a valid value for opacity: it must be 0.002 to 0.998"):
         transparent(opacity=wrong)
 
 

@@ -43,7 +43,7 @@ class Laplacian(Traced):
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
-        check_range("the number of levels", levels, 1)
+        check_range("levels", levels, 1)
         height, width = size
         self.size = height, width
         self.sizes = [(max(1, height >> k), max(1, width >> k)) for k in range(levels)]
