@@ -65,7 +65,7 @@ def visualize(
 
     Args:
         network: the network to read.
-        units: which ones; all of them are painted in one batch.
+        units: LAYER:UNIT, LAYER:0-63, logits:CLASS, ..., as above; all of them are painted in one batch.
         preset: default, best (twice as long), lucid, maco, accentuation, simonyan, yosinski-a to -d,
             plain (the lectures' loop).
         size: side of the pictures in pixels.

@@ -114,6 +114,7 @@ def test_settings_are_flattened_with_what_the_dataclass_behind_them_says():
         ("mode", None, "'None' is not a valid value for mode; there are fast, slow"),
         ("move", "sing", "'sing' is not a valid value for move; did you mean 'sign'?"),
         ("move", 3, "'3' is not a valid value for move; there are adam, sign"),
+        ("prior", "tv", "'tv' is not a valid value for prior: it takes an object, in Python alone"),
     ],
 )
 def test_what_is_not_possible_is_one_sentence(name, value, said):

@@ -204,12 +204,17 @@ def test_a_picture_put_together_from_others_names_them():
 
 
 @pytest.mark.parametrize(
-    ("name", "given"), [("prior", total_variation()), ("transform", roll(3)), ("optimizer", adam(0.1))]
+    ("name", "given", "called"),
+    [
+        ("prior", total_variation(), "a prior"),
+        ("transform", roll(3), "a transform"),
+        ("optimizer", adam(0.1), "an optimizer"),
+    ],
 )
-def test_what_was_given_in_python_is_not_in_the_file_and_that_is_said(name, given):
+def test_what_was_given_in_python_is_not_in_the_file_and_that_is_said(name, given, called):
     network = convnet(torch.float32)
     phosphene.visualize(network, ["conv2:1"], size=24, steps=1, **{name: given}).save("made.png")
-    assert refused(network) == f"made.png was made with a {name} given in Python, which is not in the file"
+    assert refused(network) == f"made.png was made with {called} given in Python, which is not in the file"
 
 
 def test_a_dream_of_several_octaves_of_an_earlier_version_says_what_is_otherwise_today():

@@ -10,7 +10,7 @@ from typing import Unpack
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.adversarial.goals import Labels, loss, when_fooled
+from phosphene.adversarial.goals import Labels, loss, prepared, when_fooled
 from phosphene.adversarial.photographs import Common, attack
 from phosphene.adversarial.victims import Classifier, Victim
 from phosphene.core.networks.network import Network
@@ -43,8 +43,11 @@ def fgsm(
         targeted: go towards the labels.
         until_fooled: a picture that fools already stays as it is.
         key: of random numbers, of which there are none.
+    Raises:
+        Mistake: pictures, labels or a radius that make no sense.
     """
-    objective = Victim.of(victim).objective(loss(labels, targeted))
+    who, labels = prepared(victim, x, labels, radius)
+    objective = who.objective(loss(labels, targeted))
     return argmin(
         Pixels(x),
         objective,

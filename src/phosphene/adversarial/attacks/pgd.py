@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.adversarial.goals import Labels, loss, when_fooled
+from phosphene.adversarial.goals import Labels, loss, prepared, when_fooled
 from phosphene.adversarial.photographs import Common, attack
 from phosphene.adversarial.victims import Classifier, Victim
 from phosphene.core.errors import check_range
@@ -54,8 +54,9 @@ def pgd(
             the best loss so far is shown.
         key: the seed and the identity of each picture, for the random start.
     Raises:
-        Mistake: a number out of bounds.
+        Mistake: pictures, labels or numbers that make no sense.
     """
+    who, labels = prepared(victim, x, labels, radius)
     check_range("steps", steps, 0)
     check_range("step-size", step_size, 1e-6, 1)
     start = x
@@ -63,7 +64,7 @@ def pgd(
         noise = key.uniform(torch.arange(len(x)), *x.shape[1:])
         start = (x + radius * (2 * noise.to(x) - 1)).clamp(0, 1)
     path = argmin(
-        Pixels(start), Victim.of(victim).objective(loss(labels, targeted)), optimizer=sign(step_size or radius / 10),
+        Pixels(start), who.objective(loss(labels, targeted)), optimizer=sign(step_size or radius / 10),
         constraint=linf(x, radius), steps=steps, key=key,
         stop=when_fooled(labels, targeted) if until_fooled else None,
     )  # fmt: skip

@@ -97,6 +97,8 @@ class Option:
 
     def check(self, value: Any) -> None:
         """Raise a Mistake if a value is not one of the choices, or out of bounds."""
+        if self.kind is object and isinstance(value, PLAIN):
+            raise Mistake(f"{value!r} is not a valid value for {self.called}: it takes an object, in Python alone")
         if self.choices and value not in self.choices and not self._in_python(value):
             near = did_you_mean(str(value), self.choices) or f"; there are {', '.join(self.choices)}"
             raise Mistake(f"'{value}' is not a valid value for {self.called}{near}")

@@ -29,7 +29,8 @@ def option(name: str, kind: Any, default: Any, words: str, flag: str = "") -> Pa
     flag = flag or "--" + name.replace("_", "-")
     declared = [f"{flag}/--no-{flag[2:]}"] if kind is bool and default is not False else [flag]
     extra: dict[str, Any] = {"parser": number, "metavar": "NUMBER"} if kind in (float, float | None) else {}
-    given = typer.Option(*declared, help=words, show_default=default not in (None, False, [], ""), **extra)
+    shows = default is not False and default not in (None, [], "")  # 0 is a default like any other
+    given = typer.Option(*declared, help=words, show_default=shows, **extra)
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, given])
 
 
@@ -145,7 +146,7 @@ def _words(takers: Mapping[str, Option], methods: int) -> str:
 
 def _defaults(takers: Mapping[str, Option]) -> str:
     values = {
-        method: "" if one.required or one.default in (None, False, ()) else shown(one.default)
+        method: "" if one.required or one.default is False or one.default in (None, ()) else shown(one.default)
         for method, one in takers.items()
     }
     groups = grouped(values)

@@ -141,7 +141,8 @@ def _called(data: Mapping[str, Any], name: str) -> tuple[Recipe[..., Any], dict[
             near = did_you_mean(key, options)
             raise Mistake(f"{name} asks for an option '{key}', which {wanted} does not have{near}")
         if isinstance(value, Mapping) and IN_PYTHON in value:
-            raise Mistake(f"{name} was made with a {key} {IN_PYTHON}, which is not in the file")
+            article = "an" if key[0] in "aeio" else "a"
+            raise Mistake(f"{name} was made with {article} {key} {IN_PYTHON}, which is not in the file")
         if names_file(value):
             raise Mistake(f"{name} asks for a direction out of a file as {key}; a recipe carries the numbers instead")
         if not options[key].allows(value):
