@@ -85,7 +85,7 @@ def of_one_size(x):
 
 
 def in_range(x):
-    assert -3 <= x.min() and x.max() <= 3, "normalize first"
+    assert x.min() >= -3 and x.max() <= 3, "normalize first"
 
 
 def first_is_grey():

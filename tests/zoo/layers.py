@@ -369,8 +369,8 @@ LAYERS = [
         unfolded, w=nn.Parameter(torch.randn(4, 27) / 5), fc=linear()), RGB, layer=None, may=GATED),
     Case("written-into", "parts of a tensor are written", lambda: Net(written, a=conv(), fc=linear()), RGB, may=GATED),
     Case("dense", "concatenations and sums", lambda: Net(
-        lambda m, x: m.fc(mean(m.b(torch.cat([y := m.a(x).relu(), y + 1], 1)).relu())), a=conv(), b=conv(8), fc=linear()),
-        RGB, **SAME),
+        lambda m, x: m.fc(mean(m.b(torch.cat([y := m.a(x).relu(), y + 1], 1)).relu())), a=conv(), b=conv(8),
+        fc=linear()), RGB, **SAME),
     Case("einsum", "no module at all", lambda: Net(
         einsums, w=nn.Parameter(torch.randn(4, 3)), v=nn.Parameter(torch.randn(5, 4))), RGB, layer=None, may=GATED),
     Case("mixer", "linear layers over patches", lambda: Net(

@@ -1,7 +1,7 @@
 """Whatever stops a recipe, and wherever, the model comes back as it was, bit by bit.
 
-Every recipe of the catalogue is stopped again and again: by an exception that is thrown into its steps, by Ctrl-C and by
-an error in a random pass of the model, by an error in a random pass back.
+Every recipe of the catalogue is stopped again and again: by an exception that is thrown into its steps, by Ctrl-C and
+by an error in a random pass of the model, by an error in a random pass back.
 """
 
 import warnings

@@ -12,6 +12,8 @@ import pytest
 import torch
 
 import phosphene
+from phosphene.attribution.maps import found as maps_of
+from phosphene.attribution.question import question
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from tests.small import levels
@@ -65,7 +67,8 @@ def near(found, expected, within: float, largest=None) -> None:
 
     What is not finite in plain PyTorch must not have come out at all.
     """
-    found, expected = (torch.as_tensor(np.asarray(t)).double() for t in (found, expected.detach().float().cpu()))
+    found = found.detach() if isinstance(found, torch.Tensor) else torch.from_numpy(np.asarray(found))
+    found, expected = found.double(), expected.detach().double()
     assert expected.isfinite().all(), "plain PyTorch says what is not finite, and this was not refused"
     assert found.shape == expected.shape
     scale = float(expected.abs().max() if largest is None else largest)
@@ -144,7 +147,7 @@ def visualize(case, network, plain, photo, x):
     for preset in ("plain", "default"):
         result = phosphene.visualize(network, [unit], preset=preset, steps=2, size=case.shape[0]).result
         shown = result.image
-        assert shown.shape[:2] == (1, case.channels) and 0 <= shown.min() and shown.max() <= 1
+        assert shown.shape[:2] == (1, case.channels) and shown.min() >= 0 and shown.max() <= 1
         if case.layer is not None and tuple(shown.shape[2:]) == case.shape:
             near(result.numbers[0]["value"], torch.tensor(plain.channel(shown)), case.near, largest=1)
 
@@ -152,7 +155,7 @@ def visualize(case, network, plain, photo, x):
 def invert(case, network, plain, photo, x):
     layer = case.layer or "logits"
     result = phosphene.invert(network, photo, layer=layer, steps=2).result
-    assert 0 <= result.image.min() and result.image.max() <= 1
+    assert result.image.min() >= 0 and result.image.max() <= 1
     if case.layer is not None:
         near(result.numbers[0]["error"], torch.tensor(plain.code_distance(result.image, x.float())), 10 * case.near)
 
@@ -176,9 +179,9 @@ RECIPES = {
 }
 
 
-def asked(case: Case, recipe: str, dtype=torch.float32) -> None:
+def asked(case: Case, recipe: str) -> None:
     """Ask, where there is no number to compare with."""
-    model, network = brought(case.name, dtype)
+    _, network = brought(case.name)
     if isinstance(network, Mistake):
         raise network
     photo, _ = picture(case)
@@ -228,3 +231,37 @@ def test_it_is_right_or_refused_in_one_sentence_and_the_model_comes_back_as_it_w
             if not (case.random or {recipe, "*"} & set(case.may)):
                 raise
     return None
+
+
+EXACT = {
+    "gradient": (phosphene.gradient, {}, lambda plain, x: plain.gradient(x)),
+    "guided": (phosphene.guided, {}, lambda plain, x: plain.guided(x)[0]),
+    "integrated": (phosphene.integrated, {"steps": STEPS}, lambda plain, x: plain.integrated(x, STEPS)),
+    "occlusion": (phosphene.occlusion, {"window": WINDOW, "stride": WINDOW},
+                  lambda plain, x: plain.occlusion(x, WINDOW, WINDOW)),
+}  # fmt: skip
+"""Recipes, their options, and what is right: of these, a layer is named by nobody."""
+
+
+def in_float64():
+    """Every network that there is in float64 and that is right in this way; the slow ones are marked."""
+    for case in CASES.values():
+        for recipe in EXACT:
+            sure = case.refusal(recipe) is None and not {recipe, "*"} & set(case.may)
+            if sure and case.double and not case.random and case.head != "unknown":
+                marks = () if recipe == "gradient" else (pytest.mark.slow,)
+                yield pytest.param(case, recipe, id=f"{case.name}-{recipe}", marks=marks)
+
+
+@pytest.mark.parametrize(("case", "recipe"), in_float64())
+def test_in_float64_it_is_right_to_nine_digits(case, recipe):
+    explainer, further, right = EXACT[recipe]
+    model, network = brought(case.name, torch.float64)
+    _, x = picture(case, torch.float64)
+    plain = twin(case.name, torch.float64)
+    with unchanged(model), warnings.catch_warnings(action="ignore"):
+        if recipe == "guided" and not plain.guided(x)[1]:
+            return
+        asked = question(network.planned(explainer.about.purpose), x, **options(case))
+        values = maps_of(explainer.method, asked, x, **further).values
+        near(values, right(plain, x), 1e-9, None if recipe != "occlusion" else plain.score(x).abs().max())
