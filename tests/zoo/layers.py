@@ -110,14 +110,15 @@ class Transformer(nn.Module):
     def __init__(self, before=1, pooled=False):
         super().__init__()
         self.pooled, self.before = pooled, before
-        self.patch, self.block, self.norm, self.fc = nn.Conv2d(3, 8, 6, 6), Block(8), nn.LayerNorm(8), linear(8)
+        self.patch, self.norm, self.fc = nn.Conv2d(3, 8, 6, 6), nn.LayerNorm(8), linear(8)
+        self.block, self.last = Block(8), Block(8)
         self.tokens = nn.Parameter(torch.randn(1, before, 8))
         self.positions = nn.Parameter(torch.randn(1, 16 + before, 8) / 4)
 
     def forward(self, x):
         y = self.patch(x).flatten(2).transpose(1, 2)
         y = torch.cat([self.tokens.expand(len(x), -1, -1), y], 1) + self.positions
-        y = self.norm(self.block(y))
+        y = self.norm(self.last(self.block(y)))
         return self.fc(y[:, self.before :].mean(1) if self.pooled else y[:, 0])
 
 
@@ -226,9 +227,9 @@ def unpooled(m, x):
 
 def written(m, x):
     """Writes into parts of a tensor."""
-    y = torch.zeros(len(x), 4, *x.shape[2:], dtype=x.dtype, device=x.device)
-    y[:, :2] = m.a(x)[:, :2].relu()
-    y[:, 2:, ::2] = m.a(x)[:, 2:, ::2]
+    y, read = torch.zeros(len(x), 4, *x.shape[2:], dtype=x.dtype, device=x.device), m.a(x)
+    y[:, :2] = read[:, :2].relu()
+    y[:, 2:, ::2] = read[:, 2:, ::2]
     return m.fc(mean(y))
 
 
@@ -293,7 +294,7 @@ LAYERS = [
         lambda m, x: m.fc(mean(m.n(m.a(x)).relu())) * m.a.weight.norm(), a=conv(), n=nn.BatchNorm2d(4), fc=linear()),
         RGB, **SAME),
     Case("one-convolution-twice", "a shared convolution with two normalizations", lambda: Net(
-        lambda m, x: m.fc(mean(m.n2(m.b(m.n1(m.b(m.a(x))).relu())).relu())), a=conv(), b=conv(4), n1=nn.BatchNorm2d(4),
+        lambda m, x: m.fc(mean(F.leaky_relu(m.n2(m.b(m.n1(m.b(m.a(x))).relu())), 0.1))), a=conv(), b=conv(4), n1=nn.BatchNorm2d(4),
         n2=nn.BatchNorm2d(4), fc=linear()), RGB, **SAME),
     Case("one-rectifier", "a shared module of activation, a shared convolution", lambda: Net(
         doubly, a=conv(), b=conv(4), act=nn.ReLU(), fc=linear()), RGB, **SAME),
@@ -324,10 +325,11 @@ LAYERS = [
         **SAME),
     Case("ghost-norm", "a subclass of batch normalization", lambda: normed(Ghost), RGB, **SAME),
     Case("frozen-norm", "batch normalization as a function", lambda: normed(Frozen), RGB, **SAME),
-    Case("batch-statistics", "batch normalization without running statistics", lambda: normed(
-        lambda c: nn.BatchNorm2d(c, track_running_stats=False)), RGB, alone=True),
-    Case("group-norm", "", lambda: normed(lambda c: nn.GroupNorm(2, c)), RGB),
-    Case("instance-norm", "", lambda: normed(lambda c: nn.InstanceNorm2d(c, affine=True)), RGB),
+    Case("batch-statistics", "batch normalization without running statistics", lambda: between(
+        lambda m, y: m.n(y).relu(), n=nn.BatchNorm2d(4, track_running_stats=False)), RGB, layer="n", alone=True),
+    Case("group-norm", "", lambda: normed(lambda c: nn.GroupNorm(2, c)), RGB, layer="n1"),
+    Case("instance-norm", "", lambda: normed(
+        lambda c: nn.InstanceNorm2d(c, affine=True)), RGB, layer="n1"),
     Case("instance-norm-running", "with running statistics", lambda: normed(
         lambda c: nn.InstanceNorm2d(c, affine=True, track_running_stats=True)), RGB, may=GATED),
     Case("layer-norm", "over channels, by permutation", lambda: normed(ChannelNorm), RGB),
@@ -357,9 +359,10 @@ LAYERS = [
     Case("mirrored", "a mirrored border, and one that goes round", lambda: Net(
         lambda m, x: m.fc(mean(m.b(m.a(x).relu()).relu())), a=conv(padding_mode="reflect"),
         b=conv(4, padding_mode="circular"), fc=linear()), RGB),
-    Case("pooled", "maxima, means, powers", lambda: between(
-        lambda m, y: F.lp_pool2d(F.avg_pool2d(F.max_pool2d(y.relu() + 0.1, 3, 2, 1, ceil_mode=True), 2, ceil_mode=True),
-                                 2, 2)), RGB),
+    Case("pooled", "maxima and means", lambda: between(
+        lambda m, y: F.avg_pool2d(F.max_pool2d(y.relu(), 3, 2, 1, ceil_mode=True), 2, ceil_mode=True)), RGB, **SAME),
+    Case("pooled-by-powers", "", lambda: between(lambda m, y: F.lp_pool2d(y.relu() + 0.1, 2, 2)), RGB,
+         may=(*GATED, "guided")),
     Case("adaptive", "pooled to a grid that does not divide", lambda: between(
         lambda m, y: F.adaptive_max_pool2d(F.adaptive_avg_pool2d(y.relu(), 7), 5)), RGB, **SAME),
     Case("unpooled", "the places of maxima", lambda: Net(unpooled, a=conv(), b=conv(4), fc=linear()), RGB, may=GATED),
@@ -413,5 +416,5 @@ LAYERS = [
         fc=linear()), RGB, may=GATED),
     Case("mapped", "torch.func.vmap inside", lambda: Net(
         lambda m, x: torch.func.vmap(lambda one: m.fc(m.a(one[None]).relu().mean((2, 3))[0]))(x), a=conv(),
-        fc=linear()), RGB, may=(*GATED, "guided", "grad_cam", "visualize", "invert")),
+        fc=linear()), RGB, layer=None, may=(*GATED, "guided")),
 ]  # fmt: skip

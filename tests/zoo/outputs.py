@@ -148,7 +148,8 @@ OUTPUTS = [
         lambda m, x: m.fc(mean(0 * m.a(x))), a=conv(), fc=linear()), RGB, may=GRADIENTS),
     Case("without-the-picture", "returns a parameter", lambda: Net(
         lambda m, x: m.bias.expand(len(x), -1), bias=nn.Parameter(torch.arange(5.0))), RGB, layer=None,
-        refused=dict.fromkeys(["gradient", "integrated"], "gradient|depend"), may=("*",)),
+        refused=dict.fromkeys(["gradient", "guided", "integrated", "lrp", "visualize", "pgd"], "gradient|depend|none"),
+         may=("*",)),
     Case("classes-first", "(classes, n)", lambda: ending(lambda y: y.T), RGB, layer="body.a",
          refused={"*": "picture|batch|output"}),
     Case("a-single-number", "a loss for the whole batch", lambda: ending(lambda y: y.square().mean()), RGB,
