@@ -6,15 +6,13 @@ in `r.mean`, which goes from views back to pictures.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
-
-Score = Literal["logit", "log-p", "p"]
+from phosphene.core.networks.head import Head, Score
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,7 @@ class Reading:
         views: (m, 3, h', w'), what the network was shown; for a prior alone, the pictures.
         of: (m), the picture that each view shows.
         layers: activations by name, (m, channels, ...).
+        head: what the logits among them mean.
     """
 
     pictures: Float[Tensor, "n c h w"]
@@ -34,6 +33,7 @@ class Reading:
     views: Float[Tensor, "m cc hh ww"]
     of: Int[Tensor, " m"]
     layers: Mapping[str, Tensor] = field(default_factory=dict)
+    head: Head = Head()
 
     @property
     def problems(self) -> Int[Tensor, " m"]:
@@ -170,14 +170,16 @@ def token(
 
 
 def score(classes: Sequence[int], kind: Score = "logit") -> Term:
-    """The logit, log p or p of a class; problem i has classes[i].
+    """The logit, log p or p of a class, by the network's head; problem i has classes[i].
 
     The unnormalized logit is what Simonyan et al. 2014 (arXiv:1312.6034) ascend and differentiate.
+
+    Raises (when called):
+        Mistake: a probability of a network that has none.
     """
 
     def of(r: Reading) -> Float[Tensor, " n"]:
-        y = r.layers["logits"].flatten(2).mean(2) if r.layers["logits"].dim() > 2 else r.layers["logits"]
-        y = {"logit": lambda z: z, "log-p": lambda z: z.log_softmax(1), "p": lambda z: z.softmax(1)}[kind](y)
+        y = r.head.scores(r.layers["logits"], kind)
         return r.mean(y[torch.arange(len(y)), _per_problem(classes, r.problems)])
 
     return Term(of, frozenset(["logits"]), f"the class's {kind}")
