@@ -23,6 +23,7 @@ from torch import Tensor
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import PURPOSES, Plan, Purpose
+from phosphene.core.networks.verification import rewritable
 from phosphene.core.optimization.objectives import pulled
 from phosphene.core.results.provenance import network_record, versions
 
@@ -55,7 +56,7 @@ def candidates(network: Network) -> list[Candidate]:
     """Every plan that this network could be run by, the plainest first."""
     own = str(network.dtype).removeprefix("torch.")
     precisions = [own, "bfloat16"] if own == "float32" else [own]
-    rewrites = network.rewritable
+    rewrites = rewritable(network.anatomy)
     chosen = [some for many in range(len(rewrites) + 1) for some in itertools.combinations(rewrites, many)]
     ways = itertools.product(precisions, (False, True), chosen)
     return [Candidate(Plan(precision, last, some)) for precision, last, some in ways]

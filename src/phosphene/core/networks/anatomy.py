@@ -272,8 +272,8 @@ class Anatomy:
         head = head_of(self._first_logits, self.native.maker, self.given.head)
         if head.kind == "probabilities" and self.given.head is None:
             self.tell(
-                f"{self.name} returns probabilities: they are shown as they are, and where a class's logit is asked for, "
-                "it is their logarithm"
+                f"{self.name} returns probabilities: they are shown as they are, and where a class's logit is asked "
+                "for, it is their logarithm"
             )
         return head
 

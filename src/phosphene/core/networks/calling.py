@@ -47,7 +47,7 @@ class Calling:
         required = [p for p in (takes or {}).values() if p.default is p.empty and p.kind is not p.VAR_POSITIONAL]
         if self.input is not None and len(required) == 1:
             return model({self.input: x, **others})
-        names = [name for name in takes or ()]
+        names = list(takes or ())
         near = did_you_mean(unknown[0], names) or f"; it takes {', '.join(names)}"
         raise Mistake(f"{type(model).__name__} takes no input '{unknown[0]}'{near}")
 

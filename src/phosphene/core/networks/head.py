@@ -108,6 +108,10 @@ class Head:
         return self.decided(outputs) == classes
 
 
+SOFTMAX = Head()
+"""Of most classifiers."""
+
+
 def head_of(outputs: Float[Tensor, "n outputs ..."], maker: str | None, given: HeadKind | None) -> Head:
     """What outputs mean, told by what they are on a trial's pictures.
 

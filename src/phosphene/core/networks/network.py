@@ -24,7 +24,7 @@ from phosphene.core.networks.head import Head, HeadKind
 from phosphene.core.networks.layers import Layer, Tap
 from phosphene.core.networks.normalization import Normalization
 from phosphene.core.networks.outputs import Output
-from phosphene.core.networks.plan import PURPOSES, REWRITES, Plan, Plans, Purpose, plans
+from phosphene.core.networks.plan import PURPOSES, Plan, Plans, Purpose, plans
 from phosphene.core.networks.reader import Reader
 from phosphene.core.networks.receptive_fields import Axis, ReceptiveField, measured_field
 from phosphene.core.networks.recording import Recording
@@ -37,7 +37,7 @@ from phosphene.core.networks.verification import verified
 class Network:
     """A frozen model and how to preprocess its pictures.
 
-    What it is told nothing about (channels, size, head, the axes of its output, whether pictures influence each other) is
+    What nobody says about it (channels, size, head, the axes of its output, whether pictures influence each other) is
     found out once, by trying, when it is first needed.
 
     Args:
@@ -45,7 +45,7 @@ class Network:
         mean, std: of the model's input, for RGB in [0, 1]; its input is (rgb - mean) / std.
         size: side, or (height, width), of the input that it was trained on.
         bgr: the model wants blue first.
-        channels: of the model's input; 1 gets the mean of the colours, and pictures for other than 1 and 3 have as many.
+        channels: of the model's input; 1 gets the mean of the colours; for other than 1 and 3, pictures have as many.
         shown: which three of many channels are shown as red, green and blue; by default the first three.
         labels: the names of the classes, in order; synonyms separated by ", ".
         head: what its outputs are: "softmax" or "sigmoid" logits, "probabilities", or plain "numbers"; one logit is a
@@ -234,13 +234,6 @@ class Network:
         """Say something about it that a person should know; once."""
         self.anatomy.tell(sentence)
 
-    def rgb(self, pictures: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 h w"]:
-        """Pictures, or maps over their channels, as they are shown: three channels of many."""
-        if pictures.shape[1] == 3 and self.shown is None:
-            return pictures
-        chosen = self.shown or [min(i, pictures.shape[1] - 1) for i in range(3)]
-        return pictures[:, list(chosen)]
-
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the input that it was trained on."""
@@ -330,13 +323,6 @@ class Network:
         """Whether some of them are functions (`F.relu`), which whoever hooks modules does not see."""
         owners = self.anatomy.callers(RECTIFIERS).values()
         return any(type(owner).__module__ != "torch.nn.modules.activation" for owner in owners)
-
-    @property
-    def rewritable(self) -> tuple[str, ...]:
-        """The exact rewrites that find something to act on."""
-        normalized = bool(self.anatomy.callers(["local_response_norm"]))
-        acts = {"local_response_norm": normalized, "batch_norm": bool(self.anatomy.native.pairs)}
-        return tuple(name for name in REWRITES if acts[name])
 
     # ------------------------------------------------------------------------------------------------- reading
 

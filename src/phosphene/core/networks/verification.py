@@ -13,13 +13,13 @@ from torch import Tensor
 
 from phosphene.core.networks.anatomy import Anatomy
 from phosphene.core.networks.layers import LOGITS
-from phosphene.core.networks.plan import Plan
+from phosphene.core.networks.plan import REWRITES, Plan
 from phosphene.core.networks.reader import Reader
 from phosphene.core.networks.restoring import same_random_numbers
 from phosphene.core.networks.trials import HALF
 
 LOGITS_APART = {torch.float64: 1e-8, torch.float32: 1e-3}
-"""By how much, of the largest logit, an exact rewrite may miss the plain model: rounding of deep networks in float32."""
+"""By how much, of the largest logit, an exact rewrite may miss the plain model: rounding, in deep networks."""
 
 GRADIENT_APART = {torch.float64: 1e-6, torch.float32: 0.2}
 """The same of the gradient's length, where a few rectifiers near zero flip in any two float32 computations."""
@@ -53,13 +53,18 @@ def verified(anatomy: Anatomy, plan: Plan) -> Plan:
 
 def features(anatomy: Anatomy, plan: Plan) -> list[str]:
     """What the plan does to this model beyond running it plainly."""
+    rewrites = [name for name in rewritable(anatomy) if name in plan.rewrites]
+    others = {"channels_last": plan.channels_last, "bfloat16": anatomy.lowered(plan)}
+    return [*rewrites, *(name for name, on in others.items() if on)]
+
+
+def rewritable(anatomy: Anatomy) -> tuple[str, ...]:
+    """The exact rewrites that find something to act on."""
     acts = {
-        "channels_last": plan.channels_last,
-        "local_response_norm": "local_response_norm" in plan.rewrites and anatomy.callers(["local_response_norm"]),
-        "batch_norm": "batch_norm" in plan.rewrites and anatomy.native.pairs,
-        "bfloat16": anatomy.lowered(plan),
+        "local_response_norm": bool(anatomy.callers(["local_response_norm"])),
+        "batch_norm": bool(anatomy.native.pairs),
     }
-    return [name for name, on in acts.items() if on]
+    return tuple(name for name in REWRITES if acts[name])
 
 
 def without(anatomy: Anatomy, plan: Plan, dropped: list[str]) -> Plan:

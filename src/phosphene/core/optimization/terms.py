@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
-from phosphene.core.networks.head import Head, Score
+from phosphene.core.networks.head import SOFTMAX, Head, Score
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Reading:
     views: Float[Tensor, "m cc hh ww"]
     of: Int[Tensor, " m"]
     layers: Mapping[str, Tensor] = field(default_factory=dict)
-    head: Head = Head()
+    head: Head = SOFTMAX
 
     @property
     def problems(self) -> Int[Tensor, " m"]:

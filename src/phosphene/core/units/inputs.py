@@ -63,7 +63,7 @@ def code(network: Network, fed: Float[Tensor, "1 3 h w"], layer: str) -> Float[T
 
 
 def top(network: Network, said: Float[Tensor, " outputs"], many: int = 5) -> list[dict]:
-    """The most probable classes: index, label, probability, logit; of plain numbers the largest, without probability."""
+    """The most probable classes: index, label, probability, logit; of plain numbers the largest, and no p."""
     outputs, head = said[None].cpu().double(), network.head  # not on the device: Apple's has no doubles
     logit = head.scores(outputs, "logit")[0]
     p = head.scores(outputs, "p")[0] if head.has_probabilities else None
