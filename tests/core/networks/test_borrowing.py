@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import nn
 
-from phosphene.core.errors import Mistake
 from phosphene.core.networks.borrowing import Locks, borrowed, borrower
 from phosphene.core.networks.network import Network
 from tests.core.networks.models import (
@@ -197,14 +196,6 @@ def test_a_compiled_part_is_read_uncompiled_and_stays_compiled():
     guided = network.read(x, ["logits"], "guided")["logits"]
     torch.testing.assert_close(guided, expected[1])
     assert state(model) == before
-
-
-def test_scripted_models_are_refused_in_one_sentence():
-    scripted = torch.jit.trace(nn.Sequential(conv(), nn.ReLU()), torch.rand(1, 3, 8, 8))
-    with pytest.raises(Mistake, match=r"^this model is TorchScript, [^.]*; give the Python module [^.]*$"):
-        Network(scripted)
-    with pytest.raises(Mistake, match="the module '0' is TorchScript"):
-        Network(nn.Sequential(scripted))
 
 
 # --------------------------------------------------------------------------------------------------------- threads
