@@ -104,7 +104,7 @@ def test_channels_are_found_by_trying(channels):
 
 def test_channels_are_as_many_as_the_mean_has_or_as_a_person_says():
     assert Network(Plain(), size=16, mean=(0.5, 0.5, 0.5)).anatomy.given.channels == 3
-    with pytest.raises(Mistake, match="can't take a picture of 16 x 16 pixels: .*expected input"):
+    with pytest.raises(Mistake, match=r"can't take a picture of 16 x 16 pixels: .*expected input"):
         _ = Network(Plain(), size=16, channels=4).layers
 
 
@@ -180,7 +180,7 @@ def test_other_inputs_are_held_fixed():
     network = Network(model, size=16, input="pixel_values", inputs={"meta": meta})
     x = pictures(16, 16, n=3)
     torch.testing.assert_close(network.read(x, ["logits"])["logits"], mean(model.a(x)) + model.b(meta))
-    with pytest.raises(Mistake, match="required positional argument.*give what it takes beside pictures: Network"):
+    with pytest.raises(Mistake, match=r"required positional argument.*give what it takes beside pictures: Network"):
         _ = Network(Conditioned(), size=16).layers
 
 

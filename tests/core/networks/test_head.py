@@ -74,7 +74,7 @@ def test_where_a_network_answers_at_several_places_the_mean_counts_and_of_boxes_
     torch.testing.assert_close(boxes.flat(y.flatten(2)), y.flatten(2)[:, :2].amax(2))
 
 
-# ------------------------------------------------------------------------------------------------------- found by trying
+# ------------------------------------------------------------------------------------------------------ found by trying
 
 
 def test_what_outputs_mean_is_told_by_what_they_are():

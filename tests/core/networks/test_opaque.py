@@ -49,5 +49,5 @@ def test_visible_modules_are_those_that_are_no_torchscript():
 
 
 def test_a_class_is_not_a_module():
-    with pytest.raises(Mistake, match="a network is a torch.nn.Module, not a class"):
+    with pytest.raises(Mistake, match=r"a network is a torch\.nn.Module, not a class"):
         Network(nn.ReLU)
