@@ -180,9 +180,10 @@ def score(
 ) -> Term:
     """The logit, log p or p of a class, by the network's head; problem i has classes[i].
 
-    The unnormalized logit is what Simonyan et al. 2014 (arXiv:1312.6034) ascend and differentiate. Where a network answers
-    at several places, it is their mean, or what it says at places[i]: a (row, column) of its answer, or the mean over a
-    region of the picture. Of a detector's boxes it is the best one, or the one that overlaps most with the region.
+    The unnormalized logit is what Simonyan et al. 2014 (arXiv:1312.6034) ascend and differentiate. Where a network
+    answers at several places, it is their mean, or what it says at places[i]: a (row, column) of its answer, or the
+    mean over a region of the picture. Of a detector's boxes it is the best one, or the one that overlaps most with the
+    region.
 
     Raises (when called):
         Mistake: a probability of a network that has none; a place of one that answers once; a place that there is not.
