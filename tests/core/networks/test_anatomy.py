@@ -19,7 +19,10 @@ def test_the_size_of_a_network_is_found_by_trying():
     model = nn.Sequential(conv(), nn.Flatten(), nn.Linear(4 * 28 * 28, 3))
     assert Network(model).size == (28, 28)
     assert Network(Plain()).size == (224, 224)
-    with pytest.raises(Mistake, match=r"takes none of the usual picture sizes; give it: Network\(model, size="):
+    with pytest.raises(
+        Mistake,
+        match=r"none of the usual picture sizes \(224 px: mat1 and .*\); give it: Network\(model",
+    ):
         _ = Network(nn.Linear(5, 5)).size
     with pytest.raises(Mistake, match="can't take a picture of 30 x 30 pixels"):
         _ = Network(model, size=30).layers
@@ -55,8 +58,8 @@ def test_what_is_known_is_found_out_once_and_only_when_needed():
     anatomy.model.register_forward_pre_hook(lambda *_: runs.append(None))
     assert anatomy.size == (16, 16) and not anatomy.grey and runs == []
     assert anatomy.native is anatomy.native and len(runs) == 1
-    assert list(anatomy.layers) == list(anatomy.layers) and len(runs) == 2  # and once more at another size
-    assert anatomy.company == Company(True, True) and len(runs) == 3  # and with one picture alone
+    assert list(anatomy.layers) == list(anatomy.layers)
+    assert anatomy.company == Company(True, True) and len(runs) == 3  # and at another size, and with one picture alone
     assert anatomy.native.pairs == [("conv1", "bn")] and anatomy.layers["logits"].shape == (6,)
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.folding import ConvolutionReaders, folded
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import PURPOSES, Plan
@@ -154,7 +155,7 @@ def test_the_model_is_given_back_also_after_an_error():
 
     folding.read(noise(1, 3, 12, 12), ["logits"])
     hook = model.fc.register_forward_hook(fail)
-    with pytest.raises(KeyError):
+    with pytest.raises(Mistake, match="fails: KeyError: 'stop'"):
         folding.read(noise(1, 3, 12, 12), ["logits"])
     hook.remove()
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:

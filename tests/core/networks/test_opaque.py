@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from phosphene.core.errors import Mistake
+from phosphene.core.networks.borrowing import unwrapped
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.opaque import Opaque, visible_modules
 from tests.core.networks.models import conv, pictures
@@ -50,4 +51,4 @@ def test_visible_modules_are_those_that_are_no_torchscript():
 
 def test_a_class_is_not_a_module():
     with pytest.raises(Mistake, match=r"a network is a torch\.nn.Module, not a class"):
-        Network(nn.ReLU)
+        unwrapped(nn.ReLU)

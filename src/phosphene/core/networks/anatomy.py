@@ -4,7 +4,7 @@ The copies of a network (for other purposes, by other plans) share it.
 """
 
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import copy
 from dataclasses import dataclass
@@ -285,8 +285,8 @@ class Anatomy:
         if many > 1:
             try:
                 alone = self.answer(self.noise(self.size)[:1])
-            except Exception:  # it takes several pictures only
-                alone = first
+            except Mistake:  # it takes several pictures only, or nothing any more
+                alone = self.answer(self.noise(self.size))[:1]
             if self.axes.batch is not None and alike(alone, first, self.dtype):
                 return Company(independent=True, deterministic=True)
         again = self.answer(self.noise(self.size, many))
@@ -301,9 +301,18 @@ class Anatomy:
 
     @torch.no_grad()
     def answer(self, pictures: Tensor) -> Float[Tensor, "n outputs ..."]:
-        """The logits of pictures in a trial, plainly."""
+        """The logits of pictures in a trial, plainly.
+
+        Raises:
+            Mistake: the model fails.
+        """
         with self.locks, borrowed(self.model, self.locks), Kept(self.restless()):
-            return self.logits(self.calling(self.model, self.preprocess(pictures)), len(pictures)).detach()
+            try:
+                return self.logits(self.calling(self.model, self.preprocess(pictures)), len(pictures)).detach()
+            except (Mistake, MemoryError, torch.OutOfMemoryError):
+                raise
+            except Exception as error:  # whatever a stranger's model raises
+                raise Mistake(f"{self.name} fails: {type(error).__name__}: {first_line(error)}") from error
 
     @once
     def layers(self) -> dict[str, Layer]:
@@ -323,6 +332,7 @@ class Anatomy:
         }
         shape = tuple(self._first_logits.shape[1:])
         layers["logits"] = Layer("logits", "logits", shape, 1, None, LOGITS)
+        _ = self.company  # before anybody reads it
         return layers
 
     @once

@@ -41,11 +41,12 @@ class Calling:
         others = {name: _for(value, x) for name, value in self.inputs.items()}
         takes = _parameters(model)
         open_ended = takes is None or any(p.kind is p.VAR_KEYWORD for p in takes.values())
+        # a model of one argument without that name takes a dict
         unknown = [name for name in (*others, *([self.input] if self.input else ())) if name not in (takes or ())]
         if open_ended or not unknown:
             return model(x, **others) if self.input is None else model(**{self.input: x}, **others)
         required = [p for p in (takes or {}).values() if p.default is p.empty and p.kind is not p.VAR_POSITIONAL]
-        if self.input is not None and len(required) == 1:
+        if self.input is not None and len(takes or ()) == 1 and len(required) == 1:
             return model({self.input: x, **others})
         names = list(takes or ())
         near = did_you_mean(unknown[0], names) or f"; it takes {', '.join(names)}"

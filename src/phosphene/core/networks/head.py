@@ -112,7 +112,7 @@ SOFTMAX = Head()
 """Of most classifiers."""
 
 
-def head_of(outputs: Float[Tensor, "n outputs ..."], maker: str | None, given: HeadKind | None) -> Head:
+def head_of(outputs: Float[Tensor, "n outputs ..."], maker: str | None, given: str | None) -> Head:
     """What outputs mean, told by what they are on a trial's pictures.
 
     Probabilities lie in [0, 1] and sum to one, or come straight out of a sigmoid; a lonely output is a question;
@@ -131,7 +131,7 @@ def head_of(outputs: Float[Tensor, "n outputs ..."], maker: str | None, given: H
     within = bool(((outputs >= -SUM) & (outputs <= 1 + SUM)).all())
     sums = outputs.float().sum(1)
     exclusive = not alone and within and bool(((sums - 1).abs() < SUM).all())
-    kind = given
+    kind = next((one for one in HEADS if one == given), None)
     if kind is None:
         probable = exclusive or (within and maker in SQUASHING)
         kind = "probabilities" if probable else "sigmoid" if alone else "softmax"

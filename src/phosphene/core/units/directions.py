@@ -2,8 +2,8 @@
 doi:10.23915/distill.00010).
 
 A direction is spelled with its numbers, `mixed4a:NAME=[0.5,-1.0,...]`, so that a recipe carries all that it needs, or
-with the file that holds them, `mixed4a:file=NAME.npy`. With ~ in place of = it is asked how similar a layer's code, the mean
-over its positions, is to that vector, as a cosine: `logits:like=photo.jpg` takes the code of a photograph.
+with the file that holds them, `mixed4a:file=NAME.npy`. With ~ in place of = it is asked how similar a layer's code,
+its mean over positions, is to that vector, as a cosine: `logits:like=photo.jpg` takes the code of a photograph.
 """
 
 import re
