@@ -302,7 +302,7 @@ def leaving(m, x):
 
 
 def failing(m, x):
-    raise ValueError("the\nreason has\ntwo more lines")
+    raise ValueError("the reason\nhas two\nmore lines")
 
 
 def noisy(m, x):
@@ -366,7 +366,8 @@ BEHAVIOURS = [
          refused=NO_GRADIENT, layer="b"),
     Case("made-in-inference-mode", "its parameters are inference tensors", made_in_inference_mode, RGB, double=False,
          plain=plainest, may=GRADIENTS, **QUIET),
-    Case("quantized", "linear layers in 8 bits", dynamic, RGB, refused=NO_GRADIENT, double=False, **QUIET),
+    Case("quantized", "linear layers in 8 bits", dynamic, RGB, refused=NO_GRADIENT | {"grad_cam": "gradient|depend"}, double=False,
+         **QUIET),
     Case("rounded", "whole numbers inside: the gradient is zero", lambda: behind(lambda m, y: (4 * y).round()), RGB,
          may=GRADIENTS),
     Case("binarized", "signs inside: the gradient is zero", lambda: behind(lambda m, y: y.sign()), RGB, may=GRADIENTS),

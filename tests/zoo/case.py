@@ -27,6 +27,7 @@ class Case:
         channels: how many its pictures have.
         plain: makes the same function for plain autograd, where that can't go through the model itself.
         run: (model, what it is fed) -> the numbers of its classes, (n, classes), taken from its output by hand.
+        target: the class that is asked about.
         head: what these numbers are: "softmax" or "sigmoid" logits, the logit of one class ("one"), "probabilities", or
             plain "numbers".
         layer: a module with places, or none.
@@ -50,6 +51,7 @@ class Case:
     channels: int = 3
     plain: Callable[[], nn.Module] | None = None
     run: Callable[[nn.Module, Tensor], Tensor] = lambda model, x: model(x)
+    target: int = 1
     head: str = "softmax"
     layer: str | None = "a"
     prefix: int | None = None

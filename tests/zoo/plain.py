@@ -24,12 +24,11 @@ class Plain:
     Args:
         case: the network.
         dtype: what it computes in.
-        target: the class that is asked about.
     """
 
-    def __init__(self, case, dtype=torch.float32, target=1):
+    def __init__(self, case, dtype=torch.float32):
         torch.manual_seed(0)
-        self.case, self.dtype, self.target = case, dtype, target
+        self.case, self.dtype, self.target = case, dtype, case.target
         self.model = stirred((case.plain or case.build)())
         if dtype == torch.float64:
             self.model = self.model.double()
@@ -284,9 +283,9 @@ def unchanged(model):
     try:
         yield
     finally:
-        after = state(model)
-        assert differences(before, after) == []
-        assert _globals() == everywhere
+        changed = differences(before, state(model))
+        assert not changed, f"not as it was: {', '.join(changed)}"
+        assert _globals() == everywhere, "something global is not as it was"
 
 
 def _globals():

@@ -88,7 +88,7 @@ def map_is(result, expected, within: float, largest=None) -> None:
 
 def options(case: Case):
     """What is asked: one class; of probabilities the logarithm."""
-    return {"target": 1} | ({"score": "log-p"} if case.head == "probabilities" else {})
+    return {"target": case.target} | ({"score": "log-p"} if case.head == "probabilities" else {})
 
 
 def predict(case, network, plain, photo, x):
@@ -218,7 +218,7 @@ def zoo():
             )
 
 
-@pytest.mark.parametrize(("case", "recipe"), zoo())
+@pytest.mark.parametrize(("case", "recipe"), list(zoo()))
 def test_it_is_right_or_refused_in_one_sentence_and_the_model_comes_back_as_it_was(case, recipe):
     refusal = case.refusal(recipe)
     model, network = brought(case.name)
@@ -260,7 +260,7 @@ def in_float64():
                 yield pytest.param(case, recipe, id=f"{case.name}-{recipe}", marks=marks)
 
 
-@pytest.mark.parametrize(("case", "recipe"), in_float64())
+@pytest.mark.parametrize(("case", "recipe"), list(in_float64()))
 def test_in_float64_it_is_right_to_nine_digits(case, recipe):
     explainer, further, right = EXACT[recipe]
     model, network = brought(case.name, torch.float64)
