@@ -355,8 +355,8 @@ class Network:
             seen = [self._activations(part, axes, rule, plan, stack) for part in parts]
         joined = seen[0] if len(seen) == 1 else {tap: torch.cat([one[tap] for one in seen]) for tap in axes}
         read = {name: joined[layer.tap] for name, layer in wanted.items()}
-        half = self.anatomy.lowered(plan) or self.dtype in (torch.float16, torch.bfloat16)
-        return {name: activation.float() for name, activation in read.items()} if half else read
+        # a parameter that a model returns would want a gradient again as soon as the model is given back
+        return read if torch.is_grad_enabled() else {name: activation.detach() for name, activation in read.items()}
 
     def _activations(
         self, pictures: Tensor, axes: Mapping[Tap, int], rule: Rule, plan: Plan, stack: ExitStack

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from phosphene.core.errors import Mistake
@@ -17,6 +18,9 @@ from phosphene.core.networks.layers import LOGITS, Tap, first_tensor, replaced
 from phosphene.core.networks.opaque import visible_modules
 from phosphene.core.networks.rectifiers import RECTIFIERS, RectifierRule, Rule, ruled
 from phosphene.core.networks.rewrites import rewritten
+
+HALVES = (torch.float16, torch.bfloat16)
+"""What is read in one of these is handed on in float32, on the way that gradients take."""
 
 
 class _Enough(BaseException):
@@ -67,7 +71,8 @@ class Reader:
         try:
             output = self.anatomy.calling(self.anatomy.model, x)
             if LOGITS in self._missing:
-                self._activations[LOGITS] = self.anatomy.logits(output, len(x))
+                logits = self.anatomy.logits(output, len(x))
+                self._activations[LOGITS] = logits.float() if logits.dtype in HALVES else logits
                 del self._missing[LOGITS]
         except _Enough as enough:
             if enough.reader is not self:
@@ -100,11 +105,13 @@ class Reader:
 
     def _keep(self, tap: Tap, tensor: Tensor) -> Tensor:
         """Keep what was read, channels on axis 1; the model goes on with what comes from it and may overwrite that."""
-        axis = self._missing.pop(tap)
+        axis, kind = self._missing.pop(tap), tensor.dtype
+        tensor = tensor.float() if kind in HALVES else tensor
         self._activations[tap] = tensor if axis == 1 else tensor.movedim(axis, 1)
         if not self._missing:
             raise _Enough(self)
-        return tensor.clone() if axis == 1 else self._activations[tap].movedim(1, axis).clone()
+        further = tensor if axis == 1 else self._activations[tap].movedim(1, axis)
+        return further.clone() if kind == tensor.dtype else further.to(kind)
 
     def _module_called(self, owner: str, module: nn.Module, inputs: Any, output: Any) -> Any:
         if borrower() is not self:
