@@ -24,7 +24,7 @@ LOGITS_APART = {torch.float64: 1e-8, torch.float32: 1e-3}
 GRADIENT_APART = {torch.float64: 1e-6, torch.float32: 0.2}
 """The same of the gradient's length, where a few rectifiers near zero flip in any two float32 computations."""
 
-LOWERED_APART = 0.25
+LOWERED_APART = 0.05
 """By how much, of the largest logit, bfloat16 may miss float32."""
 
 WORDS = {
