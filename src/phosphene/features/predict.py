@@ -28,12 +28,17 @@ def predict(
     """
     fed = feed(network, photo, fit)
     answers = top(network, logits(network, fed)[0], top_k)
-    chart = bars([(answer["label"], answer["p"]) for answer in answers])
+    words = said_in_words(answers)
+    if not network.head.has_probabilities:
+        words = ", ".join(f"{answer['label']} {answer['logit']:.4g}" for answer in answers)
+    drawing = figure([("the network's input", fed.float().cpu())], words)
+    if network.head.has_probabilities:
+        drawing = beside(drawing, bars([(answer["label"], answer["p"]) for answer in answers]))
     return Result(
         image=fed.float().cpu(),
         names=["predict"],
         numbers=[{"top": answers}],
         title=said_in_words(answers),
-        drawing=beside(figure([("the network's input", fed.float().cpu())], said_in_words(answers)), chart),
+        drawing=drawing,
         input=fed.float().cpu(),
     )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 from phosphene.core.networks.network import Network
 from phosphene.core.pictures.eight_bit import to_uint8
@@ -34,8 +35,13 @@ def state_sha256(model: nn.Module) -> str:
     """The hash of a model's weights: names, shapes and bytes."""
     digest = hashlib.sha256()
     for name, value in model.state_dict().items():
-        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        for part in tree_leaves(value):  # quantized modules keep tuples, and types
+            if not isinstance(part, torch.Tensor):
+                digest.update(f"{name} {part}".encode())
+                continue
+            plain = part.int_repr() if part.is_quantized else part
+            digest.update(f"{name} {tuple(part.shape)} {part.dtype}".encode())
+            digest.update(plain.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
