@@ -14,6 +14,8 @@ from pathlib import Path
 import torch
 
 from phosphene.core.errors import Mistake
+from phosphene.core.networks.anatomy import Output
+from phosphene.core.networks.checked import checked_facts
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import PRECISIONS, Plans
 from phosphene.core.results.provenance import state_sha256
@@ -21,6 +23,7 @@ from phosphene.models.embedded import EMBEDDED, embedded, embedded_words
 from phosphene.models.facts import query_options
 from phosphene.models.files import code_sha256_of, network_of_file, without_folders
 from phosphene.models.plan_files import chosen_plans
+from phosphene.models.preparing import cast, check_numbers, quantized, settle
 from phosphene.models.timm import timm_network
 from phosphene.models.torchvision import torchvision_names, torchvision_network
 from phosphene.models.weights import put_weights
@@ -35,6 +38,11 @@ def load(
     device: str = "auto",
     precision: str = "auto",
     plan: str | Path | Plans = "auto",
+    head: str | None = None,
+    channels: int | None = None,
+    shown: tuple[int, int, int] | None = None,
+    input: str | None = None,
+    output: Output = None,
 ) -> Network:
     """The network that `spec` names.
 
@@ -46,6 +54,7 @@ def load(
             or "float32", "float64" or "bfloat16" for everything.
         plan: how the network is run: "auto" (by the rules of `networks/plan.py`), "none" (as anybody would call it), or
             a file that `phosphene tune` wrote.
+        head, channels, shown, input, output: as for `Network`, instead of what the network's SPEC says.
     Raises:
         Mistake: no such network, file, weights, device, precision or plan; the nearest choice is told.
     """
@@ -60,12 +69,27 @@ def load(
         model, facts = timm_network(name, options)
     else:
         model, facts = network_of_file(spec)
-    if weights is not None:
-        put_weights(model, Path(weights))
-    sha256, dtype = state_sha256(model), _dtype(precision)
-    model = model.eval().to(device=_device(device), dtype=dtype)
-    facts |= {"name": without_folders(spec), "sha256": sha256, "code_sha256": code_sha256_of(spec)}
-    return Network(model, precision=precision, plans=chosen_plans(plan, precision, dtype, sha256), **facts)
+    said = {"head": head, "channels": channels, "shown": shown, "input": input, "output": output}
+    facts = checked_facts(**facts | {key: value for key, value in said.items() if value is not None})
+    name, dtype = without_folders(spec), _dtype(precision)
+    notes = [] if weights is None else put_weights(model, weights)
+    check_numbers(model, name)
+    settle(model, name, facts)
+    if quantized(model):
+        device, dtype = _of_quantized(name, device, dtype)
+    sha256 = state_sha256(model)
+    model = cast(model.eval(), _device(device), dtype)
+    facts |= {"name": name, "sha256": sha256, "code_sha256": code_sha256_of(spec)}
+    network = Network(model, precision=precision, plans=chosen_plans(plan, precision, dtype, sha256), **facts)
+    for words in notes:
+        network.tell(words)
+    return network
+
+
+def _of_quantized(name: str, device: str, dtype: torch.dtype) -> tuple[str, torch.dtype]:
+    if dtype != torch.float32:
+        raise Mistake(f"{name} is quantized, so it can't be run in {str(dtype).removeprefix('torch.')}; use float32")
+    return ("cpu" if device == "auto" else device), dtype
 
 
 def networks() -> dict[str, str]:
