@@ -4,6 +4,7 @@ import argparse
 import pathlib
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -19,7 +20,7 @@ from phosphene.models.checkpoints import Entries, entries, weights_for
 from phosphene.models.facts import first_line
 
 _scalar = np.float64(0).__reduce__()[0]
-PLAIN = [
+PLAIN: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     argparse.Namespace, pathlib.PosixPath, pathlib.PurePosixPath, np.dtype,
     *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")),
     (_scalar, "numpy.core.multiarray.scalar"), (_scalar, "numpy._core.multiarray.scalar"),
