@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phosphene.core.errors import Mistake
-from phosphene.models.facts import facts_of, first_line, query_options
+from phosphene.models.facts import facts_of, query_options
 
 
 def test_a_query_is_python_where_it_can_be_and_words_elsewhere():
@@ -71,7 +71,3 @@ def test_a_misspelled_entry_is_told(key, meant):
 def test_an_entry_that_makes_no_sense_is_refused_by_its_name(spec, said):
     with pytest.raises(Mistake, match=f"^{said}"):
         facts_of(spec)
-
-
-def test_an_error_is_told_by_its_first_line():
-    assert first_line(ValueError("bad.\nmore")) == "bad" and first_line(KeyError()) == "KeyError"

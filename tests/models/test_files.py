@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Mistake, Note
 from phosphene.models.specs import load
 from tests.small import LABELS, SOURCE
 
@@ -24,6 +24,18 @@ def test_a_factory_may_return_a_module_and_a_dict(own):
     assert (network.mean, network.std) == ((0.1, 0.2, 0.3), (1, 1, 1))
     assert network.size == (24, 20)
     assert network.bgr
+    assert network.labels is None
+
+
+def test_labels_are_as_many_as_classes(own):
+    own.write_text(f"{SOURCE}\n\ndef seven():\n    return Small(7), SPEC\n")
+    with pytest.raises(Mistake, match="labels has 4 names, but the network has 7 classes"):
+        load(f"{own}:seven")
+
+
+def test_labels_that_arguments_outdate_are_left_out_and_that_is_said(own):
+    with pytest.warns(Note, match="labels has 4 names, but the network has 7 classes with these arguments"):
+        network = load(f"{own}:build?classes=7")
     assert network.labels is None
 
 
@@ -73,7 +85,6 @@ def test_a_shared_factory_with_an_argument(data):
         (":number", "own.py:number returned int, not a torch.nn.Module"),
         (":clumsy", "own.py:clumsy failed: OSError: the cupboard is bare"),
         (":build?colour=3", "could not be called: .*colour.*; arguments go behind it"),
-        (":scripted", "TorchScript"),
     ],
 )
 def test_a_wrong_factory_is_told(own, factory, said):

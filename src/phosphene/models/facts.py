@@ -66,8 +66,3 @@ def _misspelled(key: str) -> str | None:
 
     best = max(known, key=likeness)
     return best if likeness(best) >= 0.8 else None
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, in one line without its full stop; its kind where it says nothing."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

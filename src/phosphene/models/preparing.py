@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
-from phosphene.core.errors import Mistake
-from phosphene.models.facts import first_line
+from phosphene.core.errors import Mistake, first_line
+from phosphene.core.networks.calling import Calling
 
 
 def _named(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -47,10 +47,7 @@ def settle(model: nn.Module, name: str, facts: Mapping[str, Any]) -> None:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             picture = torch.rand(1, many, *size, dtype=next(known, None))
-            key = facts.get("input")
-            held = facts.get("inputs") or {}
-            model.eval()
-            model(**{key: picture}, **held) if key else model(picture, **held)
+            Calling(facts.get("input"), facts.get("inputs") or {})(model.eval(), picture)
     except Exception as error:  # a stranger's model: whatever it raises
         raise Mistake(
             f"{lazy} in {name} gets no shape from a picture of {size[0]} x {size[1]} px and {many} channels: "

@@ -14,11 +14,13 @@ from pathlib import Path
 import torch
 
 from phosphene.core.errors import Mistake
-from phosphene.core.networks.anatomy import Output
 from phosphene.core.networks.checked import checked_facts
+from phosphene.core.networks.head import HeadKind
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.outputs import Output
 from phosphene.core.networks.plan import PRECISIONS, Plans
 from phosphene.core.results.provenance import state_sha256
+from phosphene.core.units.labels import class_names
 from phosphene.models.embedded import EMBEDDED, embedded, embedded_words
 from phosphene.models.facts import query_options
 from phosphene.models.files import code_sha256_of, network_of_file, without_folders
@@ -38,7 +40,7 @@ def load(
     device: str = "auto",
     precision: str = "auto",
     plan: str | Path | Plans = "auto",
-    head: str | None = None,
+    head: HeadKind | None = None,
     channels: int | None = None,
     shown: tuple[int, int, int] | None = None,
     input: str | None = None,
@@ -54,7 +56,8 @@ def load(
             or "float32", "float64" or "bfloat16" for everything.
         plan: how the network is run: "auto" (by the rules of `networks/plan.py`), "none" (as anybody would call it), or
             a file that `phosphene tune` wrote.
-        head, channels, shown, input, output: as for `Network`, instead of what the network's SPEC says.
+        head: what its outputs are, where trying can't tell: "softmax" or "sigmoid" logits, "probabilities", "numbers".
+        channels, shown, input, output: as for `Network`, instead of what the network's SPEC says.
     Raises:
         Mistake: no such network, file, weights, device, precision or plan; the nearest choice is told.
     """
@@ -71,19 +74,28 @@ def load(
         model, facts = network_of_file(spec)
     said = {"head": head, "channels": channels, "shown": shown, "input": input, "output": output}
     facts = checked_facts(**facts | {key: value for key, value in said.items() if value is not None})
-    name, dtype = without_folders(spec), _dtype(precision)
+    called, dtype = without_folders(spec), _dtype(precision)
     notes = [] if weights is None else put_weights(model, weights)
-    check_numbers(model, name)
-    settle(model, name, facts)
+    check_numbers(model, called)
+    settle(model, called, facts)
     if quantized(model):
-        device, dtype = _of_quantized(name, device, dtype)
+        device, dtype = _of_quantized(called, device, dtype)
     sha256 = state_sha256(model)
     model = cast(model.eval(), _device(device), dtype)
-    facts |= {"name": name, "sha256": sha256, "code_sha256": code_sha256_of(spec)}
-    network = Network(model, precision=precision, plans=chosen_plans(plan, precision, dtype, sha256), **facts)
+    plans = chosen_plans(plan, precision, dtype, sha256)
+    network = Network(model, precision=precision, plans=plans, name=called, **facts)
+    code = code_sha256_of(spec)
+    if code and network.labels:  # a person's own: are there as many as classes?
+        try:
+            class_names(network)
+        except Mistake as mistake:
+            if "?" not in spec:
+                raise
+            network = Network(model, precision=precision, plans=plans, name=called, **facts | {"labels": None})
+            notes.append(f"{mistake} with these arguments; so its classes have no names")
     for words in notes:
         network.tell(words)
-    return network
+    return network.loaded_from(sha256, code)
 
 
 def _of_quantized(name: str, device: str, dtype: torch.dtype) -> tuple[str, torch.dtype]:

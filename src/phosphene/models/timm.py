@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from phosphene.core.errors import Mistake, did_you_mean
-from phosphene.models.facts import first_line
+from phosphene.core.errors import Mistake, did_you_mean, first_line
 from phosphene.models.torchvision import import_torchvision
 
 
@@ -36,7 +35,7 @@ def timm_network(name: str, options: dict[str, Any]) -> tuple[nn.Module, dict[st
         ) from error
     config = model.pretrained_cfg
     facts: dict[str, Any] = {"mean": config["mean"], "std": config["std"], "size": tuple(config["input_size"][1:])}
-    if config.get("num_classes") == 1000:
+    if config.get("num_classes") == getattr(model, "num_classes", 1000) == 1000:
         info = timm.data.ImageNetInfo()
         facts["labels"] = [info.index_to_description(index) for index in range(1000)]
     return model, facts

@@ -14,10 +14,9 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Mistake, first_line
 from phosphene.core.paths import broken, given_path, reason, textual
 from phosphene.models.checkpoints import Entries, entries, weights_for
-from phosphene.models.facts import first_line
 
 _scalar = np.float64(0).__reduce__()[0]
 PLAIN: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from phosphene.core.errors import Mistake
-from phosphene.core.networks.checked import HEADS, checked_count, checked_facts
+from phosphene.core.networks.checked import checked_count, checked_facts
+from phosphene.core.networks.head import HEADS
 
 
 @pytest.mark.parametrize(
@@ -111,11 +112,11 @@ def test_what_makes_sense_stays_as_it_is():
         ({"shown": (0, 1)}, r"shown is \(0, 1\)"),
         ({"shown": (0, 1, 4), "channels": 4}, r"shown is \(0, 1, 4\), but the network's channels are 0 to 3"),
         ({"shown": 3}, "shown is 3"),
-        ({"head": "sigmod"}, "head is 'sigmod'; did you mean 'sigmoid'"),
-        ({"head": 1}, r"head is 1; give \(softmax, sigmoid, probabilities, numbers\)"),
+        ({"head": "sigmod"}, "head 'sigmod' is not known; did you mean 'sigmoid'"),
+        ({"head": 1}, r"head 1 is not known \(there are softmax, sigmoid, probabilities, numbers\)"),
         ({"input": 0}, "input is 0"),
         ({"inputs": [1]}, "inputs is list"),
-        ({"inputs": {"meta": 1}}, r"inputs\['meta'\] is int, not a tensor"),
+        ({"inputs": {1: torch.zeros(1)}}, "inputs is dict"),
         ({"output": True}, "output is True"),
         ({"output": 1.5}, "output is 1.5"),
     ],

@@ -10,11 +10,9 @@ from numbers import Integral, Real
 from textwrap import shorten
 from typing import Any
 
-from torch import Tensor
-
 from phosphene.core.errors import Mistake, did_you_mean
+from phosphene.core.networks.head import HEADS, HeadKind
 
-HEADS = ("softmax", "sigmoid", "probabilities", "numbers")
 MOST_PIXELS_A_SIDE = 10_000
 MOST_CLASSES = 1_000_000
 
@@ -146,11 +144,12 @@ def _checked_bgr(name: str, value: Any) -> bool:
     return plain
 
 
-def _checked_head(name: str, value: Any) -> str:
-    if value not in HEADS:
+def _checked_head(name: str, value: Any) -> HeadKind:
+    known = next((head for head in HEADS if head == value), None)
+    if known is None:
         near = did_you_mean(value, HEADS) if isinstance(value, str) else ""
-        raise Mistake(f"{name} is {_shown(value)}{near or '; give'} ({', '.join(HEADS)})")
-    return str(value)
+        raise Mistake(f"{name} {_shown(value)} is not known{near} (there are {', '.join(HEADS)})")
+    return known
 
 
 def _checked_input(name: str, value: Any) -> str:
@@ -162,9 +161,6 @@ def _checked_input(name: str, value: Any) -> str:
 def _checked_inputs(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise Mistake(f"{name} is {type(value).__name__}; give a dict from the names of forward's arguments to tensors")
-    wrong = next((key for key, held in value.items() if not isinstance(held, Tensor)), None)
-    if wrong is not None:
-        raise Mistake(f"{name}[{wrong!r}] is {type(value[wrong]).__name__}, not a tensor")
     return dict(value)
 
 
@@ -233,4 +229,4 @@ def checked_count(labels: Sequence[str] | None, classes: int) -> None:
     """Raise a Mistake unless there are no labels, or one for each class."""
     if labels and len(labels) != classes:
         names = f"{len(labels)} name{'s' if len(labels) > 1 else ''}"
-        raise Mistake(f"labels has {names}, but the network has {classes} classes; give one for each")
+        raise Mistake(f"labels has {names}, but the network has {classes} classes")

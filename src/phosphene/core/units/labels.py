@@ -4,12 +4,26 @@ from collections.abc import Sequence
 from numbers import Integral
 
 from phosphene.core.errors import Mistake, did_you_mean
+from phosphene.core.networks.checked import checked_count
 from phosphene.core.networks.network import Network
+
+
+def class_names(network: Network) -> list[str]:
+    """The names of the classes, where they have any, "" for one without; the answers to one question are no and yes.
+
+    Raises:
+        Mistake: there are more or fewer names than classes.
+    """
+    names = network.labels or []
+    if network.head.question and len(names) < 2:
+        return [f"not {names[0]}", names[0]] if names else ["no", "yes"]
+    checked_count(names, network.classes)
+    return names
 
 
 def label(network: Network, index: int) -> str:
     """The first name of a class, or its number."""
-    name = network.labels[index] if network.labels and index < len(network.labels) else ""
+    name = dict(enumerate(class_names(network))).get(index, "")
     return name.split(",")[0].strip() or f"class {index}"
 
 
@@ -21,8 +35,8 @@ def class_index(network: Network, name: str | int) -> int:
     Raises:
         Mistake: there is none (the nearest are told), or several classes share the name (all are told).
     """
-    text, labels = str(name).strip(), network.labels or []
-    hits = [] if isinstance(name, Integral) else _called(labels, text)
+    text, names = str(name).strip(), class_names(network)
+    hits = [] if isinstance(name, Integral) else _called(names, text)
     if len(hits) == 1:
         if text.isdecimal() and int(text) != hits[0] and int(text) < network.classes:
             network.tell(f"{text} is taken as the class called so, whose number is {hits[0]}")
@@ -30,16 +44,16 @@ def class_index(network: Network, name: str | int) -> int:
     if hits:
         raise Mistake(
             f"'{text}' is the name of {len(hits)} classes of {network.name}: "
-            + ", ".join(f"{i} ({labels[i]})" for i in hits)
+            + ", ".join(f"{i} ({names[i]})" for i in hits)
             + "; give the number"
         )
     if text.isdecimal():
         if int(text) < network.classes:
             return int(text)
         raise Mistake(f"{network.name} has classes 0 to {network.classes - 1}, not {text}")
-    if not any(labels):
+    if not any(names):
         raise Mistake(f"{network.name} has no names for its classes, so '{text}' means nothing to it; give a number")
-    every = [part.strip() for full in labels for part in full.split(",") if part.strip()]
+    every = [part.strip() for full in names for part in full.split(",") if part.strip()]
     raise Mistake(
         f"no class '{text}'{did_you_mean(text, every)} ({network.classes} in all, 0 to {network.classes - 1})"
     )
