@@ -118,6 +118,11 @@ def asks():
     return build()[0] if input("really? ") == "yes" else None
 
 
+def asks_for_a_secret():
+    import getpass
+    getpass.getpass()
+
+
 def is_stopped():
     raise KeyboardInterrupt
 """
@@ -142,11 +147,13 @@ def test_our_command_line_is_not_the_files_own(strange, monkeypatch, capsys):
         ("leaves", r"strange.py:leaves failed: it ended the program \(sys.exit\(3\)\)"),
         ("leaves_quietly", r"strange.py:leaves_quietly failed: it ended the program \(sys.exit\(0\)\)"),
         ("asks", "strange.py:asks failed: it asks for input, and nobody is asked"),
+        ("asks_for_a_secret", "strange.py:asks_for_a_secret failed: it asks for input, and nobody is asked"),
     ],
 )
-def test_a_factory_that_ends_or_asks_is_told(strange, factory, said):
+def test_a_factory_that_ends_or_asks_is_told(strange, factory, said, capfd):
     with pytest.raises(Mistake, match=said):
         load(f"{strange}:{factory}")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_file_that_ends_when_it_is_imported_is_told(tmp_path):

@@ -89,6 +89,14 @@ def test_weights_may_give_lazy_modules_their_shapes(file, tmp_path):
     assert (load(f"{file}:sized", weights=tmp_path / "w.pt").model[3].weight == 1).all()
 
 
+def test_an_exported_program_is_loaded(file):
+    file.write_text(
+        f"{SOURCE}\n\ndef exported():\n    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 4)).eval()\n"
+        "    return torch.export.export(model, (torch.zeros(1, 3, 8, 8),)).module(), {'size': 8}\n"
+    )
+    assert load(f"{file}:exported").model.state_dict().keys() == {"1.weight", "1.bias"}
+
+
 def test_weights_on_meta_are_asked_for(file, tmp_path):
     with pytest.raises(Mistake, match=r"net.py:on_meta has no weights yet: 1.weight is on the meta device.*--weights"):
         load(f"{file}:on_meta")

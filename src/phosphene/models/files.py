@@ -1,5 +1,7 @@
 """Networks of one's own: a function in a Python file, `path/to/file.py:factory`."""
 
+import builtins
+import getpass
 import importlib.util
 import io
 import re
@@ -88,13 +90,18 @@ def _imported(file: Path) -> Any:
 @contextmanager
 def guest(file: Path) -> Iterator[None]:
     """Run a stranger's code: our command line is not its own, it asks nobody, and what it prints is no result."""
-    given, answers = sys.argv, sys.stdin
-    sys.argv, sys.stdin = [str(file)], io.StringIO("")
+    before = sys.argv, sys.stdin, builtins.input, getpass.getpass
+    sys.argv, sys.stdin, builtins.input, getpass.getpass = [str(file)], io.StringIO(""), _nobody, _nobody
     try:
         with redirect_stdout(sys.stderr):
             yield
     finally:
-        sys.argv, sys.stdin = given, answers
+        sys.argv, sys.stdin, builtins.input, getpass.getpass = before
+
+
+def _nobody(*_: Any, **__: Any) -> str:
+    """Answers questions, or would."""
+    raise EOFError
 
 
 def _why(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """What a model needs before it can be read: parameters that have shapes and numbers, in one precision."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import chain
 from typing import Any
 
@@ -47,7 +48,7 @@ def settle(model: nn.Module, name: str, facts: Mapping[str, Any]) -> None:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             picture = torch.rand(1, many, *size, dtype=next(known, None))
-            Calling(facts.get("input"), facts.get("inputs") or {})(model.eval(), picture)
+            Calling(facts.get("input"), facts.get("inputs") or {})(evaluating(model), picture)
     except Exception as error:  # a stranger's model: whatever it raises
         raise Mistake(
             f"{lazy} in {name} gets no shape from a picture of {size[0]} x {size[1]} px and {many} channels: "
@@ -55,6 +56,13 @@ def settle(model: nn.Module, name: str, facts: Mapping[str, Any]) -> None:
         ) from error
     if left := next((one for one, value in _named(model) if is_lazy(value)), None):
         raise Mistake(f"{left} in {name} has no shape, as its module is never called; leave it out")
+
+
+def evaluating(model: nn.Module) -> nn.Module:
+    """The model in eval mode; an exported program is in the mode that it was exported in, and stays so."""
+    with suppress(NotImplementedError):
+        model.eval()
+    return model
 
 
 def quantized(model: nn.Module) -> bool:

@@ -25,7 +25,7 @@ from phosphene.models.embedded import EMBEDDED, embedded, embedded_words
 from phosphene.models.facts import query_options
 from phosphene.models.files import code_sha256_of, network_of_file, without_folders
 from phosphene.models.plan_files import chosen_plans
-from phosphene.models.preparing import cast, check_numbers, quantized, settle
+from phosphene.models.preparing import cast, check_numbers, evaluating, quantized, settle
 from phosphene.models.timm import timm_network
 from phosphene.models.torchvision import torchvision_names, torchvision_network
 from phosphene.models.weights import put_weights
@@ -81,7 +81,7 @@ def load(
     if quantized(model):
         device, dtype = _of_quantized(called, device, dtype)
     sha256 = state_sha256(model)
-    model = cast(model.eval(), _device(device), dtype)
+    model = cast(evaluating(model), _device(device), dtype)
     plans = chosen_plans(plan, precision, dtype, sha256)
     network = Network(model, precision=precision, plans=plans, name=called, **facts)
     code = code_sha256_of(spec)

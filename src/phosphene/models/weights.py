@@ -18,7 +18,7 @@ from phosphene.core.errors import Mistake, first_line
 from phosphene.core.paths import broken, given_path, reason, textual
 from phosphene.models.checkpoints import Entries, entries, weights_for
 
-_scalar = np.float64(0).__reduce__()[0]
+_scalar: Any = np.float64(0).__reduce__()[0]
 PLAIN: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     argparse.Namespace, pathlib.PosixPath, pathlib.PurePosixPath, np.dtype,
     *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")),

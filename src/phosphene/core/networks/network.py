@@ -115,15 +115,10 @@ class Network:
         vars(self).update(
             anatomy=Anatomy(own, given, normalization, Calling(input, facts["inputs"] or {})),
             normalization=normalization,
-            labels=facts["labels"] or None,
-            shown=facts["shown"],
-            name=given.name,
-            sha256="",
-            code_sha256="",
-            precision=precision,
-            own_plans=dict(plans or {}),
-            purpose="reading",
-        )
+            labels=facts["labels"] or None, shown=facts["shown"],
+            name=given.name, sha256="", code_sha256="",
+            precision=precision, own_plans=dict(plans or {}), purpose="reading",
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         return f"Network({self.name}, {self.size[0]} x {self.size[1]} px, {len(self.layers)} layers)"

@@ -193,7 +193,7 @@ def replay_picture(**options: Any) -> None:
 
 
 @tool(
-    *cli.NETWORK[:4],
+    *cli.NETWORK[:5],
     cli.option("size", int | None, None, "side of the pictures in pixels; by default the network's own"),
     cli.option("batch", int, 1, "pictures at a time"),
     cli.option("repeats", int, 7, "how many turns each way has"),
