@@ -20,6 +20,7 @@ from phosphene.core.errors import Mistake, first_line, nearest
 from phosphene.core.networks.anatomy import Anatomy, Given
 from phosphene.core.networks.borrowing import unwrapped
 from phosphene.core.networks.calling import Calling
+from phosphene.core.networks.checked import checked_facts
 from phosphene.core.networks.head import Head, HeadKind
 from phosphene.core.networks.layers import Layer, Tap
 from phosphene.core.networks.normalization import Normalization
@@ -47,7 +48,7 @@ class Network:
         bgr: the model wants blue first.
         channels: of the model's input; 1 gets the mean of the colours; for other than 1 and 3, pictures have as many.
         shown: which three of many channels are shown as red, green and blue; by default the first three.
-        labels: the names of the classes, in order; synonyms separated by ", ".
+        labels: the names of the classes, in order, or by index in a dict; synonyms separated by ", ".
         head: what its outputs are: "softmax" or "sigmoid" logits, "probabilities", or plain "numbers"; one logit is a
             question whose answers are "no" and "yes".
         output: which part of what the model returns holds the logits: a key, an attribute, an index, or a function;
@@ -67,7 +68,7 @@ class Network:
         purpose: what it is run for.
 
     Raises:
-        Mistake: it is not a module.
+        Mistake: it is not a module, or what is said about it makes no sense.
     """
 
     anatomy: Anatomy
@@ -91,7 +92,7 @@ class Network:
         bgr: bool = False,
         channels: int | None = None,
         shown: tuple[int, int, int] | None = None,
-        labels: Sequence[str] | None = None,
+        labels: Sequence[str | None] | Mapping[Any, Any] | None = None,
         head: HeadKind | None = None,
         output: Output = None,
         input: str | None = None,
@@ -101,25 +102,23 @@ class Network:
         plans: Plans | None = None,
     ) -> None:
         own = unwrapped(model)
-        normalization = Normalization(tuple(mean), tuple(std), bgr)
-        height, width = (size, size) if isinstance(size, int) else size or (0, 0)
-        wanted = channels or max(len(normalization.mean), len(normalization.std))
+        facts = checked_facts(
+            mean=mean, std=std, size=size, bgr=bgr, channels=channels, shown=shown, labels=labels, head=head,
+            output=output, input=input, inputs=inputs,
+        )  # fmt: skip
+        normalization = Normalization(facts["mean"], facts["std"], facts["bgr"])
+        wanted = facts["channels"] or max(len(normalization.mean), len(normalization.std))
         given = Given(
-            name or type(getattr(own, "inner", own)).__name__, (height, width) if size else None,
-            wanted if channels or wanted > 1 else None, output, head, len(labels) if labels else None,
+            name or type(getattr(own, "inner", own)).__name__, facts["size"],
+            wanted if channels or wanted > 1 else None, output, facts["head"], len(facts["labels"] or ()) or None,
         )  # fmt: skip
         vars(self).update(
-            anatomy=Anatomy(own, given, normalization, Calling(input, dict(inputs or {}))),
+            anatomy=Anatomy(own, given, normalization, Calling(input, facts["inputs"] or {})),
             normalization=normalization,
-            labels=list(labels) if labels else None,
-            shown=shown,
-            name=given.name,
-            sha256="",
-            code_sha256="",
-            precision=precision,
-            own_plans=dict(plans or {}),
-            purpose="reading",
-        )
+            labels=facts["labels"] or None, shown=facts["shown"],
+            name=given.name, sha256="", code_sha256="",
+            precision=precision, own_plans=dict(plans or {}), purpose="reading",
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         return f"Network({self.name}, {self.size[0]} x {self.size[1]} px, {len(self.layers)} layers)"
