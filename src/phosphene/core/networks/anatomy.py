@@ -4,8 +4,9 @@ The copies of a network (for other purposes, by other plans) share it.
 """
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -75,6 +76,15 @@ class Given:
     labels: int | None = None
 
 
+def _commonest(tensors: Iterable[Tensor]) -> torch.dtype | None:
+    """What most of a model's numbers are in, where they are not all in the same."""
+    many: Counter[torch.dtype] = Counter()
+    for tensor in tensors:
+        if tensor.is_floating_point():
+            many[tensor.dtype] += tensor.numel()
+    return many.most_common(1)[0][0] if len(many) > 1 else None
+
+
 class Anatomy:
     """A model and what is known about it.
 
@@ -97,6 +107,8 @@ class Anatomy:
         self.told: set[str] = set()
         self.verified: dict[Plan, Plan] = {}
         self._restless: list[str] | None = None
+        self._watched = False
+        self._mixed = _commonest(self._tensors())
         self._overrides: tuple[list[int], dict[Any, list[WeightOverride]]] = [], {}
         self._recording: tuple[Any, Recording] | None = None
 
@@ -131,6 +143,8 @@ class Anatomy:
     @property
     def dtype(self) -> torch.dtype:
         """What its parameters are, whatever stands in their place during a reading in another thread."""
+        if self._mixed is not None:
+            return self._mixed
         with self.locks:
             return next((p.dtype for p in self._tensors() if p.is_floating_point()), torch.float32)
 
@@ -218,6 +232,20 @@ class Anatomy:
             return self._pass(size, channels, pictures)
         except Exception as error:  # whatever a stranger's model raises on a picture that it can't take
             return error
+
+    def watch_backward(self, until: ExitStack) -> None:
+        """The first time that somebody goes backward, see what the model writes into itself meanwhile."""
+        if self._watched:
+            return
+        kept = Kept(module for _, module in visible_modules(self.model))
+        until.enter_context(self.locks)
+        until.callback(self._learn, kept)
+        until.enter_context(kept)
+
+    def _learn(self, kept: Kept) -> None:
+        names = canonical_names(self.model)
+        self._watched = True
+        self._restless = sorted({*(self._restless or ()), *(names[module] for module in kept.changed)})
 
     def restless(self) -> list[nn.Module]:
         """The modules that write into themselves while the model runs."""

@@ -350,12 +350,12 @@ class Network:
         together = company.independent and company.deterministic
         with ExitStack() as own:
             stack = own if until is None else until
+            if until is not None:
+                self.anatomy.watch_backward(until)
             parts = [pictures] if together or len(pictures) == 1 else pictures.split(1)
             seen = [self._activations(part, axes, rule, plan, stack) for part in parts]
         joined = seen[0] if len(seen) == 1 else {tap: torch.cat([one[tap] for one in seen]) for tap in axes}
-        read = {name: joined[layer.tap] for name, layer in wanted.items()}
-        half = self.anatomy.lowered(plan) or self.dtype in (torch.float16, torch.bfloat16)
-        return {name: activation.float() for name, activation in read.items()} if half else read
+        return {name: joined[layer.tap] for name, layer in wanted.items()}
 
     def _activations(
         self, pictures: Tensor, axes: Mapping[Tap, int], rule: Rule, plan: Plan, stack: ExitStack
