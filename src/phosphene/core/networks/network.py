@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from phosphene.core.errors import Mistake, first_line, nearest
-from phosphene.core.networks.anatomy import Anatomy, Given
+from phosphene.core.networks.anatomy import Anatomy
 from phosphene.core.networks.borrowing import unwrapped
 from phosphene.core.networks.calling import Calling
 from phosphene.core.networks.checked import checked_facts
+from phosphene.core.networks.given import Given
 from phosphene.core.networks.head import Head, HeadKind
 from phosphene.core.networks.layers import Layer, Tap
 from phosphene.core.networks.normalization import Normalization

@@ -1,6 +1,7 @@
 """What is found out about a model by running it: one pass that is watched, and what several passes say together."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,3 +113,12 @@ def alike(a: Tensor, b: Tensor, dtype: torch.dtype) -> bool:
         return False
     apart = (a - b).nan_to_num(0, 0, 0).abs().max()
     return bool(apart <= CLOSE.get(dtype, HALF) * b.nan_to_num(0, 0, 0).abs().max())
+
+
+def commonest_dtype(tensors: Iterable[Tensor]) -> torch.dtype | None:
+    """What most of a model's numbers are in, where they are not all in the same."""
+    many: Counter[torch.dtype] = Counter()
+    for tensor in tensors:
+        if tensor.is_floating_point():
+            many[tensor.dtype] += tensor.numel()
+    return many.most_common(1)[0][0] if len(many) > 1 else None
