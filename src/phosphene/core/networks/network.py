@@ -59,13 +59,12 @@ class Network:
         name: the spec string that loads it, for the record.
         precision: "auto" (bfloat16 for synthesized pictures where the device has instructions for it), "float32" or
             "bfloat16" for everything; what the model itself is in stays as it is.
-        plans: how it is run for each purpose, instead of by the rules.
 
     Attributes:
         anatomy: the model and what is known about it; shared by the copies for other purposes and plans.
         normalization: mean, std and channel order.
         sha256, code_sha256: of its weights, and of the file that it was made by, for the record.
-        own_plans: those that were given.
+        own_plans: how it is run for each purpose, instead of by the rules (`following`).
         purpose: what it is run for.
 
     Raises:
@@ -100,7 +99,6 @@ class Network:
         inputs: Mapping[str, Any] | None = None,
         name: str = "",
         precision: str = "auto",
-        plans: Plans | None = None,
     ) -> None:
         own = unwrapped(model)
         facts = checked_facts(
@@ -118,7 +116,7 @@ class Network:
             normalization=normalization,
             labels=facts["labels"] or None, shown=facts["shown"],
             name=given.name, sha256="", code_sha256="",
-            precision=precision, own_plans=dict(plans or {}), purpose="reading",
+            precision=precision, own_plans={}, purpose="reading",
         )  # fmt: skip
 
     def __repr__(self) -> str:
