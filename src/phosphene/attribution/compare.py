@@ -13,11 +13,12 @@ import torch
 
 from phosphene.attribution.explanation import drawn, file_names
 from phosphene.attribution.maps import AnyExplainer, Growing, Maps
-from phosphene.attribution.methods.cam import grad_cam, grad_cam_plus_plus, guided_grad_cam
+from phosphene.attribution.methods.cam import grad_cam, grad_cam_plus_plus, guided_grad_cam, layer_cam
+from phosphene.attribution.methods.gradient_free_cam import ablation_cam, eigen_cam, score_cam
 from phosphene.attribution.methods.gradients import deconvnet, gradient, guided, saliency
 from phosphene.attribution.methods.lrp import lrp
 from phosphene.attribution.methods.occlusion import occlusion
-from phosphene.attribution.methods.paths import input_x_gradient, integrated, smoothgrad
+from phosphene.attribution.methods.paths import gradient_shap, input_x_gradient, integrated, smoothgrad
 from phosphene.attribution.methods.rise import rise
 from phosphene.attribution.methods.rollout import rollout
 from phosphene.attribution.question import Pictures, Question, fed_together, question
@@ -34,8 +35,9 @@ from phosphene.core.results.results import Panel, Result, Run
 from phosphene.core.units.inputs import Fit
 
 RECIPES: tuple[AnyExplainer, ...] = (
-    gradient, saliency, deconvnet, guided, input_x_gradient, integrated, smoothgrad,
-    grad_cam, grad_cam_plus_plus, guided_grad_cam, lrp, rise, rollout, occlusion,
+    gradient, saliency, deconvnet, guided, input_x_gradient, integrated, gradient_shap, smoothgrad,
+    grad_cam, grad_cam_plus_plus, layer_cam, score_cam, ablation_cam, eigen_cam, guided_grad_cam, lrp, rise, rollout,
+    occlusion,
 )  # fmt: skip
 """Every method of our own, in the order in which they are shown."""
 

@@ -67,7 +67,7 @@ class Question:
             NotFinite: it says something that is not finite.
         """
         parts = [values(self.network, self.term, x, r) for x, r in self._parts(pictures, rows)]
-        return self._finite(torch.cat(parts))
+        return self.finite(torch.cat(parts))
 
     def gradients(
         self, pictures: Pictures, rows: Rows, rule: Rule = "gradient"
@@ -103,7 +103,7 @@ class Question:
                 raise Mistake(f"{self.words(0)} does not depend on {layer}; give a layer that comes before it")
             found.append(read[layer].detach())
             gradients.append(at_layer)
-        return torch.cat(found), self._finite(torch.cat(gradients))
+        return torch.cat(found), self.finite(torch.cat(gradients))
 
     def of(self, rows: Sequence[int]) -> "Question":
         """The same about some of the pictures, in this order."""
@@ -116,7 +116,12 @@ class Question:
     def _parts(self, pictures: Tensor, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         return zip(pictures.split(self.batch), rows.split(self.batch), strict=True)
 
-    def _finite(self, numbers: Tensor) -> Tensor:
+    def finite(self, numbers: Tensor) -> Tensor:
+        """The same numbers.
+
+        Raises:
+            NotFinite: some are not.
+        """
         if not numbers.isfinite().all():
             raise NotFinite(f"{self.network.name} answers with values that are not finite; its weights may be damaged")
         return numbers
