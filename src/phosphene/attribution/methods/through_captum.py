@@ -27,6 +27,10 @@ HOOKED = ("DeepLift", "DeepLiftShap", "GuidedBackprop", "GuidedGradCam", "Deconv
 """What works by hooks on the modules of activations: where those are functions, it is another method, silently."""
 
 
+BATCHED = ("internal_batch_size", "perturbations_per_eval", "nt_samples_batch_size")
+"""What Captum's algorithms call the number of pictures that go through the network at a time."""
+
+
 class Asked(nn.Module):
     """What is asked of a network, about one picture, as a module from (n, 3, h, w) in [0, 1] to (n,)."""
 
@@ -127,6 +131,7 @@ def _attributed(kind: Any, asked: Question, picture: Pictures, square: int, seed
         options |= {"sliding_window_shapes": (3, square, square), "strides": (3, square, square)}
     if "abs" in takes:
         options["abs"] = False
+    options |= {name: asked.batch for name in BATCHED if name in takes}
     fed = picture.clone().requires_grad_()
     model = Asked(asked)
     try:
