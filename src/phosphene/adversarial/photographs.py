@@ -12,10 +12,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from phosphene.adversarial.goals import loss
 from phosphene.adversarial.victims import Classifier, Victim
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.steps import Step
 from phosphene.core.options import Words
 from phosphene.core.pictures.files import Photo
@@ -150,6 +152,14 @@ class _Case:
             return self.name
         return f"{self.name}-{label(self.network, self.goal).replace(' ', '-').replace('/', '-')}"
 
+    def _nothing(self, shown: Float[Tensor, "1 3 h w"], moved: bool) -> str:
+        """What an attack that did not fool had nothing of: a gradient, or a change; else nothing."""
+        labels = torch.tensor([self.truth if self.goal is None else self.goal])
+        objective = gradient(self.network.planned("reading"), loss(labels, self.goal is not None))
+        seen = objective(torch.cat([self.fed, shown]), torch.zeros(2, dtype=torch.long), Key())
+        still = "" if moved else "no pixel was moved"
+        return still if seen.gradients.any() else ", ".join(filter(None, ["there is no gradient to follow", still]))
+
     def result(self, step: Step) -> Result:
         """The attacked photograph in 8 bits, and what the network says about it."""
         network, fed = self.network, self.fed
@@ -168,7 +178,9 @@ class _Case:
             (f"the change, 10 times; at most {255 * numbers['linf']:.0f}/255", (0.5 + 10 * apart).clamp(0, 1).float()),
             (f"after: {said_in_words(after)}", shown.float().cpu()),
         ]
-        title = f"{self.name}: {'fooled' if fooled else 'not fooled'}, {network.name}"
+        nothing = "" if fooled else self._nothing(shown, bool(apart.any()))
+        title = f"{self.name}: {'fooled' if fooled else nothing or 'not fooled'}, {network.name}"
+        numbers |= {"nothing": nothing} if nothing else {}
         return Result(
             shown.float().cpu(), [self.stem], [numbers], [panels], title, fed.float().cpu(), apart.float().numpy()
         )  # fmt: skip
