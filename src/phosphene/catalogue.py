@@ -197,6 +197,14 @@ CHANGED: dict[int, dict[tuple[str, str], tuple[Any, str]]] = {
 """What came out otherwise on purpose: of pictures of a format, the recipe and its option, the only value of the option
 with which a picture can be made again, and why not with others."""
 
+ADDED: dict[str, dict[str, Any]] = {
+    "compare": {
+        "methods": "gradient,saliency,deconvnet,guided,input-x-gradient,integrated,smoothgrad,grad-cam,grad-cam++,"
+        "guided-grad-cam,lrp,rise,rollout,occlusion",
+    },
+}
+"""Options that a recipe did not have at first, with the value that it then worked by."""
+
 # --------------------------------------------------------------------------------------------------------- looking up
 
 
@@ -300,7 +308,7 @@ def upgraded(record: Mapping[str, Any]) -> dict[str, Any]:
     table = RENAMED.get(version, {})
     name = table.get("recipes", {}).get(name, name)
     new = table.get("options", {}).get(name, {})
-    arguments = {new.get(key, key): value for key, value in arguments.items()}
+    arguments = ADDED.get(name, {}) | {new.get(key, key): value for key, value in arguments.items()}
     for (changed, option), (value, why) in CHANGED.get(version, {}).items():
         if changed == name and arguments.get(option, value) != value:
             raise ValueError(why)
