@@ -79,7 +79,8 @@ class Question:
         """
         objective = gradient(self.network, self.term, rule=rule)
         parts = [objective(x, r, Key(0, range(len(self.units)), step=0)) for x, r in self._parts(pictures, rows)]
-        return torch.cat([part.values for part in parts]), torch.cat([part.gradients for part in parts])
+        said = torch.cat([part.values for part in parts])
+        return said, self._unsaturated(said, torch.cat([part.gradients for part in parts]))
 
     def layer_gradients(
         self, pictures: Pictures, rows: Rows, layer: str
@@ -102,8 +103,18 @@ class Question:
             if at_layer is None:
                 raise Mistake(f"{self.words(0)} does not depend on {layer}; give a layer that comes before it")
             found.append(read[layer].detach())
-            gradients.append(at_layer)
+            gradients.append(self._unsaturated(said.detach(), at_layer))
         return torch.cat(found), self.finite(torch.cat(gradients))
+
+    def _unsaturated(self, said: Tensor, gradients: Tensor) -> Tensor:
+        """Gradients; zero where p is 1 to its last digit: there autograd's are what the rounding of 1 - p leaves."""
+        if self.score == "logit" or not of_classes(self.units):
+            return gradients
+        if self.score == "log-p" and any(isinstance(unit, Sum) for unit in self.units):
+            return gradients
+        below = 1 - said.abs() if self.score == "p" else -said
+        saturated = below <= torch.finfo(said.dtype).eps
+        return gradients.masked_fill(saturated.view(-1, *[1] * (gradients.dim() - 1)), 0)
 
     def of(self, rows: Sequence[int]) -> "Question":
         """The same about some of the pictures, in this order."""
@@ -130,6 +141,12 @@ class Question:
 def every(pictures: Pictures) -> Rows:
     """The rows of pictures that are each their own."""
     return torch.arange(len(pictures))
+
+
+def of_classes(units: Sequence[AnyUnit]) -> bool:
+    """Whether classes are asked about, alone or one against another: their p can be told."""
+    parts = [part for unit in units for part in ([p for _, p in unit.parts] if isinstance(unit, Sum) else [unit])]
+    return all(isinstance(part, Unit) and part.layer == "logits" and part.index is not None for part in parts)
 
 
 def _classes(unit: Sum) -> bool:

@@ -14,9 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.attribution.baselines import baseline_pictures
-from phosphene.attribution.question import Pictures, Question, every
+from phosphene.attribution.question import Pictures, Question, every, of_classes
 from phosphene.core.optimization.keys import Key
-from phosphene.core.units.units import AnyUnit, Sum, Unit
 
 POINTS = 32
 """Steps of a curve."""
@@ -124,12 +123,6 @@ def _along(
         done = (first[some] < counts[at].view(-1, 1, 1))[:, None].to(start.device)
         said.append(asked.values(torch.where(done, end[some], start[some]), some))
     return torch.cat(said).double().cpu().view(n, points + 1)
-
-
-def of_classes(units: Sequence[AnyUnit]) -> bool:
-    """Whether classes are asked about, alone or one against another: their p can be told."""
-    parts = [part for unit in units for part in ([p for _, p in unit.parts] if isinstance(unit, Sum) else [unit])]
-    return all(isinstance(part, Unit) and part.layer == "logits" and part.index is not None for part in parts)
 
 
 def in_p(asked: Question) -> Question:

@@ -68,14 +68,18 @@ def chosen_layer(
             raise Mistake(f"{found.name} is {shape}, without places that a map could show; take {others or 'gradient'}")
         return found.name
     # the patches of a transformer's last block are often read by nobody: the class is its own token's
+    others = []
     for name in reversed(layers_before(asked)):
         try:
             if matters(asked.of([0]), pictures[:1], name):
                 return name
+            others.append(name)
         except NotFinite:
             raise
         except Mistake:  # it does not depend on this one
             continue
+    if others:  # nothing moves it here: a map of zeros, which will be said
+        return others[0]
     raise Mistake(f"{asked.words(0)} of {network.name} comes from no layer with places; take gradient or occlusion")
 
 
@@ -102,7 +106,7 @@ def as_places(
     return numbers[..., grid.prefix :].unflatten(2, shape)
 
 
-def enlarged(maps: Float[Tensor, "n rows columns"], pictures: Pictures) -> Float[Tensor, "n h w"]:
+def enlarged(maps: Float[Tensor, "n rows columns"], pictures: Float[Tensor, "_ c h w"]) -> Float[Tensor, "n h w"]:
     """Maps of a layer's places at the pictures' size, bilinear."""
     size = (pictures.shape[2], pictures.shape[3])
     return F.interpolate(maps[:, None], size, mode="bilinear", align_corners=False)[:, 0]

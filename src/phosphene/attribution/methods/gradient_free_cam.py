@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Unpack
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from phosphene.attribution.baselines import Baseline, baseline_pictures
@@ -22,7 +22,7 @@ from phosphene.attribution.question import Pictures, Question, every
 from phosphene.core.optimization.terms import Reading
 from phosphene.core.options import Words
 
-Pairs = tuple[Int[Tensor, " m"], Int[Tensor, " m"]]
+Pairs = tuple[Tensor, Tensor]
 """Rows and channels: picture rows[i] is asked about with channel channels[i]."""
 
 

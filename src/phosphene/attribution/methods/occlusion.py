@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.attribution.baselines import WORDS, Baseline, baseline_pictures
+from phosphene.attribution.emptiness import rounding_apart
 from phosphene.attribution.explanation import Common, explains
 from phosphene.attribution.incremental.reader import IncrementalReader
 from phosphene.attribution.maps import Growing, Maps
@@ -118,6 +119,7 @@ def occlusion(
     def told(one: _Found, mean: PerPixel) -> _Told:
         drops = (one.before - one.maps["score"]).view(len(tops), len(lefts))
         values = mean.mean() if form == "pixels" else per_position(drops, tops, lefts, side, (height, width))
+        values = torch.zeros_like(values) if one.same else values
         facts = {"window": side, "stride": step, "occluder": WORDS[occluder], "places": one.done}
         grids = {key: grid.view(len(tops), len(lefts)).clone() for key, grid in one.maps.items()}
         return _Told(values, one.facts() | facts, one.panels(len(lefts)), grids)
@@ -134,10 +136,11 @@ def occlusion(
                 how="auto" if incremental else "full",
             )  # fmt: skip
             one.begin(reader)
-            many = max(1, reader.batch * asked.batch // USUAL_BATCH)
-            for start in range(0, len(corners), many):
+            while one.done < len(corners):
+                start, many = one.done, max(1, reader.batch * asked.batch // USUAL_BATCH)
                 some = corners[start : start + many]
                 one.add(reader.read(some))
+                one.words = reader.words  # it may have gone over to reading in full
                 mean.add(one.before - one.maps["score"][start : one.done], some)
                 so_far[i] = told(one, mean)
                 yield i * len(corners) + one.done, _together(so_far)
@@ -234,6 +237,12 @@ class _Found:
             name = self.asked.network.name
             raise NotFinite(f"{name} answers with values that are not finite; its weights may be damaged")
         return said.cpu().double()
+
+    @property
+    def same(self) -> bool:
+        """Whether no square changed the score by more than rounding."""
+        seen = torch.cat([self.maps["score"][: self.done], self.before[None]])
+        return bool(rounding_apart(seen.amin(), seen.amax(), self.asked.network.dtype))
 
     def facts(self) -> dict[str, Any]:
         """What there is to be said."""
