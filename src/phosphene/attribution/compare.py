@@ -22,9 +22,10 @@ from phosphene.attribution.methods.occlusion import occlusion
 from phosphene.attribution.methods.paths import gradient_shap, input_x_gradient, integrated, smoothgrad
 from phosphene.attribution.methods.rise import rise
 from phosphene.attribution.methods.rollout import rollout
-from phosphene.attribution.question import Pictures, Question, fed_together, question
+from phosphene.attribution.question import Pictures, Question, fed_together, question, usual_score
 from phosphene.core.errors import Mistake, did_you_mean
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.preprocessing import shown
 from phosphene.core.optimization.engine import NotFinite
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score
@@ -92,7 +93,7 @@ def compare(
     def asked(one: AnyExplainer) -> Question:
         # each is run for what it is usually run for, so that it says what it says alone
         own = network.planned(one.about.purpose)
-        return Question(own, first.units, score or one.about.score, batch)
+        return Question(own, first.units, score or usual_score(network, one.about.score), batch)
 
     def finish(step: Step) -> Result:
         assert isinstance(step, Compared)
@@ -126,11 +127,11 @@ def _asked_in_turn(
     """The maps after each part of each method's work."""
     maps: dict[str, Maps] = {}
     left_out: dict[str, str] = {}
-    shown = fed.float().cpu()
+    pictures = shown(asked(chosen[0]).network, fed).float().cpu()
 
     def at(part: float) -> Compared:
         done = math.floor(part * PART)
-        return Compared(done, shown, torch.zeros(len(fed)), maps=dict(maps), left_out=dict(left_out))
+        return Compared(done, pictures, torch.zeros(len(fed)), maps=dict(maps), left_out=dict(left_out))
 
     for i, one in enumerate(chosen):
         try:
@@ -150,10 +151,10 @@ def _asked_in_turn(
 def _side_by_side(step: Compared, asked: Question, names: Sequence[str]) -> Result:
     """One sheet and one figure for each photograph."""
     known = {one.about.name: one.about for one in RECIPES}
-    fed, shown = step.pictures, [known[name] for name in step.maps]
-    found = {one.name: blanked(step.maps[one.name], one) for one in shown}
-    pictures = {one.name: drawn(found[one.name].values, one, fed, one.show, "own") for one in shown}
-    nothing = {one.name: empty(found[one.name], one).tolist() for one in shown}
+    fed, methods = step.pictures, [known[name] for name in step.maps]
+    found = {one.name: blanked(step.maps[one.name], one) for one in methods}
+    pictures = {one.name: drawn(asked.network, found[one.name].values, one, fed, one.show, "own") for one in methods}
+    nothing = {one.name: empty(found[one.name], one).tolist() for one in methods}
     sheets, panels, numbers = [], [], []
     for i in range(len(fed)):
         row: list[Panel] = [("the network's input", fed[i : i + 1])]

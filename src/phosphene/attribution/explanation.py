@@ -23,10 +23,11 @@ from phosphene.attribution.maps import (
     found,
     pixels,
 )
-from phosphene.attribution.question import Pictures, Question, as_list, fed_together, question
+from phosphene.attribution.question import Pictures, Question, as_list, fed_together, question, usual_score
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import Purpose
+from phosphene.core.networks.preprocessing import shown
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score
 from phosphene.core.options import Bounds, Words
@@ -41,10 +42,13 @@ from phosphene.core.units.photographs import photo_name
 Scale = Literal["own", "common"]
 
 
-def drawn(maps: Tensor, about: About, fed: Pictures, show: Show, scale: Scale) -> Float[Tensor, "n 3 h w"]:
+def drawn(
+    network: Network, maps: Tensor, about: About, fed: Float[Tensor, "n 3 h w"], show: Show, scale: Scale
+) -> Float[Tensor, "n 3 h w"]:
     """The numbers as pictures.
 
     Args:
+        network: of whose channels three are shown as colours.
         show: "colours" around mid grey; "grey" from black to white; "heat" in colours, diverging where the method's
             numbers are contributions; "overlay" the same over the photograph.
         scale: of each picture its own, or the largest of them for all.
@@ -59,7 +63,8 @@ def drawn(maps: Tensor, about: About, fed: Pictures, show: Show, scale: Scale) -
     if show == "colours":
         if values.dim() == 3:
             raise Mistake(f"{about.name} has one number for each pixel, not three; show it as heat, grey or overlay")
-        return signed_picture(values, common(values))
+        colours = shown(network, values)
+        return signed_picture(colours, common(colours))
     if show == "grey":
         return grey_heat(one.abs(), common(one))
     signed = about.kind == "contribution"
@@ -198,7 +203,7 @@ class _Shown:
         return self._drawn(maps, self.about, self.show)
 
     def _drawn(self, maps: Maps, about: About, show: Show) -> Float[Tensor, "n 3 h w"]:
-        return drawn(blanked(maps, about).values, about, self.fed, show, self.scale)
+        return drawn(self.asked.network, blanked(maps, about).values, about, self.fed, show, self.scale)
 
     def result(self, maps: Maps, checked: Checks) -> Result:
         """All of it."""
@@ -262,23 +267,24 @@ def _explained(
 ) -> Result | Run:
     """The recipe of a method."""
     fed = fed_together(network, photos, fit)
+    score = usual_score(network, score) if score == about.score else score
     asked = question(network, fed, target=target, against=against, unit=unit, score=score, batch=batch)
     named = about.asks and any(given is not None for given in (target, against, unit))
     names = file_names(photos, about.name, [one.stem for one in asked.units] if named else None)
     made = method(asked, fed, **options)
     others = [(one.about, found(one.method, asked, fed)) for one in beside]
-    shown = _Shown(about, asked, fed, fed.float().cpu(), names, show, scale, others)
+    told = _Shown(about, asked, fed, shown(network, fed).float().cpu(), names, show, scale, others)
     if not isinstance(made, Growing):
         only = made if isinstance(made, Maps) else Maps(made)
         if not check:
-            return shown.result(only, Checks())
+            return told.result(only, Checks())
         made = Growing(1, iter([(1, only)]))
     total, own_steps = made.total, made.steps
     further, checked = checks(method, about, asked, fed, options, cost=total) if check else (0, None)
 
     def at(done: int, maps: Maps, so_far: Checks = Checks()) -> MapStep:
         values = torch.tensor([facts.get("value", 0.0) for facts in maps.facts] or [0.0] * len(fed))
-        return MapStep(done, shown.fed, values, maps=maps, checked=so_far)
+        return MapStep(done, told.fed, values, maps=maps, checked=so_far)
 
     def steps() -> Iterator[MapStep]:
         for done, maps in own_steps:
@@ -288,11 +294,11 @@ def _explained(
 
     def finish(step: Step) -> Result:
         assert isinstance(step, MapStep)
-        return shown.result(step.maps, step.checked)
+        return told.result(step.maps, step.checked)
 
     def picture(step: Step) -> Tensor:
         assert isinstance(step, MapStep)
-        return shown.picture(step.maps)
+        return told.picture(step.maps)
 
     return Run(steps(), total=total + further, names=names, finish=finish, shown=picture)
 

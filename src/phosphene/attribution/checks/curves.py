@@ -104,8 +104,8 @@ def curves(asked: Question, pictures: Pictures, first: Order, points: int = POIN
         baseline_pictures(asked.network, pictures, "blur"),
     )
     both = [_along(asked, *ends, first, points) for ends in ((pictures, zero), (blurred, pictures))]
-    if not of_classes(asked.units):
-        # a unit has no scale of its own
+    if asked.score != "p" or not of_classes(asked.units):
+        # a unit has no scale of its own, nor has a plain number
         whole = asked.values(pictures, every(pictures)).abs().cpu()
         both = [curve / torch.where(whole > 0, whole, 1.0)[:, None] for curve in both]
     return Curves(*both)
@@ -126,8 +126,9 @@ def _along(
 
 
 def in_p(asked: Question) -> Question:
-    """The same question, of classes in probabilities."""
-    return replace(asked, score="p") if of_classes(asked.units) else asked
+    """The same question, of classes in probabilities where they have some."""
+    probable = of_classes(asked.units) and asked.network.head.has_probabilities
+    return replace(asked, score="p") if probable else asked
 
 
 def compared(

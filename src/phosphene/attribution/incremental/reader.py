@@ -179,6 +179,10 @@ class IncrementalReader:
         network, size = self.network, (self.picture.shape[2], self.picture.shape[3])
         if how == "full":
             raise _InFull
+        if not network.deterministic:
+            raise _InFull(f"{network.name} answers with random numbers")
+        if not network.independent:
+            raise _InFull(f"pictures that {network.name} sees together influence one another")
         if network.fixed and size != network.size:
             raise _InFull(f"{network.name} sees every picture at {network.size[0]} x {network.size[1]} pixels")
         recording = self._recording(size)

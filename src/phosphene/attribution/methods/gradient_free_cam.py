@@ -31,7 +31,8 @@ def _said_changed(asked: Question, pictures: Pictures, rows: Tensor, layer: str,
     with torch.no_grad():
         read = read_changed(asked.network, pictures, asked.term.layers, layer, change)
         of = torch.arange(len(pictures), device=pictures.device)
-        return asked.finite(asked.term.of(Reading(pictures, rows.to(pictures.device), pictures, of, read)))
+        rows = rows.to(pictures.device)
+        return asked.finite(asked.term.of(Reading(pictures, rows, pictures, of, read, asked.network.head)))
 
 
 def _matters(asked: Question, picture: Pictures, layer: str) -> bool:
@@ -142,8 +143,9 @@ def ablation_cam(asked: Question, pictures: Pictures, *, layer: str | None = Non
     name = chosen_layer(asked, pictures, layer, _matters)
     whole = _activations(asked, pictures, name)
     there, rows = as_places(asked.network, name, whole, pictures), every(pictures)
+    batch = asked.batch if asked.network.together else 1  # it would be changed in one picture after the other
     # by the same way as without a channel, so that rounding is the same
-    kept = [_said_changed(asked, pictures[some], some, name, torch.clone) for some in rows.split(asked.batch)]
+    kept = [_said_changed(asked, pictures[some], some, name, torch.clone) for some in rows.split(batch)]
     score = torch.cat(kept)
     facts = [{"layer": name, "value": float(value)} for value in score]
 
@@ -161,7 +163,7 @@ def ablation_cam(asked: Question, pictures: Pictures, *, layer: str | None = Non
 
     alive = whole.flatten(2).any(2).cpu()  # without a channel that is 0, nothing is another
     said = score[:, None].repeat(1, there.shape[1])
-    return _channel_by_channel(pictures, there, said, _asked_about(alive, asked.batch), ask, weigh, facts)
+    return _channel_by_channel(pictures, there, said, _asked_about(alive, batch), ask, weigh, facts)
 
 
 @explains("what the channels of a late layer have in common", "sensitivity", "overlay", asks=False)

@@ -43,7 +43,7 @@ class Asked(nn.Module):
         rows = torch.zeros(len(pictures), dtype=torch.long, device=pictures.device)
         layers = self.asked.network.read(pictures, self.asked.term.layers)
         of = torch.arange(len(pictures), device=pictures.device)
-        return self.asked.term.of(Reading(pictures, rows, pictures, of, layers))
+        return self.asked.term.of(Reading(pictures, rows, pictures, of, layers, self.asked.network.head))
 
 
 def algorithms() -> dict[str, type]:
@@ -128,7 +128,8 @@ def _attributed(kind: Any, asked: Question, picture: Pictures, square: int, seed
     if "feature_mask" in takes:
         options["feature_mask"] = squares(size, square).to(picture.device)
     if "sliding_window_shapes" in takes:
-        options |= {"sliding_window_shapes": (3, square, square), "strides": (3, square, square)}
+        every = (picture.shape[1], square, square)
+        options |= {"sliding_window_shapes": every, "strides": every}
     if "abs" in takes:
         options["abs"] = False
     options |= {name: asked.batch for name in BATCHED if name in takes}
