@@ -12,11 +12,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from phosphene.adversarial.goals import loss
 from phosphene.adversarial.victims import Classifier, Victim
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import shown
 from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.steps import Step
 from phosphene.core.options import Words
 from phosphene.core.pictures.files import Photo
@@ -169,6 +171,14 @@ class _Case:
         named = label(self.network, self.label).replace(" ", "-").replace("/", "-")
         return f"{self.name}-{named}" if self.targeted else self.name
 
+    def _nothing(self, attacked: Float[Tensor, "1 c h w"], moved: bool) -> str:
+        """What an attack that did not fool had nothing of: a gradient, or a change; else nothing."""
+        network = self.network.planned("reading")
+        objective = gradient(network, loss(torch.tensor([self.label]), self.targeted, network.head))
+        seen = objective(torch.cat([self.fed, attacked]), torch.zeros(2, dtype=torch.long), Key())
+        still = "" if moved else "no pixel was moved"
+        return still if seen.gradients.any() else ", ".join(filter(None, ["there is no gradient to follow", still]))
+
     def result(self, step: Step) -> Result:
         """The attacked photograph in 8 bits, and what the network says about it."""
         network, fed = self.network, self.fed
@@ -188,7 +198,9 @@ class _Case:
             (f"the change, 10 times; at most {255 * numbers['linf']:.0f}/255", shown(network, change)),
             (f"after: {said_in_words(after)}", image),
         ]
-        title = f"{self.name}: {words}, {network.name}"
+        nothing = "" if fooled else self._nothing(rounded_off, bool(apart.any()))
+        title = f"{self.name}: {nothing or words}, {network.name}"
+        numbers |= {"nothing": nothing} if nothing else {}
         return Result(image, [self.stem], [numbers], [panels], title, photo, apart.float().numpy())
 
     def _verdict(self, answer: Float[Tensor, " outputs"]) -> tuple[bool, str, dict[str, float]]:

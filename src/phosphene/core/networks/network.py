@@ -220,6 +220,11 @@ class Network:
         """Whether it says the same of the same picture each time."""
         return self.anatomy.company.deterministic
 
+    @property
+    def together(self) -> bool:
+        """Whether several pictures are read in one pass; else one after the other."""
+        return self.independent and self.deterministic
+
     def facts(self) -> dict[str, Any]:
         """What was found out about it, ready for JSON."""
         return {
@@ -345,13 +350,12 @@ class Network:
         """
         wanted = {name: self.layer(name) for name in layers}
         axes = {layer.tap: layer.channel_axis for layer in wanted.values()}
-        company, plan = self.anatomy.company, self.plan
-        together = company.independent and company.deterministic
+        plan = self.plan
         with ExitStack() as own:
             stack = own if until is None else until
             if until is not None:
                 self.anatomy.watch_backward(until)
-            parts = [pictures] if together or len(pictures) == 1 else pictures.split(1)
+            parts = [pictures] if self.together or len(pictures) == 1 else pictures.split(1)
             seen = [self._activations(part, axes, rule, plan, stack) for part in parts]
         joined = seen[0] if len(seen) == 1 else {tap: torch.cat([one[tap] for one in seen]) for tap in axes}
         return {name: joined[layer.tap] for name, layer in wanted.items()}
