@@ -70,11 +70,11 @@ def _places(asked: Question, pictures: Pictures, layer: str) -> tuple[Tensor, Te
     there, gradient = asked.layer_gradients(pictures, every(pictures), layer)
     if there.dim() == 4:
         return there, gradient
-    grid = token_grid(asked.network, asked.network.layers[layer])[0]
-    shape = grid.shape(there.shape[2], (pictures.shape[2], pictures.shape[3]))
-    if shape is None:
+    grid, size = token_grid(asked.network, asked.network.layers[layer])[0], (pictures.shape[2], pictures.shape[3])
+    placed, slopes = grid.placed(there, size), grid.placed(gradient, size)
+    if placed is None or slopes is None:
         raise Mistake(f"the {there.shape[2]} tokens of {layer} are no grid of patches on a picture of this size")
-    return there[..., grid.prefix :].unflatten(2, shape), gradient[..., grid.prefix :].unflatten(2, shape)
+    return placed, slopes
 
 
 def enlarged(maps: Float[Tensor, "n rows columns"], pictures: Pictures) -> Float[Tensor, "n h w"]:

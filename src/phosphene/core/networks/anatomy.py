@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from phosphene.core.errors import Mistake
+from phosphene.core.networks.block_ends import BlockEnds, Ends
 from phosphene.core.networks.borrowing import Locks, borrowed
 from phosphene.core.networks.folding import (
     ConvolutionReaders,
@@ -67,11 +68,13 @@ class Pass:
 
     Attributes:
         layers: in order of execution.
+        ends: where blocks end.
         pairs: convolutions, each with the normalization that alone reads it.
         logits: the shape without the batch, or what was raised when the logits were looked for.
     """
 
     layers: Sequence[RecordedLayer]
+    ends: Ends
     pairs: Sequence[Pair]
     logits: tuple[int, ...] | Exception
 
@@ -99,6 +102,7 @@ class Anatomy:
         self._size = size
         self._overrides: tuple[list[int], dict[Any, list[WeightOverride]]] = [], {}
         self._recording: tuple[Any, Recording] | None = None
+        self.grids: dict[Any, Any] = {}  # of tokens, as far as they were looked for (`units/token_grids.py`)
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in vars(self).items() if key != "locks"}  # a copy gets its own
@@ -164,14 +168,14 @@ class Anatomy:
     def _pass(self, size: tuple[int, int]) -> Pass:
         with borrowed(self.model, self.locks):
             x = self.preprocess(self.noise(size))
-            recorded, readers = LayerRecorder(self.model, x), ConvolutionReaders()
-            output = record(self.model, x, [recorded, readers])
+            recorded, ends, readers = LayerRecorder(self.model, x), BlockEnds(x), ConvolutionReaders()
+            output = record(self.model, x, [recorded, ends, readers])
         shape: tuple[int, ...] | Exception
         try:
             shape = tuple(self.logits(output).shape[1:])
         except Exception as error:  # it matters to whoever asks for the layers; the model ran
             shape = error
-        return Pass(recorded.layers, readers.pairs(self.model, output), shape)
+        return Pass(recorded.layers, ends.found, readers.pairs(self.model, output), shape)
 
     def _try(self, size: tuple[int, int]) -> Pass | Exception:
         try:
