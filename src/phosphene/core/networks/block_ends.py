@@ -53,7 +53,7 @@ class Ends:
 
     Attributes:
         at: where each can be read.
-        instead: of ends that another follows at once (the sum, of an activation of a sum): that one.
+        instead: of ends that another follows at once (a sum, of its activation, also behind a normalization): that one.
     """
 
     at: dict[Tap, End] = field(default_factory=dict)
@@ -111,5 +111,5 @@ class BlockEnds:
 
     def _new(self, replaced: Sequence[End] = ()) -> End:
         self._count += 1
-        self.found.instead.update({end.index: self._count for end in replaced if end.changed < 2})
+        self.found.instead.update({end.index: self._count for end in replaced})
         return End(self._count)

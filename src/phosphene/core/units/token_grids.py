@@ -17,15 +17,13 @@ from torch import Tensor
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.layers import ATTENTION, Layer
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.preprocessing import working_dtype
 from phosphene.core.optimization.terms import TokenGrid
 
 Shape = tuple[int, int]
 
 TRIALS = 3
 """Pictures that are changed, so that no single one decides."""
-
-CHANGE = 0.05
-"""Standard deviation of the change, in pixel units: large against rounding, small against the picture."""
 
 RIGHT = 0.9
 """So many of the tokens have to look nearest to where their row and column are."""
@@ -103,12 +101,16 @@ def looked_at(network: Network, layer: str, size: Shape) -> tuple[Float[Tensor, 
     """
     height, width = size
     random = torch.Generator().manual_seed(0)
-    make = partial(torch.rand, TRIALS, network.channels, height, width, generator=random)
-    base, change = 0.25 + 0.5 * make(), CHANGE * 12**0.5 * (make() - 0.5)
+    shape = TRIALS, getattr(network, "channels", 3), height, width
+    make = partial(torch.rand, shape, generator=random, dtype=torch.float64)
+    reading = network.planned("reading")
+    precision = torch.bfloat16 if reading.plan.precision == "bfloat16" else network.dtype
+    step = torch.finfo(precision).eps ** 0.5  # where rounding and curvature err alike
+    base, change = 0.25 + 0.5 * make(), step * (2 * make() - 1)
     down, right = ((1 + (torch.arange(n) + 0.5) / n) for n in size)
     changes = [0 * change, change, change * down[:, None], change * right]
-    pictures = torch.cat([base + change for change in changes]).to(network.device)
-    said = network.planned("reading").read(pictures, [layer])[layer].double().cpu()
+    pictures = torch.cat([base + change for change in changes]).to(network.device, working_dtype(network))
+    said = reading.read(pictures, [layer])[layer].double().cpu()
     tokens = said.movedim(2, 1).flatten(2).unflatten(0, (len(changes), TRIALS))
     flat, *ramps = (tokens[1:] - tokens[:1]).square().sum((1, 3)).sqrt()
     seen = flat > 1e-6 * flat.max()
