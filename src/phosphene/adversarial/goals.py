@@ -10,6 +10,7 @@ from torch import Tensor
 
 from phosphene.adversarial.victims import LOGITS, Classifier, Victim
 from phosphene.core.errors import Mistake
+from phosphene.core.networks.head import Head
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.engine import Evaluation, Stop
 from phosphene.core.optimization.terms import Term, cross_entropy
@@ -38,6 +39,8 @@ def prepared(
     if not callable(victim) and not isinstance(victim, Victim | Network):
         raise Mistake(f"a victim is a network, or a function from pictures to logits, not {type(victim).__name__}")
     who = Victim.of(victim)
+    if not who.head.has_probabilities:
+        raise Mistake(f"{who.name} returns plain numbers, which are no classes: there is nothing to be taken for")
     most = who.classifier.classes if isinstance(who.classifier, Network) else None
     return who, _whole(labels, len(x), most)
 
@@ -63,15 +66,17 @@ def loss(labels: Labels, targeted: bool) -> Term:
     return term if targeted else -term
 
 
-def fooled(logits: Float[Tensor, "n classes"], labels: Labels, targeted: bool) -> Bool[Tensor, " n"]:
+def fooled(
+    logits: Float[Tensor, "n classes"], labels: Labels, targeted: bool, head: Head = Head()
+) -> Bool[Tensor, " n"]:
     """Whether pictures are taken for what they shall be."""
-    return (logits.argmax(1) == labels.to(logits.device)) == targeted
+    return head.holds(logits, labels) == targeted
 
 
-def when_fooled(labels: Labels, targeted: bool) -> Stop:
+def when_fooled(labels: Labels, targeted: bool, head: Head = Head()) -> Stop:
     """Stop a picture as soon as it fools."""
 
     def stop(pictures: Tensor, rows: Tensor, seen: Evaluation) -> Bool[Tensor, " n"]:
-        return fooled(seen.outputs[LOGITS], labels[rows.to(labels.device)], targeted)
+        return fooled(seen.outputs[LOGITS], labels[rows.to(labels.device)], targeted, head)
 
     return stop

@@ -112,7 +112,10 @@ def _attacked(
         )
     fed = feed(network, photo, fit)
     before = logits(network, fed)[0]
-    truth = int(before.argmax())
+    truth = int(network.head.decided(before[None]))
+    if target is None and not network.head.holds(before[None], torch.tensor([truth])):
+        most = said_in_words(top(network, before))
+        raise Mistake(f"{network.name} finds nothing in it that it could be fooled about ({most}); give a target")
     goal = None if target is None else class_index(network, target)
     if goal == truth:
         raise Mistake(f"{network.name} already says {label(network, truth)}; choose another target")
@@ -157,8 +160,10 @@ class _Case:
         answer = logits(network, shown)[0]
         before, after = top(network, self.before), top(network, answer)
         apart = ((shown * 255).round() - (fed * 255).round()).cpu().double() / 255  # exact: both are 8-bit
-        fooled = after[0]["class"] == self.goal if self.goal is not None else after[0]["class"] != self.truth
-        p = after[0]["p"] if self.goal is None else float(answer.cpu().double().softmax(0)[self.goal])
+        wanted, head = self.truth if self.goal is None else self.goal, network.head
+        fooled = bool(head.holds(answer[None], torch.tensor([wanted]))) == (self.goal is not None)
+        said = int(head.decided(answer[None])) if self.goal is None else self.goal
+        p = float(head.scores(answer[None].cpu().double(), "p")[0, said])
         numbers = {
             "fooled": fooled, "before": before, "after": after, "target": self.goal, "confidence": p,
             "linf": float(apart.abs().max()), "l2": float(apart.norm()), "eps": self.eps, "steps": step.index,

@@ -6,10 +6,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from phosphene.core.networks.head import Head
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.engine import Evaluation, Objective
 from phosphene.core.optimization.keys import Key
-from phosphene.core.optimization.objectives import gradient
+from phosphene.core.optimization.objectives import gradient, pulled
 from phosphene.core.optimization.terms import Reading, Term
 
 Classifier = Callable[[Float[Tensor, "n c h w"]], Float[Tensor, "n classes"]]
@@ -36,12 +37,22 @@ class Victim:
         """The victim itself, or one made of a network or a callable."""
         return victim if isinstance(victim, Victim) else cls(victim)
 
+    @property
+    def head(self) -> Head:
+        """What its outputs mean; those of a callable are logits of a softmax."""
+        return self.classifier.head if isinstance(self.classifier, Network) else Head()
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return self.classifier.name if isinstance(self.classifier, Network) else "the victim"
+
     def logits(self, pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"]) -> Float[Tensor, "n classes"]:
         """The logits of pictures, without gradients."""
         self.forwards = _counted(self.forwards, rows)
         with torch.no_grad():
             if isinstance(self.classifier, Network):
-                return _flat(self.classifier.read(pictures, [LOGITS])[LOGITS])
+                return self.head.flat(self.classifier.read(pictures, [LOGITS])[LOGITS])
             return self.classifier(pictures)
 
     def objective(self, term: Term) -> Objective:
@@ -50,7 +61,7 @@ class Victim:
         def objective(pictures: Tensor, rows: Tensor, key: Key) -> Evaluation:
             self.forwards, self.backwards = _counted(self.forwards, rows), _counted(self.backwards, rows)
             seen = evaluate(pictures, rows, key)
-            return seen._replace(outputs={LOGITS: _flat(seen.outputs[LOGITS])})
+            return seen._replace(outputs={LOGITS: self.head.flat(seen.outputs[LOGITS])})
 
         if isinstance(self.classifier, Network):
             evaluate = gradient(self.classifier, term, keep=[LOGITS])
@@ -68,15 +79,10 @@ def _gradient(classifier: Classifier, term: Term) -> Objective:
             logits = classifier(x)
             of = torch.arange(len(x), device=x.device)
             values = term.of(Reading(x, rows.to(x.device), x, of, {LOGITS: logits}))
-            (found,) = torch.autograd.grad(values.sum(), x)
+            found = pulled(values, x, "the victim")
         return Evaluation(values.detach(), found, {LOGITS: logits.detach()})
 
     return objective
-
-
-def _flat(logits: Tensor) -> Float[Tensor, "n classes"]:
-    """One number for each class: where a network answers at several positions, their mean."""
-    return logits.flatten(2).mean(2) if logits.dim() > 2 else logits
 
 
 def _counted(counts: Tensor, rows: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ path, under noise, behind masks) go through the network in one batch, whatever p
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
@@ -18,7 +19,7 @@ from phosphene.core.networks.network import Network
 from phosphene.core.networks.rectifiers import Rule
 from phosphene.core.optimization.engine import NotFinite
 from phosphene.core.optimization.keys import Key
-from phosphene.core.optimization.objectives import gradient, values
+from phosphene.core.optimization.objectives import gradient, pulled, values
 from phosphene.core.optimization.terms import Reading, Score, Term
 from phosphene.core.pictures.files import Photo
 from phosphene.core.units.inputs import Fit, feed, logits, unit_words
@@ -91,16 +92,14 @@ class Question:
         """
         found, gradients = [], []
         for x, r in self._parts(pictures, rows):
-            with torch.inference_mode(False), torch.enable_grad():
+            with torch.inference_mode(False), torch.enable_grad(), ExitStack() as until:
                 # a leaf, so that there is a graph even where the weights are frozen
                 fed = x.detach().clone().requires_grad_()
-                read = self.network.read(fed, self.term.layers | {layer})
-                said = self.term.of(
-                    Reading(fed, r.to(fed.device), fed, torch.arange(len(fed), device=fed.device), read)
-                )
-                (at_layer,) = torch.autograd.grad(said.sum(), read[layer], allow_unused=True)
-            if at_layer is None:
-                raise Mistake(f"{self.words(0)} does not depend on {layer}; give a layer that comes before it")
+                read = self.network.read(fed, self.term.layers | {layer}, until=until)
+                of = torch.arange(len(fed), device=fed.device)
+                said = self.term.of(Reading(fed, r.to(fed.device), fed, of, read, self.network.head))
+                unrelated = f"{self.words(0)} does not depend on {layer}; give a layer that comes before it"
+                at_layer = pulled(said, read[layer], self.network.name, unrelated)
             found.append(read[layer].detach())
             gradients.append(at_layer)
         return torch.cat(found), self._finite(torch.cat(gradients))
@@ -187,7 +186,7 @@ def question(
         raise Mistake(f"'{target}' is not a class; for a unit write it as unit (--unit {target})")
     if target is None:
         said = torch.cat([logits(network, some) for some in pictures.split(batch)])
-        classes = [int(index) for index in said.argmax(1)]
+        classes = [int(index) for index in network.head.decided(said)]
     else:
         classes = [class_index(network, target)] * len(pictures)
     units: list[AnyUnit] = [Unit("logits", index) for index in classes]

@@ -9,6 +9,15 @@ class Mistake(ValueError):
     """A user's mistake, told in one sentence: what was given, what was expected, the nearest valid choice."""
 
 
+class Note(UserWarning):
+    """What a person should know about what they gave, and what was done about it; said once, and not an error."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line without its full stop; its kind where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
 def check_range(name: str, value: float | None, low: float, high: float = math.inf) -> None:
     """Raise a Mistake unless low <= value <= high, or the value is None, which is none given."""
     if value is not None and not low <= value <= high:

@@ -18,13 +18,12 @@ def query_options(query: str) -> dict[str, Any]:
     return {name: value(text) for name, _, text in pairs}
 
 
+KEYS = "mean std bgr channels shown labels head output input inputs".split()
+"""What a SPEC may say besides the input's size."""
+
+
 def facts_of(spec: Mapping[str, Any]) -> dict[str, Any]:
     """What a Network wants to know, out of a SPEC; its other entries are for people."""
-    facts = {key: spec[key] for key in ("mean", "std", "bgr", "labels", "output") if spec.get(key) is not None}
+    facts = {key: spec[key] for key in KEYS if spec.get(key) is not None}
     size = spec.get("input_size", spec.get("size"))
     return facts | ({"size": tuple(size)[-2:] if isinstance(size, (list, tuple)) else size} if size else {})
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, in one line without its full stop; its kind where it says nothing."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

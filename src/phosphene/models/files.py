@@ -9,10 +9,10 @@ from typing import Any
 
 from torch import nn
 
-from phosphene.core.errors import Mistake, did_you_mean
+from phosphene.core.errors import Mistake, did_you_mean, first_line
 from phosphene.core.results.provenance import file_sha256
 from phosphene.models.embedded import EMBEDDED
-from phosphene.models.facts import facts_of, first_line, query_options
+from phosphene.models.facts import facts_of, query_options
 from phosphene.models.weights import _refusal, read_weights
 
 _FILE = re.compile(r"(?P<file>.+?\.py)(?::(?P<name>[^?]*))?(?:\?(?P<query>.*))?", re.DOTALL)

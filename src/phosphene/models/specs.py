@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from phosphene.core.errors import Mistake
+from phosphene.core.networks.head import HeadKind
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import PRECISIONS, Plans
 from phosphene.core.results.provenance import state_sha256
@@ -35,6 +36,7 @@ def load(
     device: str = "auto",
     precision: str = "auto",
     plan: str | Path | Plans = "auto",
+    head: HeadKind | None = None,
 ) -> Network:
     """The network that `spec` names.
 
@@ -46,6 +48,7 @@ def load(
             or "float32", "float64" or "bfloat16" for everything.
         plan: how the network is run: "auto" (by the rules of `networks/plan.py`), "none" (as anybody would call it), or
             a file that `phosphene tune` wrote.
+        head: what its outputs are, where trying can't tell: "softmax" or "sigmoid" logits, "probabilities", "numbers".
     Raises:
         Mistake: no such network, file, weights, device, precision or plan; the nearest choice is told.
     """
@@ -64,8 +67,11 @@ def load(
         put_weights(model, Path(weights))
     sha256, dtype = state_sha256(model), _dtype(precision)
     model = model.eval().to(device=_device(device), dtype=dtype)
-    facts |= {"name": without_folders(spec), "sha256": sha256, "code_sha256": code_sha256_of(spec)}
-    return Network(model, precision=precision, plans=chosen_plans(plan, precision, dtype, sha256), **facts)
+    facts |= {"name": without_folders(spec)}
+    if head is not None:
+        facts["head"] = head
+    network = Network(model, precision=precision, plans=chosen_plans(plan, precision, dtype, sha256), **facts)
+    return network.loaded_from(sha256, code_sha256_of(spec))
 
 
 def networks() -> dict[str, str]:

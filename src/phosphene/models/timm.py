@@ -5,8 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from phosphene.core.errors import Mistake, did_you_mean
-from phosphene.models.facts import first_line
+from phosphene.core.errors import Mistake, did_you_mean, first_line
 from phosphene.models.torchvision import import_torchvision
 
 

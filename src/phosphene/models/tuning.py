@@ -11,6 +11,7 @@ import platform
 import statistics
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -22,6 +23,8 @@ from torch import Tensor
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import PURPOSES, Plan, Purpose
+from phosphene.core.networks.verification import rewritable
+from phosphene.core.optimization.objectives import pulled
 from phosphene.core.results.provenance import network_record, versions
 
 CLEARLY = 0.97  # a plan that is not simpler has to be this much faster
@@ -53,17 +56,17 @@ def candidates(network: Network) -> list[Candidate]:
     """Every plan that this network could be run by, the plainest first."""
     own = str(network.dtype).removeprefix("torch.")
     precisions = [own, "bfloat16"] if own == "float32" else [own]
-    rewrites = network.rewritable
+    rewrites = rewritable(network.anatomy)
     chosen = [some for many in range(len(rewrites) + 1) for some in itertools.combinations(rewrites, many)]
     ways = itertools.product(precisions, (False, True), chosen)
     return [Candidate(Plan(precision, last, some)) for precision, last, some in ways]
 
 
 def _gradient(network: Network, x: Tensor) -> Tensor:
-    with torch.enable_grad():
+    with torch.enable_grad(), ExitStack() as until:
         leaf = x.detach().requires_grad_()
-        logits = network.read(leaf, ["logits"])["logits"]
-        (gradient,) = torch.autograd.grad(logits.square().sum(), leaf)
+        logits = network.read(leaf, ["logits"], until=until)["logits"]
+        gradient = pulled(logits.square(), leaf, network.name)
     return gradient.float().cpu()  # which waits for a GPU
 
 
@@ -86,9 +89,13 @@ def measure(
     sides = network.size if size is None else (size, size)
     if network.fixed and sides != network.size:
         raise Mistake(f"{network.name} takes pictures of {network.size[0]} x {network.size[1]} px only")
-    x = torch.rand(batch, 3, *sides, generator=torch.Generator().manual_seed(0)).to(network.device, network.dtype)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(batch, network.channels, *sides, generator=generator).to(network.device, network.dtype)
     runs = [network.following(dict.fromkeys(PURPOSES, one.plan)) for one in every]
     plain = _gradient(runs[0], x)
+    for one, run in zip(every, runs, strict=True):
+        if run.plan != one.plan:
+            one.refused = "fails, or says something else"
     for _ in range(repeats):
         for one, run in zip(every, runs, strict=True):
             if not one.refused:

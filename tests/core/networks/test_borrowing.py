@@ -46,10 +46,12 @@ def test_parameters_get_no_gradient_from_a_reading():
     assert all(parameter.grad is None for parameter in network.model.parameters())
 
 
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize(
+    ("error", "caught"), [(RuntimeError, Mistake), (KeyboardInterrupt, KeyboardInterrupt), (SystemExit, Mistake)]
+)
 @pytest.mark.parametrize("where", ["forward", "hook"])
 @pytest.mark.parametrize("layers", [["conv2", "logits"], ["mean", "conv1"]])
-def test_the_model_is_given_back_after_an_exception(error, where, layers):
+def test_the_model_is_given_back_after_an_exception(error, caught, where, layers):
     model = Plain().double().train()
     network = Network(model, size=16)
     _ = network.layers
@@ -63,7 +65,7 @@ def test_the_model_is_given_back_after_an_exception(error, where, layers):
         model.conv2.forward = fail
     before = state(model)
     for rule in ("gradient", "guided"):
-        with pytest.raises(error):
+        with pytest.raises(caught, match="stop" if caught is KeyboardInterrupt else "Plain fails: RuntimeError: "):
             network.read(pictures(16, 16), layers, rule)
         assert state(model) == before
     assert not torch.overrides._get_current_function_mode_stack()
@@ -199,14 +201,6 @@ def test_a_compiled_part_is_read_uncompiled_and_stays_compiled():
     assert state(model) == before
 
 
-def test_scripted_models_are_refused_in_one_sentence():
-    scripted = torch.jit.trace(nn.Sequential(conv(), nn.ReLU()), torch.rand(1, 3, 8, 8))
-    with pytest.raises(Mistake, match=r"^this model is TorchScript, [^.]*; give the Python module [^.]*$"):
-        Network(scripted)
-    with pytest.raises(Mistake, match="the module '0' is TorchScript"):
-        Network(nn.Sequential(scripted))
-
-
 # --------------------------------------------------------------------------------------------------------- threads
 
 
@@ -271,7 +265,7 @@ def test_networks_that_share_a_part_take_turns(share):
     before = [state(network.model) for network in networks]
     x = pictures(16, 16).detach()
     read = in_threads(*(lambda network=network: network.read(x, ["logits"]) for network in networks))
-    assert [type(error) for error in read] == [threading.BrokenBarrierError] * 2
+    assert [type(error.__cause__) for error in read] == [threading.BrokenBarrierError] * 2
     assert [state(network.model) for network in networks] == before
 
 
@@ -338,7 +332,7 @@ def test_an_exception_in_one_thread_gives_the_model_back_to_the_other(error):
             hook.remove()
 
     (raised,) = in_threads(work)
-    assert isinstance(raised, error)
+    assert isinstance(raised, Mistake if error is RuntimeError else error)
     assert state(model) == before
     (logits,) = in_threads(lambda: network.read(x, ["logits"])["logits"])
     assert torch.equal(logits, expected)

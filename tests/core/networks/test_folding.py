@@ -7,10 +7,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.folding import ConvolutionReaders, folded
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import PURPOSES, Plan
 from phosphene.core.networks.recorder import record
+from phosphene.core.networks.verification import rewritable
 from tests.small import noise, normal
 
 FOLDED = Plan("float64", False, ("batch_norm",))
@@ -118,7 +120,7 @@ def test_parametrized_weights_are_left_alone():
 )  # fmt: skip
 def test_folding_changes_no_number_with_taps_on_and_between_the_pair(layers):
     plain, folding = network()
-    assert folding.rewritable == ("batch_norm",)
+    assert rewritable(folding.anatomy) == ("batch_norm",)
     (a, gradient), (b, other) = read_with_gradient(plain, layers), read_with_gradient(folding, layers)
     for name in layers:
         torch.testing.assert_close(b[name], a[name], rtol=1e-9, atol=1e-12)
@@ -153,7 +155,7 @@ def test_the_model_is_given_back_also_after_an_error():
 
     folding.read(noise(1, 3, 12, 12), ["logits"])
     hook = model.fc.register_forward_hook(fail)
-    with pytest.raises(KeyError):
+    with pytest.raises(Mistake, match="fails: KeyError: 'stop'"):
         folding.read(noise(1, 3, 12, 12), ["logits"])
     hook.remove()
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:

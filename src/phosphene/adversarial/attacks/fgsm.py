@@ -54,5 +54,5 @@ def fgsm(
         optimizer=sign(radius),
         constraint=linf(x, radius),
         steps=1,
-        stop=when_fooled(labels, targeted) if until_fooled else None,
+        stop=when_fooled(labels, targeted, who.head) if until_fooled else None,
     )

@@ -66,6 +66,6 @@ def pgd(
     path = argmin(
         Pixels(start), who.objective(loss(labels, targeted)), optimizer=sign(step_size or radius / 10),
         constraint=linf(x, radius), steps=steps, key=key,
-        stop=when_fooled(labels, targeted) if until_fooled else None,
+        stop=when_fooled(labels, targeted, who.head) if until_fooled else None,
     )  # fmt: skip
     return path if until_fooled else best(path)

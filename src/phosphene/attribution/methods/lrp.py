@@ -63,7 +63,7 @@ def rules(composite: Composite, size: float = 1e-6, more: float = 0.25) -> Rules
 def _folding(network: Network) -> Network:
     """The network with its batch normalization folded; not for speed: a bias of its own would take relevance."""
     folding = network.planned("search")
-    return folding.following({**folding.plans, "search": replace(network.plan, rewrites=REWRITES)})
+    return folding.following({**folding.own_plans, "search": replace(network.plan, rewrites=REWRITES)})
 
 
 @explains("what speaks for it (red) and against it (blue)", "contribution", "heat")

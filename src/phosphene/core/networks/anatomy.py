@@ -3,7 +3,8 @@
 The copies of a network (for other purposes, by other plans) share it.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import copy
 from dataclasses import dataclass
@@ -12,33 +13,24 @@ from itertools import chain
 from typing import Any, Generic, TypeVar, cast
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from phosphene.core.errors import Mistake
-from phosphene.core.networks.block_ends import BlockEnds, Ends
+from phosphene.core.errors import Mistake, Note, first_line
 from phosphene.core.networks.borrowing import Locks, borrowed
-from phosphene.core.networks.folding import (
-    ConvolutionReaders,
-    Pair,
-    WeightOverride,
-    fingerprint,
-    overridden,
-    weight_overrides,
-)
-from phosphene.core.networks.layer_recorder import LayerRecorder, RecordedLayer
-from phosphene.core.networks.layers import LOGITS, Layer, Tap, channel_axis, first_tensor, other_names
+from phosphene.core.networks.calling import PLAINLY, Calling, missing_input
+from phosphene.core.networks.detections import as_logits, classes_of, is_detections
+from phosphene.core.networks.folding import WeightOverride, fingerprint, overridden, weight_overrides
+from phosphene.core.networks.head import Head, HeadKind, head_of
+from phosphene.core.networks.layers import LOGITS, Layer, Tap, canonical_names, channel_axis, other_names
 from phosphene.core.networks.normalization import Normalization
+from phosphene.core.networks.opaque import visible_modules
 from phosphene.core.networks.operations import COUNTS, record_operations
+from phosphene.core.networks.outputs import Axes, Output, axes_of, picked
 from phosphene.core.networks.plan import Plan
-from phosphene.core.networks.recorder import record
-from phosphene.core.networks.recording import Recording
-
-USUAL_SIZES = (224, 32, 64, 28, 96, 128, 160, 192, 256, 299, 384, 448, 512)
-"""Tried in this order for a model whose input size is not given."""
-
-Output = str | int | Callable[[Any], Tensor] | None
-"""Which part of what a model returns holds the logits."""
-
+from phosphene.core.networks.recording import Recording, Unplayable
+from phosphene.core.networks.restoring import Kept
+from phosphene.core.networks.trials import USUAL_CHANNELS, USUAL_SIZES, Company, Pass, alike, watched
 
 Value = TypeVar("Value")
 
@@ -63,20 +55,24 @@ class once(Generic[Value]):
 
 
 @dataclass(frozen=True)
-class Pass:
-    """What one pass shows: its layers, the pairs that can be folded, and the shape of the logits, or why there is none.
+class Given:
+    """What a person said about a model, where they did.
 
     Attributes:
-        layers: in order of execution.
-        ends: where blocks end.
-        pairs: convolutions, each with the normalization that alone reads it.
-        logits: the shape without the batch, or what was raised when the logits were looked for.
+        name: for messages.
+        size: (height, width) of the input that it was trained on.
+        channels: of its input.
+        output: which part of what it returns holds the logits.
+        head: what its outputs are.
+        labels: how many classes have names.
     """
 
-    layers: Sequence[RecordedLayer]
-    ends: Ends
-    pairs: Sequence[Pair]
-    logits: tuple[int, ...] | Exception
+    name: str = ""
+    size: tuple[int, int] | None = None
+    channels: int | None = None
+    output: Output = None
+    head: HeadKind | None = None
+    labels: int | None = None
 
 
 class Anatomy:
@@ -84,35 +80,41 @@ class Anatomy:
 
     Args:
         model: is borrowed, never changed.
-        name: for messages.
-        size: (height, width) of the input that it was trained on; found by trying where it is None.
+        given: what a person said; the rest is found by trying.
         normalization: from pictures to the model's input, in a trial.
-        output: which part of what it returns holds the logits.
+        calling: how the model is called.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        name: str = "",
-        size: tuple[int, int] | None = None,
+        given: Given = Given(),
         normalization: Normalization = Normalization(),
-        output: Output = None,
+        calling: Calling = PLAINLY,
     ) -> None:
-        self.model, self.name, self.normalization, self.output = model, name, normalization, output
-        self._size = size
+        self.model, self.given, self.normalization, self.calling = model, given, normalization, calling
+        self.name = given.name
+        self.told: set[str] = set()
+        self.verified: dict[Plan, Plan] = {}
+        self._restless: list[str] | None = None
         self._overrides: tuple[list[int], dict[Any, list[WeightOverride]]] = [], {}
         self._recording: tuple[Any, Recording] | None = None
-        self.grids: dict[Any, Any] = {}  # of tokens, as far as they were looked for (`units/token_grids.py`)
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in vars(self).items() if key != "locks"}  # a copy gets its own
 
     def of(self, model: nn.Module) -> "Anatomy":
         """Another model of the same architecture: what is known about the one holds for the other."""
-        _ = self.layers, self.grey
+        _ = self.layers, self.company, self.head
         other = copy(self)
         other.model, other._overrides, other._recording = model, ([], {}), None
         return other
+
+    def tell(self, sentence: str) -> None:
+        """Say something about this model that a person should know; once."""
+        if sentence not in self.told:
+            self.told.add(sentence)
+            warnings.warn(Note(sentence), stacklevel=2)
 
     # --------------------------------------------------------------------------------------------- what it consists of
 
@@ -136,68 +138,181 @@ class Anatomy:
         """Its parameters; behind them its buffers, for a network that has no parameters."""
         return chain(self.model.parameters(), self.model.buffers())
 
-    @once
-    def grey(self) -> bool:
-        """Whether the model wants one channel."""
-        first = next((m for m in self.model.modules() if isinstance(m, nn.Conv2d)), None)
-        if first is not None:
-            return first.in_channels == 1
-        linear = next((m for m in self.model.modules() if isinstance(m, nn.Linear)), None)
-        return linear is not None and self._size is not None and linear.in_features == self._size[0] * self._size[1]
+    # --------------------------------------------------------------------------------------------- found out by trying
 
-    @once
+    @property
+    def channels(self) -> int:
+        """How many channels its input has."""
+        return self.given.channels or self._first[0]
+
+    @property
+    def grey(self) -> bool:
+        """Whether the model wants one channel: then its input is the mean of a picture's colours."""
+        return self.channels == 1
+
+    @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the input that it was trained on."""
-        if self._size:
-            return self._size
-        for side in USUAL_SIZES:
-            if not isinstance(self._try((side, side)), Exception):
-                return side, side
-        raise Mistake(f"{self.name} takes none of the usual picture sizes; give it: Network(model, size=(h, w))")
+        return self.given.size or self._first[1]
 
-    def noise(self, size: tuple[int, int], pictures: int = 2) -> Tensor:
-        """Random pictures that are the same every time."""
-        x = torch.rand(pictures, 3, *size, generator=torch.Generator().manual_seed(0))
-        return x.to(self.device, self.dtype)
-
-    def preprocess(self, x: Tensor, channels_last: bool = False) -> Tensor:
-        """The model's input in a trial."""
-        x = self.normalization(x, self.grey)
-        return x.contiguous(memory_format=torch.channels_last) if channels_last else x
-
-    def _pass(self, size: tuple[int, int]) -> Pass:
-        with borrowed(self.model, self.locks):
-            x = self.preprocess(self.noise(size))
-            recorded, ends, readers = LayerRecorder(self.model, x), BlockEnds(x), ConvolutionReaders()
-            output = record(self.model, x, [recorded, ends, readers])
-        shape: tuple[int, ...] | Exception
-        try:
-            shape = tuple(self.logits(output).shape[1:])
-        except Exception as error:  # it matters to whoever asks for the layers; the model ran
-            shape = error
-        return Pass(recorded.layers, ends.found, readers.pairs(self.model, output), shape)
-
-    def _try(self, size: tuple[int, int]) -> Pass | Exception:
-        try:
-            return self._pass(size)
-        except Exception as error:  # whatever a stranger's model raises on a size that it can't take
-            return error
-
-    @once
+    @property
     def native(self) -> Pass:
         """The pass at the network's own size."""
-        tried = self._try(self.size)
-        if isinstance(tried, Exception):
-            height, width = self.size
-            raise Mistake(f"{self.name} can't take a picture of {height} x {width} pixels: {tried}") from tried
-        return tried
+        return self._first[2]
+
+    @once
+    def _first(self) -> tuple[int, tuple[int, int], Pass]:
+        """The first channels and size that the model takes, and its pass with them."""
+        sizes = [self.given.size] if self.given.size else [(side, side) for side in USUAL_SIZES]
+        named = sorted({m.in_channels for m in self.model.modules() if isinstance(m, nn.Conv2d)})
+        choices = [self.given.channels] if self.given.channels else dict.fromkeys((*USUAL_CHANNELS, *named))
+        refused: Exception | None = None
+        for pictures in (2, 1):  # one alone where it takes no more
+            for channels in choices:
+                for size in sizes:
+                    tried = self._try(size, channels, pictures)
+                    if not isinstance(tried, Exception):
+                        return channels, size, tried
+                    refused = refused or tried
+        raise self._refusal(sizes, refused) from refused
+
+    def _refusal(self, sizes: Sequence[tuple[int, int]], refused: Exception | None) -> Mistake:
+        reason = f"{first_line(refused)}{missing_input(refused)}" if refused is not None else ""
+        if isinstance(refused, Mistake):
+            return Mistake(reason)
+        if len(sizes) == 1:
+            height, width = sizes[0]
+            return Mistake(f"{self.name} can't take a picture of {height} x {width} pixels: {reason}")
+        return Mistake(
+            f"{self.name} takes none of the usual picture sizes ({sizes[0][0]} px: {reason}); "
+            "give it: Network(model, size=(h, w))"
+        )
+
+    def colours(self, channels: int) -> int:
+        """How many channels pictures have for a model that wants so many: grey is made of three colours."""
+        return 3 if channels == 1 else channels
+
+    def noise(self, size: tuple[int, int], pictures: int = 2, channels: int | None = None) -> Tensor:
+        """Random pictures that are the same every time; those behind the first one are brighter."""
+        generator = torch.Generator().manual_seed(0)
+        x = torch.rand(pictures, self.colours(channels or self.channels), *size, generator=generator)
+        x[1:] = 0.25 + 0.75 * x[1:]  # so that statistics of a batch differ from those of its first picture
+        return x.to(self.device, self.dtype)
+
+    def preprocess(self, x: Tensor, channels_last: bool = False, channels: int | None = None) -> Tensor:
+        """The model's input in a trial."""
+        x = self.normalization(x, (channels or self.channels) == 1)
+        return x.contiguous(memory_format=torch.channels_last) if channels_last else x
+
+    def _pass(self, size: tuple[int, int], channels: int, pictures: int) -> Pass:
+        with self.locks, borrowed(self.model, self.locks), Kept(m for _, m in visible_modules(self.model)) as kept:
+            x = self.preprocess(self.noise(size, pictures, channels), channels=channels)
+            seen = watched(self.model, x, self.calling, self.pick)
+        if self._restless is None:
+            names = canonical_names(self.model)
+            self._restless = [names[module] for module in kept.changed]
+        return seen
+
+    def _try(self, size: tuple[int, int], channels: int, pictures: int) -> Pass | Exception:
+        try:
+            return self._pass(size, channels, pictures)
+        except Exception as error:  # whatever a stranger's model raises on a picture that it can't take
+            return error
+
+    def restless(self) -> list[nn.Module]:
+        """The modules that write into themselves while the model runs."""
+        return [self.model.get_submodule(name) for name in self._restless or ()]
 
     @once
     def larger(self) -> Pass | None:
         """The pass at another size, if the model takes it."""
-        _ = self.native
-        tried = self._try((self.size[0] + 32, self.size[1] + 64))
+        tried = self._try((self.size[0] + 32, self.size[1] + 64), self.channels, self.native.pictures)
         return None if isinstance(tried, Exception) else tried
+
+    @once
+    def axes(self) -> Axes:
+        """Where pictures and outputs are counted in what it returns."""
+        returned = self.native.returned
+        if isinstance(returned, Exception):
+            raise returned
+        if self.native.boxes and self.given.output is None:
+            return Axes(returned.dim(), 0, 0)
+        larger = self.larger.returned if self.larger else None
+        return axes_of(
+            tuple(returned.shape), self.native.pictures,
+            tuple(larger.shape) if isinstance(larger, Tensor) else None, self.given.labels,
+        )  # fmt: skip
+
+    def pick(self, output: Any) -> Tensor:
+        """The part of what the model returns that holds the logits.
+
+        Raises:
+            Mistake: it is not a tensor of numbers, or the part that was asked for is not there.
+        """
+        if self.given.output is None and is_detections(output):
+            return as_logits(output, classes_of(self.model, self.given.labels))
+        return picked(output, self.given.output, self.name, self.tell)
+
+    def logits(self, output: Any, pictures: int) -> Float[Tensor, "n outputs ..."]:
+        """The logits in what the model returns for so many pictures; raises as `pick`."""
+        return self.axes.tidy(self.pick(output), pictures)
+
+    @once
+    def _first_logits(self) -> Tensor:
+        returned = self.native.returned
+        if isinstance(returned, Exception):
+            raise returned
+        return self.axes.tidy(returned, self.native.pictures)
+
+    @once
+    def head(self) -> Head:
+        """What its outputs mean."""
+        if self.native.boxes and self.given.output is None:
+            return Head("probabilities", exclusive=False, boxes=True)
+        head = head_of(self._first_logits, self.native.maker, self.given.head)
+        if head.kind == "probabilities" and self.given.head is None:
+            self.tell(
+                f"{self.name} returns probabilities: they are shown as they are, and where a class's logit is asked "
+                "for, it is their logarithm"
+            )
+        return head
+
+    @once
+    def company(self) -> Company:
+        """How it takes several pictures, and the same ones again."""
+        together, first = self._first_logits, self._first_logits[:1]
+        many = self.native.pictures
+        if many > 1:
+            try:
+                alone = self.answer(self.noise(self.size)[:1])
+            except Mistake:  # it takes several pictures only, or nothing any more
+                alone = self.answer(self.noise(self.size))[:1]
+            if self.axes.batch is not None and alike(alone, first, self.dtype):
+                return Company(independent=True, deterministic=True)
+        again = self.answer(self.noise(self.size, many))
+        deterministic = alike(again, together, self.dtype)
+        self.tell(
+            f"the pictures of a batch influence each other in {self.name}, or it takes one alone; so it is read one at "
+            "a time" if deterministic else
+            f"{self.name} answers differently each time (dropout that is always on, or noise); so it is read with the "
+            "same random numbers every time, one picture at a time"
+        )  # fmt: skip
+        return Company(independent=False, deterministic=deterministic)
+
+    @torch.no_grad()
+    def answer(self, pictures: Tensor) -> Float[Tensor, "n outputs ..."]:
+        """The logits of pictures in a trial, plainly.
+
+        Raises:
+            Mistake: the model fails.
+        """
+        with self.locks, borrowed(self.model, self.locks), Kept(self.restless()):
+            try:
+                return self.logits(self.calling(self.model, self.preprocess(pictures)), len(pictures)).detach()
+            except (Mistake, MemoryError, torch.OutOfMemoryError):
+                raise
+            except Exception as error:  # whatever a stranger's model raises
+                raise Mistake(f"{self.name} fails: {type(error).__name__}: {first_line(error)}") from error
 
     @once
     def layers(self) -> dict[str, Layer]:
@@ -215,10 +330,9 @@ class Anatomy:
             for layer in self.native.layers
             if not layer.hidden
         }
-        shape = self.native.logits
-        if isinstance(shape, Exception):
-            raise shape
+        shape = tuple(self._first_logits.shape[1:])
         layers["logits"] = Layer("logits", "logits", shape, 1, None, LOGITS)
+        _ = self.company  # before anybody reads it
         return layers
 
     @once
@@ -232,25 +346,6 @@ class Anatomy:
         names = {layer.tap.owner for layer in self.native.layers if layer.tap.function in wanted}
         return {name: self.model.get_submodule(name) for name in names}
 
-    def logits(self, output: Any) -> Tensor:
-        """The part of what the model returns that holds the logits.
-
-        Raises:
-            Mistake: it is not a tensor.
-        """
-        logits: Any
-        if callable(self.output):
-            logits = self.output(output)
-        elif isinstance(self.output, int) or (self.output is not None and isinstance(output, Mapping)):
-            logits = output[self.output]
-        elif self.output is not None:
-            logits = getattr(output, self.output)
-        else:
-            logits = first_tensor(output)
-        if not isinstance(logits, Tensor):
-            raise Mistake(f"{self.name} returns {type(output).__name__}, not a tensor; say which part with output=")
-        return logits
-
     # ---------------------------------------------------------------------------------------------------- running it
 
     def lowered(self, plan: Plan) -> bool:
@@ -263,7 +358,8 @@ class Anatomy:
         with borrowed(self.model, self.locks, reader) as modules:
             lowered = self.lowered(plan)
             lower = torch.autocast(self.device.type, torch.bfloat16) if lowered else nullcontext()
-            with overridden(self._overridden_by(plan, lowered, modules), tapped), lower:
+            overrides = self._overridden_by(plan, lowered, modules)
+            with Kept(self.restless()), overridden(overrides, tapped), lower:
                 yield
 
     def _overridden_by(self, plan: Plan, lowered: bool, modules: Sequence[nn.Module]) -> list[WeightOverride]:
@@ -281,33 +377,23 @@ class Anatomy:
             self._overrides[1][key] = weight_overrides(self.model, pairs, dtype, plan.channels_last)
         return self._overrides[1][key]
 
-    @once
-    def runs_in_bfloat16(self) -> bool:
-        """Whether every function of the model exists in that precision, forward + backward."""
-        plan = Plan("bfloat16", True, ())
-        try:
-            with torch.enable_grad():
-                x = self.noise(self.size)[:1].requires_grad_()
-                with self.ready(plan):
-                    logits = self.logits(self.model(self.preprocess(x, channels_last=True))).float()
-                (gradient,) = torch.autograd.grad(logits.square().sum(), x)
-        except (RuntimeError, TypeError, Mistake):  # "... not implemented for 'BFloat16'", or types that don't mix
-            return False
-        return bool(logits.isfinite().all() and gradient.isfinite().all())
-
     def recording(self, size: tuple[int, int], taps: Sequence[Tap], plan: Plan) -> Recording:
         """The pass up to these taps with pictures of this size; the last one is kept.
 
         Raises:
             Unplayable: why it can't be played again.
         """
+        if not (self.company.independent and self.company.deterministic):
+            raise Unplayable(f"{self.name} is read one picture at a time")
         with self.locks:
             key = size, taps, plan, fingerprint(list(self.model.modules()))
             if self._recording is None or self._recording[0] != key:
                 x = self.preprocess(self.noise(size, COUNTS[1]), plan.channels_last)
                 rewrite = "local_response_norm" in plan.rewrites
                 with self.ready(plan, {tap.owner for tap in taps if tap.function is None}):
-                    inputs = x[: COUNTS[0]], x
-                    recording = record_operations(self.model, inputs, taps, logits=self.logits, rewrite=rewrite)
+                    recording = record_operations(
+                        self.model, (x[: COUNTS[0]], x), taps,
+                        logits=self.logits, rewrite=rewrite, calling=self.calling,
+                    )  # fmt: skip
                 self._recording = key, recording
             return self._recording[1]

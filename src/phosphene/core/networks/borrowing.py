@@ -18,6 +18,8 @@ from torch import nn
 from torch.utils.weak import WeakIdKeyDictionary
 
 from phosphene.core.errors import Mistake
+from phosphene.core.networks.opaque import Opaque, is_opaque
+from phosphene.core.networks.recomputing import without_recomputation
 
 _mutex = threading.Lock()
 _numbers = count()
@@ -59,29 +61,23 @@ class Locks:
 
 
 def unwrapped(model: Any) -> nn.Module:
-    """The module inside `DataParallel`, `DistributedDataParallel` and `torch.compile` wrappers.
+    """The module inside `DataParallel`, `DistributedDataParallel` and `torch.compile` wrappers; TorchScript as it is,
+    inside of a module that can be hooked.
 
     Raises:
-        Mistake: a scripted or traced module: its code can't be seen.
+        Mistake: it is not a module.
     """
     while True:
-        if isinstance(model, torch.jit.ScriptModule):
-            raise Mistake(
-                "this model is TorchScript, whose layers can't be read one by one; "
-                "give the Python module that it was scripted from"
-            )
         if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
             model = model.module
-        elif hasattr(model, "_orig_mod"):
+        elif not isinstance(model, torch.jit.ScriptModule) and hasattr(model, "_orig_mod"):
             model = model._orig_mod
         else:
             break
     if not isinstance(model, nn.Module):
-        raise Mistake(f"a network is a torch.nn.Module, not {type(model).__name__}")
-    scripted = next((name for name, m in model.named_modules() if isinstance(m, torch.jit.ScriptModule)), None)
-    if scripted is not None:
-        raise Mistake(f"the module '{scripted}' is TorchScript, whose layers can't be read; give the Python module")
-    return model
+        what = "a class, not a module of it" if isinstance(model, type) else type(model).__name__
+        raise Mistake(f"a network is a torch.nn.Module, not {what}")
+    return Opaque(model) if is_opaque(model) else model
 
 
 def borrower() -> Any:
@@ -113,13 +109,13 @@ def _frozen(model: nn.Module) -> Iterator[list[nn.Module]]:
     training = [module for module in modules if module.training]
     parameters = [parameter for module in modules for parameter in module._parameters.values()]
     required = [parameter for parameter in parameters if parameter is not None and parameter.requires_grad]
-    compiled = any("_orig_mod" in m._modules or m._compiled_call_impl is not None for m in modules)
+    compiled = any("_orig_mod" in m._modules or getattr(m, "_compiled_call_impl", None) is not None for m in modules)
     try:
         for module in training:
             module.training = False
         for parameter in required:
             parameter.requires_grad_(False)
-        with torch.compiler.set_stance("force_eager") if compiled else nullcontext():
+        with without_recomputation(), torch.compiler.set_stance("force_eager") if compiled else nullcontext():
             yield modules
     finally:
         for module in training:

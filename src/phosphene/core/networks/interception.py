@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode, _get_current_function_mode
 
+from phosphene.core.networks.opaque import visible_modules
+
 Handler = Callable[[str, Callable, tuple, dict], Any]
 """(owner, function, args, kwargs) -> the result of a call."""
 
@@ -100,7 +102,7 @@ def intercepted(owners: Mapping[str, nn.Module], handle: Handler) -> Iterator[No
     mode = Interception(handle)
     chosen = {module: name for name, module in owners.items()}
     # not the direct children alone: a forward may call grandchildren, those in a ModuleList always
-    inner = {child: None for module in owners.values() for child in module.modules()}
+    inner = {child: None for module in owners.values() for _, child in visible_modules(module)}
     with ExitStack() as stack:
         for module, name in (inner | chosen).items():
             stack.enter_context(forward_within(module, partial(mode.inside, name)))

@@ -5,6 +5,7 @@ a functional call is `module.relu`, the next one `module.relu#2`. One recorded p
 names in order of execution, the channel axis (what does not change with the picture's size) and the receptive fields.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from phosphene.core.networks.opaque import visible_modules
 from phosphene.core.networks.receptive_fields import ReceptiveField
 
 ATTENTION = "scaled_dot_product_attention"
@@ -26,6 +28,9 @@ class Tap:
     function: str | None
     index: int
 
+
+USUAL = ("logits", "out", "output", "pred", "scores", "probs")
+"""What the tensor that an output is about is called in mappings and objects, in this order."""
 
 LOGITS = Tap("", None, 1)
 """The model's output, whichever part of it that is."""
@@ -64,14 +69,24 @@ def parameter_count(model: nn.Module, layer: Layer) -> int:
     return sum(p.numel() for p in model.get_submodule(layer.tap.owner).parameters())
 
 
+def entries_of(output: Any) -> dict[str, Any] | None:
+    """What a mapping or an object with fields holds, by name; None of anything else."""
+    if isinstance(output, Mapping):
+        return {str(key): value for key, value in output.items()}
+    if dataclasses.is_dataclass(output) and not isinstance(output, type):
+        return {field.name: getattr(output, field.name, None) for field in dataclasses.fields(output)}
+    return None
+
+
 def first_tensor(output: Any) -> Tensor | None:
-    """The tensor that a module's output is about: itself, `.logits`, or the first one in a tuple or mapping."""
+    """The tensor that a module's output is about: itself, `.logits`, or the first one in a tuple, mapping or object."""
     if isinstance(output, Tensor):
         return output
     if isinstance(getattr(output, "logits", None), Tensor):
         return output.logits
-    if isinstance(output, Mapping):
-        output = [output[key] for key in ("logits", "out") if key in output] or list(output.values())
+    entries = entries_of(output)
+    if entries is not None:
+        output = [entries[key] for key in USUAL if key in entries] or list(entries.values())
     if isinstance(output, (tuple, list)):
         return next((found for item in output if (found := first_tensor(item)) is not None), None)
     return None
@@ -84,29 +99,33 @@ def replaced(output: Any, old: Tensor, new: Tensor) -> Any:
     if isinstance(output, (tuple, list)):
         items = [replaced(item, old, new) for item in output]
         return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
+    changed: Any
     if isinstance(output, Mapping):
-        changed: Any = copy(output)
+        changed = copy(output)
         for key, value in output.items():
             if (other := replaced(value, old, new)) is not value:
                 changed[key] = other
         return changed
-    if getattr(output, "logits", None) is old:
-        changed = copy(output)
-        object.__setattr__(changed, "logits", new)
-        return changed
-    return output
+    entries = entries_of(output) or {"logits": getattr(output, "logits", None)}
+    others = {name: replaced(value, old, new) for name, value in entries.items() if value is not None}
+    if all(entries[name] is value for name, value in others.items()):
+        return output
+    changed = copy(output)
+    for name, value in others.items():
+        object.__setattr__(changed, name, value)
+    return changed
 
 
 def canonical_names(model: nn.Module) -> dict[nn.Module, str]:
     """Every module by the first of its names."""
-    return {module: name for name, module in model.named_modules()}
+    return {module: name for name, module in visible_modules(model)}
 
 
 def other_names(model: nn.Module) -> dict[str, str]:
     """Names of shared modules beyond the first: the name to the first one."""
     first = canonical_names(model)
     every = model.named_modules(remove_duplicate=False)
-    return {name: first[module] for name, module in every if name != first[module]}
+    return {name: first[module] for name, module in every if module in first and name != first[module]}
 
 
 def functional_name(module: nn.Module, function: str) -> str:

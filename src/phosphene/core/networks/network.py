@@ -5,7 +5,8 @@ input size). The model is put into eval mode with frozen parameters only for the
 it was, also after an error. A reading ends with the deepest layer that is wanted: nothing behind it is computed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,33 +16,45 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from phosphene.core.errors import Mistake, nearest
-from phosphene.core.networks.anatomy import Anatomy, Output
+from phosphene.core.errors import Mistake, first_line, nearest
+from phosphene.core.networks.anatomy import Anatomy, Given
 from phosphene.core.networks.borrowing import unwrapped
-from phosphene.core.networks.layers import Layer
+from phosphene.core.networks.calling import Calling
+from phosphene.core.networks.head import Head, HeadKind
+from phosphene.core.networks.layers import Layer, Tap
 from phosphene.core.networks.normalization import Normalization
-from phosphene.core.networks.plan import REWRITES, Plan, Plans, Purpose, plans
+from phosphene.core.networks.outputs import Output
+from phosphene.core.networks.plan import PURPOSES, Plan, Plans, Purpose, plans
 from phosphene.core.networks.reader import Reader
 from phosphene.core.networks.receptive_fields import Axis, ReceptiveField, measured_field
 from phosphene.core.networks.recording import Recording
 from phosphene.core.networks.rectifiers import RECTIFIERS, Rule
+from phosphene.core.networks.restoring import same_random_numbers
+from phosphene.core.networks.verification import verified
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class Network:
     """A frozen model and how to preprocess its pictures.
 
+    What nobody says about it (channels, size, head, the axes of its output, whether pictures influence each other) is
+    found out once, by trying, when it is first needed.
+
     Args:
         model: any `torch.nn.Module` from pictures to scores; it is borrowed, never changed.
         mean, std: of the model's input, for RGB in [0, 1]; its input is (rgb - mean) / std.
-        size: side, or (height, width), of the input that it was trained on; found by trying where it is not given.
+        size: side, or (height, width), of the input that it was trained on.
         bgr: the model wants blue first.
+        channels: of the model's input; 1 gets the mean of the colours; for other than 1 and 3, pictures have as many.
+        shown: which three of many channels are shown as red, green and blue; by default the first three.
         labels: the names of the classes, in order; synonyms separated by ", ".
+        head: what its outputs are: "softmax" or "sigmoid" logits, "probabilities", or plain "numbers"; one logit is a
+            question whose answers are "no" and "yes".
         output: which part of what the model returns holds the logits: a key, an attribute, an index, or a function;
             by default the tensor itself, `.logits`, or the first tensor.
+        input: the name of the argument, or key, that pictures are given as; by default the first argument.
+        inputs: what else the model takes, by name, held fixed; a tensor for one picture, (1, ...), serves for all.
         name: the spec string that loads it, for the record.
-        sha256: of its weights, for the record.
-        code_sha256: of the file that it was made by, for the record.
         precision: "auto" (bfloat16 for synthesized pictures where the device has instructions for it), "float32" or
             "bfloat16" for everything; what the model itself is in stays as it is.
         plans: how it is run for each purpose, instead of by the rules.
@@ -49,16 +62,18 @@ class Network:
     Attributes:
         anatomy: the model and what is known about it; shared by the copies for other purposes and plans.
         normalization: mean, std and channel order.
+        sha256, code_sha256: of its weights, and of the file that it was made by, for the record.
         own_plans: those that were given.
         purpose: what it is run for.
 
     Raises:
-        Mistake: a scripted model, or one that takes no picture.
+        Mistake: it is not a module.
     """
 
     anatomy: Anatomy
     normalization: Normalization
     labels: list[str] | None
+    shown: tuple[int, int, int] | None
     name: str
     sha256: str
     code_sha256: str
@@ -74,25 +89,33 @@ class Network:
         std: Sequence[float] = (1.0,),
         size: int | tuple[int, int] | None = None,
         bgr: bool = False,
+        channels: int | None = None,
+        shown: tuple[int, int, int] | None = None,
         labels: Sequence[str] | None = None,
+        head: HeadKind | None = None,
         output: Output = None,
+        input: str | None = None,
+        inputs: Mapping[str, Any] | None = None,
         name: str = "",
-        sha256: str = "",
-        code_sha256: str = "",
         precision: str = "auto",
         plans: Plans | None = None,
     ) -> None:
         own = unwrapped(model)
-        name = name or type(own).__name__
         normalization = Normalization(tuple(mean), tuple(std), bgr)
         height, width = (size, size) if isinstance(size, int) else size or (0, 0)
+        wanted = channels or max(len(normalization.mean), len(normalization.std))
+        given = Given(
+            name or type(getattr(own, "inner", own)).__name__, (height, width) if size else None,
+            wanted if channels or wanted > 1 else None, output, head, len(labels) if labels else None,
+        )  # fmt: skip
         vars(self).update(
-            anatomy=Anatomy(own, name, (height, width) if size else None, normalization, output),
+            anatomy=Anatomy(own, given, normalization, Calling(input, dict(inputs or {}))),
             normalization=normalization,
             labels=list(labels) if labels else None,
-            name=name,
-            sha256=sha256,
-            code_sha256=code_sha256,
+            shown=shown,
+            name=given.name,
+            sha256="",
+            code_sha256="",
             precision=precision,
             own_plans=dict(plans or {}),
             purpose="reading",
@@ -113,6 +136,10 @@ class Network:
     def following(self, plans: Plans) -> "Network":
         """The same model, run by these plans instead of the rules."""
         return self._with(own_plans=dict(plans))
+
+    def loaded_from(self, sha256: str, code_sha256: str = "") -> "Network":
+        """The same model, with the hash of its weights and of the file that made it, for the record."""
+        return self._with(sha256=sha256, code_sha256=code_sha256)
 
     def of(self, model: nn.Module) -> "Network":
         """Another model of the same architecture, with the same input and plans: a copy with other weights."""
@@ -157,22 +184,55 @@ class Network:
     @property
     def plans(self) -> dict[Purpose, Plan]:
         """How it is run for each purpose: memory format, rewrites, precision."""
-        every: dict[Purpose, Plan] = plans(self.dtype, self.device, self.precision) | dict(self.own_plans)
-        by_rule = self.precision == "auto" and "picture" not in self.own_plans
-        lowered = by_rule and self.purpose == "picture" and self.anatomy.lowered(every["picture"])
-        if lowered and not self.anatomy.runs_in_bfloat16:
-            every["picture"] = replace(every["picture"], precision="float32")
-        return every
+        return {purpose: self.plan_for(purpose) for purpose in PURPOSES}
+
+    def plan_for(self, purpose: Purpose) -> Plan:
+        """How it is run for a purpose, without what would fail or say something else than the plain model."""
+        if (own := self.own_plans.get(purpose)) is None:
+            own = plans(self.dtype, self.device, self.precision)[purpose]
+        return verified(self.anatomy, own)
 
     @property
     def plan(self) -> Plan:
         """How it is run for its present purpose."""
-        return self.plans[self.purpose]
+        return self.plan_for(self.purpose)
 
     @property
     def grey(self) -> bool:
         """Whether the model wants one channel: then its input is the mean of the three."""
         return self.anatomy.grey
+
+    @property
+    def channels(self) -> int:
+        """How many channels its pictures have: three, the colours, unless it wants other than one or three."""
+        return self.anatomy.colours(self.anatomy.channels)
+
+    @property
+    def head(self) -> Head:
+        """What its outputs are."""
+        return self.anatomy.head
+
+    @property
+    def independent(self) -> bool:
+        """Whether what it says of a picture doesn't depend on the others of a batch."""
+        return self.anatomy.company.independent
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether it says the same of the same picture each time."""
+        return self.anatomy.company.deterministic
+
+    def facts(self) -> dict[str, Any]:
+        """What was found out about it, ready for JSON."""
+        return {
+            "size": list(self.size), "any size": not self.fixed, "channels": self.anatomy.channels,
+            "head": self.head.kind, "classes": self.classes, "independent": self.independent,
+            "deterministic": self.deterministic,
+        }  # fmt: skip
+
+    def tell(self, sentence: str) -> None:
+        """Say something about it that a person should know; once."""
+        self.anatomy.tell(sentence)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -184,16 +244,18 @@ class Network:
         """Whether the model takes pictures of its own size only; others are resized before it."""
         return self.anatomy.larger is None
 
-    def preprocess(self, pictures: Float[Tensor, "n 3 h w"]) -> Tensor:
-        """(n, 3, h, w) pictures in [0, 1] as the model wants them: size, grey, normalized, channel order, dtype."""
+    def preprocess(self, pictures: Float[Tensor, "n c h w"]) -> Tensor:
+        """Pictures in [0, 1] as the model wants them: size, grey, normalized, channel order, dtype."""
         return self._preprocess(pictures, self.plan)
 
-    def _preprocess(self, pictures: Float[Tensor, "n 3 h w"], plan: Plan) -> Tensor:
-        x = pictures.to(self.device)
+    def _preprocess(self, pictures: Float[Tensor, "n c h w"], plan: Plan) -> Tensor:
+        if pictures.shape[1] != self.channels:
+            raise Mistake(f"{self.name} takes pictures of {self.channels} channels, not {pictures.shape[1]}")
+        # in float32 at least: there is no resizing in half precision, and 8-bit pixels would not be kept apart
+        x = pictures.to(self.device, torch.promote_types(self.dtype, torch.float32))
         if x.shape[-2:] != self.size and self.fixed:
-            x = x.to(torch.promote_types(self.dtype, torch.float32))  # there is no resizing in half precision
             x = F.interpolate(x, self.size, mode="bilinear", antialias=True)
-        x = self.normalization(x.to(self.dtype), self.grey)
+        x = self.normalization(x, self.grey).to(self.dtype)
         return x.contiguous(memory_format=torch.channels_last) if plan.channels_last else x
 
     # ---------------------------------------------------------------------------------------------- its layers
@@ -224,8 +286,8 @@ class Network:
 
     @property
     def classes(self) -> int:
-        """How many logits."""
-        return self.layers["logits"].channels
+        """How many classes its outputs tell apart."""
+        return self.head.classes(self.layers["logits"].channels)
 
     def receptive_field(self, name: str) -> ReceptiveField:
         """What one position of this layer sees: calculated where the graph is plain, else measured."""
@@ -239,7 +301,8 @@ class Network:
             return ReceptiveField(Axis(height, height), Axis(width, width), measured=True)
 
         def noise(seed: int) -> Tensor:
-            x = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
+            generator = torch.Generator().manual_seed(seed)
+            x = torch.rand(1, self.channels, height, width, generator=generator)
             return x.to(self.device, self.dtype)
 
         return measured_field(lambda x: self.read(x, [layer.name])[layer.name], noise, (places[0], places[1]))
@@ -261,55 +324,68 @@ class Network:
         owners = self.anatomy.callers(RECTIFIERS).values()
         return any(type(owner).__module__ != "torch.nn.modules.activation" for owner in owners)
 
-    @property
-    def rewritable(self) -> tuple[str, ...]:
-        """The exact rewrites that find something to act on."""
-        normalized = bool(self.anatomy.callers(["local_response_norm"]))
-        acts = {"local_response_norm": normalized, "batch_norm": bool(self.anatomy.native.pairs)}
-        return tuple(name for name in REWRITES if acts[name])
-
     # ------------------------------------------------------------------------------------------------- reading
 
     def read(
-        self, pictures: Float[Tensor, "n 3 h w"], layers: Iterable[str], rule: Rule = "gradient"
+        self,
+        pictures: Float[Tensor, "n c h w"],
+        layers: Iterable[str],
+        rule: Rule = "gradient",
+        until: ExitStack | None = None,
     ) -> dict[str, Tensor]:
         """The activations of these layers, by name, their channels on axis 1; the forward stops at the deepest.
 
         Args:
-            pictures: (n, 3, h, w) in [0, 1]; gradients flow back to them.
+            pictures: in [0, 1]; gradients flow back to them.
             layers: names; `logits` is the model's output.
             rule: what the backward pass does at rectifiers: "gradient", "guided", "deconvnet" or "redirected"; or what
                 becomes of every call, a `Propagation`.
+            until: the model stays borrowed until this closes; whoever goes backward closes it afterwards, because some
+                models run parts of themselves again there.
         Raises:
-            Mistake: an unknown layer, or a rule that finds nothing to act on.
+            Mistake: an unknown layer, a rule that finds nothing to act on, or the model fails.
         """
         wanted = {name: self.layer(name) for name in layers}
         axes = {layer.tap: layer.channel_axis for layer in wanted.values()}
-        with self.anatomy.locks:
-            plan = self.plan
-            low = self.anatomy.lowered(plan)
-            reader = Reader(self.anatomy, axes, rule, "local_response_norm" in plan.rewrites)
-            x = self._preprocess(pictures, plan)  # in the model's own precision: 8-bit pixels need more than bfloat16
-            try:
-                with self.anatomy.ready(plan, reader.modules, reader):
-                    activations = reader.run(x)
-            except RuntimeError as error:
-                self._explain(error, (x.shape[-2], x.shape[-1]), low)
-                raise
-        read = {name: activations[layer.tap] for name, layer in wanted.items()}
-        return {name: activation.float() for name, activation in read.items()} if low else read
+        company, plan = self.anatomy.company, self.plan
+        together = company.independent and company.deterministic
+        with ExitStack() as own:
+            stack = own if until is None else until
+            parts = [pictures] if together or len(pictures) == 1 else pictures.split(1)
+            seen = [self._activations(part, axes, rule, plan, stack) for part in parts]
+        joined = seen[0] if len(seen) == 1 else {tap: torch.cat([one[tap] for one in seen]) for tap in axes}
+        read = {name: joined[layer.tap] for name, layer in wanted.items()}
+        half = self.anatomy.lowered(plan) or self.dtype in (torch.float16, torch.bfloat16)
+        return {name: activation.float() for name, activation in read.items()} if half else read
 
-    def _explain(self, error: RuntimeError, size: tuple[int, int], low: bool) -> None:
-        """Say in one sentence why the model can't be run, where that is known.
+    def _activations(
+        self, pictures: Tensor, axes: Mapping[Tap, int], rule: Rule, plan: Plan, stack: ExitStack
+    ) -> dict[Tap, Tensor]:
+        """Those of one pass."""
+        anatomy = self.anatomy
+        stack.enter_context(anatomy.locks)
+        reader = Reader(anatomy, axes, rule, "local_response_norm" in plan.rewrites)
+        x = self._preprocess(pictures, plan)
+        stack.enter_context(anatomy.ready(plan, reader.modules, reader))
+        try:
+            with nullcontext() if anatomy.company.deterministic else same_random_numbers():
+                activations = reader.run(x, stack)
+        except (Mistake, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # whatever a stranger's model raises
+            raise self._refusal(error, (x.shape[-2], x.shape[-1]), plan) from error
+        if anatomy.lowered(plan):  # what is done with activations is not the model's
+            stack.enter_context(torch.autocast(self.device.type, enabled=False))
+        return activations
 
-        Raises:
-            Mistake: its precision, or the picture's size.
-        """
-        reason = str(error).partition("\n")[0]
+    def _refusal(self, error: Exception, size: tuple[int, int], plan: Plan) -> Mistake:
+        """Why the model can't be run, in one sentence."""
+        reason = first_line(error)
         if size != self.size:
-            raise Mistake(f"{self.name} can't take a picture of {size[0]} x {size[1]} pixels: {reason}") from error
-        if low:
-            raise Mistake(f"{self.name} can't be run in bfloat16: {reason}; use float32") from error
+            return Mistake(f"{self.name} can't take a picture of {size[0]} x {size[1]} pixels: {reason}")
+        if self.anatomy.lowered(plan):
+            return Mistake(f"{self.name} can't be run in bfloat16: {reason}; use float32")
+        return Mistake(f"{self.name} fails: {type(error).__name__}: {reason}")
 
     def recording(self, size: tuple[int, int], layers: Iterable[str]) -> Recording:
         """What a reading of these layers does with pictures of this size, to be played again; the last one is kept.

@@ -20,7 +20,7 @@ class Normalization:
     std: tuple[float, ...] = (1.0,)
     bgr: bool = False
 
-    def __call__(self, x: Float[Tensor, "n 3 h w"], grey: bool = False) -> Float[Tensor, "n c h w"]:
+    def __call__(self, x: Float[Tensor, "n c h w"], grey: bool = False) -> Float[Tensor, "n wanted h w"]:
         """Normalize RGB in [0, 1], or the mean of the three channels where the model wants one."""
         if grey:
             x = x.mean(1, keepdim=True)

@@ -20,6 +20,7 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflat
 from torch.utils.flop_counter import flop_registry
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from phosphene.core.networks.calling import PLAINLY, Calling
 from phosphene.core.networks.calls import called, plain_name
 from phosphene.core.networks.layers import LOGITS, Tap, first_tensor
 from phosphene.core.networks.recorder import record
@@ -30,6 +31,9 @@ _BLIND = frozenset("new_empty new_full new_ones new_zeros".split())
 """Operations that ask a tensor for its kind and not for its numbers."""
 
 _VIEWS = (torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default)
+
+Logits = Callable[[Any, int], Tensor]
+"""From what a model returns, and for how many pictures, to the logits."""
 
 COUNTS = (2, 3)
 """Pictures in the two passes; one alone is what broadcasting and kernels treat in a way of their own."""
@@ -194,13 +198,15 @@ class _Taps:
             written.taps.setdefault(tap, self.writer.nodes[result])
 
 
-def _pass(model: nn.Module, x: Tensor, taps: Sequence[Tap], logits: Callable[[Any], Tensor], rewrite: bool) -> _Written:
+def _pass(
+    model: nn.Module, x: Tensor, taps: Sequence[Tap], logits: Logits, rewrite: bool, calling: Calling
+) -> _Written:
     """What one pass leaves."""
     writer = _Writer(x)
     listener = _Taps(writer, taps, rewrite)
     with torch.no_grad(), writer:
-        output = record(model, x, [listener], run=listener.run, name=listener.name)
-        listener.note(LOGITS, logits(output))
+        output = record(model, x, [listener], calling=calling, run=listener.run, name=listener.name)
+        listener.note(LOGITS, logits(output, len(x)))
     return writer.written
 
 
@@ -209,8 +215,9 @@ def record_operations(
     inputs: tuple[Tensor, Tensor],
     taps: Sequence[Tap],
     *,
-    logits: Callable[[Any], Tensor] = lambda out: out,
+    logits: Logits = lambda out, pictures: out,
     rewrite: bool = False,
+    calling: Calling = PLAINLY,
 ) -> Recording:
     """The pass of `model`, which is in eval mode, up to these taps.
 
@@ -218,12 +225,13 @@ def record_operations(
         model: a network's model, as a reading would run it.
         inputs: the model's input for two pictures and for three.
         taps: what is to be read.
-        logits: the tensor in what the model returns.
+        logits: the tensor in what the model returns for so many pictures.
         rewrite: exact rewrites are on.
+        calling: how the model is called.
     Raises:
         Unplayable: it can't be played again.
     """
-    first, second = (_pass(model, x, taps, logits, rewrite) for x in inputs)
+    first, second = (_pass(model, x, taps, logits, rewrite, calling) for x in inputs)
     missing = [tap for tap in taps if tap not in first.taps]
     if missing:
         raise Unplayable(f"{missing[0].owner or 'the model'} returns what was not computed from the picture")

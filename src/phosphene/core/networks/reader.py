@@ -14,6 +14,7 @@ from phosphene.core.networks.borrowing import borrower
 from phosphene.core.networks.calls import called, is_in_place
 from phosphene.core.networks.interception import Handler, intercepted
 from phosphene.core.networks.layers import LOGITS, Tap, first_tensor, replaced
+from phosphene.core.networks.opaque import visible_modules
 from phosphene.core.networks.rectifiers import RECTIFIERS, RectifierRule, Rule, ruled
 from phosphene.core.networks.rewrites import rewritten
 
@@ -47,29 +48,30 @@ class Reader:
         self._acted = 0
         self._handler: Handler | None = None
 
-    def run(self, x: Tensor) -> dict[Tap, Tensor]:
+    def run(self, x: Tensor, until: ExitStack) -> dict[Tap, Tensor]:
         """The activations in a pass on x, by tap, channels on axis 1.
 
+        Args:
+            until: what happens to calls goes on until this closes, for blocks that run again in the backward pass.
         Raises:
             Mistake: something was not run, or the rule found nothing to act on.
         """
         owners = self._owners()
         if self.propagation is not None:
             self._handler = self.propagation(x)
-        with ExitStack() as stack:
-            if owners:
-                stack.enter_context(intercepted(owners, self._handle))
-            for owner in self.modules:
-                module = self.anatomy.model.get_submodule(owner)
-                stack.callback(module.register_forward_hook(partial(self._module_called, owner)).remove)
-            try:
-                output = self.anatomy.model(x)
-                if LOGITS in self._missing:
-                    self._activations[LOGITS] = self.anatomy.logits(output)
-                    del self._missing[LOGITS]
-            except _Enough as enough:
-                if enough.reader is not self:
-                    raise
+        if owners:
+            until.enter_context(intercepted(owners, self._handle))
+        for owner in self.modules:
+            module = self.anatomy.model.get_submodule(owner)
+            until.callback(module.register_forward_hook(partial(self._module_called, owner)).remove)
+        try:
+            output = self.anatomy.calling(self.anatomy.model, x)
+            if LOGITS in self._missing:
+                self._activations[LOGITS] = self.anatomy.logits(output, len(x))
+                del self._missing[LOGITS]
+        except _Enough as enough:
+            if enough.reader is not self:
+                raise
         self._check(x)
         return self._activations
 
@@ -82,7 +84,7 @@ class Reader:
         if self.rule != "gradient":
             owners |= anatomy.callers(RECTIFIERS)
         if self.propagation is not None:
-            owners |= dict(model.named_modules())
+            owners |= dict(visible_modules(model))
         return owners
 
     def _check(self, x: Tensor) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from phosphene.core.networks.calling import PLAINLY, Calling
 from phosphene.core.networks.calls import called
 from phosphene.core.networks.interception import Handler, Interception, forward_within
 from phosphene.core.networks.layers import Tap, canonical_names
@@ -39,6 +40,7 @@ def record(
     x: Tensor,
     listeners: Sequence[Listener],
     *,
+    calling: Calling = PLAINLY,
     run: Handler = plainly,
     name: Callable[[Callable, tuple, dict], str] = called,
 ) -> Any:
@@ -48,6 +50,7 @@ def record(
         model: what is run.
         x: the model's input.
         listeners: what gets the events.
+        calling: how the model is called.
         run: calls the model's functions.
         name: what they are called.
     """
@@ -75,4 +78,4 @@ def record(
         for module, owner in names.items():
             stack.enter_context(forward_within(module, partial(mode.inside, owner)))
             stack.callback(module.register_forward_hook(leave).remove)
-        return model(x)
+        return calling(model, x)

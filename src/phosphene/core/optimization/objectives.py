@@ -6,18 +6,45 @@ They combine: `chunked(mean(gradient(a, term), gradient(b, term)), 8)`. Others o
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import reduce
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from phosphene.core.errors import Mistake, first_line
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.rectifiers import Rule
 from phosphene.core.optimization.engine import Evaluation, NotFinite, Objective
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.terms import Reading, Term
 from phosphene.core.optimization.transforms import Transform, as_is
+
+
+def pulled(values: Tensor, at: Tensor, name: str, unrelated: str = "") -> Tensor:
+    """The gradient of the sum of what a network says, with respect to what it was given.
+
+    Args:
+        values: computed from `at` by the network.
+        name: of the network, for messages.
+        unrelated: what is said where the values don't depend on it.
+    Raises:
+        Mistake: there is none, and why.
+    """
+    cut = (
+        f"{name} gives no gradient: something in it cuts the way back to the picture (no_grad, inference mode, detach, "
+        "NumPy, whole numbers, quantized weights); take a method that needs none"
+    )
+    if not values.requires_grad:
+        raise Mistake(cut)
+    try:
+        (found,) = torch.autograd.grad(values.sum(), at, allow_unused=True)
+    except RuntimeError as error:
+        raise Mistake(f"the gradient of {name} can't be computed: {first_line(error)}") from error
+    if found is None:
+        raise Mistake(unrelated or cut)
+    return found
 
 
 def gradient(
@@ -33,13 +60,13 @@ def gradient(
     """
 
     def evaluate(pictures: Tensor, rows: Tensor, key: Key, part: Term, kept: Collection[str] = ()) -> Evaluation:
-        with torch.inference_mode(False), torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad(), ExitStack() as until:
             x = (pictures.clone() if pictures.is_inference() else pictures.detach()).requires_grad_()
             views, of = transform(x, rows, key)
             wanted = part.layers.union(kept)
-            layers = network.read(views, wanted, rule) if wanted else {}
-            values = part.of(Reading(x, rows.to(x.device), views, of, layers))
-            (found,) = torch.autograd.grad(values.sum(), x)
+            layers = network.read(views, wanted, rule, until) if wanted else {}
+            values = part.of(Reading(x, rows.to(x.device), views, of, layers, network.head))
+            found = pulled(values, x, network.name)
         return Evaluation(values.detach(), found, {name: _per_picture(layers[name].detach(), of, x) for name in kept})
 
     def objective(pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"], key: Key) -> Evaluation:
@@ -74,7 +101,7 @@ def values(
     """What `term` is on these pictures as they are, without its gradient."""
     layers = network.read(pictures, term.layers)
     of = torch.arange(len(pictures), device=pictures.device)
-    return term.of(Reading(pictures, rows.to(pictures.device), pictures, of, layers))
+    return term.of(Reading(pictures, rows.to(pictures.device), pictures, of, layers, network.head))
 
 
 def unblocked(

@@ -4,17 +4,17 @@ Terms add, scale and negate. A term with data per problem indexes it through the
 in `r.mean`, which goes from views back to pictures.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
-
-Score = Literal["logit", "log-p", "p"]
+from phosphene.core.networks.detections import CORNERS, overlap
+from phosphene.core.networks.head import SOFTMAX, Head, Score
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Reading:
         views: (m, 3, h', w'), what the network was shown; for a prior alone, the pictures.
         of: (m), the picture that each view shows.
         layers: activations by name, (m, channels, ...).
+        head: what the logits among them mean.
     """
 
     pictures: Float[Tensor, "n c h w"]
@@ -34,6 +35,7 @@ class Reading:
     views: Float[Tensor, "m cc hh ww"]
     of: Int[Tensor, " m"]
     layers: Mapping[str, Tensor] = field(default_factory=dict)
+    head: Head = SOFTMAX
 
     @property
     def problems(self) -> Int[Tensor, " m"]:
@@ -187,18 +189,70 @@ def token(
     return Term(of, frozenset([layer]), f"token of {layer}")
 
 
-def score(classes: Sequence[int], kind: Score = "logit") -> Term:
-    """The logit, log p or p of a class; problem i has classes[i].
+Region = tuple[int, int, int, int]
+"""x, y, width and height in pixels of the picture that a network is shown."""
 
-    The unnormalized logit is what Simonyan et al. 2014 (arXiv:1312.6034) ascend and differentiate.
+
+def score(
+    classes: Sequence[int], kind: Score = "logit", places: Sequence[tuple[int, int] | Region | None] | None = None
+) -> Term:
+    """The logit, log p or p of a class, by the network's head; problem i has classes[i].
+
+    The unnormalized logit is what Simonyan et al. 2014 (arXiv:1312.6034) ascend and differentiate. Where a network
+    answers at several places, it is their mean, or what it says at places[i]: a (row, column) of its answer, or the
+    mean over a region of the picture. Of a detector's boxes it is the best one, or the one that overlaps most with the
+    region.
+
+    Raises (when called):
+        Mistake: a probability of a network that has none; a place of one that answers once; a place that there is not.
     """
 
     def of(r: Reading) -> Float[Tensor, " n"]:
-        y = r.layers["logits"].flatten(2).mean(2) if r.layers["logits"].dim() > 2 else r.layers["logits"]
-        y = {"logit": lambda z: z, "log-p": lambda z: z.log_softmax(1), "p": lambda z: z.softmax(1)}[kind](y)
+        y = r.layers["logits"]
+        if places is not None and any(place is not None for place in places):
+            own = [places[int(problem)] for problem in r.problems]
+            y = torch.cat([_at(y[i : i + 1], place, r) for i, place in enumerate(own)])
+        y = r.head.scores(y, kind)
         return r.mean(y[torch.arange(len(y)), _per_problem(classes, r.problems)])
 
     return Term(of, frozenset(["logits"]), f"the class's {kind}")
+
+
+def _at(y: Float[Tensor, "1 rows ..."], place: tuple[int, int] | Region | None, r: Reading) -> Tensor:
+    """What one picture's answer is there, as an answer without places."""
+    if place is None:
+        flat = r.head.flat(y)
+        return torch.cat([flat, flat.new_zeros(1, y.shape[1] - flat.shape[1])], 1)[..., None]
+    if r.head.boxes:
+        return _best_box(y, place)
+    if y.dim() != 4:
+        raise Mistake("the network answers once for the whole picture, so there is no place in its answer")
+    if len(place) == 2:
+        if place[0] >= y.shape[2] or place[1] >= y.shape[3]:
+            raise Mistake(f"the answer has {y.shape[2]} rows and {y.shape[3]} columns, so {place} is not in it")
+        return y[..., place[0], place[1], None]
+    (left, top, width, height), (rows, columns) = place, y.shape[2:]
+    down = _within(top, height, rows, r.views.shape[2])
+    across = _within(left, width, columns, r.views.shape[3])
+    return y[:, :, down][..., across].flatten(2).mean(2, keepdim=True)
+
+
+def _within(start: int, length: int, cells: int, side: int) -> slice:
+    """The cells of an answer whose centres lie in a stretch of the picture's side; at least the nearest one."""
+    first = math.ceil(start * cells / side - 0.5)
+    last = math.ceil((start + length) * cells / side - 0.5)
+    first = min(max(first, 0), cells - 1)
+    return slice(first, max(first + 1, min(last, cells)))
+
+
+def _best_box(y: Float[Tensor, "1 rows boxes"], place: tuple[int, int] | Region) -> Float[Tensor, "1 rows 1"]:
+    """The box that overlaps most with a region."""
+    if len(place) != 4:
+        raise Mistake("a detector's answer is boxes; give a region x,y,w,h")
+    left, top, width, height = place
+    region = y.new_tensor([[left, top, left + width, top + height]])
+    best = int(overlap(y[:, -CORNERS:].detach(), region)[0].argmax())
+    return y[:, :, best : best + 1]
 
 
 def cross_entropy(classes: Sequence[int]) -> Term:
@@ -249,6 +303,26 @@ def direction(layer: str, vectors: Float[Tensor, "problems channels"], power: fl
         return r.mean(_along(y, v[..., None], power))
 
     return Term(of, frozenset([layer]), f"direction of {layer}")
+
+
+def similarity(layer: str, vectors: Float[Tensor, "problems channels"]) -> Term:
+    """The cosine of a layer's code, the mean over its positions, and a vector; problem i has vectors[i].
+
+    It is what embedding networks (DINO, CLIP's image tower) compare pictures by.
+
+    Raises (when called):
+        Mistake: the layer has another number of channels.
+    """
+
+    def of(r: Reading) -> Float[Tensor, " n"]:
+        y = r.layers[layer].flatten(2).mean(2) if r.layers[layer].dim() > 2 else r.layers[layer]
+        if y.shape[1] != vectors.shape[1]:
+            raise Mistake(f"{layer} has {y.shape[1]} channels, the code has {vectors.shape[1]} numbers")
+        v = vectors.to(y.device, y.dtype)[r.problems.to(y.device)]
+        lengths = torch.linalg.vector_norm(y, dim=1) * torch.linalg.vector_norm(v, dim=1)
+        return r.mean((y * v).sum(1) / lengths.clamp(min=torch.finfo(y.dtype).tiny))
+
+    return Term(of, frozenset([layer]), f"similarity in {layer}")
 
 
 def likeness(layer: str, codes: Float[Tensor, "problems *shape"], power: float = 1.0) -> Term:

@@ -14,6 +14,7 @@ layers of several strides, that holds for pictures whose sides the strides divid
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import torch
@@ -25,6 +26,7 @@ from phosphene.core.networks.network import Network
 from phosphene.core.networks.receptive_fields import Axis
 from phosphene.core.optimization.engine import Evaluation, NotFinite, Objective
 from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.objectives import pulled
 from phosphene.core.optimization.terms import Reading, Term
 from phosphene.core.optimization.transforms import Transform, as_is
 
@@ -55,7 +57,7 @@ def tiled(
         with torch.inference_mode(False), torch.enable_grad():
             x = (pictures.clone() if pictures.is_inference() else pictures.detach()).requires_grad_()
             views, of = transform(x, rows, key)
-            reading = Reading(x.detach(), rows.to(x.device), views.detach(), of)
+            reading = Reading(x.detach(), rows.to(x.device), views.detach(), of, head=network.head)
             values, gradients = _added_up(network, term, reading, cut)
             (whole,) = torch.autograd.grad(views, x, gradients)
         if not (values.isfinite().all() and whole.isfinite().all()):
@@ -130,13 +132,14 @@ def _added_up(network: Network, term: Term, whole: Reading, cut: _Cut) -> tuple[
         for across, columns in cut.along(1, width):
             part = whole.views[..., down, across].clone().requires_grad_()
             layers = {}
-            for name, y in network.read(part, term.layers).items():
-                of_rows = cut.counted(name, y, 0, down, rows, height)
-                layers[name] = cut.counted(name, of_rows, 1, across, columns, width)
-            many = next(iter(layers.values())).shape[2:].numel()
-            if many:
-                sums = many * term.of(replace(whole, views=part, layers=layers))
-                values += sums.detach()
-                gradients[..., down, across] += torch.autograd.grad(sums.sum(), part)[0]
-                positions += many
+            with ExitStack() as until:
+                for name, y in network.read(part, term.layers, until=until).items():
+                    of_rows = cut.counted(name, y, 0, down, rows, height)
+                    layers[name] = cut.counted(name, of_rows, 1, across, columns, width)
+                many = next(iter(layers.values())).shape[2:].numel()
+                if many:
+                    sums = many * term.of(replace(whole, views=part, layers=layers))
+                    values += sums.detach()
+                    gradients[..., down, across] += pulled(sums, part, network.name)
+                    positions += many
     return values / positions, gradients / positions

@@ -76,6 +76,31 @@ def open_photo(photo: Photo) -> Float[Tensor, "1 3 h w"]:
         return _from_pil(image, str(photo))
 
 
+def open_channels(pixels: Photo, channels: int) -> Float[Tensor, "1 c h w"]:
+    """Pixels of many channels (satellites, depth), in [0, 1].
+
+    Args:
+        pixels: an array or tensor, (channels, h, w), (1, channels, h, w) or (h, w, channels), of the kinds of numbers
+            that `open_photo` takes.
+        channels: how many the network wants.
+    Raises:
+        Mistake: it is a photograph, or it has other channels.
+    """
+    if not isinstance(pixels, (np.ndarray, Tensor)):
+        raise Mistake(
+            f"the network takes pictures of {channels} channels, and a photograph has 3; in Python, give an array "
+            f"({channels}, h, w) in [0, 1]"
+        )
+    values = torch.from_numpy(np.array(pixels, order="C")) if isinstance(pixels, np.ndarray) else pixels.detach()
+    values = values[0] if values.dim() == 4 and len(values) == 1 else values
+    if values.dim() == 3 and values.shape[2] == channels != values.shape[0]:
+        values = values.permute(2, 0, 1).contiguous()
+    if values.dim() != 3 or len(values) != channels:
+        shape = " x ".join(map(str, pixels.shape))
+        raise Mistake(f"an array of {shape} is not a picture of {channels} channels; ({channels}, h, w) is")
+    return _in_unit_range(values[None])
+
+
 def sample(name: str) -> Float[Tensor, "1 3 h w"]:
     """One of the pictures inside scikit-image: chelsea the cat, astronaut, coffee, rocket, ... (`SAMPLES`).
 
@@ -252,7 +277,10 @@ def _from_array(array: np.ndarray) -> Float[Tensor, "1 3 h w"]:
 
 
 def _from_tensor(values: Tensor) -> Float[Tensor, "1 3 h w"]:
-    values = _planes(values.detach())
+    return _in_unit_range(_planes(values.detach()))
+
+
+def _in_unit_range(values: Tensor) -> Float[Tensor, "1 c h w"]:
     _check_size((values.shape[3], values.shape[2]), "the array")
     tops = {torch.uint8: 255, torch.uint16: 65535, torch.bool: 1}
     if values.dtype in tops:

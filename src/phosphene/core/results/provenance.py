@@ -71,7 +71,7 @@ def network_record(network: Network) -> dict[str, Any]:
     """The spec that loads it, the hash of its weights and, where a file made it, of that file."""
     code = {"code_sha256": network.code_sha256} if network.code_sha256 else {}
     sha256 = network.sha256 or state_sha256(network.model)
-    return {"spec": network.name, "sha256": sha256, "size": list(network.size), **code}
+    return {"spec": network.name, "sha256": sha256, **network.facts(), **code}
 
 
 def _inputs(arguments: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
@@ -116,7 +116,7 @@ def record(
         "arguments": {name: _plain(network, value) for name, value in rest.items()},
         "network": network_record(network),
         "inputs": _inputs(arguments, inputs),
-        "plan": {purpose: network.plans[purpose].record() for purpose in sorted({"reading", network.purpose})},
+        "plan": {one: network.plan_for(one).record() for one in sorted({"reading", network.purpose})},
         "seed": arguments.get("seed", 0),
         "device": network.device.type,
         "threads": torch.get_num_threads(),

@@ -2,7 +2,8 @@
 doi:10.23915/distill.00010).
 
 A direction is spelled with its numbers, `mixed4a:NAME=[0.5,-1.0,...]`, so that a recipe carries all that it needs, or
-with the file that holds them, `mixed4a:file=NAME.npy`.
+with the file that holds them, `mixed4a:file=NAME.npy`. With ~ in place of = it is asked how similar a layer's code,
+its mean over positions, is to that vector, as a cosine: `logits:like=photo.jpg` takes the code of a photograph.
 """
 
 import re
@@ -30,13 +31,15 @@ def number(value: float) -> str:
 
 @dataclass(frozen=True)
 class Direction:
-    """A vector over the channels of a layer; what is asked is dot * max(.1, cos)^power at every position.
+    """A vector over the channels of a layer; what is asked is dot * max(.1, cos)^power at every position, or how
+    similar the layer's mean over its positions is.
 
     Attributes:
         layer: its layer's name.
         vector: a number for each channel.
         name: letters, digits and . _ -, for captions and file names.
         power: of the cosine; 0 asks for the dot product alone.
+        similarity: the cosine of the code and the vector is asked for.
     Raises:
         Mistake: numbers that are not finite, zero everywhere, or a negative power.
     """
@@ -45,10 +48,12 @@ class Direction:
     vector: tuple[float, ...]
     name: str = "direction"
     power: float = 1.0
+    similarity: bool = False
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[\w.-]+", self.name) or self.name == "file":
-            raise Mistake(f"'{self.name}' is not a name for a direction; take letters, digits and . _ - but not 'file'")
+        if not re.fullmatch(r"[\w.-]+", self.name) or self.name in ("file", "like"):
+            reserved = "but not 'file' or 'like'"
+            raise Mistake(f"'{self.name}' is not a name for a direction; take letters, digits and . _ - {reserved}")
         if not all(map(isfinite, self.vector)):
             raise Mistake(f"the direction '{self.name}' has numbers that are not finite")
         if not any(self.vector):
@@ -63,7 +68,7 @@ class Direction:
 
     def __str__(self) -> str:
         numbers = ",".join(map(number, self.vector))
-        return f"{self.layer}:{self.name}=[{numbers}]{self._power}"
+        return f"{self.layer}:{self.name}{'~' if self.similarity else '='}[{numbers}]{self._power}"
 
     @property
     def _power(self) -> str:

@@ -90,7 +90,7 @@ def peaks(
         for name, y in network.read(pictures, layers).items():
             if not y.isfinite().all():
                 raise Mistake(f"{name} of {network.name} says values that are not finite; its weights may be damaged")
-            found[name].append(_largest(y.flatten(2).mean(2) if name == "logits" and y.dim() > 2 else y))
+            found[name].append(_largest(network.head.flat(y) if name == "logits" else y))
     columns = {name: [torch.cat(column) for column in zip(*parts, strict=True)] for name, parts in found.items()}
     return {name: Peaks(*both) for name, both in columns.items()}
 

@@ -1,6 +1,4 @@
-"""How a photograph meets a network, and what it says about it."""
-
-from typing import Literal
+"""What a network says about a photograph."""
 
 import torch
 from jaxtyping import Float
@@ -8,42 +6,23 @@ from torch import Tensor
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
-from phosphene.core.networks.preprocessing import working_dtype
 from phosphene.core.optimization.terms import Score
-from phosphene.core.pictures.files import Photo, open_photo
-from phosphene.core.pictures.fitting import fit
 from phosphene.core.units.directions import Direction
 from phosphene.core.units.labels import class_index, label
+from phosphene.core.units.network_input import Fit as Fit
+from phosphene.core.units.network_input import feed as feed
 from phosphene.core.units.spelling import parse_unit, spells_layers
 from phosphene.core.units.units import AnyUnit, Sum, Unit
 
-Fit = Literal["crop", "squash", "whole"]
-
-
-def feed(network: Network, photo: Photo, how: Fit = "crop") -> Float[Tensor, "1 3 h w"]:
-    """What the network is fed for this photograph, on its device: 8-bit pixels.
-
-    Args:
-        how: "crop" brings the shorter side to the network's size and cuts the middle out, "squash" brings both, "whole"
-            feeds the whole picture: at its own size where the network takes any, else with a grey border.
-    """
-    picture = open_photo(photo)
-    if how not in ("crop", "squash", "whole"):
-        raise Mistake(f"fit '{how}' is not known; there are crop, squash and whole")
-    if not (how == "whole" and not network.fixed):
-        picture = fit(picture, network.size, how)
-    return picture.to(network.device, working_dtype(network))
-
 
 @torch.no_grad()
-def logits(network: Network, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes"]:
-    """What the network says about each picture, whatever it is run for otherwise.
+def logits(network: Network, pictures: Float[Tensor, "n c h w"]) -> Float[Tensor, "n outputs"]:
+    """What the network says about each picture, whatever it is run for otherwise; what it means is in its head.
 
     Raises:
         Mistake: it says something that is not finite.
     """
-    said = network.planned("reading").read(pictures, ["logits"])["logits"]
-    said = said.flatten(2).mean(2) if said.dim() > 2 else said
+    said = network.head.flat(network.planned("reading").read(pictures, ["logits"])["logits"])
     if not said.isfinite().all():
         raise Mistake(f"{network.name} answers with values that are not finite; its weights may be damaged")
     return said
@@ -63,25 +42,29 @@ def code(network: Network, fed: Float[Tensor, "1 3 h w"], layer: str) -> Float[T
     return said
 
 
-def top(network: Network, said: Float[Tensor, " classes"], many: int = 5) -> list[dict]:
-    """The most probable classes: index, label, probability, logit."""
-    said = said.cpu().double()  # not on the device: Apple's has no doubles
-    p = said.softmax(0)
+def top(network: Network, said: Float[Tensor, " outputs"], many: int = 5) -> list[dict]:
+    """The most probable classes: index, label, probability, logit; of plain numbers the largest, and no p."""
+    outputs, head = said[None].cpu().double(), network.head  # not on the device: Apple's has no doubles
+    logit = head.scores(outputs, "logit")[0]
+    p = head.scores(outputs, "p")[0] if head.has_probabilities else None
     return [
-        {"class": int(i), "label": label(network, int(i)), "p": float(p[i]), "logit": float(said[i])}
-        for i in p.argsort(descending=True)[:many]
+        {"class": int(i), "label": label(network, int(i))}
+        | ({} if p is None else {"p": float(p[i])})
+        | {"logit": float(logit[i])}
+        for i in logit.argsort(descending=True)[:many]
     ]
 
 
 def said_in_words(answers: list[dict]) -> str:
-    """`tabby cat 81 %`."""
-    return f"{answers[0]['label']} {100 * answers[0]['p']:.1f} %"
+    """`tabby cat 81.0 %`; of plain numbers `age 41.5`."""
+    (first, *_) = answers
+    return f"{first['label']} " + (f"{100 * first['p']:.1f} %" if "p" in first else f"{first['logit']:.4g}")
 
 
 def target_unit(network: Network, fed: Float[Tensor, "1 3 h w"], target: str | int | None) -> AnyUnit:
     """The class or unit that was asked for; by default the class that the network says."""
     if target is None:
-        return Unit("logits", int(logits(network, fed)[0].argmax()))
+        return Unit("logits", int(network.head.decided(logits(network, fed))[0]))
     if isinstance(target, str) and (":" in target or spells_layers(network, target)):
         (unit, *more) = parse_unit(network, target)
         if more:

@@ -5,8 +5,10 @@
     LAYER:5@3,4         at row 3, column 4; where a layer has tokens, at the patch of this row and column
     LAYER:5@7           at token 7; LAYER:5@class at the class token
     LAYER               the whole layer: DeepDream's energy
+    logits:5@10,20,30,40  a class of a class map, or of a detector, within x, y, width, height in pixels
     logits:goldfish     a class: an index or a name, matched against every synonym in its label, case ignored
     LAYER:file=v.npy    a direction: a vector over the channels (.npy, or .safetensors with one tensor)
+    LAYER:like=a.jpg    how similar the layer's code is to that of a picture, as a cosine; with numbers NAME~[1,-.5]
     LAYER:NAME=[1,-.5]  the same with its numbers; ^2 behind either is the power of the cosine
     A + 0.5*B - C       a sum of any of these that are one unit each
 
@@ -21,6 +23,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.layers import ATTENTION, Layer
 from phosphene.core.networks.network import Network
@@ -29,6 +33,7 @@ from phosphene.core.optimization.terms import (
 )
 from phosphene.core.units.directions import SUFFIXES, Direction, read_direction
 from phosphene.core.units.labels import class_index, names_class
+from phosphene.core.units.network_input import feed
 from phosphene.core.units.token_grids import class_token, places_of, token_grid
 from phosphene.core.units.units import AnyUnit, Sum, Unit
 
@@ -36,13 +41,15 @@ _UNIT = re.compile(
     r"(?:(?P<all>all)|(?P<first>\d+)(?:-(?P<last>\d+))?)"
     r"(?:@(?:(?P<row>\d+),(?P<column>\d+)|(?P<token>\d+)|(?P<class>class)))?"
 )
+_PLACED = re.compile(r"(?P<class>.+)@(?P<place>\d+,\d+(?:,\d+,\d+)?)")
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _POWER = rf"(?:\^(?P<power>{_NUMBER}))?"
 _FILE = re.compile(rf"file=(?P<path>.+?){_POWER}")
-_VECTOR = re.compile(rf"(?P<name>[\w.-]+)=\[(?P<numbers>[^\]]*)\]{_POWER}")
+_VECTOR = re.compile(rf"(?P<name>[\w.-]+)(?P<sign>[=~])\[(?P<numbers>[^\]]*)\]{_POWER}")
+_LIKE = re.compile(r"like=(?P<path>.+)")
 _WEIGHT = re.compile(rf"\s*(?P<number>{_NUMBER})\s*\*\s*")
 _SIGN = re.compile(r"\s*[+-]\s*")
-_WHOLE = re.compile(rf"=\[[^\]]*\]|:file=.*?(?:{'|'.join(map(re.escape, SUFFIXES))})(?=$|[\s^+-])")
+_WHOLE = re.compile(rf"[=~]\[[^\]]*\]|:file=.*?(?:{'|'.join(map(re.escape, SUFFIXES))})(?=$|[\s^+-])|:like=\S+")
 """Numbers and file names, inside of which no sum is cut."""
 
 
@@ -107,7 +114,7 @@ def names_file(value: Any) -> bool:
     """Whether reading these words, or any in this list, would open a file."""
     if isinstance(value, (list, tuple)):
         return any(map(names_file, value))
-    return isinstance(value, str) and ":file=" in value
+    return isinstance(value, str) and (":file=" in value or ":like=" in value)
 
 
 def _cut(network: Network, text: str) -> list[tuple[float, str]]:
@@ -159,11 +166,13 @@ def _named(network: Network, text: str) -> Iterable[Unit | Direction]:
     write = _spellings(layer, name)
     if not rest:
         raise Mistake(f"'{text}' names no unit; write {write}, or {name} for the whole layer")
+    if (match := _LIKE.fullmatch(rest)) is not None:
+        return [_similar(network, layer, match["path"])]
     if (match := _FILE.fullmatch(rest) or _VECTOR.fullmatch(rest)) is not None:
         return [_direction(layer, match)]
     match = _UNIT.fullmatch(rest)
     if layer.name == "logits" and not (match and "@" not in rest):
-        return [Unit("logits", class_index(network, rest))]
+        return [_class(network, layer, rest)]
     if not match:
         raise Mistake(f"'{rest}' is not a unit of {name}; write {write}")
     first = 0 if match["all"] else int(match["first"])
@@ -175,6 +184,26 @@ def _named(network: Network, text: str) -> Iterable[Unit | Direction]:
         raise Mistake(f"{layer.name} has {kind} 0 to {layer.channels - 1}, not {last}")
     position, grid = _place(network, layer, match)
     return [Unit(layer.name, index, position, grid) for index in range(first, last + 1)]
+
+
+def _class(network: Network, layer: Layer, text: str) -> Unit:
+    """A class by name or number; of a network that answers at several places, at one of them or over a region."""
+    match = _PLACED.fullmatch(text)
+    if match is None or names_class(network, text):
+        return Unit("logits", class_index(network, text))
+    place = tuple(map(int, match["place"].split(",")))
+    if len(layer.shape) < (2 if network.head.boxes else 3):
+        raise Mistake(f"{network.name} answers once for the whole picture, so '@{match['place']}' is not in its answer")
+    if len(place) == 4:
+        if not (place[2] > 0 and place[3] > 0):
+            raise Mistake(f"the region {match['place']} is empty; write x,y,width,height in pixels")
+        return Unit("logits", class_index(network, match["class"]), (place[0], place[1], place[2], place[3]))
+    if network.head.boxes:
+        raise Mistake(f"{network.name} answers with boxes; write @X,Y,WIDTH,HEIGHT")
+    rows, columns = layer.shape[1:]
+    if place[0] >= rows or place[1] >= columns:
+        raise Mistake(f"the answer of {network.name} has rows 0 to {rows - 1} and columns 0 to {columns - 1}")
+    return Unit("logits", class_index(network, match["class"]), (place[0], place[1]))
 
 
 def _spellings(layer: Layer, name: str) -> str:
@@ -227,4 +256,13 @@ def _direction(layer: Layer, match: re.Match) -> Direction:
             raise Mistake(f"[{found['numbers'][:40]}] are no numbers; write them like [0.5,-1,2e-3]") from error
     if len(vector) != layer.channels:
         raise Mistake(f"{layer.name} has {layer.channels} channels, the vector in {where} has {len(vector)} numbers")
-    return Direction.of(layer.name, vector, name, power)
+    return Direction(layer.name, tuple(map(float, vector)), name, power, found.get("sign") == "~")
+
+
+@torch.no_grad()
+def _similar(network: Network, layer: Layer, photo: str) -> Direction:
+    """The code of a photograph."""
+    read = network.planned("reading").read(feed(network, photo), [layer.name])[layer.name]
+    code = (read.flatten(2).mean(2) if read.dim() > 2 else read)[0].double()
+    name = re.sub(r"[^\w.-]", "_", Path(photo.removeprefix("skimage:")).stem) or "picture"
+    return Direction(layer.name, tuple(code.tolist()), name, similarity=True)

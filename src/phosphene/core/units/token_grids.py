@@ -73,7 +73,7 @@ def class_token(network: Network, layer: Layer) -> int:
 
 def grid_of(network: Network, tokens: int, size: Shape) -> tuple[TokenGrid, Shape] | None:
     """The same for so many tokens of a picture of (height, width), or None; found once, at the first such layer."""
-    known = network.anatomy.grids
+    known = network.anatomy.native.grids
     if (tokens, size) not in known:
         known[tokens, size] = _found(network, tokens, size)
     return known[tokens, size]
@@ -101,7 +101,7 @@ def looked_at(network: Network, layer: str, size: Shape) -> tuple[Float[Tensor, 
     """
     height, width = size
     random = torch.Generator().manual_seed(0)
-    shape = TRIALS, getattr(network, "channels", 3), height, width
+    shape = TRIALS, network.channels, height, width
     make = partial(torch.rand, shape, generator=random, dtype=torch.float64)
     reading = network.planned("reading")
     precision = torch.bfloat16 if reading.plan.precision == "bfloat16" else network.dtype

@@ -11,6 +11,7 @@ import torch
 
 from phosphene.core.errors import Mistake
 from phosphene.core.optimization.terms import (
+    Region,
     Score,
     Term,
     TokenGrid,
@@ -19,6 +20,7 @@ from phosphene.core.optimization.terms import (
     energy,
     neuron,
     score,
+    similarity,
     token,
     weighted,
 )
@@ -32,13 +34,14 @@ class Unit:
     Attributes:
         layer: its layer's name.
         index: the channel, the class, or the attention head; None for the whole layer.
-        position: (row, column), or a token, or None for all of them.
+        position: (row, column), or a token, or None for all of them; of a class map or a detector also a region,
+            (x, y, width, height) in pixels.
         grid: where rows and columns are among tokens, if the layer has those.
     """
 
     layer: str
     index: int | None
-    position: tuple[int, int] | int | None = None
+    position: tuple[int, int] | Region | int | None = None
     grid: TokenGrid | None = None
 
     def __str__(self) -> str:
@@ -47,7 +50,7 @@ class Unit:
     @property
     def _place(self) -> str:
         at = self.position
-        return "" if at is None else f"@{at}" if isinstance(at, int) else f"@{at[0]},{at[1]}"
+        return "" if at is None else f"@{at}" if isinstance(at, int) else f"@{','.join(map(str, at))}"
 
     @property
     def short(self) -> str:
@@ -139,7 +142,7 @@ def _parts(unit: AnyUnit) -> list[tuple[float, Unit | Direction]]:
 def _kind(unit: Unit | Direction) -> tuple[str, str]:
     """Units of the same layer and kind are asked for by one term."""
     if isinstance(unit, Direction):
-        return unit.layer, f"direction {unit.power}"
+        return unit.layer, "similarity" if unit.similarity else f"direction {unit.power}"
     if unit.index is None:
         return unit.layer, "energy"
     if unit.layer == "logits":
@@ -186,16 +189,19 @@ def _plain_term(units: Sequence[Unit | Direction], kind: Score) -> Term:
     directions = [unit for unit in units if isinstance(unit, Direction)]
     if directions:
         vectors = torch.tensor([unit.vector for unit in directions], dtype=torch.float64)
+        if directions[0].similarity:
+            return similarity(layer, vectors)
         return direction(layer, vectors, directions[0].power)
     plain = [unit for unit in units if isinstance(unit, Unit)]
     indices = [unit.index for unit in plain if unit.index is not None]
     if asked == "energy":
         return energy(layer)
     if asked == "score":
-        return score(indices, kind)
+        return score(indices, kind, [unit.position for unit in plain if not isinstance(unit.position, int)])
+    cells = [(p[0], p[1]) if isinstance(p := unit.position, tuple) else p for unit in plain]
     if asked == "channel":
         return channel(layer, indices)
     if asked == "neuron":
-        return neuron(layer, indices, [unit.position for unit in plain if not isinstance(unit.position, int)])
+        return neuron(layer, indices, [cell for cell in cells if not isinstance(cell, int)])
     grid = next((unit.grid for unit in plain if unit.grid), None)
-    return token(layer, indices, [unit.position for unit in plain if unit.position is not None], grid)
+    return token(layer, indices, [cell for cell in cells if cell is not None], grid)

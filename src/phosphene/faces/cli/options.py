@@ -57,6 +57,12 @@ NETWORK = (
     option("weights_file", str | None, None, "a safetensors file or state dict to put into it", "--weights"),
     option("device", str, "auto", "auto, cpu, cuda or mps"),
     option("precision", str, "auto", "auto, float32, float64 or bfloat16"),
+    option(
+        "head",
+        Literal["softmax", "sigmoid", "probabilities", "numbers"] | None,
+        None,
+        "what the network ends in, where trying can't tell: logits of a softmax or of sigmoids, or plain numbers",
+    ),
     option("plan", str | None, None, "how the network is run: a file that `phosphene tune` wrote"),
     option("no_plan", bool, False, "run the network as anybody would call it: no faster ways to the same numbers"),
 )

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Mistake, Note
 from phosphene.core.networks.plan import Plan, Purpose
 from phosphene.core.results.results import Result
 from phosphene.faces.running.job import Done
@@ -24,7 +25,10 @@ from phosphene.models.tuning import Candidate
 def guarded() -> Iterator[None]:
     """A user's mistake, or too little memory, is one sentence and exit code 2; an interruption is exit code 130."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", Note)
+            warnings.showwarning = _told
+            yield
     except Mistake as mistake:
         error(str(mistake))
         raise typer.Exit(2) from mistake
@@ -34,6 +38,12 @@ def guarded() -> Iterator[None]:
     except KeyboardInterrupt as interruption:
         note("interrupted")
         raise typer.Exit(130) from interruption
+
+
+def _told(message: Warning | str, category: type[Warning], *where: Any, **how: Any) -> None:
+    """A line for what is worth knowing; Python's own warnings are for programmers."""
+    if issubclass(category, Note):
+        note(f"note: {message}")
 
 
 def error(words: str) -> None:
@@ -118,7 +128,8 @@ def _tell(console: Console, result: Result) -> None:
     numbers: dict[str, Any]
     for numbers in result.numbers[:1]:
         for answer in numbers.get("top", ()):
-            words = f"  {100 * answer['p']:6.2f} %  {escape(answer['label'])} ({answer['class']})"
+            number = f"{100 * answer['p']:6.2f} %" if "p" in answer else f"{answer['logit']:8.4g}"
+            words = f"  {number}  {escape(answer['label'])} ({answer['class']})"
             console.print(words, highlight=False)
     for panels in list(result.panels)[:8]:
         for caption, _ in panels:

@@ -26,10 +26,24 @@ def list_layers(network: Network, *, as_json: bool = False) -> None:
         return
     console = Console(soft_wrap=True, highlight=False)
     total = sum(p.numel() for p in network.model.parameters())
-    size = f"{network.size[0]} x {network.size[1]} px{', no other size' if network.fixed else ''}"
-    console.print(f"{network.name}: {size}; {_spaced(total)} parameters", markup=False)
+    console.print(f"{network.name}: {_facts(network)}; {_spaced(total)} parameters", markup=False)
     for line in _lines(network, rows, console.width if sys.stdout.isatty() else None):
         console.print(line)
+
+
+def _facts(network: Network) -> str:
+    """What was found out about the network, in words."""
+    head = network.head
+    ends = {"softmax": "logits", "sigmoid": "sigmoid logits", "probabilities": "probabilities", "numbers": "numbers"}
+    channels = network.anatomy.channels
+    found = [
+        f"{network.size[0]} x {network.size[1]} px{', no other size' if network.fixed else ''}",
+        "" if channels == 3 else "grey" if channels == 1 else f"{channels} channels",
+        "one question, no or yes" if head.question else f"{network.classes} {ends[head.kind]}",
+        "" if network.independent else "read one picture at a time",
+        "" if network.deterministic else "read with the same random numbers every time",
+    ]
+    return "; ".join(filter(None, found))
 
 
 def _row(network: Network, layer: Layer) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from phosphene.core.networks.network import Network
 from phosphene.core.results.recipes import Recipe
 from phosphene.core.results.results import Result
 from phosphene.core.results.signature import Input
+from phosphene.core.units.inputs import said_in_words
 from phosphene.core.units.photographs import readable
 from phosphene.core.units.spelling import parse_units
 from phosphene.core.units.units import stems
@@ -201,5 +202,5 @@ def _verdict(row: Row, judge: Network, network: Network, result: Result) -> list
     lines = [judges.words(verdicts)]
     for name, numbers, one in zip(result.names, result.numbers, verdicts, strict=True):
         numbers.setdefault("judged", []).append(one)
-        lines.append(f"  {name}: {one['top'][0]['label']}, {100 * one['top'][0]['p']:.1f} %")
+        lines.append(f"  {name}: {said_in_words(one['top'])}")
     return lines

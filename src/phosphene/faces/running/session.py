@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from phosphene.core.errors import Mistake
+from phosphene.core.networks.head import HeadKind
 from phosphene.core.networks.network import Network
 from phosphene.models.specs import load
 
@@ -16,7 +17,7 @@ class Session:
     Attributes:
         net: its spec.
         weights_file: to put into it.
-        device, precision: as for `load`.
+        device, precision, head: as for `load`.
         plan: a file of plans.
         no_plan: without any.
         judges: the specs of other networks, to say what they see.
@@ -26,6 +27,7 @@ class Session:
     weights_file: str | None = None
     device: str = "auto"
     precision: str = "auto"
+    head: HeadKind | None = None
     plan: str | None = None
     no_plan: bool = False
     judges: Sequence[str] = ()
@@ -41,7 +43,7 @@ class Session:
             raise Mistake(f"--plan {self.plan} and --no-plan exclude each other; leave one out")
         return load(
             self.net, weights=self.weights_file, device=self.device, precision=self.precision,
-            plan="none" if self.no_plan else self.plan or "auto",
+            plan="none" if self.no_plan else self.plan or "auto", head=self.head,
         )  # fmt: skip
 
     @cached_property
