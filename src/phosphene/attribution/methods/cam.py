@@ -19,7 +19,7 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.layers import ATTENTION, Layer
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.engine import NotFinite
-from phosphene.core.units.token_grids import token_grid
+from phosphene.core.units.token_grids import grid_of, token_grid
 
 
 def has_places(network: Network, layer: Layer) -> bool:
@@ -27,10 +27,7 @@ def has_places(network: Network, layer: Layer) -> bool:
     places = [size for axis, size in enumerate(layer.shape, start=1) if axis != layer.channel_axis]
     if len(places) == 2:
         return places != [1, 1] and layer.tap.function != ATTENTION
-    try:
-        return len(places) == 1 and places[0] > 1 and token_grid(network, layer)[1] != (1, 1)
-    except Mistake:
-        return False
+    return len(places) == 1 and places[0] > 1 and grid_of(network, places[0], network.size) is not None
 
 
 def layers_before(asked: Question) -> list[str]:

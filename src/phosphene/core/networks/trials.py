@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from phosphene.core.networks.calling import Calling
 from phosphene.core.networks.block_ends import BlockEnds, Ends
+from phosphene.core.networks.calling import Calling
 from phosphene.core.networks.calls import plain_name
 from phosphene.core.networks.detections import is_detections
 from phosphene.core.networks.folding import ConvolutionReaders, Pair

@@ -31,6 +31,12 @@ RIGHT = 0.9
 MOST_OTHERS = 8
 """Tokens that see the picture and are no patches of it, such as class tokens that have looked at the patches."""
 
+WIDE, ALIKE = 0.3, 0.8
+"""Tokens of a later layer that look at places so far apart, as parts of what they did at first, have been put into
+another order where those are correlated with rows or columns by less. Blocks of untrained vision transformers: .12 to 1
+and .74 to 1; shuffled ones: 1 and .1.
+"""
+
 LONGEST = 2.0
 """A single row, or column, is of patches whose sides differ by no more than this; time steps see all of a line."""
 
@@ -49,7 +55,7 @@ def token_grid(network: Network, layer: Layer) -> tuple[TokenGrid, Shape]:
     """
     (tokens,) = places_of(layer)
     found = grid_of(network, tokens, network.size)
-    if found is None:
+    if found is None or not _still_there(network, layer.name, found):
         raise Mistake(f"the {tokens} tokens of {layer.name} are no grid of patches; write @TOKEN")
     return found
 
@@ -90,6 +96,22 @@ def _found(network: Network, tokens: int, size: Shape) -> tuple[TokenGrid, Shape
         if len(seen) == tokens:
             return fitting(where, seen, size, network.fixed)
     return None
+
+
+def _still_there(network: Network, layer: str, found: tuple[TokenGrid, Shape]) -> bool:
+    """Whether a layer's tokens are still in this order, as far as can be told: where each looks everywhere, it can't."""
+    known, key = network.anatomy.native.grids, (layer, network.size)
+    if key not in known:
+        (grid, (rows, columns)), (where, seen) = found, looked_at(network, layer, network.size)
+        placed = grid.placed(where.T, network.size)
+        in_rows = torch.arange(rows).double()[:, None].expand(rows, columns) / rows
+        in_columns = torch.arange(columns).double().expand(rows, columns) / columns
+        known[key] = placed is None or not seen[grid.prefix : len(seen) - grid.suffix].all() or all(
+            line.std() < WIDE * expected.std() or torch.corrcoef(torch.stack([line, expected]))[0, 1] > ALIKE
+            for line, expected in ((placed[0].flatten(), in_rows.flatten()), (placed[1].flatten(), in_columns.flatten()))
+            if expected.std() > 0
+        )  # fmt: skip
+    return bool(known[key])
 
 
 @torch.no_grad()
