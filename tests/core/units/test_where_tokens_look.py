@@ -105,7 +105,7 @@ def test_tokens_that_lie_in_no_rows_are_no_grid(then, before):
 
 def test_tokens_that_were_put_into_another_order_are_a_grid_no_more():
     model = Tokens(then=windows)
-    assert found(model, layer="cut") == (TokenGrid(0), (4, 4))
+    assert found(model, layer="cut") == (TokenGrid(0, 4), (4, 4))
     with pytest.raises(Mistake, match="the 16 tokens of block are no grid"):
         found(model)
     assert found(Tokens(), layer="block.self_attn") == (TokenGrid(0), (4, 4))  # each sees everything

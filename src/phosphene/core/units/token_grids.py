@@ -99,19 +99,23 @@ def _found(network: Network, tokens: int, size: Shape) -> tuple[TokenGrid, Shape
 
 
 def _still_there(network: Network, layer: str, found: tuple[TokenGrid, Shape]) -> bool:
-    """Whether a layer's tokens are still in this order, as far as can be told: where each looks everywhere, it can't."""
+    """Whether a layer's tokens are still in this order, as far as can be told: not where each looks everywhere."""
     known, key = network.anatomy.native.grids, (layer, network.size)
     if key not in known:
-        (grid, (rows, columns)), (where, seen) = found, looked_at(network, layer, network.size)
+        (grid, _), (where, seen) = found, looked_at(network, layer, network.size)
         placed = grid.placed(where.T, network.size)
-        in_rows = torch.arange(rows).double()[:, None].expand(rows, columns) / rows
-        in_columns = torch.arange(columns).double().expand(rows, columns) / columns
-        known[key] = placed is None or not seen[grid.prefix : len(seen) - grid.suffix].all() or all(
-            line.std() < WIDE * expected.std() or torch.corrcoef(torch.stack([line, expected]))[0, 1] > ALIKE
-            for line, expected in ((placed[0].flatten(), in_rows.flatten()), (placed[1].flatten(), in_columns.flatten()))
-            if expected.std() > 0
-        )  # fmt: skip
+        all_seen = bool(seen[grid.prefix : len(seen) - grid.suffix].all())
+        known[key] = placed is None or not all_seen or (_follows(placed[0]) and _follows(placed[1].T))
     return bool(known[key])
+
+
+def _follows(down: Float[Tensor, "rows columns"]) -> bool:
+    """Whether tokens in lower rows look further down, or all look at much the same."""
+    expected = torch.linspace(0, 1, len(down)).double()[:, None].expand(down.shape).flatten()
+    line = down.flatten()
+    if len(down) == 1 or line.std() < WIDE * expected.std():
+        return True
+    return bool(torch.corrcoef(torch.stack([line, expected]))[0, 1] > ALIKE)
 
 
 @torch.no_grad()
