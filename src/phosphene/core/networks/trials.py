@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from phosphene.core.networks.block_ends import BlockEnds, Ends
 from phosphene.core.networks.calling import Calling
 from phosphene.core.networks.calls import plain_name
 from phosphene.core.networks.detections import is_detections
@@ -47,6 +48,8 @@ class Pass:
         returned: the tensor that holds the logits, as the model returned it, or why there is none.
         maker: the function that made its numbers, where it was seen.
         boxes: the model is a detector.
+        ends: where blocks end.
+        grids: of tokens, as far as they were looked for (`units/token_grids.py`).
     """
 
     layers: Sequence[RecordedLayer]
@@ -54,7 +57,9 @@ class Pass:
     pictures: int
     returned: Tensor | Exception
     maker: str | None
-    boxes: bool = False
+    boxes: bool
+    ends: Ends
+    grids: dict[Any, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,15 +96,16 @@ class _Makers:
 
 def watched(model: nn.Module, x: Tensor, calling: Calling, pick: Callable[[Any], Tensor]) -> Pass:
     """One pass of a model, which is borrowed, on its input."""
-    recorded, readers, makers = LayerRecorder(model, x), ConvolutionReaders(), _Makers()
-    output = record(model, x, [recorded, readers, makers], calling=calling)
+    recorded, ends, readers, makers = LayerRecorder(model, x), BlockEnds(x), ConvolutionReaders(), _Makers()
+    output = record(model, x, [recorded, ends, readers, makers], calling=calling)
     returned: Tensor | Exception
     try:
         picked = pick(output)
         returned, maker = picked.detach(), makers.of.get(picked)
     except Exception as error:  # it matters to whoever asks for the layers; the model ran
         returned, maker = error, None
-    return Pass(recorded.layers, readers.pairs(model, output), len(x), returned, maker, is_detections(output))
+    boxes = is_detections(output)
+    return Pass(recorded.layers, readers.pairs(model, output), len(x), returned, maker, boxes, ends.found)
 
 
 def alike(a: Tensor, b: Tensor, dtype: torch.dtype) -> bool:
