@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.preprocessing import shown
 from phosphene.core.options import Bounds, Flag, Words
 from phosphene.core.pictures.files import Photo
 from phosphene.core.results.recipes import recipe
@@ -34,11 +35,12 @@ def predict(
         chart = bars([(answer["label"], min(max(answer["p"], 0), 1)) for answer in answers])
     else:
         chart = numbers([(answer["label"], answer["logit"]) for answer in answers])
+    photograph, words = shown(network, fed.float().cpu()), said_in_words(answers)
     return Result(
-        image=fed.float().cpu(),
+        image=photograph,
         names=["predict"],
         numbers=[{"top": answers}],
-        title=said_in_words(answers),
-        drawing=drawing,
-        input=fed.float().cpu(),
+        title=words,
+        drawing=beside(figure([("the network's input", photograph)], words), chart),
+        input=photograph,
     )
