@@ -6,6 +6,7 @@ from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import shown
 from phosphene.core.options import Bounds, Flag, Words
 from phosphene.core.pictures.files import Photo
+from phosphene.core.pictures.sheets import beside, figure
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result
 from phosphene.core.units.inputs import Fit, feed, logits, said_in_words, top

@@ -65,18 +65,18 @@ def chosen_layer(
             raise Mistake(f"{found.name} is {shape}, without places that a map could show; take {others or 'gradient'}")
         return found.name
     # the patches of a transformer's last block are often read by nobody: the class is its own token's
-    others = []
+    still = []
     for name in reversed(layers_before(asked)):
         try:
             if matters(asked.of([0]), pictures[:1], name):
                 return name
-            others.append(name)
+            still.append(name)
         except NotFinite:
             raise
         except Mistake:  # it does not depend on this one
             continue
-    if others:  # nothing moves it here: a map of zeros, which will be said
-        return others[0]
+    if still:  # nothing moves it here: a map of zeros, which will be said
+        return still[0]
     raise Mistake(f"{asked.words(0)} of {network.name} comes from no layer with places; take gradient or occlusion")
 
 
