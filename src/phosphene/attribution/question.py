@@ -68,7 +68,7 @@ class Question:
             NotFinite: it says something that is not finite.
         """
         parts = [values(self.network, self.term, x, r) for x, r in self._parts(pictures, rows)]
-        return self._finite(torch.cat(parts))
+        return self.finite(torch.cat(parts))
 
     def gradients(
         self, pictures: Pictures, rows: Rows, rule: Rule = "gradient"
@@ -80,7 +80,8 @@ class Question:
         """
         objective = gradient(self.network, self.term, rule=rule)
         parts = [objective(x, r, Key(0, range(len(self.units)), step=0)) for x, r in self._parts(pictures, rows)]
-        return torch.cat([part.values for part in parts]), torch.cat([part.gradients for part in parts])
+        said = torch.cat([part.values for part in parts])
+        return said, self._unsaturated(said, torch.cat([part.gradients for part in parts]))
 
     def layer_gradients(
         self, pictures: Pictures, rows: Rows, layer: str
@@ -101,8 +102,18 @@ class Question:
                 unrelated = f"{self.words(0)} does not depend on {layer}; give a layer that comes before it"
                 at_layer = pulled(said, read[layer], self.network.name, unrelated)
             found.append(read[layer].detach())
-            gradients.append(at_layer)
-        return torch.cat(found), self._finite(torch.cat(gradients))
+            gradients.append(self._unsaturated(said.detach(), at_layer))
+        return torch.cat(found), self.finite(torch.cat(gradients))
+
+    def _unsaturated(self, said: Tensor, gradients: Tensor) -> Tensor:
+        """Gradients; zero where p is 1 to its last digit: there autograd's are what the rounding of 1 - p leaves."""
+        if self.score == "logit" or not of_classes(self.units):
+            return gradients
+        if self.score == "log-p" and any(isinstance(unit, Sum) for unit in self.units):
+            return gradients
+        below = 1 - said.abs() if self.score == "p" else -said
+        saturated = below <= torch.finfo(said.dtype).eps
+        return gradients.masked_fill(saturated.view(-1, *[1] * (gradients.dim() - 1)), 0)
 
     def of(self, rows: Sequence[int]) -> "Question":
         """The same about some of the pictures, in this order."""
@@ -115,7 +126,12 @@ class Question:
     def _parts(self, pictures: Tensor, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         return zip(pictures.split(self.batch), rows.split(self.batch), strict=True)
 
-    def _finite(self, numbers: Tensor) -> Tensor:
+    def finite(self, numbers: Tensor) -> Tensor:
+        """The same numbers.
+
+        Raises:
+            NotFinite: some are not.
+        """
         if not numbers.isfinite().all():
             raise NotFinite(f"{self.network.name} answers with values that are not finite; its weights may be damaged")
         return numbers
@@ -124,6 +140,12 @@ class Question:
 def every(pictures: Pictures) -> Rows:
     """The rows of pictures that are each their own."""
     return torch.arange(len(pictures))
+
+
+def of_classes(units: Sequence[AnyUnit]) -> bool:
+    """Whether classes are asked about, alone or one against another: their p can be told."""
+    parts = [part for unit in units for part in ([p for _, p in unit.parts] if isinstance(unit, Sum) else [unit])]
+    return all(isinstance(part, Unit) and part.layer == "logits" and part.index is not None for part in parts)
 
 
 def _classes(unit: Sum) -> bool:
@@ -153,6 +175,11 @@ def fed_together(network: Network, photos: Photo | Sequence[Photo], fit: Fit) ->
         raise Mistake(f"fit 'whole' leaves these photographs at different sizes ({some} px ...); take crop or squash, "
                       "or one photograph at a time")  # fmt: skip
     return torch.cat(pictures)
+
+
+def usual_score(network: Network, score: Score) -> Score:
+    """What is usually asked about classes: of plain numbers, which have no probabilities, the number itself."""
+    return score if network.head.has_probabilities else "logit"
 
 
 def question(

@@ -19,9 +19,6 @@ from phosphene.core.networks.opaque import visible_modules
 from phosphene.core.networks.rectifiers import RECTIFIERS, RectifierRule, Rule, ruled
 from phosphene.core.networks.rewrites import rewritten
 
-HALVES = (torch.float16, torch.bfloat16)
-"""What is read in one of these is handed on in float32, on the way that gradients take."""
-
 
 class _Enough(BaseException):
     """Raised out of a forward pass when everything was read; a BaseException, so that no model swallows it."""
@@ -29,6 +26,11 @@ class _Enough(BaseException):
     def __init__(self, reader: "Reader") -> None:
         super().__init__()
         self.reader = reader
+
+
+def precise(activation: Tensor) -> Tensor:
+    """In float32 at least: sums over an activation need more than half precision."""
+    return activation.float() if activation.dtype in (torch.float16, torch.bfloat16) else activation
 
 
 class Reader:
@@ -71,8 +73,7 @@ class Reader:
         try:
             output = self.anatomy.calling(self.anatomy.model, x)
             if LOGITS in self._missing:
-                logits = self.anatomy.logits(output, len(x))
-                self._activations[LOGITS] = logits.float() if logits.dtype in HALVES else logits
+                self._activations[LOGITS] = precise(self.anatomy.logits(output, len(x)))
                 del self._missing[LOGITS]
         except _Enough as enough:
             if enough.reader is not self:
@@ -105,13 +106,13 @@ class Reader:
 
     def _keep(self, tap: Tap, tensor: Tensor) -> Tensor:
         """Keep what was read, channels on axis 1; the model goes on with what comes from it and may overwrite that."""
-        axis, kind = self._missing.pop(tap), tensor.dtype
-        tensor = tensor.float() if kind in HALVES else tensor
-        self._activations[tap] = tensor if axis == 1 else tensor.movedim(axis, 1)
+        axis = self._missing.pop(tap)
+        kept = precise(tensor)
+        self._activations[tap] = kept if axis == 1 else kept.movedim(axis, 1)
         if not self._missing:
             raise _Enough(self)
-        further = tensor if axis == 1 else self._activations[tap].movedim(1, axis)
-        return further.clone() if kind == tensor.dtype else further.to(kind)
+        further = kept if axis == 1 else self._activations[tap].movedim(1, axis)
+        return further.clone() if kept is tensor else further.to(tensor.dtype)
 
     def _module_called(self, owner: str, module: nn.Module, inputs: Any, output: Any) -> Any:
         if borrower() is not self:
