@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -155,7 +156,9 @@ def _classes(unit: Sum) -> bool:
 
 
 def as_list(photos: Photo | Sequence[Photo]) -> list[Photo]:
-    """One photograph or several, as a list."""
+    """One photograph or several, as a list; an array of several pictures is taken apart."""
+    if isinstance(photos, (np.ndarray, Tensor)) and photos.ndim == 4 and len(photos) > 1:
+        return [photos[i] for i in range(len(photos))]
     return list(photos) if isinstance(photos, (list, tuple)) else [cast(Photo, photos)]
 
 
