@@ -19,12 +19,17 @@ if TYPE_CHECKING:
     from phosphene.attribution.methods.cam import grad_cam as grad_cam
     from phosphene.attribution.methods.cam import grad_cam_plus_plus as grad_cam_plus_plus
     from phosphene.attribution.methods.cam import guided_grad_cam as guided_grad_cam
+    from phosphene.attribution.methods.cam import layer_cam as layer_cam
+    from phosphene.attribution.methods.gradient_free_cam import ablation_cam as ablation_cam
+    from phosphene.attribution.methods.gradient_free_cam import eigen_cam as eigen_cam
+    from phosphene.attribution.methods.gradient_free_cam import score_cam as score_cam
     from phosphene.attribution.methods.gradients import deconvnet as deconvnet
     from phosphene.attribution.methods.gradients import gradient as gradient
     from phosphene.attribution.methods.gradients import guided as guided
     from phosphene.attribution.methods.gradients import saliency as saliency
     from phosphene.attribution.methods.lrp import lrp as lrp
     from phosphene.attribution.methods.occlusion import occlusion as occlusion
+    from phosphene.attribution.methods.paths import gradient_shap as gradient_shap
     from phosphene.attribution.methods.paths import input_x_gradient as input_x_gradient
     from phosphene.attribution.methods.paths import integrated as integrated
     from phosphene.attribution.methods.paths import smoothgrad as smoothgrad
@@ -110,12 +115,22 @@ CATALOGUE: tuple[Row, ...] = (
     Row("attribute", "input_x_gradient", "attribution.methods.paths:input_x_gradient",
         "Show what each colour adds, to first order.", "input-x-gradient"),
     Row("attribute", "integrated", "attribution.methods.paths:integrated", "Show integrated gradients.", "integrated"),
+    Row("attribute", "gradient_shap", "attribution.methods.paths:gradient_shap",
+        "Show gradient times change at random places of random ways (GradientSHAP).", "gradient-shap"),
     Row("attribute", "smoothgrad", "attribution.methods.paths:smoothgrad",
         "Show the gradient's mean among noisy neighbours.", "smoothgrad"),
     Row("attribute", "grad_cam", "attribution.methods.cam:grad_cam",
         "Show where a late layer finds it (Grad-CAM).", "grad-cam"),
     Row("attribute", "grad_cam_plus_plus", "attribution.methods.cam:grad_cam_plus_plus",
         "Show where a late layer finds it, every occurrence (Grad-CAM++).", "grad-cam++"),
+    Row("attribute", "layer_cam", "attribution.methods.cam:layer_cam",
+        "Show where a layer finds it, place by place (LayerCAM).", "layer-cam"),
+    Row("attribute", "score_cam", "attribution.methods.gradient_free_cam:score_cam",
+        "Show where a late layer finds it, by what its channels let through (Score-CAM).", "score-cam"),
+    Row("attribute", "ablation_cam", "attribution.methods.gradient_free_cam:ablation_cam",
+        "Show where a late layer finds it, by what its channels are missed for (Ablation-CAM).", "ablation-cam"),
+    Row("attribute", "eigen_cam", "attribution.methods.gradient_free_cam:eigen_cam",
+        "Show what a late layer's channels have in common (Eigen-CAM).", "eigen-cam"),
     Row("attribute", "guided_grad_cam", "attribution.methods.cam:guided_grad_cam",
         "Show guided backprop where Grad-CAM finds it.", "guided-grad-cam"),
     Row("attribute", "lrp", "attribution.methods.lrp:lrp", "Show layer-wise relevance propagation.", "lrp"),
@@ -181,6 +196,14 @@ CHANGED: dict[int, dict[tuple[str, str], tuple[Any, str]]] = {
 }
 """What came out otherwise on purpose: of pictures of a format, the recipe and its option, the only value of the option
 with which a picture can be made again, and why not with others."""
+
+ADDED: dict[str, dict[str, Any]] = {
+    "compare": {
+        "methods": "gradient,saliency,deconvnet,guided,input-x-gradient,integrated,smoothgrad,grad-cam,grad-cam++,"
+        "guided-grad-cam,lrp,rise,rollout,occlusion",
+    },
+}
+"""Options that a recipe did not have at first, with the value that it then worked by."""
 
 # --------------------------------------------------------------------------------------------------------- looking up
 
@@ -285,7 +308,7 @@ def upgraded(record: Mapping[str, Any]) -> dict[str, Any]:
     table = RENAMED.get(version, {})
     name = table.get("recipes", {}).get(name, name)
     new = table.get("options", {}).get(name, {})
-    arguments = {new.get(key, key): value for key, value in arguments.items()}
+    arguments = ADDED.get(name, {}) | {new.get(key, key): value for key, value in arguments.items()}
     for (changed, option), (value, why) in CHANGED.get(version, {}).items():
         if changed == name and arguments.get(option, value) != value:
             raise ValueError(why)

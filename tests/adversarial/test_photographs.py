@@ -125,3 +125,13 @@ def test_what_it_says_already_is_no_target():
 def test_impossible_numbers_are_mistakes(options):
     with pytest.raises(Mistake, match=next(iter(options)).replace("_", ".")):
         list(pgd(convnet(), levels(3, 16, 16), **options))
+
+
+@pytest.mark.parametrize("attack", [fgsm, pgd])
+def test_an_attack_without_a_gradient_says_so_in_title_and_numbers(attack):
+    network = linear(torch.zeros(2, 3, 8, 8, dtype=torch.float64), [1.0, 0.0])
+    found = attack(network, PHOTO).result
+    words = "there is no gradient to follow" + (", no pixel was moved" if attack is fgsm else "")
+    assert found.numbers[0]["nothing"] == words
+    assert words in found.title
+    assert "nothing" not in attack(two_classes(20), PHOTO, eps=3 / 255).result.numbers[0]

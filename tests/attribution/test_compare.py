@@ -1,10 +1,13 @@
 """Every method side by side: each says what it says alone, and what does not apply is left out and said."""
 
 import numpy as np
+import pytest
 
 import phosphene
 from phosphene.attribution import RECIPES, compare, saliency
+from phosphene.attribution.compare import EVERY
 from phosphene.catalogue import method
+from phosphene.core.errors import Mistake
 from tests.small import LABELS, convnet, levels, linear, noise
 
 
@@ -29,6 +32,28 @@ def test_what_was_compared_so_far_is_kept():
     next(steps)
     run.stop()
     assert set(run.so_far().further_values) == {"gradient", "saliency"}
+
+
+def test_those_that_are_named_are_shown_in_that_order():
+    run = compare(convnet(), levels(3, 16, 16), target=1, methods="layer-cam, saliency,layer-cam")
+    assert list(run.result.further_values) == ["layer-cam", "saliency"]
+    assert run.total == 200
+
+
+@pytest.mark.parametrize(
+    ("methods", "said"),
+    [
+        ("saliency,layercam", "there is no method 'layercam' to be shown beside others; did you mean 'layer-cam'"),
+        (" ,", "there is no method ' ,' to be shown beside others; there are gradient, saliency"),
+    ],
+)
+def test_a_method_that_is_none_is_told(methods, said):
+    with pytest.raises(Mistake, match=said):
+        compare(convnet(), levels(3, 16, 16), methods=methods)
+
+
+def test_every_recipe_is_among_the_names():
+    assert [recipe.about.name for recipe in RECIPES] == EVERY.split(",")
 
 
 def test_all_recipes_are_public():

@@ -47,7 +47,8 @@ ATTRIBUTE = {
     for name, options in {
         "gradient": "", "saliency": "", "deconvnet": "", "guided": "--target tabby --against goldfish",
         "input-x-gradient": "", "integrated": "--steps 4", "smoothgrad": "--samples 3", "grad-cam": "",
-        "grad-cam++": "", "guided-grad-cam": "", "lrp": "--unit mixed4a:12", "rise": "--masks 16",
+        "grad-cam++": "", "layer-cam": "--layer mixed3b", "score-cam": "", "ablation-cam": "", "eigen-cam": "",
+        "gradient-shap": "--samples 4", "guided-grad-cam": "", "lrp": "--unit mixed4a:12", "rise": "--masks 16",
         "occlusion": "--window 16 --stride 8", "captum:DeepLift": "", "all": "--masks 8",
     }.items()
 }  # fmt: skip

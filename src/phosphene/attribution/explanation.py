@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phosphene.attribution.checks import Checks, checks
+from phosphene.attribution.emptiness import blanked, empty, said_of_nothing
 from phosphene.attribution.maps import (
     About,
     AnyExplainer,
@@ -22,10 +23,11 @@ from phosphene.attribution.maps import (
     found,
     pixels,
 )
-from phosphene.attribution.question import Pictures, Question, as_list, fed_together, question
+from phosphene.attribution.question import Pictures, Question, as_list, fed_together, question, usual_score
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import Purpose
+from phosphene.core.networks.preprocessing import shown
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score
 from phosphene.core.options import Bounds, Words
@@ -40,10 +42,13 @@ from phosphene.core.units.photographs import photo_name
 Scale = Literal["own", "common"]
 
 
-def drawn(maps: Tensor, about: About, fed: Pictures, show: Show, scale: Scale) -> Float[Tensor, "n 3 h w"]:
+def drawn(
+    network: Network, maps: Tensor, about: About, fed: Float[Tensor, "n 3 h w"], show: Show, scale: Scale
+) -> Float[Tensor, "n 3 h w"]:
     """The numbers as pictures.
 
     Args:
+        network: of whose channels three are shown as colours.
         show: "colours" around mid grey; "grey" from black to white; "heat" in colours, diverging where the method's
             numbers are contributions; "overlay" the same over the photograph.
         scale: of each picture its own, or the largest of them for all.
@@ -58,7 +63,8 @@ def drawn(maps: Tensor, about: About, fed: Pictures, show: Show, scale: Scale) -
     if show == "colours":
         if values.dim() == 3:
             raise Mistake(f"{about.name} has one number for each pixel, not three; show it as heat, grey or overlay")
-        return signed_picture(values, common(values))
+        colours = shown(network, values)
+        return signed_picture(colours, common(colours))
     if show == "grey":
         return grey_heat(one.abs(), common(one))
     signed = about.kind == "contribution"
@@ -96,6 +102,9 @@ class Asking(TypedDict, total=False):
     target: Annotated[str | int | None, Words("a class; by default what the network says, of each photograph its own")]
     against: Annotated[str | int | None, Words("another class: why the target rather than this one")]
     unit: Annotated[str | None, Words("instead of a class, a unit LAYER:UNIT or a sum of units")]
+    region: Annotated[
+        str | None, Words("of a class map, or of a detector's boxes: X,Y,WIDTH,HEIGHT in pixels of the network's input")
+    ]
     score: Annotated[Score, Words("of a class: the unnormalized logit, log p or p")]
 
 
@@ -106,6 +115,10 @@ class Common(Asking, Showing, total=False):
     """
 
 
+SIMILAR = Input(
+    "similar_to", "instead of a class: how similar the network's code is to that of this picture, a cosine",
+    True, False, False, Photo | None, positional=False,
+)  # fmt: skip
 PHOTOS = Input(
     "photos", "one or several: a path, `skimage:NAME`, or pixels", True, True, True, Photo | Photos, positional=True
 )
@@ -143,13 +156,15 @@ def explains(
 
         def explained(network: Network, photos: Photo | Photos, **options: Any) -> Result | Run:
             mine = {one.name: options.pop(one.name) for one in own}
-            return _explained(method, about, beside, network, photos, mine, **options)
+            asking = {name: options.pop(name) for name in (SIMILAR.name, *Asking.__annotations__) if name in options}
+            return _explained(method, about, beside, network, photos, mine, asking, **options)
 
         for key in ("__name__", "__qualname__", "__module__", "__doc__"):
             setattr(explained, key, getattr(method, key))
         head, tail = docstring(method)
         returns = Run if get_type_hints(method)["return"] is Growing else Result
-        takes: tuple[Input | Option, ...] = (PHOTOS, *_options(about, own))
+        similar = (SIMILAR,) if about.asks else ()
+        takes: tuple[Input | Option, ...] = (PHOTOS, *similar, *_options(about, own))
         used = tuple(uses)
         return Explainer(explained, method.__name__, purpose, used, takes, returns, head, tail, method, about)
 
@@ -176,7 +191,8 @@ class _Shown:
     Attributes:
         about: the method.
         asked: the question.
-        fed: (n, 3, h, w), what the network was fed.
+        pictures: (n, 3, h, w), what the network was fed.
+        fed: the same, to be shown.
         names: of the pictures, for files.
         show, scale: as for `drawn`.
         beside: other methods and their maps, shown before it.
@@ -184,6 +200,7 @@ class _Shown:
 
     about: About
     asked: Question
+    pictures: Pictures
     fed: Pictures
     names: Sequence[str]
     show: Show
@@ -192,30 +209,37 @@ class _Shown:
 
     def picture(self, maps: Maps) -> Float[Tensor, "n 3 h w"]:
         """The map alone."""
-        return drawn(maps.values, self.about, self.fed, self.show, self.scale)
+        return self._drawn(maps, self.about, self.show)
+
+    def _drawn(self, maps: Maps, about: About, show: Show) -> Float[Tensor, "n 3 h w"]:
+        return drawn(self.asked.network, blanked(maps, about).values, about, self.fed, show, self.scale)
 
     def result(self, maps: Maps, checked: Checks) -> Result:
         """All of it."""
-        image = self.picture(maps)
+        image, nothing = self.picture(maps), said_of_nothing(maps, self.about, self.asked, self.pictures)
+        each = [Checks() if words else checked for words in nothing]
+        numbers = [self._numbers(i, maps, each[i]) | ({"nothing": why} if why else {}) for i, why in enumerate(nothing)]
         return Result(
-            image=image, names=self.names, numbers=[self._numbers(i, maps, checked) for i in range(len(self.fed))],
-            panels=self._panels(image, maps, checked), title=self._title(maps, checked), input=self.fed,
+            image=image, names=self.names, numbers=numbers, panels=self._panels(image, maps, each, nothing),
+            title=self._title(maps, checked, nothing), input=self.fed,
             values=maps.values.float().cpu().numpy(), further_values=maps.further_values,
         )  # fmt: skip
 
-    def _panels(self, image: Tensor, maps: Maps, checked: Checks) -> list[list[Panel]]:
+    def _panels(
+        self, image: Tensor, maps: Maps, checked: Sequence[Checks], nothing: Sequence[str]
+    ) -> list[list[Panel]]:
         about = self.about
         columns = [("the network's input", self.fed)]
-        columns += [(f"{o.name}: {o.words}", drawn(m.values, o, self.fed, o.show, self.scale)) for o, m in self.beside]
+        columns += [(f"{o.name}: {o.words}", self._drawn(m, o, o.show)) for o, m in self.beside]
         columns.append(("", image))
         if self.show not in ("colours", "overlay"):
-            columns.append(("over the photograph", drawn(maps.values, about, self.fed, "overlay", self.scale)))
+            columns.append(("over the photograph", self._drawn(maps, about, "overlay")))
         panels = []
         for i in range(len(self.fed)):
             of = f", {self.asked.words(i)}" if about.asks and len(self.fed) > 1 else ""
-            own = f"{about.name}{of}: {'; '.join([about.words, *checked.remarks(i)])}"
+            own = f"{about.name}{of}: {nothing[i] or '; '.join([about.words, *checked[i].remarks(i)])}"
             row: list[Panel] = [(words or own, pictures[i : i + 1]) for words, pictures in columns]
-            panels.append([*row, *(maps.panels[i] if maps.panels else ()), *checked.panels(i, about)])
+            panels.append([*row, *(maps.panels[i] if maps.panels else ()), *checked[i].panels(i, about)])
         return panels
 
     def _numbers(self, index: int, maps: Maps, checked: Checks) -> dict[str, Any]:
@@ -223,13 +247,13 @@ class _Shown:
         facts = maps.facts[index] if maps.facts else {}
         return (asked if self.about.asks else {}) | facts | checked.numbers(index)
 
-    def _title(self, maps: Maps, checked: Checks) -> str:
+    def _title(self, maps: Maps, checked: Checks, nothing: Sequence[str]) -> str:
         asked = {self.asked.words(i) for i in range(len(self.fed))}
         what = f": {asked.pop()}" if self.about.asks and len(asked) == 1 else ""
         blind = sorted({facts["blind"] for facts in maps.facts if "blind" in facts})
-        return ": ".join(
-            filter(None, [f"{self.about.name}{what} of {self.asked.network.name}", *blind, checked.headline])
-        )
+        several = f"nothing in {sum(map(bool, nothing))} of {len(nothing)} maps" if any(nothing) else checked.headline
+        end = nothing[0] if len(nothing) == 1 and nothing[0] else several
+        return ": ".join(filter(None, [f"{self.about.name}{what} of {self.asked.network.name}", *blind, end]))
 
 
 def _explained(
@@ -239,11 +263,8 @@ def _explained(
     network: Network,
     photos: Photo | Photos,
     options: dict[str, Any],
+    asking: dict[str, Any],
     *,
-    target: str | int | None = None,
-    against: str | int | None = None,
-    unit: str | None = None,
-    score: Score = "logit",
     fit: Fit = "crop",
     show: Show = "heat",
     scale: Scale = "own",
@@ -252,37 +273,39 @@ def _explained(
 ) -> Result | Run:
     """The recipe of a method."""
     fed = fed_together(network, photos, fit)
-    asked = question(network, fed, target=target, against=against, unit=unit, score=score, batch=batch)
-    named = about.asks and any(given is not None for given in (target, against, unit))
+    score = asking.pop("score", about.score)
+    score = usual_score(network, score) if score == about.score else score
+    asked = question(network, fed, score=score, batch=batch, **asking)
+    named = about.asks and any(given is not None for given in asking.values())
     names = file_names(photos, about.name, [one.stem for one in asked.units] if named else None)
     made = method(asked, fed, **options)
     others = [(one.about, found(one.method, asked, fed)) for one in beside]
-    shown = _Shown(about, asked, fed.float().cpu(), names, show, scale, others)
+    told = _Shown(about, asked, fed, shown(network, fed).float().cpu(), names, show, scale, others)
     if not isinstance(made, Growing):
         only = made if isinstance(made, Maps) else Maps(made)
         if not check:
-            return shown.result(only, Checks())
+            return told.result(only, Checks())
         made = Growing(1, iter([(1, only)]))
     total, own_steps = made.total, made.steps
     further, checked = checks(method, about, asked, fed, options, cost=total) if check else (0, None)
 
     def at(done: int, maps: Maps, so_far: Checks = Checks()) -> MapStep:
         values = torch.tensor([facts.get("value", 0.0) for facts in maps.facts] or [0.0] * len(fed))
-        return MapStep(done, shown.fed, values, maps=maps, checked=so_far)
+        return MapStep(done, told.fed, values, maps=maps, checked=so_far)
 
     def steps() -> Iterator[MapStep]:
         for done, maps in own_steps:
             yield at(done, maps)
-        for more, so_far in checked(maps) if checked else ():
+        for more, so_far in checked(maps) if checked and not empty(maps, about).all() else ():
             yield at(total + more, maps, so_far)
 
     def finish(step: Step) -> Result:
         assert isinstance(step, MapStep)
-        return shown.result(step.maps, step.checked)
+        return told.result(step.maps, step.checked)
 
     def picture(step: Step) -> Tensor:
         assert isinstance(step, MapStep)
-        return shown.picture(step.maps)
+        return told.picture(step.maps)
 
     return Run(steps(), total=total + further, names=names, finish=finish, shown=picture)
 

@@ -24,7 +24,7 @@ from phosphene.core.optimization.terms import Reading, Score, Term
 from phosphene.core.pictures.files import Photo
 from phosphene.core.units.inputs import Fit, feed, logits, unit_words
 from phosphene.core.units.labels import class_index, label
-from phosphene.core.units.spelling import parse_unit
+from phosphene.core.units.spelling import parse_unit, region_of, similar
 from phosphene.core.units.units import AnyUnit, Sum, Unit, unit_term
 
 Pictures = Float[Tensor, "n 3 h w"]
@@ -68,7 +68,7 @@ class Question:
             NotFinite: it says something that is not finite.
         """
         parts = [values(self.network, self.term, x, r) for x, r in self._parts(pictures, rows)]
-        return self._finite(torch.cat(parts))
+        return self.finite(torch.cat(parts))
 
     def gradients(
         self, pictures: Pictures, rows: Rows, rule: Rule = "gradient"
@@ -80,7 +80,8 @@ class Question:
         """
         objective = gradient(self.network, self.term, rule=rule)
         parts = [objective(x, r, Key(0, range(len(self.units)), step=0)) for x, r in self._parts(pictures, rows)]
-        return torch.cat([part.values for part in parts]), torch.cat([part.gradients for part in parts])
+        said = torch.cat([part.values for part in parts])
+        return said, self._unsaturated(said, torch.cat([part.gradients for part in parts]))
 
     def layer_gradients(
         self, pictures: Pictures, rows: Rows, layer: str
@@ -101,8 +102,18 @@ class Question:
                 unrelated = f"{self.words(0)} does not depend on {layer}; give a layer that comes before it"
                 at_layer = pulled(said, read[layer], self.network.name, unrelated)
             found.append(read[layer].detach())
-            gradients.append(at_layer)
-        return torch.cat(found), self._finite(torch.cat(gradients))
+            gradients.append(self._unsaturated(said.detach(), at_layer))
+        return torch.cat(found), self.finite(torch.cat(gradients))
+
+    def _unsaturated(self, said: Tensor, gradients: Tensor) -> Tensor:
+        """Gradients; zero where p is 1 to its last digit: there autograd's are what the rounding of 1 - p leaves."""
+        if self.score == "logit" or not of_classes(self.units):
+            return gradients
+        if self.score == "log-p" and any(isinstance(unit, Sum) for unit in self.units):
+            return gradients
+        below = 1 - said.abs() if self.score == "p" else -said
+        saturated = below <= torch.finfo(said.dtype).eps
+        return gradients.masked_fill(saturated.view(-1, *[1] * (gradients.dim() - 1)), 0)
 
     def of(self, rows: Sequence[int]) -> "Question":
         """The same about some of the pictures, in this order."""
@@ -115,7 +126,12 @@ class Question:
     def _parts(self, pictures: Tensor, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         return zip(pictures.split(self.batch), rows.split(self.batch), strict=True)
 
-    def _finite(self, numbers: Tensor) -> Tensor:
+    def finite(self, numbers: Tensor) -> Tensor:
+        """The same numbers.
+
+        Raises:
+            NotFinite: some are not.
+        """
         if not numbers.isfinite().all():
             raise NotFinite(f"{self.network.name} answers with values that are not finite; its weights may be damaged")
         return numbers
@@ -124,6 +140,12 @@ class Question:
 def every(pictures: Pictures) -> Rows:
     """The rows of pictures that are each their own."""
     return torch.arange(len(pictures))
+
+
+def of_classes(units: Sequence[AnyUnit]) -> bool:
+    """Whether classes are asked about, alone or one against another: their p can be told."""
+    parts = [part for unit in units for part in ([p for _, p in unit.parts] if isinstance(unit, Sum) else [unit])]
+    return all(isinstance(part, Unit) and part.layer == "logits" and part.index is not None for part in parts)
 
 
 def _classes(unit: Sum) -> bool:
@@ -155,6 +177,11 @@ def fed_together(network: Network, photos: Photo | Sequence[Photo], fit: Fit) ->
     return torch.cat(pictures)
 
 
+def usual_score(network: Network, score: Score) -> Score:
+    """What is usually asked about classes: of plain numbers, which have no probabilities, the number itself."""
+    return score if network.head.has_probabilities else "logit"
+
+
 def question(
     network: Network,
     pictures: Pictures,
@@ -162,6 +189,8 @@ def question(
     target: str | int | None = None,
     against: str | int | None = None,
     unit: str | AnyUnit | None = None,
+    region: str | None = None,
+    similar_to: Photo | None = None,
     score: Score = "logit",
     batch: int = 16,
 ) -> Question:
@@ -171,13 +200,23 @@ def question(
         target: a class; by default the one that the network says, of each picture its own.
         against: another class: why the target rather than this one, the difference of their scores.
         unit: instead of a class, a unit LAYER:UNIT, or a sum of units.
+        region: of a class map, or of a detector's boxes: X,Y,WIDTH,HEIGHT in pixels.
+        similar_to: instead of a class, how similar the network's code is to that of this picture.
         score: of a class: the logit, log p or p.
     Raises:
-        Mistake: no such class or unit; a unit and a class; a class against itself.
+        Mistake: no such class, unit or region; a unit and a class; a class against itself.
     """
+    given = {"a class": target, "another class": against, "a region": region}
+    given = {words: value for words, value in given.items() if value is not None}
+    if unit is not None and similar_to is not None:
+        raise Mistake("a unit and a similar picture can't both be asked about; leave one out")
+    if similar_to is not None and given:
+        raise Mistake(f"a similar picture and {next(iter(given))} can't both be asked about; leave one out")
+    if similar_to is not None:
+        return Question(network, [similar(network, network.layer("logits"), similar_to)] * len(pictures), score, batch)
     if unit is not None:
-        if target is not None or against is not None:
-            raise Mistake("a unit and a class can't both be asked about; leave one out")
+        if given:
+            raise Mistake(f"a unit and {next(iter(given))} can't both be asked about; leave one out")
         (asked, *more) = parse_unit(network, str(unit))
         if more:
             raise Mistake(f"'{unit}' names several units; one is asked about at a time")
@@ -189,10 +228,11 @@ def question(
         classes = [int(index) for index in network.head.decided(said)]
     else:
         classes = [class_index(network, target)] * len(pictures)
-    units: list[AnyUnit] = [Unit("logits", index) for index in classes]
+    place = None if region is None else region_of(network, region)
+    units: list[AnyUnit] = [Unit("logits", index, place) for index in classes]
     if against is not None:
         other = class_index(network, against)
         if other in classes:
             raise Mistake(f"{label(network, other)} is what would be asked about; give --against another class")
-        units = [Sum(((1.0, Unit("logits", index)), (-1.0, Unit("logits", other)))) for index in classes]
+        units = [Sum(((1.0, Unit("logits", index, place)), (-1.0, Unit("logits", other, place)))) for index in classes]
     return Question(network, units, score, batch)

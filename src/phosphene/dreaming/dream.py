@@ -24,6 +24,7 @@ from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Term
 from phosphene.core.optimization.transforms import as_is, compose, roll
 from phosphene.core.options import Bounds, Words
+from phosphene.core.pictures.eight_bit import precise
 from phosphene.core.pictures.files import Photo, open_photo
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
@@ -108,7 +109,7 @@ def dream(
         rate: the mean change of a pixel in one move, in [0, 1].
         seed: of the random shifts.
     """
-    whole = open_photo(photo).to(network.device, working_dtype(network))
+    whole = precise(open_photo(photo), working_dtype(network)).to(network.device)
     name = layer or halfway(network)
     units = parse_units(network, name)
     if len(units) != 1:

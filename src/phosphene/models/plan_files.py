@@ -11,10 +11,10 @@ from phosphene.core.networks.plan import PRECISIONS, Plans, parse_plans, plain
 from phosphene.core.paths import given_path, reason
 
 
-def chosen_plans(given: str | Path | Plans, precision: str, dtype: torch.dtype, sha256: str) -> Plans | None:
+def chosen_plans(given: str | Path | Plans, precision: str, dtype: torch.dtype, sha256: str) -> Plans:
     """The plans that replace the rules."""
     if given == "auto":
-        return None
+        return {}
     if isinstance(given, Mapping):
         found = given
     elif given == "none":

@@ -83,7 +83,7 @@ def load(
     sha256 = state_sha256(model)
     model = cast(evaluating(model), _device(device), dtype)
     plans = chosen_plans(plan, precision, dtype, sha256)
-    network = Network(model, precision=precision, plans=plans, name=called, **facts)
+    network = Network(model, precision=precision, name=called, **facts).following(plans)
     code = code_sha256_of(spec)
     if code and network.labels:  # a person's own: are there as many as classes?
         try:
@@ -91,7 +91,7 @@ def load(
         except Mistake as mistake:
             if "?" not in spec:
                 raise
-            network = Network(model, precision=precision, plans=plans, name=called, **facts | {"labels": None})
+            network = Network(model, precision=precision, name=called, **facts | {"labels": None}).following(plans)
             notes.append(f"{mistake} with these arguments; so its classes have no names")
     for words in notes:
         network.tell(words)

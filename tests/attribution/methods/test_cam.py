@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from phosphene.attribution import grad_cam, grad_cam_plus_plus, guided, guided_grad_cam
+from phosphene.attribution import grad_cam, grad_cam_plus_plus, guided, guided_grad_cam, layer_cam
 from phosphene.attribution.methods.cam import coarse, layers_before
 from phosphene.attribution.question import question
 from phosphene.core.errors import Mistake
@@ -52,6 +52,23 @@ def test_grad_cam_plus_plus_equals_its_formula_place_by_place():
     expected = torch.nn.functional.interpolate(expected[:, None], size, mode="bilinear", align_corners=False)[:, 0]
     found = answer(grad_cam_plus_plus, network, pictures, target=1, layer="relu2").values
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-14)
+
+
+@pytest.mark.parametrize("layer", ["relu1", "conv2", "relu3"])
+def test_layer_cam_equals_its_formula_place_by_place(layer):
+    network, pictures = convnet(), photos(2)
+    there, slope, _ = read(network, pictures, layer, 1)
+    n, channels, rows, columns = there.shape
+    expected = torch.zeros(n, rows, columns, dtype=torch.float64)
+    for picture in range(n):
+        for i in range(rows):
+            for j in range(columns):
+                total = sum(max(float(slope[picture, k, i, j]), 0.0) * there[picture, k, i, j] for k in range(channels))
+                expected[picture, i, j] = max(float(total), 0.0)
+    expected = torch.nn.functional.interpolate(expected[:, None], (16, 16), mode="bilinear", align_corners=False)[:, 0]
+    found = answer(layer_cam, network, pictures, target=1, layer=layer).values
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-14)
+    assert found.any()
 
 
 def test_guided_grad_cam_is_the_product_of_both():

@@ -1,10 +1,11 @@
 """Integrated gradients and SmoothGrad, beside Captum, loops, and models where the answer is known."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from phosphene.attribution import input_x_gradient, integrated, smoothgrad
+from phosphene.attribution import gradient_shap, input_x_gradient, integrated, smoothgrad
 from phosphene.attribution.methods.paths import path
 from phosphene.core.errors import Mistake
 from phosphene.core.optimization.keys import Key
@@ -96,6 +97,43 @@ def test_under_noise_a_linear_model_has_the_same_gradient_everywhere():
     network = linear(weight, [0.0, 0.0], labels=LABELS[:2])
     torch.testing.assert_close(answer(smoothgrad, network, pictures, target=1).values[0], weight[1])
     assert answer(smoothgrad, network, pictures, target=1, average="variance").values.abs().max() < 1e-15
+
+
+@pytest.mark.parametrize("batch", [1, 5, 16])
+@pytest.mark.parametrize("noise", [0.0, 0.2])
+def test_gradient_shap_equals_a_loop_over_ways(noise, batch):
+    network, pictures = convnet(), photos(2)
+    maps = answer(gradient_shap, network, pictures, target=3, samples=6, noise=noise, seed=7, batch=batch)
+    model, one = on_pixels(network), torch.zeros(1, dtype=torch.long)
+    for picture, own, facts in zip(pictures, maps.values, maps.facts, strict=True):
+        total, before = torch.zeros_like(picture), 0.0
+        for i in range(6):
+            start = Key(7 + i, [0], step=0).uniform(one, 3, 16, 16)[0]
+            drawn = Key(7, [0], step=i).child(1).normal(one, 3, 16, 16)[0]
+            end = picture + noise * (picture.max() - picture.min()) * drawn
+            a = float(Key(7, [0], step=i).child(2).uniform(one, 1))
+            at = (start + a * (end - start)).requires_grad_()
+            total += torch.autograd.grad(model(at[None])[0, 3], at)[0] * (end - start)
+            before += float(model(start[None])[0, 3])
+        torch.testing.assert_close(own, total / 6, rtol=1e-9, atol=1e-12)
+        assert facts["change"] == pytest.approx(float(model(picture[None])[0, 3]) - before / 6)
+        assert facts["sum"] == pytest.approx(float(total.sum()) / 6)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_gradient_shap_equals_captums_at_the_same_places_of_the_way(monkeypatch):
+    network, pictures, one = convnet(), photos(1), torch.zeros(1, dtype=torch.long)
+    places = [float(Key(0, [0], step=i).child(2).uniform(one, 1)) for i in range(5)]
+    monkeypatch.setattr(np.random, "uniform", lambda low, high, many: np.array(places[:many]))
+    expected = theirs("GradientShap", network, pictures, 2, n_samples=5, baselines=torch.zeros_like(pictures))
+    found = answer(gradient_shap, network, pictures, target=2, samples=5, baseline="black").values
+    torch.testing.assert_close(found, expected.to(found), rtol=1e-6, atol=1e-9)  # Captum's places are float32
+
+
+def test_on_a_linear_model_gradient_shap_adds_up_whatever_was_drawn():
+    weight, pictures = noise(4, 3, 8, 8) - 0.5, photos(1, 8)
+    maps = answer(gradient_shap, linear(weight, [0.1, 0.2, 0.3, 0.4]), pictures, target=1, samples=3)
+    assert maps.facts[0]["missing"] < 1e-9
 
 
 def test_it_grows_and_what_was_found_can_be_looked_at_on_the_way():

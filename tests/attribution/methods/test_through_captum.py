@@ -50,3 +50,18 @@ def test_captum_that_is_not_there_is_told_with_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "captum.attr", None)
     with pytest.raises(Mistake, match=r"pip install 'phosphene\[captum\]'"):
         method("attribute", "captum:DeepLift")(convnet(), levels(3, 16, 16))
+
+
+@pytest.mark.parametrize("name", ["IntegratedGradients", "FeatureAblation", "Occlusion", "ShapleyValueSampling"])
+@pytest.mark.filterwarnings("ignore")
+def test_captum_takes_no_more_pictures_at_a_time_than_was_asked_for_and_finds_the_same(name):
+    pytest.importorskip("captum.attr")
+    sizes = []
+    network = convnet()
+    network.model.register_forward_pre_hook(lambda _, args: sizes.append(len(args[0])))
+    recipe = method("attribute", f"captum:{name}")
+    found = {batch: recipe(network, levels(3, 16, 16), target=1, square=4, batch=batch).result for batch in (3, 100)}
+    np.testing.assert_allclose(found[3].values, found[100].values, rtol=1e-5, atol=1e-8)
+    sizes.clear()
+    assert recipe(network, levels(3, 16, 16), target=1, square=4, batch=3).result.values.any()
+    assert max(sizes) == 3

@@ -1,14 +1,15 @@
 """What is asked about photographs, in words."""
 
 import pytest
+import torch
 from torch import nn
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
-from phosphene.core.units.inputs import target_unit, unit_words
+from phosphene.core.units.inputs import feed, target_unit, unit_words
 from phosphene.core.units.units import Sum, Unit
 from tests.core.units.test_units import NETWORK, one
-from tests.small import noise
+from tests.small import convnet, levels, noise
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,10 @@ def test_numbers_of_modules_are_classes_as_targets():
     assert target_unit(network, noise(1, 3, 8, 8), "1") == Unit("logits", 1)
     with pytest.raises(Mistake, match="'-1' means nothing"):
         target_unit(network, noise(1, 3, 8, 8), "-1")
+
+
+@pytest.mark.parametrize("fit", ["crop", "squash", "whole"])
+def test_a_network_in_float64_is_fed_eight_bit_pixels_exactly(fit):
+    fed = feed(convnet(), levels(3, 16, 16), fit)
+    assert fed.dtype == torch.float64
+    assert torch.equal(fed, (fed * 255).round() / 255)

@@ -14,9 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.attribution.baselines import baseline_pictures
-from phosphene.attribution.question import Pictures, Question, every
+from phosphene.attribution.question import Pictures, Question, every, of_classes
 from phosphene.core.optimization.keys import Key
-from phosphene.core.units.units import AnyUnit, Sum, Unit
 
 POINTS = 32
 """Steps of a curve."""
@@ -105,8 +104,8 @@ def curves(asked: Question, pictures: Pictures, first: Order, points: int = POIN
         baseline_pictures(asked.network, pictures, "blur"),
     )
     both = [_along(asked, *ends, first, points) for ends in ((pictures, zero), (blurred, pictures))]
-    if not of_classes(asked.units):
-        # a unit has no scale of its own
+    if asked.score != "p" or not of_classes(asked.units):
+        # a unit has no scale of its own, nor has a plain number
         whole = asked.values(pictures, every(pictures)).abs().cpu()
         both = [curve / torch.where(whole > 0, whole, 1.0)[:, None] for curve in both]
     return Curves(*both)
@@ -126,15 +125,10 @@ def _along(
     return torch.cat(said).double().cpu().view(n, points + 1)
 
 
-def of_classes(units: Sequence[AnyUnit]) -> bool:
-    """Whether classes are asked about, alone or one against another: their p can be told."""
-    parts = [part for unit in units for part in ([p for _, p in unit.parts] if isinstance(unit, Sum) else [unit])]
-    return all(isinstance(part, Unit) and part.layer == "logits" and part.index is not None for part in parts)
-
-
 def in_p(asked: Question) -> Question:
-    """The same question, of classes in probabilities."""
-    return replace(asked, score="p") if of_classes(asked.units) else asked
+    """The same question, of classes in probabilities where they have some."""
+    probable = of_classes(asked.units) and asked.network.head.has_probabilities
+    return replace(asked, score="p") if probable else asked
 
 
 def compared(

@@ -72,6 +72,8 @@ def cast(network: Network, pictures: Pictures, batch: int = 16) -> Mosaic | None
 
     None where there are not four that the network tells apart.
     """
+    if network.classes < 4 or not network.head.has_probabilities:
+        return None
     chosen: dict[int, Tensor] = {}
     for photo, index in _candidates(network, pictures, batch):
         chosen.setdefault(index, photo)
@@ -83,10 +85,10 @@ def cast(network: Network, pictures: Pictures, batch: int = 16) -> Mosaic | None
 def _candidates(network: Network, pictures: Pictures, batch: int) -> Iterator[tuple[Tensor, int]]:
     """Photographs and what the network says of each; further ones are read only where they are needed."""
     for some in pictures.split(batch):
-        yield from zip(some.split(1), logits(network, some).argmax(1).tolist(), strict=True)
+        yield from zip(some.split(1), network.head.decided(logits(network, some)).tolist(), strict=True)
     for name in FURTHER:
         photo = feed(network, f"skimage:{name}")
-        yield photo.to(pictures), int(logits(network, photo).argmax())
+        yield photo.to(pictures), int(network.head.decided(logits(network, photo))[0])
 
 
 def pointing(method: Method, about: About, asked: Question, made: Mosaic, options: Mapping[str, Any]) -> Pointing:

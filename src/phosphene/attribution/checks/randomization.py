@@ -19,10 +19,9 @@ from zlib import crc32
 import numpy as np
 import torch
 
-from phosphene.attribution.checks.curves import of_classes
 from phosphene.attribution.checks.likeness import Likeness, likeness
 from phosphene.attribution.maps import About, Method, found
-from phosphene.attribution.question import Pictures, Question, every
+from phosphene.attribution.question import Pictures, Question, every, of_classes
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.engine import NotFinite

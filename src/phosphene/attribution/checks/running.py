@@ -6,13 +6,13 @@ from math import ceil
 from typing import Any
 
 from phosphene.attribution.checks.completeness import gap
-from phosphene.attribution.checks.curves import POINTS, RANDOM, compared, of_classes
+from phosphene.attribution.checks.curves import POINTS, RANDOM, compared
 from phosphene.attribution.checks.pointing import cast, pointing
 from phosphene.attribution.checks.randomization import DEPTHS, maps_needed, randomization
 from phosphene.attribution.checks.shifting import change_by_shift
 from phosphene.attribution.checks.showing import Checks
 from phosphene.attribution.maps import About, Maps, Method, pixels
-from phosphene.attribution.question import Pictures, Question
+from phosphene.attribution.question import Pictures, Question, of_classes
 from phosphene.core.errors import Mistake
 
 SLOW_DEPTHS = 4

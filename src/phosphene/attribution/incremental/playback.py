@@ -1,6 +1,7 @@
 """A recorded pass played again, each call only where its result changes, as far as there is a rule for it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -10,8 +11,22 @@ from phosphene.attribution.incremental.regions import Regions
 from phosphene.attribution.incremental.rules import RegionRule
 from phosphene.attribution.incremental.spread import Spread, layer_of
 from phosphene.core.networks.layers import Tap
-from phosphene.core.networks.recording import Call, Recording
+from phosphene.core.networks.recording import Call, Recording, Unplayable
 from phosphene.core.networks.sliding_windows import Pair
+
+
+@contextmanager
+def naming(call: Call) -> Iterator[None]:
+    """Whatever goes wrong while a call is played again is told with its name.
+
+    Raises:
+        Unplayable: something did.
+    """
+    try:
+        yield
+    except Exception as error:  # of any of PyTorch's operations, and of operations that others have added
+        words = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise Unplayable(f"{call.place} can't be computed by itself ({words})") from error
 
 
 def clean_rows(recording: Recording, rules: Sequence[RegionRule | None], x: Tensor) -> dict[int, Tensor]:
@@ -20,7 +35,8 @@ def clean_rows(recording: Recording, rules: Sequence[RegionRule | None], x: Tens
     for call, rule in zip(recording.calls, rules, strict=True):
         if rule is not None and all(node in tensors for node in call.inputs):
             given = {node: tensors[node].clone() if call.in_place else tensors[node] for node in call.inputs}
-            tensors |= dict(zip(call.outputs, call.play(given, 1), strict=True))
+            with naming(call):
+                tensors |= dict(zip(call.outputs, call.play(given, 1), strict=True))
     needed = set(recording.taps.values()).union(
         *(
             call.inputs
@@ -76,10 +92,11 @@ class Playback:
 
     def _made(self, index: int, call: Call) -> dict[int, Tensor]:
         rule, output = self.rules[index], self.spread.outputs[index]
-        if rule is None or output is None:
-            made: Sequence[Tensor] = call.play({node: self._all_of(node) for node in call.inputs}, self.pictures)
-        else:
-            made = rule.run({node: self._part(node, rule, output) for node in call.inputs}, output)
+        with naming(call):
+            if rule is None or output is None:
+                made: Sequence[Tensor] = call.play({node: self._all_of(node) for node in call.inputs}, self.pictures)
+            else:
+                made = rule.run({node: self._part(node, rule, output) for node in call.inputs}, output)
         return dict(zip(call.outputs, made, strict=False))  # what nothing reads may not have been made
 
     def _part(self, node: int, rule: RegionRule, output: Regions) -> Tensor:
@@ -95,7 +112,10 @@ class Playback:
             if regions is not None:
                 whole = self._cropped(node, torch.zeros_like(regions.top), layer_of(self.recording, node))
             layout = torch.channels_last if node in self.recording.channels_last else torch.contiguous_format
-            self.whole[node] = whole.contiguous(memory_format=layout) if whole.dim() == 4 else whole
+            if whole.dim() == 4:
+                # the strides of a single picture may be neither layout's, and some operations look at them
+                whole = whole.clone(memory_format=layout) if len(whole) == 1 else whole.contiguous(memory_format=layout)
+            self.whole[node] = whole
         return self.whole[node]
 
     def _cropped(self, node: int, top: Tensor, size: Pair, step: Pair = (1, 1), fill: float = 0.0) -> Tensor:

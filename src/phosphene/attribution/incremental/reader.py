@@ -101,18 +101,18 @@ class IncrementalReader:
         self.layers: dict[str, Layer] = {name: network.layer(name) for name in layers}
         self.picture, self.baseline = picture, baseline.to(picture)
         with torch.no_grad():
-            # one window is read in full beside the picture, to compare with
-            at = (height - window[0]) // 2, (width - window[1]) // 2
-            read = network.read(torch.cat([picture, self.occluded([at])]), self.layers)
-            self.clean = {name: both[:1] for name, both in read.items()}
+            # some windows are read in full beside the picture, to compare with: in the middle and in two corners
+            last = height - window[0], width - window[1]
+            some = list(dict.fromkeys([(last[0] // 2, last[1] // 2), (0, 0), last]))
+            read = network.read(torch.cat([picture, self.occluded(some)]), self.layers)
+            self.clean = {name: all_of_them[:1] for name, all_of_them in read.items()}
             self._prepared: _Prepared | None = None
             try:
                 self._prepared = self._prepare(how)
-                self._check(self._played(self._prepared, [at]), read)
+                self._check(self._played(self._prepared, some), read)
                 self.words = f"recomputes only what the square can reach: {self.saving:.1f} times less arithmetic"
-            except _InFull as reason:
-                self._prepared = None
-                self.words = "computed in full" + (f": {reason}" if str(reason) else "")
+            except Exception as reason:  # a stranger's model may do anything while it is watched and played again
+                self._go_on_in_full("computed in full", reason)
 
     @property
     def incremental(self) -> bool:
@@ -142,10 +142,24 @@ class IncrementalReader:
                 raise Mistake(f"a window at {name} {wrong} leaves the picture; the last that fits is at {last}")
         if not corners:
             return {name: reading[:0] for name, reading in self.clean.items()}
+        many = len(corners)
         with torch.no_grad():
             if self._prepared is not None:
-                return self._played(self._prepared, corners)
-            return self.network.read(self.occluded(corners), self.layers)
+                try:
+                    return self._played(self._prepared, corners)
+                except Exception as reason:  # what went well with the first windows may not with others
+                    self._go_on_in_full("computed in full from some place on", reason)
+                    many = self.batch  # fewer than in part
+            parts = [corners[i : i + many] for i in range(0, len(corners), many)]
+            read = [self.network.read(self.occluded(part), self.layers) for part in parts]
+            return {name: torch.cat([one[name] for one in read]) for name in self.layers}
+
+    def _go_on_in_full(self, words: str, reason: Exception) -> None:
+        """Recompute nothing by parts from now on, and say why."""
+        self._prepared = None
+        known = isinstance(reason, (_InFull, Unplayable))
+        why = str(reason) if known else f"{self.network.name} can't be computed in part ({_first_line(reason)})"
+        self.words = words + (f": {why}" if why else "")
 
     def occluded(self, corners: Sequence[tuple[int, int]]) -> Float[Tensor, "n 3 h w"]:
         """The picture under a window at each of these places."""
@@ -165,6 +179,10 @@ class IncrementalReader:
         network, size = self.network, (self.picture.shape[2], self.picture.shape[3])
         if how == "full":
             raise _InFull
+        if not network.deterministic:
+            raise _InFull(f"{network.name} answers with random numbers")
+        if not network.independent:
+            raise _InFull(f"pictures that {network.name} sees together influence one another")
         if network.fixed and size != network.size:
             raise _InFull(f"{network.name} sees every picture at {network.size[0]} x {network.size[1]} pixels")
         recording = self._recording(size)
@@ -180,11 +198,10 @@ class IncrementalReader:
     def _recording(self, size: Pair) -> Recording:
         try:
             return self.network.recording(size, self.layers)
-        except Unplayable as reason:
-            raise _InFull(str(reason)) from reason
+        except Unplayable:
+            raise
         except Exception as error:  # whatever a stranger's model can't do while it is watched
-            words = str(error).partition("\n")[0]
-            raise _InFull(f"{self.network.name} can't be watched while it runs ({words})") from error
+            raise _InFull(f"{self.network.name} can't be watched while it runs ({_first_line(error)})") from error
 
     def _played(self, prepared: _Prepared, corners: Sequence[tuple[int, int]]) -> dict[str, Tensor]:
         """The reading, computed on regions as far as there are rules."""
@@ -197,13 +214,23 @@ class IncrementalReader:
         return {name: reading.float() if low else reading for name, reading in read.items()}
 
     def _check(self, played: Mapping[str, Tensor], read: Mapping[str, Tensor]) -> None:
-        """That this is the network's own reading of the occluded picture, the second of two."""
+        """That these are the network's own readings of occluded pictures, which come behind that of the picture."""
         precise = self.network.plan.precision == str(self.network.dtype).removeprefix("torch.")
         most = TOLERANCE.get(self.network.dtype, 0.1) if precise else 0.1
-        for name, (_, own) in read.items():
-            same = played[name].shape[1:] == own.shape
-            if not same or bool(((played[name][0] - own).abs().max() > most * own.abs().max()).any()):
+        for name, (_, *occluded) in read.items():
+            own = torch.stack(occluded)
+            same = played[name].shape == own.shape and torch.equal(played[name].isfinite(), own.isfinite())
+            if not same or _size(played[name] - own) > most * _size(own):
                 raise _InFull(f"{self.network.name} computes what can't be seen from outside")
+
+
+def _size(numbers: Tensor) -> float:
+    """The largest of those that are finite."""
+    return float(numbers.nan_to_num(0, 0, 0).abs().max())
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def batch_for(height: int, width: int, incremental: bool) -> int:

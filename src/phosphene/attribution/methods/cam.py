@@ -1,10 +1,12 @@
 """What a late layer makes of each place: class activation maps (Selvaraju et al. 2017, arXiv:1610.02391).
 
 With A_k the channels of a layer and g_k = dS / dA_k, Grad-CAM is ReLU(sum_k w_k A_k), w_k the mean of g_k over the
-places; Grad-CAM++ (Chattopadhay et al. 2018, arXiv:1710.11063) weighs the places of each channel. The map is as coarse
-as the layer and scaled up (bilinear). Of a vision transformer the places are its patches.
+places; Grad-CAM++ (Chattopadhay et al. 2018, arXiv:1710.11063) weighs the places of each channel, and LayerCAM (Jiang
+et al. 2021, doi:10.1109/TIP.2021.3089943) each place by itself. The map is as coarse as the layer and scaled up
+(bilinear). Of a vision transformer the places are its patches.
 """
 
+from collections.abc import Callable
 from typing import Unpack
 
 import torch
@@ -19,7 +21,7 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.layers import ATTENTION, Layer
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.engine import NotFinite
-from phosphene.core.units.token_grids import token_grid
+from phosphene.core.units.token_grids import grid_of, token_grid
 
 
 def has_places(network: Network, layer: Layer) -> bool:
@@ -27,10 +29,7 @@ def has_places(network: Network, layer: Layer) -> bool:
     places = [size for axis, size in enumerate(layer.shape, start=1) if axis != layer.channel_axis]
     if len(places) == 2:
         return places != [1, 1] and layer.tap.function != ATTENTION
-    try:
-        return len(places) == 1 and places[0] > 1 and token_grid(network, layer)[1] != (1, 1)
-    except Mistake:
-        return False
+    return len(places) == 1 and places[0] > 1 and grid_of(network, places[0], network.size) is not None
 
 
 def layers_before(asked: Question) -> list[str]:
@@ -40,9 +39,21 @@ def layers_before(asked: Question) -> list[str]:
     return [name for name in names[: min(own)] if has_places(network, network.layers[name])]
 
 
-def chosen_layer(asked: Question, pictures: Pictures, layer: str | None) -> str:
+def _moves(asked: Question, picture: Pictures, layer: str) -> bool:
+    """Whether what is asked about has a gradient at this layer's places."""
+    return bool(_places(asked, picture, layer)[1].any())
+
+
+def chosen_layer(
+    asked: Question,
+    pictures: Pictures,
+    layer: str | None,
+    matters: Callable[[Question, Pictures, str], bool] = _moves,
+) -> str:
     """The layer that was asked for; by default the last one with places that what is asked about depends on.
 
+    Args:
+        matters: tells that of a picture and a layer.
     Raises:
         Mistake: it has no places, or there is none.
     """
@@ -54,30 +65,45 @@ def chosen_layer(asked: Question, pictures: Pictures, layer: str | None) -> str:
             raise Mistake(f"{found.name} is {shape}, without places that a map could show; take {others or 'gradient'}")
         return found.name
     # the patches of a transformer's last block are often read by nobody: the class is its own token's
+    still = []
     for name in reversed(layers_before(asked)):
         try:
-            if _places(asked.of([0]), pictures[:1], name)[1].any():
+            if matters(asked.of([0]), pictures[:1], name):
                 return name
+            still.append(name)
         except NotFinite:
             raise
         except Mistake:  # it does not depend on this one
             continue
+    if still:  # nothing moves it here: a map of zeros, which will be said
+        return still[0]
     raise Mistake(f"{asked.words(0)} of {network.name} comes from no layer with places; take gradient or occlusion")
 
 
 def _places(asked: Question, pictures: Pictures, layer: str) -> tuple[Tensor, Tensor]:
     """A layer's activations and their gradients, (n, channels, rows, columns) both."""
     there, gradient = asked.layer_gradients(pictures, every(pictures), layer)
-    if there.dim() == 4:
-        return there, gradient
-    grid = token_grid(asked.network, asked.network.layers[layer])[0]
-    shape = grid.shape(there.shape[2], (pictures.shape[2], pictures.shape[3]))
-    if shape is None:
-        raise Mistake(f"the {there.shape[2]} tokens of {layer} are no grid of patches on a picture of this size")
-    return there[..., grid.prefix :].unflatten(2, shape), gradient[..., grid.prefix :].unflatten(2, shape)
+    return as_places(asked.network, layer, there, pictures), as_places(asked.network, layer, gradient, pictures)
 
 
-def enlarged(maps: Float[Tensor, "n rows columns"], pictures: Pictures) -> Float[Tensor, "n h w"]:
+def as_places(
+    network: Network, layer: str, numbers: Float[Tensor, "n channels ..."], pictures: Pictures
+) -> Float[Tensor, "n channels rows columns"]:
+    """Numbers of a layer by their places; tokens without those that are no patches.
+
+    Raises:
+        Mistake: its tokens are no grid of patches.
+    """
+    if numbers.dim() == 4:
+        return numbers
+    grid = token_grid(network, network.layers[layer])[0]
+    placed = grid.placed(numbers, (pictures.shape[2], pictures.shape[3]))
+    if placed is None:
+        raise Mistake(f"the {numbers.shape[2]} tokens of {layer} are no grid of patches on a picture of this size")
+    return placed
+
+
+def enlarged(maps: Float[Tensor, "n rows columns"], pictures: Float[Tensor, "_ c h w"]) -> Float[Tensor, "n h w"]:
     """Maps of a layer's places at the pictures' size, bilinear."""
     size = (pictures.shape[2], pictures.shape[3])
     return F.interpolate(maps[:, None], size, mode="bilinear", align_corners=False)[:, 0]
@@ -118,6 +144,21 @@ def grad_cam_plus_plus(
     alpha = gradient.square() / torch.where(below != 0, below, 1.0)
     weights = (alpha * gradient.clamp(min=0)).sum((2, 3), keepdim=True)
     maps = (weights * there).sum(1).clamp(min=0)
+    return Maps(enlarged(maps, pictures), [{"layer": name}] * len(pictures))
+
+
+@explains("where a late layer finds it, place by place", "sensitivity", "overlay")
+def layer_cam(asked: Question, pictures: Pictures, *, layer: str | None = None, **common: Unpack[Common]) -> Maps:
+    """Show where a layer finds what speaks for it, finely in early layers too (LayerCAM, Jiang et al.).
+
+    ReLU(sum_k ReLU(g_k) A_k): each place is weighed by its own gradient instead of by its channel's mean.
+
+    Args:
+        layer: whose places; by default the last one that has any.
+    """
+    name = chosen_layer(asked, pictures, layer)
+    there, gradient = _places(asked, pictures, name)
+    maps = (gradient.clamp(min=0) * there).sum(1).clamp(min=0)
     return Maps(enlarged(maps, pictures), [{"layer": name}] * len(pictures))
 
 

@@ -15,13 +15,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.attribution.baselines import WORDS, Baseline, baseline_pictures
+from phosphene.attribution.emptiness import rounding_apart
 from phosphene.attribution.explanation import Common, explains
 from phosphene.attribution.incremental.reader import IncrementalReader
 from phosphene.attribution.maps import Growing, Maps
 from phosphene.attribution.methods.cam import layers_before
 from phosphene.attribution.question import Pictures, Question
 from phosphene.core.errors import Mistake, check_range
-from phosphene.core.optimization.engine import NotFinite
 from phosphene.core.optimization.terms import Reading
 from phosphene.core.pictures.colours import PALETTE, categories, heat
 from phosphene.core.results.results import Panel
@@ -118,13 +118,15 @@ def occlusion(
     def told(one: _Found, mean: PerPixel) -> _Told:
         drops = (one.before - one.maps["score"]).view(len(tops), len(lefts))
         values = mean.mean() if form == "pixels" else per_position(drops, tops, lefts, side, (height, width))
+        values = torch.zeros_like(values) if one.same else values
         facts = {"window": side, "stride": step, "occluder": WORDS[occluder], "places": one.done}
         grids = {key: grid.view(len(tops), len(lefts)).clone() for key, grid in one.maps.items()}
         return _Told(values, one.facts() | facts, one.panels(len(lefts)), grids)
 
     def run() -> Iterator[tuple[int, Maps]]:
         found = [
-            (_Found(asked, i, followed, len(corners)), PerPixel(side, (height, width))) for i in range(len(pictures))
+            (_Found(asked, i, followed, len(corners), (height, width)), PerPixel(side, (height, width)))
+            for i in range(len(pictures))
         ]
         so_far = [told(*both) for both in found]
         for i, (one, mean) in enumerate(found):
@@ -134,10 +136,11 @@ def occlusion(
                 how="auto" if incremental else "full",
             )  # fmt: skip
             one.begin(reader)
-            many = max(1, reader.batch * asked.batch // USUAL_BATCH)
-            for start in range(0, len(corners), many):
+            while one.done < len(corners):
+                start, many = one.done, max(1, reader.batch * asked.batch // USUAL_BATCH)
                 some = corners[start : start + many]
                 one.add(reader.read(some))
+                one.words = reader.words  # it may have gone over to reading in full
                 mean.add(one.before - one.maps["score"][start : one.done], some)
                 so_far[i] = told(one, mean)
                 yield i * len(corners) + one.done, _together(so_far)
@@ -178,8 +181,8 @@ def _together(found: Sequence[_Told]) -> Maps:
 class _Found:
     """What squares did to one picture, so far."""
 
-    def __init__(self, asked: Question, index: int, followed: str | None, many: int) -> None:
-        self.asked, self.index, self.followed, self.done = asked, index, followed, 0
+    def __init__(self, asked: Question, index: int, followed: str | None, many: int, size: tuple[int, int]) -> None:
+        self.asked, self.index, self.followed, self.size, self.done = asked, index, followed, size, 0
         self.maps = {"score": torch.zeros(many, dtype=torch.float64), "class": torch.zeros(many, dtype=torch.float64)}
         if followed:
             self.maps["activation"] = torch.zeros(many, dtype=torch.float64)
@@ -198,9 +201,9 @@ class _Found:
 
     def add(self, read: dict[str, Tensor]) -> None:
         """Look at the next ones with a square."""
-        said, score = self._said(read), self._score(read)
+        said, score = self.asked.network.head.decided(read["logits"]).cpu(), self._score(read)
         part = slice(self.done, self.done + len(score))
-        self.maps["score"][part], self.maps["class"][part] = score, said.argmax(1).double()
+        self.maps["score"][part], self.maps["class"][part] = score, said.double()
         if self.followed:
             self.maps["activation"][part] = read[self.followed][:, self.strongest].flatten(1).sum(1).cpu().double()
         self.done = part.stop
@@ -219,21 +222,19 @@ class _Found:
         self.words += f"; in bfloat16, at most {self.deviation:.2g} from float32 at {len(chosen)} places"
         return True
 
-    def _said(self, read: dict[str, Tensor]) -> Float[Tensor, "n classes"]:
-        said = read["logits"]
-        return (said.flatten(2).mean(2) if said.dim() > 2 else said).cpu().double()
-
     def _score(self, read: dict[str, Tensor]) -> Float[Tensor, " n"]:
-        many = len(read["logits"])
+        many, network = len(read["logits"]), self.asked.network
         device = read["logits"].device
-        height, width = self.asked.network.size
-        nothing = torch.empty(many, 3, height, width, device="meta")  # only counted, never looked at
+        nothing = torch.empty(many, network.channels, *self.size, device="meta")  # only counted, never looked at
         rows, of = torch.full((many,), self.index, device=device), torch.arange(many, device=device)
-        said = self.asked.term.of(Reading(nothing, rows, nothing, of, read))
-        if not said.isfinite().all():
-            name = self.asked.network.name
-            raise NotFinite(f"{name} answers with values that are not finite; its weights may be damaged")
-        return said.cpu().double()
+        said = self.asked.term.of(Reading(nothing, rows, nothing, of, read, network.head))
+        return self.asked.finite(said).cpu().double()
+
+    @property
+    def same(self) -> bool:
+        """Whether no square changed the score by more than rounding."""
+        seen = torch.cat([self.maps["score"][: self.done], self.before[None]])
+        return bool(rounding_apart(seen.amin(), seen.amax(), self.asked.network.dtype))
 
     def facts(self) -> dict[str, Any]:
         """What there is to be said."""
@@ -263,5 +264,6 @@ class _Found:
         numbers = {one: i for i, one in enumerate(most)}
         coded = torch.tensor([numbers.get(int(one), len(PALETTE) - 1) for one in self.maps["class"].tolist()])
         names = ", ".join(f"{PALETTE[i][0]} {label(network, one)}" for i, one in enumerate(most))
-        found.append((f"most probable: {names}", categories(coded.view(1, -1, columns))))
+        most_of = "most probable" if network.head.has_probabilities else "largest"
+        found.append((f"{most_of}: {names}", categories(coded.view(1, -1, columns))))
         return found

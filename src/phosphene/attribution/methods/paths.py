@@ -2,7 +2,8 @@
 
 One gradient is noisy and says nothing about a score that is saturated. Integrated gradients (Sundararajan et al. 2017,
 arXiv:1703.01365) are its mean along the way from a picture without information, times the whole change; so they add up
-to the change of the score. SmoothGrad (Smilkov et al. 2017, arXiv:1706.03825) is its mean under noise.
+to the change of the score. SmoothGrad (Smilkov et al. 2017, arXiv:1706.03825) is its mean under noise. GradientSHAP
+(Lundberg & Lee 2017, arXiv:1705.07874) draws what the others fix: the noise, the baseline, the place on the way.
 """
 
 from collections.abc import Iterator
@@ -140,5 +141,56 @@ def smoothgrad(
             n = part.stop
             values = {"mean": first / n, "squared": second / n, "variance": second / n - (first / n).square()}[average]
             yield n, Maps(values, facts)
+
+    return Growing(samples, run())
+
+
+@explains(
+    "what each colour adds to the score, on average over ways", "contribution", "heat", complete=True, purpose="search"
+)
+def gradient_shap(
+    asked: Question,
+    pictures: Pictures,
+    *,
+    samples: Annotated[int, Bounds(1)] = 50,
+    baseline: Baseline = "noise",
+    noise: Annotated[float, Bounds(0)] = 0.0,
+    seed: int = 0,
+    **common: Unpack[Common],
+) -> Growing:
+    """Show GradientSHAP: the mean of gradient times change at random places of random ways (Lundberg & Lee).
+
+    As in Captum: sample i draws a baseline b, noise e and a place a in [0, 1], and gives dS/dx at b + a (x + e - b),
+    times x + e - b. On average they add up to the change of the score from the baselines; what few samples miss of that
+    is told.
+
+    Args:
+        samples: how many.
+        baseline: where the ways begin: noise (of each sample its own), black, zero (the network's mean colour), grey,
+            mean or blur.
+        noise: the standard deviation of the picture's, as a part of its range (largest minus smallest value).
+        seed: of everything that is drawn, which is the same for every picture.
+    """
+    deviation = noise * (pictures.amax((1, 2, 3), keepdim=True) - pictures.amin((1, 2, 3), keepdim=True))
+    rows, many = every(pictures), max(1, asked.batch // len(pictures))
+    one = torch.zeros(1, dtype=torch.long)
+
+    def drawn(index: int) -> tuple[Tensor, Tensor, float]:
+        key = Key(seed, [0], step=index)
+        start = baseline_pictures(asked.network, pictures, baseline, seed + index)
+        end = pictures + deviation * key.child(1).normal(one, *pictures.shape[1:]).to(pictures)
+        return start, end, float(key.child(2).uniform(one, 1))
+
+    def run() -> Iterator[tuple[int, Maps]]:
+        said, before, total = asked.values(pictures, rows), torch.zeros(len(pictures)), torch.zeros_like(pictures)
+        for done in range(0, samples, many):
+            part = [drawn(index) for index in range(done, min(done + many, samples))]
+            begins, changes = (torch.stack(one) for one in ([b for b, _, _ in part], [e - b for b, e, _ in part]))
+            at = changes.new_tensor([a for _, _, a in part]).view(-1, 1, 1, 1, 1)
+            more = rows.repeat(len(part))
+            gradient = asked.gradients((begins + at * changes).flatten(0, 1), more)[1].view_as(changes)
+            total, n = total + (gradient * changes).sum(0), done + len(part)
+            before = before.to(said) + asked.values(begins.flatten(0, 1), more).view(len(part), -1).sum(0)
+            yield n, Maps(total / n, _complete(total / n, said, before / n))
 
     return Growing(samples, run())

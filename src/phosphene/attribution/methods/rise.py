@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from phosphene.attribution.baselines import Baseline, baseline_pictures
+from phosphene.attribution.emptiness import rounding_apart
 from phosphene.attribution.explanation import Common, explains
 from phosphene.attribution.maps import Growing, Maps
 from phosphene.attribution.question import Pictures, Question, every
@@ -38,6 +39,18 @@ def random_masks(
         large = F.interpolate(coarse, ((cells + 1) * height, (cells + 1) * width), mode="bilinear", align_corners=False)
         found.append(large[0, 0, top : top + size[0], left : left + size[1]].clamp(0, 1))  # rounding
     return torch.stack(found)
+
+
+def _unless_same(
+    maps: Float[Tensor, "n h w"], low: Float[Tensor, " n"], high: Float[Tensor, " n"]
+) -> Float[Tensor, "n h w"]:
+    """The maps; where the score was the same behind every mask, that number: the rest is how often a pixel was visible.
+
+    Args:
+        low, high: the least and the largest score.
+    """
+    same = rounding_apart(low, high)[:, None, None]
+    return torch.where(same, ((low + high) / 2)[:, None, None], maps)
 
 
 @explains(
@@ -74,12 +87,14 @@ def rise(
     def run() -> Iterator[tuple[int, Maps]]:
         facts = [{"value": float(value)} for value in asked.values(pictures, rows)]
         total = pictures.new_zeros(len(pictures), *size)
+        low, high = total.new_full((len(pictures),), torch.inf), total.new_full((len(pictures),), -torch.inf)
         for start in range(0, masks, many):
             part = range(start, min(start + many, masks))
             some = random_masks(part, size, cells, visible, seed).to(pictures)
             variants = torch.lerp(behind[None], pictures[None], some[:, None, None]).flatten(0, 1)
             said = asked.values(variants, rows.repeat(len(part))).unflatten(0, (len(part), -1))
             total = total + torch.einsum("sn,shw->nhw", said, some)
-            yield part.stop, Maps(total / (part.stop * visible), facts)
+            low, high = torch.minimum(low, said.amin(0)), torch.maximum(high, said.amax(0))
+            yield part.stop, Maps(_unless_same(total / (part.stop * visible), low, high), facts)
 
     return Growing(masks, run())

@@ -27,6 +27,10 @@ HOOKED = ("DeepLift", "DeepLiftShap", "GuidedBackprop", "GuidedGradCam", "Deconv
 """What works by hooks on the modules of activations: where those are functions, it is another method, silently."""
 
 
+BATCHED = ("internal_batch_size", "perturbations_per_eval", "nt_samples_batch_size")
+"""What Captum's algorithms call the number of pictures that go through the network at a time."""
+
+
 class Asked(nn.Module):
     """What is asked of a network, about one picture, as a module from (n, 3, h, w) in [0, 1] to (n,)."""
 
@@ -39,7 +43,7 @@ class Asked(nn.Module):
         rows = torch.zeros(len(pictures), dtype=torch.long, device=pictures.device)
         layers = self.asked.network.read(pictures, self.asked.term.layers)
         of = torch.arange(len(pictures), device=pictures.device)
-        return self.asked.term.of(Reading(pictures, rows, pictures, of, layers))
+        return self.asked.term.of(Reading(pictures, rows, pictures, of, layers, self.asked.network.head))
 
 
 def algorithms() -> dict[str, type]:
@@ -124,9 +128,11 @@ def _attributed(kind: Any, asked: Question, picture: Pictures, square: int, seed
     if "feature_mask" in takes:
         options["feature_mask"] = squares(size, square).to(picture.device)
     if "sliding_window_shapes" in takes:
-        options |= {"sliding_window_shapes": (3, square, square), "strides": (3, square, square)}
+        every = (picture.shape[1], square, square)
+        options |= {"sliding_window_shapes": every, "strides": every}
     if "abs" in takes:
         options["abs"] = False
+    options |= {name: asked.batch for name in BATCHED if name in takes}
     fed = picture.clone().requires_grad_()
     model = Asked(asked)
     try:

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from phosphene.core.errors import Mistake, first_line, nearest
-from phosphene.core.networks.anatomy import Anatomy, Given
+from phosphene.core.networks.anatomy import Anatomy
 from phosphene.core.networks.borrowing import unwrapped
 from phosphene.core.networks.calling import Calling
 from phosphene.core.networks.checked import checked_facts
+from phosphene.core.networks.given import Given
 from phosphene.core.networks.head import Head, HeadKind
 from phosphene.core.networks.layers import Layer, Tap
 from phosphene.core.networks.normalization import Normalization
@@ -58,13 +59,12 @@ class Network:
         name: the spec string that loads it, for the record.
         precision: "auto" (bfloat16 for synthesized pictures where the device has instructions for it), "float32" or
             "bfloat16" for everything; what the model itself is in stays as it is.
-        plans: how it is run for each purpose, instead of by the rules.
 
     Attributes:
         anatomy: the model and what is known about it; shared by the copies for other purposes and plans.
         normalization: mean, std and channel order.
         sha256, code_sha256: of its weights, and of the file that it was made by, for the record.
-        own_plans: those that were given.
+        own_plans: how it is run for each purpose, instead of by the rules (`following`).
         purpose: what it is run for.
 
     Raises:
@@ -99,7 +99,6 @@ class Network:
         inputs: Mapping[str, Any] | None = None,
         name: str = "",
         precision: str = "auto",
-        plans: Plans | None = None,
     ) -> None:
         own = unwrapped(model)
         facts = checked_facts(
@@ -117,7 +116,7 @@ class Network:
             normalization=normalization,
             labels=facts["labels"] or None, shown=facts["shown"],
             name=given.name, sha256="", code_sha256="",
-            precision=precision, own_plans=dict(plans or {}), purpose="reading",
+            precision=precision, own_plans={}, purpose="reading",
         )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -220,6 +219,11 @@ class Network:
     def deterministic(self) -> bool:
         """Whether it says the same of the same picture each time."""
         return self.anatomy.company.deterministic
+
+    @property
+    def together(self) -> bool:
+        """Whether several pictures are read in one pass; else one after the other."""
+        return self.independent and self.deterministic
 
     def facts(self) -> dict[str, Any]:
         """What was found out about it, ready for JSON."""
@@ -346,16 +350,15 @@ class Network:
         """
         wanted = {name: self.layer(name) for name in layers}
         axes = {layer.tap: layer.channel_axis for layer in wanted.values()}
-        company, plan = self.anatomy.company, self.plan
-        together = company.independent and company.deterministic
+        plan = self.plan
         with ExitStack() as own:
             stack = own if until is None else until
-            parts = [pictures] if together or len(pictures) == 1 else pictures.split(1)
+            if until is not None:
+                self.anatomy.watch_backward(until)
+            parts = [pictures] if self.together or len(pictures) == 1 else pictures.split(1)
             seen = [self._activations(part, axes, rule, plan, stack) for part in parts]
         joined = seen[0] if len(seen) == 1 else {tap: torch.cat([one[tap] for one in seen]) for tap in axes}
-        read = {name: joined[layer.tap] for name, layer in wanted.items()}
-        half = self.anatomy.lowered(plan) or self.dtype in (torch.float16, torch.bfloat16)
-        return {name: activation.float() for name, activation in read.items()} if half else read
+        return {name: joined[layer.tap] for name, layer in wanted.items()}
 
     def _activations(
         self, pictures: Tensor, axes: Mapping[Tap, int], rule: Rule, plan: Plan, stack: ExitStack

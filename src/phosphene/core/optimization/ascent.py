@@ -44,6 +44,7 @@ from phosphene.core.optimization.parameterizations import (
 from phosphene.core.optimization.priors import opacity, weighted_priors
 from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.steps import Step
+from phosphene.core.optimization.stillness import Stillness
 from phosphene.core.optimization.terms import Term
 from phosphene.core.optimization.transforms import Transform, as_is, compose, crop, noisy, over_noise, several, shake
 
@@ -122,14 +123,26 @@ class Ascent:
     redirected: bool = True
     accumulated: bool = False
 
-    def objective(self, network: Network, parts: Parts) -> Objective:
-        """Terms of several readings are several objectives, each over its own rows and under its own transform."""
-        how = unblocked if self.redirected else gradient
-        objectives = [how(network, -term, self._transform(network, term)) for _, term in parts]
+    def objective(self, network: Network, parts: Parts, stillness: Stillness | None = None) -> Objective:
+        """Terms of several readings are several objectives, each over its own rows and under its own transform.
+
+        Args:
+            stillness: watches the gradients, without those of priors and before they are redirected.
+        """
+        objectives = [self._part(network, term, problems, stillness) for problems, term in parts]
         if self.priors:  # apart: a redirected gradient is of the unit's blocked gradient, which a prior would hide
             prior = gradient(network, sum(self.priors[1:], start=self.priors[0]))
             objectives = [total(one, prior) for one in objectives]
         return grouped([problems for problems, _ in parts], objectives)
+
+    def _part(self, network: Network, term: Term, problems: Sequence[int], stillness: Stillness | None) -> Objective:
+        def watched(plain: Objective) -> Objective:
+            return stillness.watching(plain, problems) if stillness else plain
+
+        transform = self._transform(network, term)
+        if self.redirected:
+            return unblocked(network, -term, transform, watched=watched)
+        return watched(gradient(network, -term, transform))
 
     def _transform(self, network: Network, term: Term) -> Transform:
         return self.placed if self.placed is not None and has_places(network, term) else self.transform
@@ -160,14 +173,15 @@ class Ascent:
         """
         many = sum(len(problems) for problems, _ in parts)
         size_of_chunks = max(together, batch // (self.views * together) * together)
-        objective: Objective = chunked(self.objective(network, parts), size_of_chunks)
+        stillness = Stillness(many)
+        objective: Objective = chunked(self.objective(network, parts, stillness), size_of_chunks)
         seen = Accumulated(objective, many) if self.accumulated else None
         parameterization = self.begin(network, key, size, start, many)
         path = argmin(
             parameterization, seen or objective, optimizer=self.optimizer, operator=self.operator,
             constraint=self.constraint, stop=self.stop, steps=self.steps, key=key,
         )  # fmt: skip
-        return Trajectory(path, parameterization, seen)
+        return Trajectory(stillness.noted(path), parameterization, seen)
 
 
 @dataclass(frozen=True)
@@ -199,7 +213,11 @@ def stages(
     for number, ascend in enumerate(ascents):
         before = last
         for step in ascend(replace(key, stage=key.stage + number), before):
-            last = step if before is None else replace(step, index=before.index + step.index)
+            last = step
+            if before is not None:
+                same = len(step.still) == len(before.still)
+                still = step.still & before.still if same else step.still
+                last = replace(step, index=before.index + step.index, still=still)
             yield last
 
 

@@ -5,7 +5,7 @@ They combine: `chunked(mean(gradient(a, term), gradient(b, term)), 8)`. Others o
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import reduce
 
@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.core.errors import Mistake, first_line
+from phosphene.core.networks.head import SOFTMAX
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.rectifiers import Rule
 from phosphene.core.optimization.engine import Evaluation, NotFinite, Objective
@@ -65,7 +66,8 @@ def gradient(
             views, of = transform(x, rows, key)
             wanted = part.layers.union(kept)
             layers = network.read(views, wanted, rule, until) if wanted else {}
-            values = part.of(Reading(x, rows.to(x.device), views, of, layers, network.head))
+            head = network.head if wanted else SOFTMAX  # a prior alone doesn't run the network
+            values = part.of(Reading(x, rows.to(x.device), views, of, layers, head))
             found = pulled(values, x, network.name)
         return Evaluation(values.detach(), found, {name: _per_picture(layers[name].detach(), of, x) for name in kept})
 
@@ -105,15 +107,23 @@ def values(
 
 
 def unblocked(
-    network: Network, term: Term, transform: Transform = as_is, steps: int = 16, keep: Collection[str] = ()
+    network: Network,
+    term: Term,
+    transform: Transform = as_is,
+    steps: int = 16,
+    keep: Collection[str] = (),
+    watched: Callable[[Objective], Objective] = lambda plain: plain,
 ) -> Objective:
     """`gradient`; where rectifiers block all of a picture's gradient in the first steps, it is led past them.
 
     Otherwise a unit that the starting noise does not excite at all would stay grey (lucid's redirection, for 16 steps
     too). It costs a second pass only where something is blocked: 25 of 64 of `embedded:photo`'s mixed4b begin closed,
     and none is after 4 of Adam's steps; steps on pixels are smaller.
+
+    Args:
+        watched: what looks at the gradient before it is led anywhere.
     """
-    plain = gradient(network, term, transform, keep=keep)
+    plain = watched(gradient(network, term, transform, keep=keep))
     redirected = gradient(network, term, transform, "redirected")
 
     def objective(pictures: Tensor, rows: Tensor, key: Key) -> Evaluation:

@@ -21,6 +21,7 @@ class Step:
         alive: (n), which problems still move.
         outputs: what the objective kept of its forward pass, (n, ...) by the layer's name; of a problem that has left
             the batch, its last.
+        still: (n), which problems had a gradient of zero at every step so far; empty where nobody looks.
     """
 
     index: int
@@ -28,6 +29,7 @@ class Step:
     values: Float[Tensor, " n"]
     alive: Bool[Tensor, " n"] = field(default_factory=lambda: torch.tensor([]))
     outputs: Mapping[str, Tensor] = field(default_factory=dict)
+    still: Bool[Tensor, " _"] = field(default_factory=lambda: torch.zeros(0, dtype=torch.bool))
 
 
 def best(steps: Iterator[Step]) -> Iterator[Step]:

@@ -140,6 +140,21 @@ class Result:
         return to_pil(self.image[index])
 
 
+STILL = "nothing was climbed: the gradient is zero from the first step to the last"
+
+
+def _with_stillness(result: Result, step: Step) -> Result:
+    """The result of a climb, which says so where nothing pulled at a picture."""
+    many = int(step.still.sum())
+    if not (step.index and many):
+        return result
+    if len(result.numbers) == len(step.still):
+        still = step.still.tolist()
+        result.numbers = [one | ({"nothing": STILL} if s else {}) for one, s in zip(result.numbers, still, strict=True)]
+    result.title += f": {STILL}" + (f", of {many} of {len(step.still)}" if many < len(step.still) else "")
+    return result
+
+
 class Run:
     """A recipe on its way.
 
@@ -185,7 +200,7 @@ class Run:
         if self._result is None:
             if self.last is None:
                 raise Mistake("nothing was computed yet")
-            self._result = self._finish(self.last)
+            self._result = _with_stillness(self._finish(self.last), self.last)
             self._result.recipe = self.recipe
         return self._result
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import working_dtype
+from phosphene.core.pictures.eight_bit import precise
 from phosphene.core.pictures.files import Photo, open_channels, open_photo
 from phosphene.core.pictures.fitting import fit
 
@@ -26,4 +27,4 @@ def feed(network: Network, photo: Photo, how: Fit = "crop") -> Float[Tensor, "1 
         raise Mistake(f"fit '{how}' is not known; there are crop, squash and whole")
     if not (how == "whole" and not network.fixed):
         picture = fit(picture, network.size, how)
-    return picture.to(network.device, working_dtype(network))
+    return precise(picture, working_dtype(network)).to(network.device)

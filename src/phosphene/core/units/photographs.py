@@ -65,7 +65,7 @@ def readable(given: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def fed(
     network: Network, photos: Sequence[Photo], how: Fit = "crop", batch: int = 16
-) -> Iterator[tuple[list[int], Float[Tensor, "n 3 h w"]]]:
+) -> Iterator[tuple[list[int], Float[Tensor, "n c h w"]]]:
     """What the network is fed for photographs, as `feed`: neighbours of one size together, with their indices."""
     waiting: list[tuple[int, Tensor]] = []
     for index, photo in enumerate(photos):

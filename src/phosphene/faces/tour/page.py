@@ -74,6 +74,8 @@ def tour(
         alone.fooled(guide)
         if beside is not None:
             side_by_side.stops(guide, beside, said)
+    if not any(section.pictures for section in guide.sections):
+        raise Mistake(guide.sections[0].missing[0])
     page = folder / "index.html"
     page.write_text(_rendered(guide), encoding="utf-8")
     return page
