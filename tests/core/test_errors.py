@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phosphene.core.errors import Mistake, did_you_mean, nearest
+from phosphene.core.errors import Mistake, did_you_mean, first_line, nearest
 
 LAYERS = ["conv1", "conv2", "mixed3a", "mixed3b", "mixed4a", "mixed4b", "classifier"]
 
@@ -49,3 +49,7 @@ def test_a_name_that_is_there_is_its_own_nearest(name, others):
     near = nearest(name, [*others, name])
     assert near[0].casefold() == name.casefold()
     assert set(near) <= {*others, name}
+
+
+def test_an_error_is_told_by_its_first_line():
+    assert first_line(ValueError("bad.\nmore")) == "bad" and first_line(KeyError()) == "KeyError"

@@ -5,7 +5,7 @@ import pytest
 
 from phosphene.core.errors import Mistake
 from phosphene.features import charts
-from phosphene.features.charts import bars
+from phosphene.features.charts import bars, numbers
 from tests.core.pictures.test_sheets import coloured
 
 
@@ -28,6 +28,30 @@ def test_percentages_are_never_rounded_to_nothing(p, said):
 def test_bars_are_for_probabilities(rows):
     with pytest.raises(Mistake, match="bars need probabilities from 0 to 1"):
         bars(rows)
+
+
+def test_a_numbers_bar_begins_at_zero_and_goes_to_the_left_where_it_is_negative():
+    def bar(rows, row):
+        drawn = np.asarray(numbers(rows, highlight=row))
+        accent = (drawn == (0xC8, 0x55, 0x3D)).all(2).any(0).nonzero()[0]
+        return int(accent[0]), int(accent[-1])
+
+    rows = [("up", 3.0), ("down", -1.0), ("half up", 1.5)]
+    (zero, end), (left, right), (from_, half) = (bar(rows, row) for row in range(3))
+    assert from_ == zero == pytest.approx(right, abs=1)
+    assert (end - zero) / (right - left) == pytest.approx(3, rel=0.03)
+    assert half - zero == pytest.approx((end - zero) / 2, abs=1)
+
+
+@pytest.mark.parametrize("value", [0.0, -2.0, 123456.0])
+def test_a_single_number_is_drawn_whatever_it_is(value):
+    assert numbers([("price", value)]).width == 480
+
+
+@pytest.mark.parametrize("rows", [[], [("cat", float("inf"))]])
+def test_numbers_that_are_not_finite_are_not_drawn(rows):
+    with pytest.raises(Mistake, match="bars need finite numbers"):
+        numbers(rows)
 
 
 def test_a_block_is_as_wide_as_its_picture_and_as_high_as_its_channels_on_a_logarithmic_scale():

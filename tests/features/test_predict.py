@@ -56,3 +56,13 @@ def test_a_network_that_answers_nan_is_told_off():
     torch.nn.init.constant_(network.model.fc.weight, math.nan)
     with pytest.raises(Mistake, match="not finite"):
         predict(network, levels(3, 16, 16))
+
+
+def test_plain_numbers_have_no_probabilities_and_are_said_as_they_are():
+    weight, photo = noise(2, 3, 8, 8), levels(3, 8, 8)
+    result = predict(linear(weight, [0.0, 1.0], labels=["x", "y"], head="numbers"), photo)
+    expected = (weight * photo.double()).sum((1, 2, 3)) + torch.tensor([0.0, 1.0])
+    for answer in result.numbers[0]["top"]:
+        assert answer.keys() == {"class", "label", "logit"}
+        assert answer["logit"] == pytest.approx(float(expected[answer["class"]]), rel=1e-6)
+    assert result.figure().size[0] > 0

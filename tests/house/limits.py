@@ -35,6 +35,9 @@ ONE_FAMILY = {
 """Modules of the core that fewer than two families use, and why they are there all the same."""
 
 TESTED_IN = {
+    "core/networks/given.py": "core/networks/test_anatomy.py",
+    "core/networks/once.py": "core/networks/test_anatomy.py",
+    "core/units/network_input.py": "core/units/test_inputs.py",
     "attribution/checks/completeness.py": "attribution/checks/test_checks.py",
     "attribution/checks/running.py": "attribution/checks/test_checks.py",
     "attribution/checks/showing.py": "attribution/checks/test_checks.py",

@@ -1,8 +1,10 @@
 """Networks out of a Python file of one's own."""
 
+import sys
+
 import pytest
 
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Mistake, Note
 from phosphene.models.specs import load
 from tests.small import LABELS, SOURCE
 
@@ -22,6 +24,18 @@ def test_a_factory_may_return_a_module_and_a_dict(own):
     assert (network.mean, network.std) == ((0.1, 0.2, 0.3), (1, 1, 1))
     assert network.size == (24, 20)
     assert network.bgr
+    assert network.labels is None
+
+
+def test_labels_are_as_many_as_classes(own):
+    own.write_text(f"{SOURCE}\n\ndef seven():\n    return Small(7), SPEC\n")
+    with pytest.raises(Mistake, match="labels has 4 names, but the network has 7 classes"):
+        load(f"{own}:seven")
+
+
+def test_labels_that_arguments_outdate_are_left_out_and_that_is_said(own):
+    with pytest.warns(Note, match="labels has 4 names, but the network has 7 classes with these arguments"):
+        network = load(f"{own}:build?classes=7")
     assert network.labels is None
 
 
@@ -71,12 +85,107 @@ def test_a_shared_factory_with_an_argument(data):
         (":number", "own.py:number returned int, not a torch.nn.Module"),
         (":clumsy", "own.py:clumsy failed: OSError: the cupboard is bare"),
         (":build?colour=3", "could not be called: .*colour.*; arguments go behind it"),
-        (":scripted", "TorchScript"),
     ],
 )
 def test_a_wrong_factory_is_told(own, factory, said):
     with pytest.raises(Mistake, match=said):
         load(f"{own}{factory}")
+
+
+STRANGE = """
+import argparse, sys
+from torch import nn
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--classes", type=int, default=4)
+args = parser.parse_args()
+
+
+def build():
+    print("building")
+    return nn.Sequential(nn.Flatten(), nn.Linear(192, args.classes)), {"size": 8}
+
+
+def leaves():
+    sys.exit(3)
+
+
+def leaves_quietly():
+    sys.exit()
+
+
+def asks():
+    return build()[0] if input("really? ") == "yes" else None
+
+
+def asks_for_a_secret():
+    import getpass
+    getpass.getpass()
+
+
+def is_stopped():
+    raise KeyboardInterrupt
+"""
+
+
+@pytest.fixture
+def strange(tmp_path):
+    """A file that reads the command line and asks questions."""
+    (tmp_path / "strange.py").write_text(STRANGE)
+    return tmp_path / "strange.py"
+
+
+def test_our_command_line_is_not_the_files_own(strange, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["phosphene", "predict", "--net", "strange.py"])
+    assert load(str(strange)).classes == 4
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("factory", "said"),
+    [
+        ("leaves", r"strange.py:leaves failed: it ended the program \(sys.exit\(3\)\)"),
+        ("leaves_quietly", r"strange.py:leaves_quietly failed: it ended the program \(sys.exit\(0\)\)"),
+        ("asks", "strange.py:asks failed: it asks for input, and nobody is asked"),
+        ("asks_for_a_secret", "strange.py:asks_for_a_secret failed: it asks for input, and nobody is asked"),
+    ],
+)
+def test_a_factory_that_ends_or_asks_is_told(strange, factory, said, capfd):
+    with pytest.raises(Mistake, match=said):
+        load(f"{strange}:{factory}")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_file_that_ends_when_it_is_imported_is_told(tmp_path):
+    (tmp_path / "bad.py").write_text("raise SystemExit('no')")
+    with pytest.raises(Mistake, match=r"bad.py could not be imported: it ended the program \(sys.exit\('no'\)\)"):
+        load(str(tmp_path / "bad.py"))
+
+
+def test_an_interruption_of_a_factory_interrupts(strange):
+    argv, stdin, stdout = sys.argv, sys.stdin, sys.stdout
+    with pytest.raises(KeyboardInterrupt):
+        load(f"{strange}:is_stopped")
+    assert (sys.argv, sys.stdin, sys.stdout) == (argv, stdin, stdout)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("https://example.org/net.py", "addresses are not opened"),
+        ("https://example.org/net.pt", "addresses are not opened"),
+        ("a" * 300 + ".py:build", "there is no file aaa"),
+    ],
+)
+def test_what_is_no_file_is_told(spec, said):
+    with pytest.raises(Mistake, match=said):
+        load(spec)
+
+
+def test_a_folder_is_no_python_file(tmp_path):
+    (tmp_path / "nets.py").mkdir()
+    with pytest.raises(Mistake, match=r"nets.py is a folder, not a Python file"):
+        load(str(tmp_path / "nets.py"))
 
 
 def test_a_wrong_file_is_answered_with_its_neighbours(own):

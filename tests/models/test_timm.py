@@ -6,6 +6,13 @@ import pytest
 
 from phosphene.core.errors import Mistake
 from phosphene.models.specs import load
+from phosphene.models.torchvision import import_torchvision
+
+
+@pytest.fixture(autouse=True)
+def _torchvision():
+    """timm imports it, and does not know how where its operators can't be loaded."""
+    import_torchvision()
 
 
 def test_timm_untrained_is_seeded_and_knows_how_to_be_fed():
@@ -32,6 +39,33 @@ def test_timms_weights_that_can_not_be_fetched_are_a_sentence(monkeypatch, tmp_p
         raise urllib.error.URLError("Name or service not known")
 
     monkeypatch.setattr(builder, "load_pretrained", offline)
+    monkeypatch.setattr("phosphene.models.timm._unreachable", lambda: None)
     with pytest.raises(Mistake, match=r"could not be fetched .*timm:resnet10t\?weights=none is the untrained") as told:
         load("timm:resnet10t")
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_hugging_face_is_asked_once_and_then_only_what_was_fetched_before_is_used(cached, monkeypatch):
+    hub, builder = pytest.importorskip("huggingface_hub"), pytest.importorskip("timm.models._builder")
+    asked = []
+
+    class Session:
+        def head(self, url, timeout):
+            asked.append((url, timeout))
+            raise OSError("nobody is there")
+
+    def cache(model, *args, **kwargs):
+        assert hub.constants.HF_HUB_OFFLINE
+        if not cached:
+            raise RuntimeError("offline mode is enabled")
+
+    monkeypatch.setattr(hub, "get_session", Session)
+    monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(builder, "load_pretrained", cache)
+    if cached:
+        load("timm:resnet10t")
+    else:
+        with pytest.raises(Mistake, match=r"not in the cache and could not be fetched \(https://.*: nobody is there\)"):
+            load("timm:resnet10t")
+    assert [timeout for _, timeout in asked] == [5.0] and not hub.constants.HF_HUB_OFFLINE

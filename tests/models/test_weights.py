@@ -1,9 +1,12 @@
 """Weights from files: what fits goes in, what would run code is refused."""
 
+import argparse
 import io
 import pickle
 import zipfile
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -140,6 +143,96 @@ def test_a_file_with_something_else_in_it_is_told(content, tmp_path):
         read_weights(tmp_path / "w.pt")
 
 
+def told(own, file):
+    with pytest.raises(Mistake) as said:
+        load(str(own), weights=file)
+    return str(said.value)
+
+
 def test_a_missing_file_of_weights_is_told(own, tmp_path):
-    with pytest.raises(Mistake, match="there is no such file"):
-        load(str(own), weights=tmp_path / "none.pt")
+    assert "none.pt can't be used as weights: there is no such file" in told(own, tmp_path / "none.pt")
+
+
+def test_what_is_no_file_of_weights_is_called_what_it_is(own, tmp_path, monkeypatch):
+    (tmp_path / "folder.pt").mkdir()
+    (tmp_path / "dangling.pt").symlink_to("nowhere")
+    assert "folder.pt can't be used as weights: it is a folder" in told(own, tmp_path / "folder.pt")
+    assert "it is a link to nowhere, which is not there" in told(own, tmp_path / "dangling.pt")
+    assert "the name of the file of weights is empty" in told(own, "")
+    assert "addresses are not opened" in told(own, "https://example.org/w.pt")
+    assert "can't be read (file name too long)" in told(own, tmp_path / ("a" * 300))
+    torch.save({}, tmp_path / "secret.pt")
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert "secret.pt can't be used as weights: it can't be read (permission denied)" in told(
+        own, tmp_path / "secret.pt"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "it is empty (0 bytes)"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "it is a pointer of git-lfs"),
+        (b"<html>404</html>", "it is a web page"),
+        (b"dear diary", "it begins with text"),
+    ],
+)
+def test_text_instead_of_weights_is_called_so(content, words, own, tmp_path):
+    (tmp_path / "w.pt").write_bytes(content)
+    assert told(own, tmp_path / "w.pt").startswith(f"w.pt can't be read as weights: {words}")
+
+
+@pytest.mark.parametrize("name", ["w.bin", "w.pt", "w"])
+def test_safetensors_are_told_by_what_is_in_them(name, own, state, tmp_path):
+    save_file(state, tmp_path / name)
+    assert (load(str(own), weights=tmp_path / name).model.fc.weight == 0.25).all()
+
+
+def test_values_beside_the_weights_are_no_code(own, state, tmp_path):
+    values = {"best": np.float64(0.5), "seen": np.int64(3), "args": argparse.Namespace(lr=0.1, out=Path("runs/1"))}
+    torch.save({"state_dict": state} | values, tmp_path / "w.pt")
+    assert (load(str(own), weights=tmp_path / "w.pt").model.fc.weight == 0.25).all()
+
+
+def test_weights_on_meta_are_no_numbers(own, state, tmp_path):
+    torch.save({name: value.to("meta") for name, value in state.items()}, tmp_path / "w.pt")
+    assert told(own, tmp_path / "w.pt") == (
+        "w.pt holds no numbers: conv1.weight was on the meta device when it was saved"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda value: value.to(torch.complex64), "holds complex numbers (complex64), and the network's are float32"),
+        (lambda value: value.to(torch.int8), "holds whole numbers (int8), and the network's are float32"),
+    ],
+)
+def test_numbers_of_another_kind_are_not_cast(change, words, own, state, tmp_path):
+    torch.save(state | {"fc.weight": change(state["fc.weight"])}, tmp_path / "w.pt")
+    assert told(own, tmp_path / "w.pt") == f"w.pt does not fit the network: fc.weight {words}"
+
+
+def test_what_is_said_about_weights_begins_with_the_files_name(own, state, tmp_path):
+    torch.save({"model": state | {"epoch": torch.tensor(3)}}, tmp_path / "w.pt")
+    assert put_weights(load(str(own)).model, tmp_path / "w.pt") == ["w.pt left out epoch, which the network has not"]
+
+
+def test_weights_give_numbers_to_a_network_on_meta(own, state, tmp_path):
+    torch.save(state, tmp_path / "w.pt")
+    with torch.device("meta"):
+        model = nn.ModuleDict({name: nn.Linear(2, 2) for name in "ab"})
+    torch.save({name: torch.ones(value.shape) for name, value in model.state_dict().items()}, tmp_path / "w.pt")
+    put_weights(model, tmp_path / "w.pt")
+    assert all((value == 1).all() for value in model.state_dict().values())
+
+
+def test_a_quantized_network_takes_no_weights(tmp_path):
+    model = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(2, 2)), {nn.Linear})
+    torch.save({"0.weight": torch.ones(2, 2)}, tmp_path / "w.pt")
+    with pytest.raises(Mistake, match="the network is quantized"):
+        put_weights(model, tmp_path / "w.pt")

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from phosphene.adversarial.victims import LOGITS, Classifier, Victim
 from phosphene.core.errors import Mistake
-from phosphene.core.networks.head import Head
+from phosphene.core.networks.head import SOFTMAX, Head
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.engine import Evaluation, Stop
-from phosphene.core.optimization.terms import Term, cross_entropy
+from phosphene.core.optimization.terms import Term, cross_entropy, score
 
 Labels = Int[Tensor, " n"]
-"""A class for each picture: what it shall not be taken for any more, or, targeted, what it shall be taken for."""
+"""A class for each picture: what it shall not be taken for any more, or, targeted, what it shall be taken for. Of a
+network that ends in plain numbers, the number that shall become less, or, targeted, more."""
 
 
 def prepared(
@@ -39,8 +40,6 @@ def prepared(
     if not callable(victim) and not isinstance(victim, Victim | Network):
         raise Mistake(f"a victim is a network, or a function from pictures to logits, not {type(victim).__name__}")
     who = Victim.of(victim)
-    if not who.head.has_probabilities:
-        raise Mistake(f"{who.name} returns plain numbers, which are no classes: there is nothing to be taken for")
     most = who.classifier.classes if isinstance(who.classifier, Network) else None
     return who, _whole(labels, len(x), most)
 
@@ -60,20 +59,22 @@ def _whole(labels: Any, many: int, most: int | None) -> Labels:
     return given
 
 
-def loss(labels: Labels, targeted: bool) -> Term:
-    """The cross-entropy towards the labels, or its negative: away from them."""
-    term = cross_entropy(labels.tolist())
+def loss(labels: Labels, targeted: bool, head: Head = SOFTMAX) -> Term:
+    """The cross-entropy towards the labels, or its negative: away from them; of plain numbers, these themselves."""
+    term = cross_entropy(labels.tolist()) if head.has_probabilities else -score(labels.tolist())
     return term if targeted else -term
 
 
 def fooled(
-    logits: Float[Tensor, "n classes"], labels: Labels, targeted: bool, head: Head = Head()
+    logits: Float[Tensor, "n classes"], labels: Labels, targeted: bool, head: Head = SOFTMAX
 ) -> Bool[Tensor, " n"]:
-    """Whether pictures are taken for what they shall be."""
+    """Whether pictures are taken for what they shall be; never of plain numbers, which can always be more."""
+    if not head.has_probabilities:
+        return torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
     return head.holds(logits, labels) == targeted
 
 
-def when_fooled(labels: Labels, targeted: bool, head: Head = Head()) -> Stop:
+def when_fooled(labels: Labels, targeted: bool, head: Head = SOFTMAX) -> Stop:
     """Stop a picture as soon as it fools."""
 
     def stop(pictures: Tensor, rows: Tensor, seen: Evaluation) -> Bool[Tensor, " n"]:

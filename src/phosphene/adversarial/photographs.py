@@ -16,6 +16,7 @@ from phosphene.adversarial.goals import loss
 from phosphene.adversarial.victims import Classifier, Victim
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.preprocessing import shown
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.steps import Step
@@ -88,8 +89,8 @@ PHOTO = Input("photo", "a path, `skimage:NAME`, or pixels", True, False, True, P
 
 
 def rounded(
-    pictures: Float[Tensor, "n 3 h w"], center: Float[Tensor, "n 3 h w"], radius: float
-) -> Float[Tensor, "n 3 h w"]:
+    pictures: Float[Tensor, "n c h w"], center: Float[Tensor, "n 3 h w"], radius: float
+) -> Float[Tensor, "n c h w"]:
     """The nearest 8-bit pictures that are still within the radius of 8-bit centers."""
     levels_away = math.floor(radius * 255 + 1e-6)
     levels, middle = (pictures * 255).round(), (center * 255).round()
@@ -114,17 +115,34 @@ def _attacked(
         )
     fed = feed(network, photo, fit)
     before = logits(network, fed)[0]
-    truth = int(network.head.decided(before[None]))
-    if target is None and not network.head.holds(before[None], torch.tensor([truth])):
-        most = said_in_words(top(network, before))
-        raise Mistake(f"{network.name} finds nothing in it that it could be fooled about ({most}); give a target")
-    goal = None if target is None else class_index(network, target)
-    if goal == truth:
-        raise Mistake(f"{network.name} already says {label(network, truth)}; choose another target")
-    case = _Case(network, fed, before, truth, goal, eps, function.__name__)
-    labels = torch.tensor([truth if goal is None else goal])
-    path = function(network, fed, labels, eps, goal is not None, False, Key(seed), **own)
+    case = _Case(network, fed, before, *_wanted(network, before, target), eps, function.__name__)
+    path = function(network, fed, torch.tensor([case.label]), eps, case.targeted, False, Key(seed), **own)
     return Run(path, total=own.get("steps", 1), names=[case.stem], finish=case.result)
+
+
+def _wanted(network: Network, before: Float[Tensor, " outputs"], target: str | int | None) -> tuple[int, bool]:
+    """The class that a photograph is taken for and shall not be, or, targeted, that it shall be taken for.
+
+    Of a network that ends in plain numbers: which one shall become less, or, targeted, more.
+
+    Raises:
+        Mistake: there is nothing to fool about, or the target is what the network says already.
+    """
+    if not network.head.has_probabilities:
+        name, _, way = f"0 {'up' if target is None else target}".rpartition(" ")
+        if way not in ("up", "down"):
+            raise Mistake(f"{network.name} ends in plain numbers: a target is up or down, or NUMBER up, not '{target}'")
+        return class_index(network, name.removeprefix("0 ")), way == "up"
+    truth = int(network.head.decided(before[None]))
+    if target is None:
+        if not network.head.holds(before[None], torch.tensor([truth])):
+            most = said_in_words(top(network, before))
+            raise Mistake(f"{network.name} finds nothing in it that it could be fooled about ({most}); give a target")
+        return truth, False
+    goal = class_index(network, target)
+    if network.head.holds(before[None], torch.tensor([goal])):
+        raise Mistake(f"{network.name} already says {label(network, goal)}; choose another target")
+    return goal, True
 
 
 @dataclass(frozen=True)
@@ -133,59 +151,66 @@ class _Case:
 
     Attributes:
         fed: the photograph as the network takes it.
-        before: its logits.
-        truth: the class that the network says.
-        goal: the class that it shall say, if it is one.
+        before: what the network says.
+        label, targeted: what it shall say, or not say any more.
         eps: the radius.
         name: of the attack.
     """
 
     network: Network
-    fed: Float[Tensor, "1 3 h w"]
-    before: Float[Tensor, " classes"]
-    truth: int
-    goal: int | None
+    fed: Float[Tensor, "1 c h w"]
+    before: Float[Tensor, " outputs"]
+    label: int
+    targeted: bool
     eps: float
     name: str
 
     @property
     def stem(self) -> str:
         """For the file's name."""
-        if self.goal is None:
-            return self.name
-        return f"{self.name}-{label(self.network, self.goal).replace(' ', '-').replace('/', '-')}"
+        named = label(self.network, self.label).replace(" ", "-").replace("/", "-")
+        return f"{self.name}-{named}" if self.targeted else self.name
 
-    def _nothing(self, shown: Float[Tensor, "1 3 h w"], moved: bool) -> str:
+    def _nothing(self, attacked: Float[Tensor, "1 c h w"], moved: bool) -> str:
         """What an attack that did not fool had nothing of: a gradient, or a change; else nothing."""
-        labels = torch.tensor([self.truth if self.goal is None else self.goal])
-        objective = gradient(self.network.planned("reading"), loss(labels, self.goal is not None))
-        seen = objective(torch.cat([self.fed, shown]), torch.zeros(2, dtype=torch.long), Key())
+        network = self.network.planned("reading")
+        objective = gradient(network, loss(torch.tensor([self.label]), self.targeted, network.head))
+        seen = objective(torch.cat([self.fed, attacked]), torch.zeros(2, dtype=torch.long), Key())
         still = "" if moved else "no pixel was moved"
         return still if seen.gradients.any() else ", ".join(filter(None, ["there is no gradient to follow", still]))
 
     def result(self, step: Step) -> Result:
         """The attacked photograph in 8 bits, and what the network says about it."""
         network, fed = self.network, self.fed
-        shown = rounded(step.pictures.to(fed), fed, self.eps)
-        answer = logits(network, shown)[0]
+        rounded_off = rounded(step.pictures.to(fed), fed, self.eps)
+        answer = logits(network, rounded_off)[0]
         before, after = top(network, self.before), top(network, answer)
-        apart = ((shown * 255).round() - (fed * 255).round()).cpu().double() / 255  # exact: both are 8-bit
-        wanted, head = self.truth if self.goal is None else self.goal, network.head
-        fooled = bool(head.holds(answer[None], torch.tensor([wanted]))) == (self.goal is not None)
-        said = int(head.decided(answer[None])) if self.goal is None else self.goal
-        p = float(head.scores(answer[None].cpu().double(), "p")[0, said])
-        numbers = {
-            "fooled": fooled, "before": before, "after": after, "target": self.goal, "confidence": p,
+        apart = ((rounded_off * 255).round() - (fed * 255).round()).cpu().double() / 255  # exact: both are 8-bit
+        fooled, words, score = self._verdict(answer)
+        numbers: dict[str, Any] = {
+            "fooled": fooled, "before": before, "after": after, "target": self.label if self.targeted else None,
             "linf": float(apart.abs().max()), "l2": float(apart.norm()), "eps": self.eps, "steps": step.index,
-        }  # fmt: skip
+        } | score  # fmt: skip
+        photo, image = (shown(network, one.float().cpu()) for one in (fed, rounded_off))
+        change = (0.5 + 10 * apart).clamp(0, 1).float()
         panels = [
-            (f"before: {said_in_words(before)}", fed.float().cpu()),
-            (f"the change, 10 times; at most {255 * numbers['linf']:.0f}/255", (0.5 + 10 * apart).clamp(0, 1).float()),
-            (f"after: {said_in_words(after)}", shown.float().cpu()),
+            (f"before: {said_in_words(before)}", photo),
+            (f"the change, 10 times; at most {255 * numbers['linf']:.0f}/255", shown(network, change)),
+            (f"after: {said_in_words(after)}", image),
         ]
-        nothing = "" if fooled else self._nothing(shown, bool(apart.any()))
-        title = f"{self.name}: {'fooled' if fooled else nothing or 'not fooled'}, {network.name}"
+        nothing = "" if fooled else self._nothing(rounded_off, bool(apart.any()))
+        title = f"{self.name}: {nothing or words}, {network.name}"
         numbers |= {"nothing": nothing} if nothing else {}
-        return Result(
-            shown.float().cpu(), [self.stem], [numbers], [panels], title, fed.float().cpu(), apart.float().numpy()
-        )  # fmt: skip
+        return Result(image, [self.stem], [numbers], [panels], title, photo, apart.float().numpy())
+
+    def _verdict(self, answer: Float[Tensor, " outputs"]) -> tuple[bool, str, dict[str, float]]:
+        """Whether it fooled, in words, and with which number."""
+        head, outputs = self.network.head, torch.stack([self.before, answer]).cpu().double()
+        if not head.has_probabilities:
+            before, after = outputs[:, self.label].tolist()
+            words = f"{label(self.network, self.label)} from {before:.4g} to {after:.4g}"
+            return (after > before) == self.targeted, words, {"value before": before, "value": after}
+        fooled = bool(head.holds(outputs[1:], torch.tensor([self.label]))) == self.targeted
+        said = self.label if self.targeted else int(head.decided(outputs[1:]))
+        p = float(head.scores(outputs[1:], "p")[0, said])
+        return fooled, "fooled" if fooled else "not fooled", {"confidence": p}

@@ -41,21 +41,53 @@ def bars(rows: Sequence[tuple[str, float]], width: int = 480, highlight: int | N
     """
     if not rows or not all(0 <= p <= 1 for _, p in rows):
         raise Mistake(f"bars need probabilities from 0 to 1, got {[p for _, p in rows]}")
-    line, number = 30, round(width_of("100.0 %", TEXT_SIZE))
+    return _rows(rows, [_percent(p) for _, p in rows], (0.0, 1.0), width, highlight)
+
+
+def numbers(rows: Sequence[tuple[str, float]], width: int = 480, highlight: int | None = None) -> Image.Image:
+    """Plain numbers as horizontal bars from 0, to the left where they are negative: label, bar, number.
+
+    Args:
+        rows: (label, number), from the top.
+        width, highlight: as of `bars`.
+    Raises:
+        Mistake: there are no rows, or a number is not finite.
+    """
+    if not rows or not all(math.isfinite(value) for _, value in rows):
+        raise Mistake(f"bars need finite numbers, got {[value for _, value in rows]}")
+    values = [value for _, value in rows]
+    low, high = min(0.0, *values), max(0.0, *values)
+    return _rows(rows, [f"{value:.4g}" for value in values], (low, high if high > low else low + 1), width, highlight)
+
+
+def _rows(
+    rows: Sequence[tuple[str, float]],
+    said: Sequence[str],
+    scale: tuple[float, float],
+    width: int,
+    highlight: int | None,
+) -> Image.Image:
+    """A bar a row, from 0, on a track from one end of the scale to its other; what is `said` of it stands behind."""
+    line = 30
+    number = math.ceil(max(width_of(text, TEXT_SIZE) for text in ("100.0 %", *said)))
     longest = max(width_of(_drawable(label), TEXT_SIZE) for label, _ in rows)
     label_width = min(math.ceil(longest), int(0.45 * width))
     start, stop = MARGIN // 2 + label_width + 12, width - MARGIN // 2 - number - 12
     sheet = Image.new("RGB", (width, len(rows) * line + MARGIN), "white")
     pen = ImageDraw.Draw(sheet)
-    for i, (label, p) in enumerate(rows):
+
+    def at(value: float) -> float:
+        return start + (value - scale[0]) / (scale[1] - scale[0]) * (stop - start)
+
+    for i, ((label, value), text) in enumerate(zip(rows, said, strict=True)):
         top, strong = MARGIN // 2 + i * line, i == highlight
         ink = INK if strong else SOFT
         write(pen, (MARGIN // 2, top + 5), wrapped(label, TEXT_SIZE, label_width, 1), TEXT_SIZE, ink)
         pen.rectangle((start, top + 7, stop, top + line - 8), fill=TRACK)
-        if p > 0:
-            pen.rectangle((start, top + 7, start + p * (stop - start), top + line - 8), fill=ACCENT if strong else BAR)
-        percent = _percent(p)
-        write(pen, (width - MARGIN // 2 - round(width_of(percent, TEXT_SIZE)), top + 5), [percent], TEXT_SIZE, ink)
+        if value:
+            left, right = sorted((at(0), at(value)))
+            pen.rectangle((left, top + 7, right, top + line - 8), fill=ACCENT if strong else BAR)
+        write(pen, (width - MARGIN // 2 - round(width_of(text, TEXT_SIZE)), top + 5), [text], TEXT_SIZE, ink)
     return sheet
 
 

@@ -3,13 +3,14 @@
 from typing import Annotated
 
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.preprocessing import shown
 from phosphene.core.options import Bounds, Flag, Words
 from phosphene.core.pictures.files import Photo
 from phosphene.core.pictures.sheets import beside, figure
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result
 from phosphene.core.units.inputs import Fit, feed, logits, said_in_words, top
-from phosphene.features.charts import bars
+from phosphene.features.charts import bars, numbers
 
 
 @recipe("reading")
@@ -20,7 +21,10 @@ def predict(
     top_k: Annotated[int, Bounds(1), Words("how many classes"), Flag("--top")] = 5,
     fit: Annotated[Fit, Words("how the photograph becomes the network's input")] = "crop",
 ) -> Result:
-    """Say what NETWORK sees in PHOTO: its most probable classes.
+    """Say what NETWORK sees in PHOTO: its most probable classes; of plain numbers, the largest.
+
+    Probabilities are those of the network's head: of logits that exclude each other their softmax, of independent ones
+    (whose probabilities need not sum to one) and of a single one, which is a question, the sigmoid.
 
     Args:
         network: the network to read.
@@ -28,12 +32,16 @@ def predict(
     """
     fed = feed(network, photo, fit)
     answers = top(network, logits(network, fed)[0], top_k)
-    chart = bars([(answer["label"], answer["p"]) for answer in answers])
+    if network.head.has_probabilities:
+        chart = bars([(answer["label"], min(max(answer["p"], 0), 1)) for answer in answers])
+    else:
+        chart = numbers([(answer["label"], answer["logit"]) for answer in answers])
+    photograph, words = shown(network, fed.float().cpu()), said_in_words(answers)
     return Result(
-        image=fed.float().cpu(),
+        image=photograph,
         names=["predict"],
         numbers=[{"top": answers}],
-        title=said_in_words(answers),
-        drawing=beside(figure([("the network's input", fed.float().cpu())], said_in_words(answers)), chart),
-        input=fed.float().cpu(),
+        title=words,
+        drawing=beside(figure([("the network's input", photograph)], words), chart),
+        input=photograph,
     )

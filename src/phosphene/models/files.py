@@ -1,15 +1,20 @@
 """Networks of one's own: a function in a Python file, `path/to/file.py:factory`."""
 
+import builtins
+import getpass
 import importlib.util
+import io
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from phosphene.core.errors import Mistake, did_you_mean, first_line
+from phosphene.core.paths import given_path, is_file, is_folder
 from phosphene.core.results.provenance import file_sha256
 from phosphene.models.embedded import EMBEDDED
 from phosphene.models.facts import facts_of, query_options
@@ -25,7 +30,7 @@ def without_folders(spec: str) -> str:
 
 def code_sha256_of(spec: str) -> str:
     match = _FILE.fullmatch(spec)
-    return file_sha256(match["file"]) if match else ""
+    return file_sha256(given_path(match["file"])) if match else ""
 
 
 # ------------------------------------------------------------------------------------------------------- files
@@ -35,8 +40,10 @@ def network_of_file(spec: str) -> tuple[nn.Module, dict[str, Any]]:
     match = _FILE.fullmatch(spec)
     if not match:
         raise _not_a_spec(spec)
-    file, name, query = Path(match["file"]), match["name"] or "build", match["query"] or ""
-    if not file.is_file():
+    file, name, query = given_path(match["file"], "network's file"), match["name"] or "build", match["query"] or ""
+    if is_folder(file):
+        raise Mistake(f"{file} is a folder, not a Python file; name the file in it")
+    if not is_file(file):
         raise Mistake(f"there is no file {file}{did_you_mean(file.name, [p.name for p in _siblings(file)])}")
     module = _imported(file)
     factory = getattr(module, name, None)
@@ -44,13 +51,14 @@ def network_of_file(spec: str) -> tuple[nn.Module, dict[str, Any]]:
         local = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == module.__name__]
         raise Mistake(f"{file.name} has no function '{name}'{did_you_mean(name, local)} (it has {', '.join(local)})")
     try:
-        made = factory(**query_options(query))
+        with guest(file):
+            made = factory(**query_options(query))
     except TypeError as error:
         raise Mistake(
             f"{file.name}:{name} could not be called: {first_line(error)}; arguments go behind it: ?NAME=VALUE"
         ) from error
-    except Exception as error:  # a stranger's function: whatever it raises
-        raise Mistake(f"{file.name}:{name} failed: {type(error).__name__}: {first_line(error)}") from error
+    except (Exception, SystemExit) as error:  # a stranger's function: whatever it raises
+        raise Mistake(f"{file.name}:{name} failed: {_why(error)}") from error
     beside = getattr(module, "SPEC", {}) if name == "build" else {}
     model, facts = made if isinstance(made, tuple) and len(made) == 2 else (made, beside)
     if not isinstance(model, nn.Module) or not isinstance(facts, Mapping):
@@ -60,7 +68,7 @@ def network_of_file(spec: str) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def _siblings(file: Path) -> list[Path]:
-    return list(file.parent.glob("*.py")) if file.parent.is_dir() else []
+    return list(file.parent.glob("*.py")) if is_folder(file.parent) else []
 
 
 def _imported(file: Path) -> Any:
@@ -70,24 +78,52 @@ def _imported(file: Path) -> Any:
     sys.modules[module.__name__] = module  # dataclasses and pickling look themselves up there
     writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
-        found.loader.exec_module(module)
-    except Exception as error:  # a stranger's file: whatever it raises
-        raise Mistake(f"{file.name} could not be imported: {type(error).__name__}: {first_line(error)}") from error
+        with guest(file):
+            found.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # a stranger's file: whatever it raises
+        raise Mistake(f"{file.name} could not be imported: {_why(error)}") from error
     finally:
         sys.dont_write_bytecode = writes
     return module
 
 
+@contextmanager
+def guest(file: Path) -> Iterator[None]:
+    """Run a stranger's code: our command line is not its own, it asks nobody, and what it prints is no result."""
+    before = sys.argv, sys.stdin, builtins.input, getpass.getpass
+    sys.argv, sys.stdin, builtins.input, getpass.getpass = [str(file)], io.StringIO(""), _nobody, _nobody
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        sys.argv, sys.stdin, builtins.input, getpass.getpass = before
+
+
+def _nobody(*_: Any, **__: Any) -> str:
+    """Answers questions, or would."""
+    raise EOFError
+
+
+def _why(error: BaseException) -> str:
+    """What went wrong in a stranger's code."""
+    if isinstance(error, SystemExit):
+        return f"it ended the program (sys.exit({error.code or 0!r}))"
+    if isinstance(error, EOFError):
+        return "it asks for input, and nobody is asked; give what it needs behind it: ?NAME=VALUE"
+    return f"{type(error).__name__}: {first_line(error)}"
+
+
 def _not_a_spec(spec: str) -> Mistake:
-    if Path(spec).suffix in (".pt", ".pth", ".pt2", ".ts", ".bin", ".safetensors", ".ckpt"):
-        if reason := _refusal(Path(spec)):
-            return Mistake(f"{Path(spec).name} is not a network: {reason}; give --net FILE.py:FACTORY")
+    path = given_path(spec, "network") if spec else Path()
+    if path.suffix in (".pt", ".pth", ".pt2", ".ts", ".bin", ".safetensors", ".ckpt"):
+        if reason := _refusal(path):
+            return Mistake(f"{path.name} is not a network: {reason}; give --net FILE.py:FACTORY")
         try:
-            read_weights(Path(spec))
+            read_weights(path)
         except Mistake as mistake:
             return mistake
         return Mistake(
-            f"{Path(spec).name} is not a network: it holds weights, and weights alone don't tell what the network is; "
+            f"{path.name} is not a network: it holds weights, and weights alone don't tell what the network is; "
             f"give --net FILE.py:FACTORY --weights {spec}"
         )
     return Mistake(

@@ -8,12 +8,13 @@ import torch
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.plan import PRECISIONS, Plans, parse_plans, plain
+from phosphene.core.paths import given_path, reason
 
 
-def chosen_plans(given: str | Path | Plans, precision: str, dtype: torch.dtype, sha256: str) -> Plans | None:
+def chosen_plans(given: str | Path | Plans, precision: str, dtype: torch.dtype, sha256: str) -> Plans:
     """The plans that replace the rules."""
     if given == "auto":
-        return None
+        return {}
     if isinstance(given, Mapping):
         found = given
     elif given == "none":
@@ -34,10 +35,11 @@ def read_plans(file: str | Path, sha256: str) -> Plans:
     Raises:
         Mistake: no such file, no plans, or those of another network.
     """
+    path = given_path(file, "plan")
     try:
-        found = json.loads(Path(file).read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise Mistake(f"the plan {file} can't be read: {(error.strerror or str(error)).lower()}") from error
+        raise Mistake(f"the plan {file} can't be read: {reason(error)}") from error
     except ValueError as error:
         raise Mistake(f"{file} is not a plan; `phosphene tune` writes one") from error
     network = found.get("network") if isinstance(found, dict) else None

@@ -14,14 +14,18 @@ from pathlib import Path
 import torch
 
 from phosphene.core.errors import Mistake
+from phosphene.core.networks.checked import checked_facts
 from phosphene.core.networks.head import HeadKind
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.outputs import Output
 from phosphene.core.networks.plan import PRECISIONS, Plans
 from phosphene.core.results.provenance import state_sha256
+from phosphene.core.units.labels import class_names
 from phosphene.models.embedded import EMBEDDED, embedded, embedded_words
 from phosphene.models.facts import query_options
 from phosphene.models.files import code_sha256_of, network_of_file, without_folders
 from phosphene.models.plan_files import chosen_plans
+from phosphene.models.preparing import cast, check_numbers, evaluating, quantized, settle
 from phosphene.models.timm import timm_network
 from phosphene.models.torchvision import torchvision_names, torchvision_network
 from phosphene.models.weights import put_weights
@@ -37,6 +41,10 @@ def load(
     precision: str = "auto",
     plan: str | Path | Plans = "auto",
     head: HeadKind | None = None,
+    channels: int | None = None,
+    shown: tuple[int, int, int] | None = None,
+    input: str | None = None,
+    output: Output = None,
 ) -> Network:
     """The network that `spec` names.
 
@@ -49,6 +57,7 @@ def load(
         plan: how the network is run: "auto" (by the rules of `networks/plan.py`), "none" (as anybody would call it), or
             a file that `phosphene tune` wrote.
         head: what its outputs are, where trying can't tell: "softmax" or "sigmoid" logits, "probabilities", "numbers".
+        channels, shown, input, output: as for `Network`, instead of what the network's SPEC says.
     Raises:
         Mistake: no such network, file, weights, device, precision or plan; the nearest choice is told.
     """
@@ -63,15 +72,36 @@ def load(
         model, facts = timm_network(name, options)
     else:
         model, facts = network_of_file(spec)
-    if weights is not None:
-        put_weights(model, Path(weights))
-    sha256, dtype = state_sha256(model), _dtype(precision)
-    model = model.eval().to(device=_device(device), dtype=dtype)
-    facts |= {"name": without_folders(spec)}
-    if head is not None:
-        facts["head"] = head
-    network = Network(model, precision=precision, plans=chosen_plans(plan, precision, dtype, sha256), **facts)
-    return network.loaded_from(sha256, code_sha256_of(spec))
+    said = {"head": head, "channels": channels, "shown": shown, "input": input, "output": output}
+    facts = checked_facts(**facts | {key: value for key, value in said.items() if value is not None})
+    called, dtype = without_folders(spec), _dtype(precision)
+    notes = [] if weights is None else put_weights(model, weights)
+    check_numbers(model, called)
+    settle(model, called, facts)
+    if quantized(model):
+        device, dtype = _of_quantized(called, device, dtype)
+    sha256 = state_sha256(model)
+    model = cast(evaluating(model), _device(device), dtype)
+    plans = chosen_plans(plan, precision, dtype, sha256)
+    network = Network(model, precision=precision, name=called, **facts).following(plans)
+    code = code_sha256_of(spec)
+    if code and network.labels:  # a person's own: are there as many as classes?
+        try:
+            class_names(network)
+        except Mistake as mistake:
+            if "?" not in spec:
+                raise
+            network = Network(model, precision=precision, name=called, **facts | {"labels": None}).following(plans)
+            notes.append(f"{mistake} with these arguments; so its classes have no names")
+    for words in notes:
+        network.tell(words)
+    return network.loaded_from(sha256, code)
+
+
+def _of_quantized(name: str, device: str, dtype: torch.dtype) -> tuple[str, torch.dtype]:
+    if dtype != torch.float32:
+        raise Mistake(f"{name} is quantized, so it can't be run in {str(dtype).removeprefix('torch.')}; use float32")
+    return ("cpu" if device == "auto" else device), dtype
 
 
 def networks() -> dict[str, str]:

@@ -51,9 +51,10 @@ def torchvision_network(name: str, options: dict[str, Any]) -> tuple[nn.Module, 
         raise Mistake(f"{name} has no weights '{which}'; there are {', '.join(w.name for w in every)} and none")
     weights = every.DEFAULT if untrained else every[which] if which != "DEFAULT" else every.DEFAULT
     preset = weights.transforms()
-    facts = {
-        "mean": preset.mean, "std": preset.std, "size": preset.crop_size[0], "labels": weights.meta["categories"],
-    }  # fmt: skip
+    facts = {"mean": preset.mean, "std": preset.std, "size": preset.crop_size[0]}
+    labels = weights.meta["categories"]
+    if options.get("num_classes", len(labels)) == len(labels):
+        facts["labels"] = labels
     try:
         with torch.random.fork_rng(devices=[]), redirect_stdout(sys.stderr):  # a download says so
             torch.manual_seed(0)

@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from phosphene.core.errors import Mistake, Note
-from phosphene.core.networks.anatomy import Anatomy, Given
+from phosphene.core.networks.anatomy import Anatomy
+from phosphene.core.networks.given import Given
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import Plan
 from phosphene.core.networks.trials import Company

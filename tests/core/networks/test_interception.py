@@ -1,9 +1,13 @@
 """Functions are intercepted in every call of a pass."""
 
+import inspect
+from contextlib import nullcontext
+
 from torch import nn
 from torch.nn import functional as F
 
 from phosphene.core.networks.calls import plain_name
+from phosphene.core.networks.interception import forward_within
 from tests.core.networks.models import Around, conv, mean, of, pictures
 from tests.core.witness import apart, state
 
@@ -31,3 +35,10 @@ def test_a_propagation_decides_what_becomes_of_every_call_of_one_pass():
     network.read(x, ["a"], doubled)
     assert [call for call in seen[1] if call in calls] == calls[:1]
     assert state(network.model) == before
+
+
+def test_a_forward_that_is_watched_still_says_what_it_takes():
+    model = nn.Linear(2, 2)
+    with forward_within(model, nullcontext):
+        assert list(inspect.signature(model.forward).parameters) == ["input"]
+    assert "forward" not in vars(model)

@@ -165,7 +165,7 @@ def test_what_is_said_about_a_picture_is_read_and_not_searched(monkeypatch):
 
 def test_a_plan_of_ones_own_replaces_the_rules():
     own = {"picture": Plan("float32", False, ())}
-    network = Network(Normed(), size=16, plans=own)
+    network = Network(Normed(), size=16).following(own)
     assert network.plans["picture"] == own["picture"]
     assert network.plans["reading"] == plans(torch.float32, CPU)["reading"]
     assert network.planned("picture").plan == own["picture"]

@@ -225,7 +225,41 @@ def test_scikit_image_may_be_missing(monkeypatch):
 
 
 def test_an_address_is_no_file():
-    assert sentence("https://example.org/a.jpg").endswith("is an address, not a file; download it first")
+    address = "https://example.org/a.jpg"
+    assert sentence(address) == f"addresses are not opened, and {address} is an address, not a file; download it first"
+
+
+def test_no_name_is_no_picture(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert sentence("") == "the name of the picture is empty; give a file"
+
+
+@pytest.mark.parametrize("letters", [240, 255, 256, 300])
+def test_a_long_name_is_read_or_refused(letters, cat, plain, tmp_path):
+    path = tmp_path / ("a" * (letters - 4) + ".png")
+    if letters <= 255:
+        cat.save(path)
+        assert torch.equal(open_photo(path), plain)
+    else:
+        assert sentence(path) == f"{path} cannot be read: file name too long"
+
+
+def test_links_that_lead_nowhere_are_told(tmp_path):
+    (tmp_path / "dangling.png").symlink_to("nowhere.png")
+    (tmp_path / "circle.png").symlink_to("circle.png")
+    assert sentence(tmp_path / "dangling.png").endswith("dangling.png is a link to nowhere.png, which is not there")
+    assert sentence(tmp_path / "circle.png").endswith("circle.png is a link that leads in a circle")
+
+
+def test_a_folder_that_may_not_be_looked_into(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    for path in (tmp_path, tmp_path / "none.png"):
+        assert sentence(path) == f"{path} cannot be read: permission denied"
+    monkeypatch.setattr(os, "stat", refuse)
+    assert sentence(tmp_path / "cat.png") == f"{tmp_path}/cat.png cannot be read: permission denied"
 
 
 def test_a_folder_names_a_picture_in_it(tmp_path):
@@ -260,6 +294,7 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
         ("ä".encode() * 256 + b"<", "is not a picture that can be read: it begins with text"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is not a picture that can be read: it begins with text"),
         (b"\0\0\0\x18ftypheic\0\0\0\0", "is not a picture that can be read: it is HEIC, AVIF or a film"),
+        (b"<!doctype html>", "is not a picture that can be read: it is a web page"),
         (b"%PDF-1.7\n", "is not a picture that can be read: it is a PDF"),
         (b"\x00\x01\xfe\xff12345", "is not a picture that can be read: it begins with the bytes 00 01 fe ff"),
         (b"\xff\xd8\xff\xe0\0", "is not a picture that can be read: it begins as one, but is damaged or cut off"),

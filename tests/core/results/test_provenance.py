@@ -78,3 +78,13 @@ def test_a_record_has_arguments_in_words_and_inputs_apart(cat):
     assert found["network"] == network_record(network)
     assert found["threads"] == torch.get_num_threads()
     assert str(Path(cat).parent) not in str(found)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_weights_in_8_bits_have_a_hash_too():
+    model = torch.nn.Sequential(torch.nn.Linear(3, 2))
+    other = torch.nn.Sequential(torch.nn.Linear(3, 2))
+    one, again, another = (
+        torch.ao.quantization.quantize_dynamic(made, {torch.nn.Linear}) for made in (model, model, other)
+    )
+    assert state_sha256(one) == state_sha256(again) != state_sha256(another)

@@ -30,6 +30,29 @@ def test_a_name_that_means_nothing_or_several_things_is_answered(name, words):
     assert not names_class(convnet(), name)
 
 
+def test_a_name_wins_over_a_number_of_the_same_spelling_and_says_so(recwarn):
+    shifted = convnet(labels=["1", "2", "3", "0"])
+    assert [class_index(shifted, name) for name in ("0", "1", "2", "3")] == [3, 0, 1, 2]
+    assert "2 is taken as the class called so, whose number is 1" in [str(one.message) for one in recwarn]
+    assert [class_index(shifted, index) for index in range(4)] == [0, 1, 2, 3]
+
+
+def test_a_name_that_is_its_own_number_says_nothing(recwarn):
+    digits = convnet(labels=["0", "1", "2", "3"])
+    assert [class_index(digits, name) for name in ("0", "1", 2, "3")] == [0, 1, 2, 3]
+    assert class_index(convnet(labels=["10", "20", "30", "40"]), "30") == 2
+    assert not len(recwarn)
+
+
+def test_a_class_without_a_name_has_its_number():
+    some = convnet(labels=["cat", "", "dog", ""])
+    assert [label(some, i) for i in range(4)] == ["cat", "class 1", "dog", "class 3"]
+    assert class_index(some, "1") == 1 and class_index(some, "dog") == 2
+    for nothing in ("", " "):
+        with pytest.raises(Mistake, match="no class"):
+            class_index(some, nothing)
+
+
 def test_a_network_without_labels_has_numbers_alone():
     network = convnet(labels=None)
     assert label(network, 3) == "class 3" and class_index(network, "3") == 3 and names_class(network, "3")

@@ -1,5 +1,6 @@
 """Many photographs: folders are expanded, what can't be read is left out and told, neighbours are fed together."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,21 @@ def test_a_photographs_name_is_its_files():
     assert [photo_name(photo) for photo in ("a/b.c.png", Path("d.jpg"), "skimage:cat", torch.zeros(3, 8, 8))] == [
         "b.c", "d", "cat", "",
     ]  # fmt: skip
+
+
+def test_a_folder_that_nobody_may_look_into_is_told(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(Mistake, match=r"the folder .* can't be looked into: permission denied"):
+        readable([str(tmp_path)])
+
+
+@pytest.mark.parametrize("name", ["", "a" * 300, "https://example.org/cat.jpg"])
+def test_what_is_no_path_is_no_folder_either(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (9, 9)).save("cat.png")
+    assert pictures_in([name]) == [name]
+    with pytest.raises(Mistake, match="there is no picture in"):
+        readable([name])

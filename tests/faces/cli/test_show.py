@@ -139,3 +139,39 @@ def test_a_bad_photograph_is_one_sentence(command, kind, said, run):
     if (command, kind) == ("attribute", "folder"):  # which takes folders, too
         said = "there is no picture in folder.jpg"
     assert said in is_one_sentence(*run(command, bad_photo(kind)))
+
+
+@pytest.mark.parametrize(
+    ("photo", "said"),
+    [
+        ("", "the name of the picture is empty"),
+        ("a" * 300 + ".png", "file name too long"),
+        ("https://example.org/cat.png", "addresses are not opened"),
+        ("cat.png/", "ends like a folder, but cat.png is a file"),
+        ("circle.png", "circle.png is a link that leads in a circle"),
+        ("dangling.png", "dangling.png is a link to nowhere, which is not there"),
+    ],
+)
+@pytest.mark.parametrize("command", ["predict", "attribute", "dream"])
+def test_a_strange_name_is_one_sentence(command, photo, said, run):
+    Path("circle.png").symlink_to("circle.png")
+    Path("dangling.png").symlink_to("nowhere")
+    assert said in is_one_sentence(*run(command, photo))
+
+
+def test_a_photograph_with_a_long_name_has_results_with_a_shorter_one(run):
+    photo = "a" * 245 + ".png"
+    Path(photo).write_bytes(Path("cat.png").read_bytes())
+    code, out, _ = run("predict", photo)
+    assert code == 0 and Path(out.splitlines()[-1]).is_file()
+
+
+def test_code_that_ends_the_program_is_one_sentence(run):
+    Path("leaves.py").write_text(
+        "import sys\nfrom torch import nn\n"
+        "class Leaves(nn.Module):\n    def forward(self, x):\n        sys.exit(0)\n"
+        "def build():\n    return Leaves(), {'size': 16}\n"
+        "def leaves():\n    sys.exit(3)\n"
+    )
+    for net in ("leaves.py", "leaves.py:leaves"):
+        assert "sys.exit(" in is_one_sentence(*run("predict", "cat.png", net=net))

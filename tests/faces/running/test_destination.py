@@ -175,3 +175,67 @@ def test_a_film_is_one_of_the_files_and_its_name_is_checked_first():
     with Image.open("way.gif") as film:
         assert film.n_frames >= 1
     assert Destination("try", None, False).write_film() == ""
+
+
+# ------------------------------------------------------------------------------------------------------ strange names
+
+
+@pytest.mark.parametrize("letters", [216, 240, 251, 255, 300])
+def test_a_given_name_that_is_too_long_is_refused_before_the_work(letters):
+    to = Destination("try", "a" * letters + ".png", False)
+    with pytest.raises(Mistake, match=rf"the name a{{24}}\.\.\. has {letters} bytes; it may have 215"):
+        to.check_folder()
+    Destination("try", "a" * 215 + ".png", False).check_folder()
+
+
+@pytest.mark.parametrize("letters", [240, 251, 255, 300])
+def test_a_name_made_of_a_long_one_is_cut(letters):
+    written = Destination("try", None, False, photo="a" * letters + ".jpg").write(result())
+    assert written.path.is_file() and written.note == ""
+    assert len(list(Path().iterdir())) == len(ENDS)
+
+
+def test_many_long_names_stay_apart():
+    names = ["a" * 300 + end for end in ("b", "c")]
+    to = Destination("try", None, False, method="m" * 300)
+    to.check_files(names)
+    written = to.write(result(names))
+    assert written.note == "" and len(list(written.path.glob("*.json"))) == 2
+
+
+def test_a_slash_behind_a_name_is_a_folder():
+    assert Destination("try", "cat.png/", False).write(result()).path == Path("cat.png/try-one.png")
+    with pytest.raises(Mistake, match=r"ends like a folder, but cat.png/try-one.png is a file"):
+        Destination("try", "cat.png/try-one.png/", False)
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("", "the name of the picture is empty"),
+        ("https://example.org/cat.png", "addresses are not opened"),
+        ("circle", "circle can't be written to: it is a link that leads in a circle"),
+        ("dangling", "dangling can't be written to: it is a link to nowhere, which is not there"),
+        ("circle/cat.png", "circle can't be written to"),
+        ("a" * 300, "a+ can't be written to .file name too long"),
+        ("a" * 300 + "/cat.png", "a+ can't be written to .file name too long"),
+        ("file/cat.png", "file can't be written to"),
+    ],
+)
+def test_a_place_that_is_none_is_refused_in_one_sentence(out, said):
+    Path("circle").symlink_to("circle")
+    Path("dangling").symlink_to("nowhere")
+    Path("file").touch()
+    with pytest.raises(Mistake, match=said) as told:
+        Destination("try", out, False).check_folder()
+    assert "\n" not in str(told.value)
+
+
+def test_a_folder_that_nobody_may_look_into_is_refused(monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(writing.tempfile, "TemporaryFile", refuse)
+    with pytest.raises(Mistake, match=r"locked can't be written to \(permission denied\)"):
+        Path("locked").mkdir()
+        Destination("try", "locked", False).check_folder()

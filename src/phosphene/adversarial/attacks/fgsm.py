@@ -47,7 +47,7 @@ def fgsm(
         Mistake: pictures, labels or a radius that make no sense.
     """
     who, labels = prepared(victim, x, labels, radius)
-    objective = who.objective(loss(labels, targeted))
+    objective = who.objective(loss(labels, targeted, who.head))
     return argmin(
         Pixels(x),
         objective,

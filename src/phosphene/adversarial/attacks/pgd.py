@@ -64,7 +64,7 @@ def pgd(
         noise = key.uniform(torch.arange(len(x)), *x.shape[1:])
         start = (x + radius * (2 * noise.to(x) - 1)).clamp(0, 1)
     path = argmin(
-        Pixels(start), who.objective(loss(labels, targeted)), optimizer=sign(step_size or radius / 10),
+        Pixels(start), who.objective(loss(labels, targeted, who.head)), optimizer=sign(step_size or radius / 10),
         constraint=linf(x, radius), steps=steps, key=key,
         stop=when_fooled(labels, targeted, who.head) if until_fooled else None,
     )  # fmt: skip

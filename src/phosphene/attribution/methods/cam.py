@@ -21,7 +21,7 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.layers import ATTENTION, Layer
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.engine import NotFinite
-from phosphene.core.units.token_grids import token_grid
+from phosphene.core.units.token_grids import grid_of, token_grid
 
 
 def has_places(network: Network, layer: Layer) -> bool:
@@ -29,10 +29,7 @@ def has_places(network: Network, layer: Layer) -> bool:
     places = [size for axis, size in enumerate(layer.shape, start=1) if axis != layer.channel_axis]
     if len(places) == 2:
         return places != [1, 1] and layer.tap.function != ATTENTION
-    try:
-        return len(places) == 1 and places[0] > 1 and token_grid(network, layer)[1] != (1, 1)
-    except Mistake:
-        return False
+    return len(places) == 1 and places[0] > 1 and grid_of(network, places[0], network.size) is not None
 
 
 def layers_before(asked: Question) -> list[str]:
@@ -68,18 +65,18 @@ def chosen_layer(
             raise Mistake(f"{found.name} is {shape}, without places that a map could show; take {others or 'gradient'}")
         return found.name
     # the patches of a transformer's last block are often read by nobody: the class is its own token's
-    others = []
+    still = []
     for name in reversed(layers_before(asked)):
         try:
             if matters(asked.of([0]), pictures[:1], name):
                 return name
-            others.append(name)
+            still.append(name)
         except NotFinite:
             raise
         except Mistake:  # it does not depend on this one
             continue
-    if others:  # nothing moves it here: a map of zeros, which will be said
-        return others[0]
+    if still:  # nothing moves it here: a map of zeros, which will be said
+        return still[0]
     raise Mistake(f"{asked.words(0)} of {network.name} comes from no layer with places; take gradient or occlusion")
 
 
@@ -100,10 +97,10 @@ def as_places(
     if numbers.dim() == 4:
         return numbers
     grid = token_grid(network, network.layers[layer])[0]
-    shape = grid.shape(numbers.shape[2], (pictures.shape[2], pictures.shape[3]))
-    if shape is None:
+    placed = grid.placed(numbers, (pictures.shape[2], pictures.shape[3]))
+    if placed is None:
         raise Mistake(f"the {numbers.shape[2]} tokens of {layer} are no grid of patches on a picture of this size")
-    return numbers[..., grid.prefix :].unflatten(2, shape)
+    return placed
 
 
 def enlarged(maps: Float[Tensor, "n rows columns"], pictures: Float[Tensor, "_ c h w"]) -> Float[Tensor, "n h w"]:

@@ -10,6 +10,7 @@ Weights are seen in `F.scaled_dot_product_attention`, `nn.MultiheadAttention` an
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Literal, Unpack
 
@@ -26,8 +27,9 @@ from phosphene.core.networks.calls import plain_name
 from phosphene.core.networks.interception import Propagation
 from phosphene.core.networks.layers import ATTENTION
 from phosphene.core.networks.network import Network
+from phosphene.core.optimization.terms import TokenGrid
 from phosphene.core.options import Bounds
-from phosphene.core.units.token_grids import largest_grid
+from phosphene.core.units.token_grids import grid_of
 
 Heads = Literal["mean", "max", "min"]
 
@@ -53,31 +55,27 @@ def attention_weights(
 
 
 class _Watched:
-    """What is seen in one pass: the weights of every attention, joined over its heads, and what convolutions cut.
+    """What is seen in one pass: the weights of every attention, joined over its heads.
 
     Args:
         pictures: how many are in the pass.
         join: (n, heads, tokens, tokens) to (n, tokens, tokens).
     Attributes:
         blocks: the weights, one matrix for each picture; another shape where attention is of another kind.
-        cut: (rows, columns) of every convolution.
     """
 
     def __init__(self, pictures: int, join: Callable[[Tensor], Tensor]) -> None:
         self.pictures, self.join = pictures, join
         self.blocks: list[Tensor] = []
-        self.cut: list[tuple[int, int]] = []
 
     def __call__(self, owner: str, function: Callable, args: tuple, kwargs: dict) -> Any:
         name = plain_name(function)
         if name == ATTENTION:
             self._note(attention_weights(*args, **kwargs))
-        if name not in ("softmax", "conv2d"):
+        if name != "softmax":
             return NotImplemented
         result = function(*args, **kwargs)
-        if name == "conv2d":
-            self.cut.append((result.shape[-2], result.shape[-1]))
-        elif result.dim() > 2:
+        if result.dim() > 2:
             self._note(result)
         return result
 
@@ -133,21 +131,24 @@ def _tokens(network: Network, seen: _Watched) -> int:
     return tokens
 
 
-def _grid(network: Network, seen: _Watched, tokens: int, size: tuple[int, int]) -> tuple[int, int]:
-    grid = largest_grid(tokens, seen.cut, size)
-    if grid is None or 3 * grid[0] * grid[1] < 2 * tokens:
+def _grid(network: Network, tokens: int, size: tuple[int, int]) -> TokenGrid:
+    found = grid_of(network, tokens, size)
+    if found is None:
         raise Mistake(f"the {tokens} tokens of {network.name} are no grid of patches, so there is no picture of them")
-    return grid
+    grid, (_, columns) = found
+    return replace(grid, columns=columns)
 
 
-def _start(blocks: list[Tensor], prefix: int) -> tuple[str, Float[Tensor, "n tokens"], list[Tensor]]:
+def _start(blocks: list[Tensor], grid: TokenGrid) -> tuple[str, Float[Tensor, "n tokens"], list[Tensor]]:
     """What reads the tokens behind the last block, in words and as weights that sum to 1; and the blocks before it."""
     *before, last = blocks
     if last.shape[1] == 1:
         return "attention pooling", last[:, 0] / last[:, 0].sum(-1, keepdim=True), before
     start = last.new_zeros(last.shape[:2])
-    start[:, : 1 if prefix else None] = 1 if prefix else 1 / last.shape[1]
-    return "class token" if prefix else "mean over patches", start, blocks
+    if not grid.prefix and not grid.suffix:
+        return "mean over patches", start + 1 / last.shape[1], blocks
+    start[:, 0 if grid.prefix else -1] = 1
+    return "class token", start, blocks
 
 
 @explains("where attention leads, block by block", "sensitivity", "overlay", asks=False, relative=True)
@@ -179,13 +180,13 @@ def rollout(
         with torch.no_grad():
             network.read(some, ["logits"], watching(seen))
             tokens = _tokens(network, seen)
-            rows, columns = _grid(network, seen, tokens, (height, width))
-            prefix = tokens - rows * columns
-            read, start, blocks = _start(seen.blocks, prefix)
-            patches = rolled(blocks, start)[:, prefix:].reshape(-1, 1, rows, columns)
+            grid = _grid(network, tokens, (height, width))
+            read, start, blocks = _start(seen.blocks, grid)
+            patches = grid.placed(rolled(blocks, start)[:, None], (height, width))
+            assert patches is not None
             maps.append(F.interpolate(patches, (height, width), mode="bilinear")[:, 0])
         facts += [
-            {"read": read, "blocks": len(blocks), "patches": [rows, columns], "on patches": float(share)}
+            {"read": read, "blocks": len(blocks), "patches": list(patches.shape[2:]), "on patches": float(share)}
             for share in patches.flatten(1).sum(1)
         ]
     return Maps(torch.cat(maps), facts)

@@ -4,13 +4,12 @@ The copies of a network (for other purposes, by other plans) share it.
 """
 
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from copy import copy
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Any, Generic, TypeVar, cast
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -21,58 +20,18 @@ from phosphene.core.networks.borrowing import Locks, borrowed
 from phosphene.core.networks.calling import PLAINLY, Calling, missing_input
 from phosphene.core.networks.detections import as_logits, classes_of, is_detections
 from phosphene.core.networks.folding import WeightOverride, fingerprint, overridden, weight_overrides
-from phosphene.core.networks.head import Head, HeadKind, head_of
+from phosphene.core.networks.given import Given
+from phosphene.core.networks.head import Head, head_of
 from phosphene.core.networks.layers import LOGITS, Layer, Tap, canonical_names, channel_axis, other_names
 from phosphene.core.networks.normalization import Normalization
+from phosphene.core.networks.once import once
 from phosphene.core.networks.opaque import visible_modules
 from phosphene.core.networks.operations import COUNTS, record_operations
-from phosphene.core.networks.outputs import Axes, Output, axes_of, picked
+from phosphene.core.networks.outputs import Axes, axes_of, picked
 from phosphene.core.networks.plan import Plan
 from phosphene.core.networks.recording import Recording, Unplayable
 from phosphene.core.networks.restoring import Kept
-from phosphene.core.networks.trials import USUAL_CHANNELS, USUAL_SIZES, Company, Pass, alike, watched
-
-Value = TypeVar("Value")
-
-
-class once(Generic[Value]):
-    """A fact about a model that is looked for when it is first needed, while nobody else uses the model.
-
-    `functools.cached_property` has one lock for all instances before Python 3.12: two models would take turns.
-    """
-
-    def __init__(self, look: Callable[[Any], Value]) -> None:
-        self.look, self.name, self.__doc__ = look, look.__name__, look.__doc__
-
-    def __get__(self, anatomy: Any, owner: Any = None) -> Value:
-        if anatomy is None:
-            return cast(Value, self)
-        known = vars(anatomy)
-        with anatomy.locks:
-            if self.name not in known:
-                known[self.name] = self.look(anatomy)
-        return cast(Value, known[self.name])
-
-
-@dataclass(frozen=True)
-class Given:
-    """What a person said about a model, where they did.
-
-    Attributes:
-        name: for messages.
-        size: (height, width) of the input that it was trained on.
-        channels: of its input.
-        output: which part of what it returns holds the logits.
-        head: what its outputs are.
-        labels: how many classes have names.
-    """
-
-    name: str = ""
-    size: tuple[int, int] | None = None
-    channels: int | None = None
-    output: Output = None
-    head: HeadKind | None = None
-    labels: int | None = None
+from phosphene.core.networks.trials import USUAL_CHANNELS, USUAL_SIZES, Company, Pass, alike, commonest_dtype, watched
 
 
 class Anatomy:
@@ -97,6 +56,8 @@ class Anatomy:
         self.told: set[str] = set()
         self.verified: dict[Plan, Plan] = {}
         self._restless: list[str] | None = None
+        self._watched = False
+        self._mixed = commonest_dtype(self._tensors())
         self._overrides: tuple[list[int], dict[Any, list[WeightOverride]]] = [], {}
         self._recording: tuple[Any, Recording] | None = None
 
@@ -131,6 +92,8 @@ class Anatomy:
     @property
     def dtype(self) -> torch.dtype:
         """What its parameters are, whatever stands in their place during a reading in another thread."""
+        if self._mixed is not None:
+            return self._mixed
         with self.locks:
             return next((p.dtype for p in self._tensors() if p.is_floating_point()), torch.float32)
 
@@ -218,6 +181,20 @@ class Anatomy:
             return self._pass(size, channels, pictures)
         except Exception as error:  # whatever a stranger's model raises on a picture that it can't take
             return error
+
+    def watch_backward(self, until: ExitStack) -> None:
+        """The first time that somebody goes backward, see what the model writes into itself meanwhile."""
+        if self._watched:
+            return
+        kept = Kept(module for _, module in visible_modules(self.model))
+        until.enter_context(self.locks)
+        until.callback(self._learn, kept)
+        until.enter_context(kept)
+
+    def _learn(self, kept: Kept) -> None:
+        names = canonical_names(self.model)
+        self._watched = True
+        self._restless = sorted({*(self._restless or ()), *(names[module] for module in kept.changed)})
 
     def restless(self) -> list[nn.Module]:
         """The modules that write into themselves while the model runs."""

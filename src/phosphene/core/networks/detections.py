@@ -34,7 +34,8 @@ def classes_of(model: nn.Module, labels: int | None) -> int:
     Raises:
         Mistake: that can't be told.
     """
-    told = [m.num_classes for m in model.modules() if isinstance(getattr(m, "num_classes", None), int)]
+    every = (getattr(module, "num_classes", None) for module in model.modules())
+    told = [number for number in every if isinstance(number, int)]
     if labels is None and not told:
         raise Mistake(f"{type(model).__name__} finds boxes, and it can't be told of how many classes; give labels")
     return labels or max(told)

@@ -126,8 +126,8 @@ def fingerprint(modules: Sequence[nn.Module]) -> list[int]:
     for module in modules:
         for tensors in (module._parameters, module._buffers):
             for tensor in tensors.values():
-                if tensor is not None:
-                    identities += id(tensor), tensor._version
+                if tensor is not None:  # of tensors made in inference mode nobody counts the versions
+                    identities += id(tensor), 0 if tensor.is_inference() else tensor._version
     return identities
 
 

@@ -9,7 +9,7 @@ A `Propagation` is a rule for every call of a model: what others want to see of 
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import partial, update_wrapper
 from types import FunctionType
 from typing import Any, cast
 
@@ -86,6 +86,7 @@ def forward_within(module: nn.Module, within: Callable[[], Any]) -> Iterator[Non
         with within():
             return original(*args, **kwargs)
 
+    update_wrapper(forward, original, assigned=(), updated=())  # whoever reads its signature sees the model's own
     try:
         module.__dict__["forward"] = forward
         yield

@@ -17,9 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from phosphene.core.errors import Mistake, first_line, nearest
-from phosphene.core.networks.anatomy import Anatomy, Given
+from phosphene.core.networks.anatomy import Anatomy
 from phosphene.core.networks.borrowing import unwrapped
 from phosphene.core.networks.calling import Calling
+from phosphene.core.networks.checked import checked_facts
+from phosphene.core.networks.given import Given
 from phosphene.core.networks.head import Head, HeadKind
 from phosphene.core.networks.layers import Layer, Tap
 from phosphene.core.networks.normalization import Normalization
@@ -47,7 +49,7 @@ class Network:
         bgr: the model wants blue first.
         channels: of the model's input; 1 gets the mean of the colours; for other than 1 and 3, pictures have as many.
         shown: which three of many channels are shown as red, green and blue; by default the first three.
-        labels: the names of the classes, in order; synonyms separated by ", ".
+        labels: the names of the classes, in order, or by index in a dict; synonyms separated by ", ".
         head: what its outputs are: "softmax" or "sigmoid" logits, "probabilities", or plain "numbers"; one logit is a
             question whose answers are "no" and "yes".
         output: which part of what the model returns holds the logits: a key, an attribute, an index, or a function;
@@ -57,17 +59,16 @@ class Network:
         name: the spec string that loads it, for the record.
         precision: "auto" (bfloat16 for synthesized pictures where the device has instructions for it), "float32" or
             "bfloat16" for everything; what the model itself is in stays as it is.
-        plans: how it is run for each purpose, instead of by the rules.
 
     Attributes:
         anatomy: the model and what is known about it; shared by the copies for other purposes and plans.
         normalization: mean, std and channel order.
         sha256, code_sha256: of its weights, and of the file that it was made by, for the record.
-        own_plans: those that were given.
+        own_plans: how it is run for each purpose, instead of by the rules (`following`).
         purpose: what it is run for.
 
     Raises:
-        Mistake: it is not a module.
+        Mistake: it is not a module, or what is said about it makes no sense.
     """
 
     anatomy: Anatomy
@@ -91,35 +92,32 @@ class Network:
         bgr: bool = False,
         channels: int | None = None,
         shown: tuple[int, int, int] | None = None,
-        labels: Sequence[str] | None = None,
+        labels: Sequence[str | None] | Mapping[Any, Any] | None = None,
         head: HeadKind | None = None,
         output: Output = None,
         input: str | None = None,
         inputs: Mapping[str, Any] | None = None,
         name: str = "",
         precision: str = "auto",
-        plans: Plans | None = None,
     ) -> None:
         own = unwrapped(model)
-        normalization = Normalization(tuple(mean), tuple(std), bgr)
-        height, width = (size, size) if isinstance(size, int) else size or (0, 0)
-        wanted = channels or max(len(normalization.mean), len(normalization.std))
+        facts = checked_facts(
+            mean=mean, std=std, size=size, bgr=bgr, channels=channels, shown=shown, labels=labels, head=head,
+            output=output, input=input, inputs=inputs,
+        )  # fmt: skip
+        normalization = Normalization(facts["mean"], facts["std"], facts["bgr"])
+        wanted = facts["channels"] or max(len(normalization.mean), len(normalization.std))
         given = Given(
-            name or type(getattr(own, "inner", own)).__name__, (height, width) if size else None,
-            wanted if channels or wanted > 1 else None, output, head, len(labels) if labels else None,
+            name or type(getattr(own, "inner", own)).__name__, facts["size"],
+            wanted if channels or wanted > 1 else None, output, facts["head"], len(facts["labels"] or ()) or None,
         )  # fmt: skip
         vars(self).update(
-            anatomy=Anatomy(own, given, normalization, Calling(input, dict(inputs or {}))),
+            anatomy=Anatomy(own, given, normalization, Calling(input, facts["inputs"] or {})),
             normalization=normalization,
-            labels=list(labels) if labels else None,
-            shown=shown,
-            name=given.name,
-            sha256="",
-            code_sha256="",
-            precision=precision,
-            own_plans=dict(plans or {}),
-            purpose="reading",
-        )
+            labels=facts["labels"] or None, shown=facts["shown"],
+            name=given.name, sha256="", code_sha256="",
+            precision=precision, own_plans={}, purpose="reading",
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         return f"Network({self.name}, {self.size[0]} x {self.size[1]} px, {len(self.layers)} layers)"
@@ -355,12 +353,12 @@ class Network:
         plan = self.plan
         with ExitStack() as own:
             stack = own if until is None else until
+            if until is not None:
+                self.anatomy.watch_backward(until)
             parts = [pictures] if self.together or len(pictures) == 1 else pictures.split(1)
             seen = [self._activations(part, axes, rule, plan, stack) for part in parts]
         joined = seen[0] if len(seen) == 1 else {tap: torch.cat([one[tap] for one in seen]) for tap in axes}
-        read = {name: joined[layer.tap] for name, layer in wanted.items()}
-        half = self.anatomy.lowered(plan) or self.dtype in (torch.float16, torch.bfloat16)
-        return {name: activation.float() for name, activation in read.items()} if half else read
+        return {name: joined[layer.tap] for name, layer in wanted.items()}
 
     def _activations(
         self, pictures: Tensor, axes: Mapping[Tap, int], rule: Rule, plan: Plan, stack: ExitStack

@@ -128,7 +128,7 @@ def _asked(returned: Any, output: Any, name: str) -> Any:
             return returned[output]
         return getattr(returned, str(output))
     except (KeyError, IndexError, TypeError, AttributeError) as error:
-        there = list(entries_of(returned) or getattr(returned, "_fields", ()))
+        there: list[str] = list(entries_of(returned) or ()) or list(getattr(returned, "_fields", ()))
         near = did_you_mean(str(output), there) or (f"; it has {', '.join(map(repr, there))}" if there else "")
         if isinstance(returned, (tuple, list)) and not there:
             near = f"; it has {len(returned)} parts, 0 to {len(returned) - 1}"

@@ -12,12 +12,12 @@ def working_dtype(network: Network) -> torch.dtype:
     return torch.promote_types(network.dtype, torch.float32)
 
 
-def seen(network: Network, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
+def seen(network: Network, pictures: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 h w"]:
     """What of these pictures the network can see: grey, where it sees no colours."""
     return pictures.mean(1, keepdim=True).expand_as(pictures) if network.grey else pictures
 
 
-def shown(network: Network, pictures: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 h w"]:
+def shown(network: Network, pictures: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     """Pictures, or maps of all their channels, as they are looked at: three channels of many."""
     if pictures.shape[1] == 3 and network.shown is None:
         return pictures

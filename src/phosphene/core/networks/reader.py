@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from phosphene.core.errors import Mistake
@@ -25,6 +26,11 @@ class _Enough(BaseException):
     def __init__(self, reader: "Reader") -> None:
         super().__init__()
         self.reader = reader
+
+
+def precise(activation: Tensor) -> Tensor:
+    """In float32 at least: sums over an activation need more than half precision."""
+    return activation.float() if activation.dtype in (torch.float16, torch.bfloat16) else activation
 
 
 class Reader:
@@ -67,7 +73,7 @@ class Reader:
         try:
             output = self.anatomy.calling(self.anatomy.model, x)
             if LOGITS in self._missing:
-                self._activations[LOGITS] = self.anatomy.logits(output, len(x))
+                self._activations[LOGITS] = precise(self.anatomy.logits(output, len(x)))
                 del self._missing[LOGITS]
         except _Enough as enough:
             if enough.reader is not self:
@@ -101,10 +107,12 @@ class Reader:
     def _keep(self, tap: Tap, tensor: Tensor) -> Tensor:
         """Keep what was read, channels on axis 1; the model goes on with what comes from it and may overwrite that."""
         axis = self._missing.pop(tap)
-        self._activations[tap] = tensor if axis == 1 else tensor.movedim(axis, 1)
+        kept = precise(tensor)
+        self._activations[tap] = kept if axis == 1 else kept.movedim(axis, 1)
         if not self._missing:
             raise _Enough(self)
-        return tensor.clone() if axis == 1 else self._activations[tap].movedim(1, axis).clone()
+        further = kept if axis == 1 else self._activations[tap].movedim(1, axis)
+        return further.clone() if kept is tensor else further.to(tensor.dtype)
 
     def _module_called(self, owner: str, module: nn.Module, inputs: Any, output: Any) -> Any:
         if borrower() is not self:

@@ -1,13 +1,15 @@
 """What is found out about a model by running it: one pass that is watched, and what several passes say together."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from phosphene.core.networks.block_ends import BlockEnds, Ends
 from phosphene.core.networks.calling import Calling
 from phosphene.core.networks.calls import plain_name
 from phosphene.core.networks.detections import is_detections
@@ -46,6 +48,8 @@ class Pass:
         returned: the tensor that holds the logits, as the model returned it, or why there is none.
         maker: the function that made its numbers, where it was seen.
         boxes: the model is a detector.
+        ends: where blocks end.
+        grids: of tokens, as far as they were looked for (`units/token_grids.py`).
     """
 
     layers: Sequence[RecordedLayer]
@@ -53,7 +57,9 @@ class Pass:
     pictures: int
     returned: Tensor | Exception
     maker: str | None
-    boxes: bool = False
+    boxes: bool
+    ends: Ends
+    grids: dict[Any, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,15 +96,16 @@ class _Makers:
 
 def watched(model: nn.Module, x: Tensor, calling: Calling, pick: Callable[[Any], Tensor]) -> Pass:
     """One pass of a model, which is borrowed, on its input."""
-    recorded, readers, makers = LayerRecorder(model, x), ConvolutionReaders(), _Makers()
-    output = record(model, x, [recorded, readers, makers], calling=calling)
+    recorded, ends, readers, makers = LayerRecorder(model, x), BlockEnds(x), ConvolutionReaders(), _Makers()
+    output = record(model, x, [recorded, ends, readers, makers], calling=calling)
     returned: Tensor | Exception
     try:
         picked = pick(output)
         returned, maker = picked.detach(), makers.of.get(picked)
     except Exception as error:  # it matters to whoever asks for the layers; the model ran
         returned, maker = error, None
-    return Pass(recorded.layers, readers.pairs(model, output), len(x), returned, maker, is_detections(output))
+    boxes = is_detections(output)
+    return Pass(recorded.layers, readers.pairs(model, output), len(x), returned, maker, boxes, ends.found)
 
 
 def alike(a: Tensor, b: Tensor, dtype: torch.dtype) -> bool:
@@ -112,3 +119,12 @@ def alike(a: Tensor, b: Tensor, dtype: torch.dtype) -> bool:
         return False
     apart = (a - b).nan_to_num(0, 0, 0).abs().max()
     return bool(apart <= CLOSE.get(dtype, HALF) * b.nan_to_num(0, 0, 0).abs().max())
+
+
+def commonest_dtype(tensors: Iterable[Tensor]) -> torch.dtype | None:
+    """What most of a model's numbers are in, where they are not all in the same."""
+    many: Counter[torch.dtype] = Counter()
+    for tensor in tensors:
+        if tensor.is_floating_point():
+            many[tensor.dtype] += tensor.numel()
+    return many.most_common(1)[0][0] if len(many) > 1 else None

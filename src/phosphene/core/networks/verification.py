@@ -21,10 +21,10 @@ from phosphene.core.networks.trials import HALF
 LOGITS_APART = {torch.float64: 1e-8, torch.float32: 1e-3}
 """By how much, of the largest logit, an exact rewrite may miss the plain model: rounding, in deep networks."""
 
-GRADIENT_APART = {torch.float64: 1e-6, torch.float32: 0.2}
+GRADIENT_APART = {torch.float64: 1e-6, torch.float32: 0.05}
 """The same of the gradient's length, where a few rectifiers near zero flip in any two float32 computations."""
 
-LOWERED_APART = 0.25
+LOWERED_APART = 0.05
 """By how much, of the largest logit, bfloat16 may miss float32."""
 
 WORDS = {

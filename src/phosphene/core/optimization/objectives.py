@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.core.errors import Mistake, first_line
+from phosphene.core.networks.head import SOFTMAX
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.rectifiers import Rule
 from phosphene.core.optimization.engine import Evaluation, NotFinite, Objective
@@ -65,7 +66,8 @@ def gradient(
             views, of = transform(x, rows, key)
             wanted = part.layers.union(kept)
             layers = network.read(views, wanted, rule, until) if wanted else {}
-            values = part.of(Reading(x, rows.to(x.device), views, of, layers, network.head))
+            head = network.head if wanted else SOFTMAX  # a prior alone doesn't run the network
+            values = part.of(Reading(x, rows.to(x.device), views, of, layers, head))
             found = pulled(values, x, network.name)
         return Evaluation(values.detach(), found, {name: _per_picture(layers[name].detach(), of, x) for name in kept})
 

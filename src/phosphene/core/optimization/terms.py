@@ -114,28 +114,46 @@ def neuron(layer: str, units: Sequence[int], positions: Sequence[tuple[int, int]
 
 @dataclass(frozen=True)
 class TokenGrid:
-    """Where the patches of a picture are among a layer's tokens: behind all others, row by row.
+    """Where the patches of a picture are among a layer's tokens: side by side, row by row unless it says otherwise.
 
     Attributes:
         prefix: how many tokens come before them: the class token, registers.
         columns: how many patches are in a row; None where that depends on the picture's size.
+        proportion: the height of a patch as a part of its width, where the columns depend on the picture's size.
+        suffix: how many tokens come behind them.
+        by_columns: they are column by column.
     """
 
     prefix: int
     columns: int | None = None
+    proportion: float = 1.0
+    suffix: int = 0
+    by_columns: bool = False
 
     def token(self, place: tuple[int, int], tokens: int, size: tuple[int, int]) -> int | None:
         """The token of the patch at (row, column) of a picture of (height, width); None where there is no such one."""
         shape, (row, column) = self.shape(tokens, size), place
         if shape is None or column >= shape[1] or row >= shape[0]:
             return None
-        return self.prefix + row * shape[1] + column
+        return self.prefix + (column * shape[0] + row if self.by_columns else row * shape[1] + column)
 
     def shape(self, tokens: int, size: tuple[int, int]) -> tuple[int, int] | None:
         """How many rows and columns of patches a picture of (height, width) has; None where they are no grid."""
-        patches = tokens - self.prefix
-        columns = self.columns or max(1, round((patches * size[1] / size[0]) ** 0.5))
-        return None if patches % columns or patches < 1 else (patches // columns, columns)
+        patches = tokens - self.prefix - self.suffix
+        if patches < 1:
+            return None
+        columns = self.columns or max(1, round((patches * size[1] / size[0] * self.proportion) ** 0.5))
+        return None if patches % columns else (patches // columns, columns)
+
+    def placed(
+        self, values: Float[Tensor, "... tokens"], size: tuple[int, int]
+    ) -> Float[Tensor, "... rows columns"] | None:
+        """What the patches say, in their rows and columns on a picture of (height, width); None if they are no grid."""
+        shape = self.shape(values.shape[-1], size)
+        if shape is None:
+            return None
+        patches = values[..., self.prefix : values.shape[-1] - self.suffix]
+        return patches.unflatten(-1, shape[::-1]).mT if self.by_columns else patches.unflatten(-1, shape)
 
 
 def token(

@@ -5,7 +5,6 @@ comes from outside is guarded: a few formats, a limit on pixels that is read off
 and one sentence for everything that can be wrong with a file.
 """
 
-import codecs
 import os
 import warnings
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.core.errors import Mistake, did_you_mean
+from phosphene.core.paths import NO_FILE, broken, given_path, is_folder, reason, textual
 from phosphene.core.pictures.eight_bit import fraction, to_pil
 
 Photo = str | os.PathLike[str] | Image.Image | np.ndarray | Tensor
@@ -72,8 +72,9 @@ def open_photo(photo: Photo) -> Float[Tensor, "1 3 h w"]:
             return _from_pil(photo, "the picture")
         case str() if photo.startswith("skimage:"):
             return sample(photo.removeprefix("skimage:"))
-    with _opened(Path(photo)) as image:
-        return _from_pil(image, str(photo))
+    path = given_path(photo, "picture")
+    with _opened(path) as image:
+        return _from_pil(image, str(path))
 
 
 def open_channels(pixels: Photo, channels: int) -> Float[Tensor, "1 c h w"]:
@@ -123,7 +124,7 @@ def stored(path: str | os.PathLike[str]) -> Image.Image:
     Raises:
         Mistake: as `open_photo`.
     """
-    with _opened(Path(path)) as image:
+    with _opened(given_path(path, "picture")) as image:
         _check_size(image.size, str(path))
         _load(image, str(path))
         return image.copy() if image.mode == "RGBA" else to_pil(_from_pil(image, str(path)))
@@ -135,7 +136,7 @@ def read_text(path: str | os.PathLike[str]) -> dict[str, str]:
     Raises:
         Mistake: as `open_photo`.
     """
-    with _opened(Path(path)) as image:
+    with _opened(given_path(path, "picture")) as image:
         _check_size(image.size, str(path))
         _load(image, str(path))  # text may also follow the pixels
         return {key: str(value) for key, value in getattr(image, "text", {}).items()}
@@ -157,16 +158,18 @@ def _opened(path: Path) -> Image.Image:
 def _head(path: Path) -> bytes:
     """The first bytes of a file that is there, is one, and may be read."""
     try:
-        if path.is_dir():
+        if is_folder(path):
             raise Mistake(f"{path} is a folder, not a picture; {_example(path)}")
-        if not path.exists():
+        why = broken(path)
+        if why == NO_FILE:
             raise Mistake(_missing(path))
-        if not path.is_file():
-            raise Mistake(f"{path} is a device or a pipe, not a picture; {READABLE}")
+        if why is not None:
+            kind = "" if path.is_symlink() else f", not a picture; {READABLE}"
+            raise Mistake(f"{path} {why.removeprefix('it ')}{kind}")
         with path.open("rb") as file:
             head = file.read(512)
     except OSError as error:
-        raise Mistake(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from error
+        raise Mistake(f"{path} cannot be read: {reason(error)}") from error
     if not head:
         raise Mistake(f"{path} is empty (0 bytes); {READABLE}")
     return head
@@ -179,8 +182,6 @@ def _example(folder: Path) -> str:
 
 
 def _missing(path: Path) -> str:
-    if str(path).startswith(("http:", "https:")):
-        return f"{path} is an address, not a file; download it first"
     if path.name in SAMPLES:
         return f"there is no file {path}; did you mean 'skimage:{path.name}'?"
     if not path.parent.is_dir():
@@ -192,21 +193,13 @@ def _beginning(head: bytes) -> str:
     """What a file that is no readable picture seems to be."""
     if head.startswith(b"%PDF"):
         return "it is a PDF"
-    if _is_text(head):
-        return "it begins with text"
+    if words := textual(head):
+        return words
     if head.startswith(SIGNATURES) or head[8:12] == b"WEBP":
         return "it begins as one, but is damaged or cut off"
     if head[4:8] == b"ftyp":
         return "it is HEIC, AVIF or a film"
     return f"it begins with the bytes {head[:4].hex(' ')}"
-
-
-def _is_text(head: bytes) -> bool:
-    try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(head)  # the last letter may be cut in two
-    except UnicodeDecodeError:
-        return False
-    return all(c.isprintable() or c.isspace() for c in text)
 
 
 def _check_size(size: tuple[int, int], what: str) -> None:

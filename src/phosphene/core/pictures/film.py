@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
+from phosphene.core.paths import check_length, given_path, is_folder, reason
 from phosphene.core.pictures.eight_bit import to_uint8
 from phosphene.core.pictures.fitting import resize
 from phosphene.core.pictures.sheets import grid
@@ -46,13 +47,14 @@ class Film:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, most_frames: int = 100, overwrite: bool = True) -> None:
-        self.path, self.most_frames = Path(path), max(2, most_frames)
+        self.path, self.most_frames = given_path(path, "film"), max(2, most_frames)
         self._frames: list[tuple[int, Frame]] = []
         if self.path.suffix.lower() not in ENDINGS:
             raise Mistake(f"{self.path.name} is not a film's name; give one that ends in .gif or .mp4")
-        if self.path.is_dir():
+        check_length(self.path)
+        if is_folder(self.path):
             raise Mistake(f"{self.path} is a folder; give a film's name in it, such as {self.path / 'film.gif'}")
-        if not self.path.parent.is_dir():
+        if not is_folder(self.path.parent):
             raise Mistake(f"there is no folder {self.path.parent} for {self.path.name}; make it first")
         if self.path.exists() and not overwrite:
             raise Mistake(f"{self.path} is there already; give --force to overwrite it, or another --film")
@@ -60,7 +62,7 @@ class Film:
             with tempfile.TemporaryFile(dir=self.path.parent):
                 pass
         except OSError as error:
-            raise Mistake(f"{self.path.parent} can't be written to: {_reason(error)}") from error
+            raise Mistake(f"{self.path.parent} can't be written to: {reason(error)}") from error
         if self.path.suffix.lower() == ".mp4":
             try:
                 import av  # noqa: F401
@@ -98,14 +100,10 @@ class Film:
             write(frames, duration, beside)
             os.replace(beside, self.path)
         except OSError as error:
-            raise Mistake(f"{self.path} cannot be written: {_reason(error)}") from error
+            raise Mistake(f"{self.path} cannot be written: {reason(error)}") from error
         finally:
             beside.unlink(missing_ok=True)
         return self.path
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
 
 
 def _alike(frames: list[np.ndarray]) -> list[Image.Image]:

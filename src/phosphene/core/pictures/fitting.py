@@ -17,7 +17,7 @@ MID_GREY = 128 / 255  # the 8-bit value next to one half
 # Sizes
 
 
-def fit(photo: Float[Tensor, "n 3 h w"], size: tuple[int, int], how: str = "crop") -> Float[Tensor, "n 3 fh fw"]:
+def fit(photo: Float[Tensor, "n c h w"], size: tuple[int, int], how: str = "crop") -> Float[Tensor, "n c fh fw"]:
     """`photo` at a network's size, rounded to 8 bits, so that a PNG of it holds the very pixels that were fed.
 
     A picture that already fits is only rounded. Scaling is bilinear and antialiased.

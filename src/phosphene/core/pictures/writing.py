@@ -4,7 +4,6 @@ import os
 import secrets
 from collections.abc import Mapping
 from io import BytesIO
-from pathlib import Path
 
 from jaxtyping import Float
 from PIL import Image
@@ -12,6 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
+from phosphene.core.paths import check_length, given_path, is_folder, reason
 from phosphene.core.pictures.eight_bit import to_pil
 
 
@@ -35,16 +35,17 @@ def save_png(
     Raises:
         Mistake: the name does not end in .png, or its folder is not there or cannot be written to.
     """
-    path, data = Path(path), png_bytes(picture, text)
+    path, data = given_path(path, "picture"), png_bytes(picture, text)
     if path.suffix.lower() != ".png":
         raise Mistake(f"{path} does not end in .png, the format without loss; try {path.with_suffix('.png')}")
-    if not path.parent.is_dir():
+    check_length(path)
+    if not is_folder(path.parent):
         raise Mistake(f"there is no folder {path.parent} to save {path.name} in; make it first")
     beside = path.with_name(f".{path.stem[:32]}-{secrets.token_hex(4)}.part")
     try:
         beside.write_bytes(data)
         os.replace(beside, path)
     except OSError as error:
-        raise Mistake(f"{path} cannot be written: {(error.strerror or str(error)).lower()}") from error
+        raise Mistake(f"{path} cannot be written: {reason(error)}") from error
     finally:
         beside.unlink(missing_ok=True)

@@ -5,14 +5,14 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from phosphene.core.networks.network import Network
+from phosphene.core.paths import given_path
 from phosphene.core.pictures.eight_bit import to_uint8
 from phosphene.core.pictures.files import Photo, open_photo
 from phosphene.core.units.spelling import self_contained
@@ -34,15 +34,31 @@ def state_sha256(model: nn.Module) -> str:
     """The hash of a model's weights: names, shapes and bytes."""
     digest = hashlib.sha256()
     for name, value in model.state_dict().items():
-        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        _hash(digest, name, value)
     return digest.hexdigest()
+
+
+def _hash(digest: Any, name: str, value: Any) -> None:
+    """Add a part of a state dict; packed weights of quantized layers are tuples, and their settings plain values."""
+    if isinstance(value, (list, tuple)):
+        for i, part in enumerate(value):
+            _hash(digest, f"{name}[{i}]", part)
+    elif isinstance(value, Tensor):
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        plain = value.detach().cpu()
+        plain = (
+            plain.dequantize() if plain.is_quantized else plain.to_dense() if plain.layout != torch.strided else plain
+        )
+        digest.update(plain.resolve_conj().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    else:
+        digest.update(f"{name} {value if _is_plain(value) else type(value)}".encode())
 
 
 def photo_record(photo: Photo) -> dict[str, Any]:
     """The name (not the path) and hash of a photograph: of the file, or of the pixels where there is none."""
     if isinstance(photo, (str, os.PathLike)) and not str(photo).startswith("skimage:"):
-        return {"name": Path(photo).name, "sha256": file_sha256(photo)}
+        path = given_path(photo, "picture")
+        return {"name": path.name, "sha256": file_sha256(path)}
     name = str(photo) if isinstance(photo, str) else type(photo).__name__
     return {"name": name, **pixels_record(photo)}
 

@@ -1,27 +1,55 @@
-"""Which layers to look at when nobody said: stages spread over the depth of a network."""
+"""Which layers to look at when nobody said: the ends of blocks, spread over the depth of a network."""
 
 from phosphene.core.errors import Mistake
+from phosphene.core.networks.layers import Layer
 from phosphene.core.networks.network import Network
+
+ENOUGH = 5
+"""So many stages are a choice of depths."""
 
 
 def stages(network: Network) -> list[str]:
-    """The names of the modules that a network is built of, in order: the coarsest level that has at least five.
+    """The layers that blocks end with, in order: at the coarsest level of modules at which there are at least five.
 
-    Only modules whose output still has places (height and width, or tokens) count.
+    A block ends behind its activation, its sum or its concatenation (`block_ends.py`). Only layers whose output still
+    has places (height and width, or tokens) count. Of several layers that hand on the same end, one is named: the
+    module that makes it, rather than a function in it or the pooling behind it. A network without any such end has
+    the modules of such a level for stages.
+
+    Raises:
+        Mistake: no layer has places.
     """
-    modules = [
-        layer for layer in network.layers.values()
-        if layer.tap.function is None and len(layer.shape) > 1 and layer.name != "logits"
-        and max(size for axis, size in enumerate(layer.shape, 1) if axis != layer.channel_axis) > 1
-    ]  # fmt: skip
-    if not modules:
+    layers = [layer for layer in network.layers.values() if layer.name != "logits" and _has_places(layer)]
+    if not layers:
         raise Mistake(f"{network.name} has no layer with rows and columns")
-    deepest = max(layer.name.count(".") for layer in modules)
-    for depth in range(deepest + 1):
-        names = [layer.name for layer in modules if layer.name.count(".") == depth]
-        if len(names) >= 5:
-            return names
-    return [layer.name for layer in modules]
+    depths = range(1 + max(_depth(layer) for layer in layers))
+    ends = [_ends(network, [layer for layer in layers if _depth(layer) <= depth]) for depth in depths]
+    modules = [[x.name for x in layers if _depth(x) == depth and x.tap.function is None] for depth in depths]
+    for levels in (ends, modules):
+        if any(levels):
+            enough = min(ENOUGH, max(map(len, levels)))
+            return next(level for level in levels if len(level) >= enough)
+    return [layer.name for layer in layers]
+
+
+def _has_places(layer: Layer) -> bool:
+    return any(size > 1 for axis, size in enumerate(layer.shape, 1) if axis != layer.channel_axis)
+
+
+def _depth(layer: Layer) -> int:
+    return layer.name.count(".")
+
+
+def _ends(network: Network, layers: list[Layer]) -> list[str]:
+    """The names of the different ends among these layers, in order."""
+    ends = network.anatomy.native.ends
+    best: dict[int, tuple[tuple[int, bool, int], str]] = {}
+    for layer in layers:
+        if (end := ends.at.get(layer.tap)) is not None:
+            rank = end.changed, layer.tap.function is not None, -_depth(layer)
+            if end.index not in best or rank < best[end.index][0]:
+                best[end.index] = rank, layer.name
+    return [name for index, (_, name) in sorted(best.items()) if ends.instead.get(index) not in best]
 
 
 def spread(network: Network, many: int) -> list[str]:

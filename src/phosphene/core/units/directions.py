@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
+from phosphene.core.paths import given_path
 
 SUFFIXES = (".npy", ".safetensors")
 
@@ -96,7 +97,7 @@ def read_direction(path: str | Path) -> Float[Tensor, " channels"]:
     Raises:
         Mistake: it can't be read, or holds something else than one vector of numbers.
     """
-    path = Path(path)
+    path = given_path(path, "direction")
     if path.suffix not in SUFFIXES:
         raise Mistake(f"{path.name} is not a file of a direction; give a {' or '.join(SUFFIXES)} file")
     try:

@@ -164,9 +164,9 @@ def traced_back(
     network: Network,
     unit: Unit,
     positions: Sequence[Position],
-    pictures: Float[Tensor, "n 3 h w"],
+    pictures: Float[Tensor, "n c h w"],
     rule: Rule = "gradient",
-) -> Float[Tensor, "n 3 h w"]:
+) -> Float[Tensor, "n c h w"]:
     """What a rule traces back from the unit, at its own position in each picture, to the pixels.
 
     Where no rectifier lies between the two, every rule is the gradient.
@@ -192,8 +192,8 @@ class Exemplar:
     peak: Peak
     box: Box
     whole: bool
-    crop: Float[Tensor, "1 3 h w"]
-    traced: Mapping[Rule, Float[Tensor, "1 3 h w"]]
+    crop: Float[Tensor, "1 c h w"]
+    traced: Mapping[Rule, Float[Tensor, "1 c h w"]]
 
     @property
     def frame(self) -> tuple[int, int, int, int]:

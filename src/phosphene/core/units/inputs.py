@@ -29,7 +29,7 @@ def logits(network: Network, pictures: Float[Tensor, "n c h w"]) -> Float[Tensor
 
 
 @torch.no_grad()
-def code(network: Network, fed: Float[Tensor, "1 3 h w"], layer: str) -> Float[Tensor, "1 channels ..."]:
+def code(network: Network, fed: Float[Tensor, "1 c h w"], layer: str) -> Float[Tensor, "1 channels ..."]:
     """What a layer says about a photograph, channels on axis 1, read as pictures are painted: by the network's plan.
 
     Raises:
@@ -61,7 +61,7 @@ def said_in_words(answers: list[dict]) -> str:
     return f"{first['label']} " + (f"{100 * first['p']:.1f} %" if "p" in first else f"{first['logit']:.4g}")
 
 
-def target_unit(network: Network, fed: Float[Tensor, "1 3 h w"], target: str | int | None) -> AnyUnit:
+def target_unit(network: Network, fed: Float[Tensor, "1 c h w"], target: str | int | None) -> AnyUnit:
     """The class or unit that was asked for; by default the class that the network says."""
     if target is None:
         return Unit("logits", int(network.head.decided(logits(network, fed))[0]))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
+from phosphene.core.paths import given_path, is_folder, reason
 from phosphene.core.pictures.files import Photo, open_photo
 from phosphene.core.units.inputs import Fit, feed
 
@@ -20,14 +21,23 @@ def pictures_in(given: Iterable[str | os.PathLike[str]]) -> list[str]:
     """Files as they are, and for each folder the pictures in it and in its folders, sorted by path; each one once.
 
     In a folder a picture is told by its ending, and what begins with a dot is left alone.
+
+    Raises:
+        Mistake: a folder that can't be looked into.
     """
     found: dict[str, None] = {}
     for one in given:
-        path = Path(one)
-        inside = sorted(path.rglob("*")) if path.is_dir() else []
-        files = [str(p) for p in inside if p.suffix.lower() in ENDINGS and not _hidden(p.relative_to(path))]
-        found |= dict.fromkeys(files if path.is_dir() else [str(one)])
+        found |= dict.fromkeys(_pictures_of(given_path(one, "picture")) if is_folder(one) else [str(one)])
     return list(found)
+
+
+def _pictures_of(folder: Path) -> list[str]:
+    try:
+        os.listdir(folder)
+    except OSError as error:
+        raise Mistake(f"the folder {folder} can't be looked into: {reason(error)}") from error
+    inside = sorted(folder.rglob("*"))
+    return [str(p) for p in inside if p.suffix.lower() in ENDINGS and not _hidden(p.relative_to(folder))]
 
 
 def _hidden(path: Path) -> bool:
@@ -55,7 +65,7 @@ def readable(given: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def fed(
     network: Network, photos: Sequence[Photo], how: Fit = "crop", batch: int = 16
-) -> Iterator[tuple[list[int], Float[Tensor, "n 3 h w"]]]:
+) -> Iterator[tuple[list[int], Float[Tensor, "n c h w"]]]:
     """What the network is fed for photographs, as `feed`: neighbours of one size together, with their indices."""
     waiting: list[tuple[int, Tensor]] = []
     for index, photo in enumerate(photos):

@@ -34,7 +34,7 @@ from phosphene.core.optimization.terms import (
 from phosphene.core.units.directions import SUFFIXES, Direction, read_direction
 from phosphene.core.units.labels import class_index, names_class
 from phosphene.core.units.network_input import feed
-from phosphene.core.units.token_grids import places_of, token_grid
+from phosphene.core.units.token_grids import class_token, places_of, token_grid
 from phosphene.core.units.units import AnyUnit, Sum, Unit
 
 _UNIT = re.compile(
@@ -233,12 +233,7 @@ def _place(network: Network, layer: Layer, match: re.Match) -> tuple[tuple[int, 
     if len(places) == 2:
         raise Mistake(f"{layer.name} has no tokens but rows and columns; write @ROW,COLUMN")
     if match["class"] is not None:
-        if (prefix := token_grid(network, layer)[0].prefix) != 1:
-            raise Mistake(
-                f"{layer.name} has {places[0]} tokens, {prefix} of them no patches, so it "
-                f"can't be told which is the class's; write @TOKEN, for example @0"
-            )
-        return 0, None
+        return class_token(network, layer), None
     if int(match["token"]) >= places[0]:
         raise Mistake(
             f"{layer.name} has tokens 0 to {places[0] - 1} at the network's own size, not {int(match['token'])}"

@@ -24,6 +24,7 @@ from phosphene.core.optimization.terms import (
     token,
     weighted,
 )
+from phosphene.core.paths import shortened
 from phosphene.core.units.directions import Direction, number
 
 
@@ -125,7 +126,8 @@ def stems(units: Sequence[AnyUnit]) -> list[str]:
     """Names for files, no two alike, whatever the case of their letters: units that share one are counted."""
     taken: dict[str, str] = {}
     for unit in units:
-        names = (f"{unit.stem}_{i}" if i > 1 else unit.stem for i in count(1))
+        stem = shortened(unit.stem)
+        names = (f"{stem}_{i}" if i > 1 else stem for i in count(1))
         name = next(name for name in names if name.casefold() not in taken)
         taken[name.casefold()] = name
     return list(taken.values())

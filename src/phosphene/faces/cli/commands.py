@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -11,6 +10,7 @@ from rich.console import Console
 from phosphene import catalogue
 from phosphene.catalogue import Row
 from phosphene.core.errors import Mistake, did_you_mean
+from phosphene.core.paths import given_path, is_file, shortened
 from phosphene.core.results.recipes import Recipe
 from phosphene.core.results.results import Run
 from phosphene.core.results.signature import Option
@@ -193,7 +193,7 @@ def replay_picture(**options: Any) -> None:
 
 
 @tool(
-    *cli.NETWORK[:4],
+    *cli.NETWORK[:5],
     cli.option("size", int | None, None, "side of the pictures in pixels; by default the network's own"),
     cli.option("batch", int, 1, "pictures at a time"),
     cli.option("repeats", int, 7, "how many turns each way has"),
@@ -206,8 +206,8 @@ def tune_network(**options: Any) -> None:
 
     network = session(options | {"plan": None, "no_plan": False}).network
     spelled = "".join(c if c.isalnum() else "-" for c in network.name).strip("-")
-    file = Path(options["out"] or f"plan-{spelled}.json")
-    if file.exists() and not options["force"]:
+    file = given_path(options["out"] or f"{shortened(f'plan-{spelled}')}.json", "plan")
+    if is_file(file) and not options["force"]:
         raise Mistake(f"{file} is there already; give --force to overwrite it, or another --out")
     every, repeats = candidates(network), options["repeats"]
     with bars(quiet=options["quiet"]) as progress:

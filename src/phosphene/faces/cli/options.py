@@ -14,7 +14,9 @@ import typer
 from phosphene.core.results.recipes import Recipe
 from phosphene.core.results.signature import Argument, Input, Option, range_words, shown
 
-DEFAULT_PHOTO = "skimage:chelsea"
+DEFAULT_PHOTO = "skimage:coffee"
+"""Ships with scikit-image, and both embedded networks name it rightly: an espresso."""
+
 Recipes = Mapping[str, Recipe[..., Any]]
 """The methods of a command by name; of a command without methods its one recipe."""
 

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from phosphene.core.errors import Mistake, Note
 from phosphene.core.networks.plan import Plan, Purpose
+from phosphene.core.paths import reason
 from phosphene.core.results.results import Result
 from phosphene.faces.running.job import Done
 from phosphene.faces.running.progress import bars
@@ -23,7 +24,7 @@ from phosphene.models.tuning import Candidate
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """A user's mistake, or too little memory, is one sentence and exit code 2; an interruption is exit code 130."""
+    """A user's mistake, a refusal by the system or by code that ends, is one sentence; an interruption is code 130."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", Note)
@@ -32,6 +33,15 @@ def guarded() -> Iterator[None]:
     except Mistake as mistake:
         error(str(mistake))
         raise typer.Exit(2) from mistake
+    except BrokenPipeError:  # `phosphene layers | head`: click ends without a word
+        raise
+    except OSError as refused:
+        where = f"{refused.filename} can't be read or written" if refused.filename else "the operating system refused"
+        error(f"{where}: {reason(refused)}")
+        raise typer.Exit(2) from refused
+    except SystemExit as ended:  # the program itself leaves by typer.Exit
+        error(f"the network's code ended the program (sys.exit({ended.code or 0!r}))")
+        raise typer.Exit(2) from ended
     except MemoryError as shortage:
         error("there is not enough memory for this; make it smaller")
         raise typer.Exit(2) from shortage

@@ -15,6 +15,7 @@ from PIL import Image
 from phosphene import catalogue
 from phosphene.core.errors import Mistake, did_you_mean
 from phosphene.core.networks.plan import Plan, Purpose, parse_plans
+from phosphene.core.paths import given_path
 from phosphene.core.pictures.files import read_text, stored
 from phosphene.core.results.provenance import FORMAT, IN_PYTHON
 from phosphene.core.results.recipes import Recipe
@@ -59,7 +60,7 @@ def read_record(picture: str | Path) -> Record:
     Raises:
         Mistake: it carries none, was changed since, or asks for what no recipe of this program does.
     """
-    path = Path(picture)
+    path = given_path(picture, "picture")
     text = read_text(path).get("phosphene")
     if text is None:
         raise Mistake(f"{path.name} does not say how it was made; only PNGs of this program do")

@@ -2,6 +2,7 @@
 
 import glob
 import json
+import os
 import re
 import tempfile
 from collections.abc import Sequence
@@ -12,9 +13,13 @@ from typing import Any
 import numpy as np
 
 from phosphene.core.errors import Mistake
+from phosphene.core.paths import A_FOLDER, broken, check_length, given_path, is_folder, reason, shortened
 from phosphene.core.pictures.film import Film
 from phosphene.core.pictures.writing import save_png
 from phosphene.core.results.results import Result
+
+ENDING = 40
+"""Bytes of the longest ending: `.figure.png`, `.input.png`, `.METHOD.npy`."""
 
 
 def photo_stem(photo: str | None) -> str:
@@ -52,11 +57,12 @@ class Destination:
     ) -> None:
         self.film = None if film is None else Film(film, overwrite=force)
         self.command, self.force, self.photo, self.method = command, force, photo_stem(photo), method
-        self.out = None if out is None else Path(out)
+        self.out = None if out is None else given_path(out, "picture")
+        self._is_folder = self.out is not None and (out or "").endswith(("/", os.sep))
 
     def _is_picture(self) -> bool:
         """Whether a picture's name was given, and not a folder's."""
-        return self.out is not None and self.out.suffix != "" and not self.out.is_dir()
+        return self.out is not None and self.out.suffix != "" and not self._is_folder and not is_folder(self.out)
 
     def check_folder(self) -> None:
         """Raise a Mistake if the folder can't be written to."""
@@ -64,8 +70,12 @@ class Destination:
         is_picture = self._is_picture()
         if is_picture and where.suffix.lower() != ".png":
             raise Mistake(f"{where.name} can't keep every pixel; give a name that ends in .png, or a folder")
+        if is_picture:
+            check_length(where, room=ENDING)
         folder = where.parent if is_picture or self.out is None else where
         try:
+            if folder.is_symlink() and (why := broken(folder)) not in (None, A_FOLDER):
+                raise Mistake(f"{folder} can't be written to: {why}")
             if is_picture or self.out is None:
                 folder.mkdir(parents=True, exist_ok=True)
             while not folder.exists():
@@ -73,9 +83,7 @@ class Destination:
             with tempfile.TemporaryFile(dir=folder):
                 pass
         except OSError as error:
-            raise Mistake(
-                f"{folder} can't be written to ({(error.strerror or str(error)).lower()}); give --out"
-            ) from error
+            raise Mistake(f"{folder} can't be written to ({reason(error)}); give --out") from error
 
     def _stems(self, names: list[str]) -> list[Path]:
         """The path of each picture without its ending."""
@@ -83,15 +91,14 @@ class Destination:
             if self._is_picture():
                 raise Mistake(f"{self.out} is one picture, but {len(names)} are made; give a folder")
             layers = {re.sub(r"-[\w@,]+$", "", name) for name in names}
-            folder = self.out or Path(
-                "-".join([self.command, self.method or (layers.pop() if len(layers) == 1 else "units")])
-            )
-            return [folder / name for name in names]
+            of = self.method or (layers.pop() if len(layers) == 1 else "units")
+            folder = self.out or Path(shortened(f"{self.command}-{of}"))
+            return [folder / shortened(name) for name in names]
         if self.out is not None and self._is_picture():
             return [self.out.with_suffix("")]
         parts = [self.command, self.photo, *(n for n in names if n != self.command)]
         name = re.sub(r"[^\w.@,#-]", "_", "-".join(filter(None, parts)))
-        return [(self.out or Path()) / name]
+        return [(self.out or Path()) / shortened(name)]
 
     def folder(self, names: list[str]) -> Path:
         """Where several pictures go."""
@@ -125,20 +132,20 @@ class Destination:
         try:
             return self._write(result, stems, beside)
         except OSError as error:
-            reason = error.strerror or str(error)
+            why = reason(error)
         except Mistake as mistake:
             if not isinstance(mistake.__cause__, OSError):
                 raise
-            reason = mistake.__cause__.strerror or str(mistake)
+            why = reason(mistake.__cause__)
         for parent in (None, Path.home()):
             try:
                 folder = Path(tempfile.mkdtemp(prefix="phosphene-", dir=parent))
                 written = self._write(result, [folder / stem.name for stem in stems], beside)
             except (OSError, Mistake):
                 continue
-            written.note = f"{stems[0].parent.resolve()} could not be written to ({reason.lower()}); it is in {folder}"
+            written.note = f"{stems[0].parent.resolve()} could not be written to ({why}); it is in {folder}"
             return written
-        raise Mistake(f"{stems[0]} could not be written ({reason.lower()}), and nowhere else either")
+        raise Mistake(f"{stems[0]} could not be written ({why}), and nowhere else either")
 
     def write_film(self) -> str:
         """Write the film, if there is one; where that fails, what to say: the pictures are still to be written."""
@@ -156,7 +163,7 @@ class Destination:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(png)
         except OSError as error:
-            raise Mistake(f"{path} could not be written: {(error.strerror or str(error)).lower()}") from error
+            raise Mistake(f"{path} could not be written: {reason(error)}") from error
         return path
 
     def _write(self, result: Result, stems: list[Path], beside: Sequence[Path]) -> Written:

@@ -9,6 +9,7 @@ from phosphene import catalogue
 from phosphene.catalogue import Row
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
+from phosphene.core.paths import is_folder
 from phosphene.core.results.recipes import Recipe
 from phosphene.core.results.results import Result
 from phosphene.core.results.signature import Input
@@ -136,7 +137,7 @@ def perform(job: Job, say: Say) -> Done | Sweep:
 
 def single(photos: Sequence[str]) -> str | None:
     """The photograph, if it is a single one and no folder."""
-    return photos[0] if len(photos) == 1 and not Path(photos[0]).is_dir() else None
+    return photos[0] if len(photos) == 1 and not is_folder(photos[0]) else None
 
 
 def _first_photo(job: Job) -> str | None:

@@ -12,14 +12,19 @@ MOST_IN_A_STRIP = 7  # so that each is large enough to be looked at
 HERO = ("pictures/photograph.png", "pictures/dream.png")
 
 
-def contact_sheet(guide: Guide) -> Shown:
-    """Write the best of the tour's pictures as one; its text chunk names the files that it is made of."""
+def contact_sheet(guide: Guide) -> Shown | None:
+    """Write the best of the tour's pictures as one; its text chunk names the files that it is made of.
+
+    None where there is nothing to share.
+    """
     hero = [shown for section in guide.sections for shown in section.pictures if shown.file in HERO]
     rest = [
         (section, [s for s in _chosen(section) if s.file not in HERO]) for section in guide.sections if section.shared
     ]
     rows = [("The photograph, and what the network dreams into it", hero)]
     rows += [(section.title, chosen) for section, chosen in rest]
+    if not any(shown for _, shown in rows):
+        return None
     strips = [Strip(title, [(shown.caption, shown.picture) for shown in chosen]) for title, chosen in rows]
     photo = Path(guide.photo.removeprefix("skimage:")).name
     beside = f", beside {guide.beside.name}" if guide.beside else ""

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
+from phosphene.core.paths import given_path, is_file, reason
 from phosphene.core.pictures.files import open_photo
 from phosphene.core.results.provenance import versions
 from phosphene.core.results.results import Result, Run
@@ -58,7 +59,7 @@ def tour(
         Mistake: the photograph or the network can't be opened, or the folder can't be written to.
     """
     console = console or Console(stderr=True)
-    folder = _folder(Path(out), force)
+    folder = _folder(given_path(out, "folder"), force)
     open_photo(photo)
     network, beside = open_network(), open_beside and open_beside()
     with _progress(console) as ran:
@@ -73,6 +74,8 @@ def tour(
         alone.fooled(guide)
         if beside is not None:
             side_by_side.stops(guide, beside, said)
+    if not any(section.pictures for section in guide.sections):
+        raise Mistake(guide.sections[0].missing[0])
     page = folder / "index.html"
     page.write_text(_rendered(guide), encoding="utf-8")
     return page
@@ -86,14 +89,14 @@ def beside_spec(net: str, given: str | None) -> str:
 
 
 def _folder(folder: Path, force: bool) -> Path:
-    if (folder / "index.html").exists() and not force:
+    if is_file(folder / "index.html") and not force:
         raise Mistake(f"{folder / 'index.html'} is there already; give --force to overwrite it, or another --out")
     try:
         (folder / "pictures").mkdir(parents=True, exist_ok=True)
         (folder / "pictures" / ".writable").touch()
         (folder / "pictures" / ".writable").unlink()
     except OSError as error:
-        raise Mistake(f"{folder} can't be written to: {(error.strerror or str(error)).lower()}") from error
+        raise Mistake(f"{folder} can't be written to: {reason(error)}") from error
     return folder
 
 

@@ -21,6 +21,22 @@ from phosphene.inversion import invert
 REFERENCES = ("chelsea", "astronaut", "coffee", "rocket", "hubble_deep_field", "grass", "brick", "coins")
 """Photographs that tell what a unit usually says, so that what only this one excites can be told."""
 
+Said = dict[str, Any] | None
+"""The network's first answer; None where it has none for this photograph."""
+
+SAYS = {
+    "softmax": "The network turns the picture into one number for each class that it was taught, and a softmax makes "
+    'probabilities of them. It can\'t say "none of these": it always divides one hundred per cent among its own '
+    "classes.",
+    "sigmoid": "The network turns the picture into one number for each question that it was taught, and a sigmoid "
+    "makes a probability of each. The questions are independent: several may be answered with yes, or none.",
+    "probabilities": "The network turns the picture into a probability for each class that it was taught, and knows "
+    "of nothing else.",
+    "numbers": "The network turns the picture into numbers, and those are its answer: a measure of something, or a "
+    "code that is alike for pictures that are alike. Everything after this asks about the largest.",
+}
+"""What the numbers at a network's end are, by its head."""
+
 EPS = 2 / 255
 """How far an attack may move a pixel: nobody sees it."""
 
@@ -40,22 +56,18 @@ def consists(guide: Guide) -> None:
         guide.show(section, result.title, "architecture", result)
 
 
-def says(guide: Guide) -> dict[str, Any]:
-    """What the network says; everything after this asks about its first answer."""
+def says(guide: Guide) -> Said:
+    """What the network says; stops after this ask about its first answer."""
     with guide.stop(
         "What it says",
-        "The network turns the picture into one number for each class that it was taught, and a softmax makes "
-        "probabilities of them. It can't say \"none of these\": it always divides one hundred per cent among its own "
-        "classes.",
+        SAYS[guide.network.head.kind],
         "Krizhevsky, Sutskever & Hinton 2012",
         guide.command("predict"),
     ) as section:  # fmt: skip
         result = predict(guide.network, guide.photo)
         section.answers = result.numbers[0]["top"]
         guide.show(section, f"what the network is fed: {said_in_words(section.answers)}", "fed", result)
-    if not section.answers:
-        raise Mistake(section.missing[0])
-    return section.answers[0]
+    return section.answers[0] if section.answers else None
 
 
 def filters(guide: Guide) -> None:
@@ -104,7 +116,7 @@ def class_word(network: Network, index: int) -> str:
         return str(index)
 
 
-def looks_for(guide: Guide, said: dict[str, Any]) -> None:
+def looks_for(guide: Guide, said: Said) -> None:
     """What the units that this photograph excites look for."""
     network = guide.network
     with guide.stop(
@@ -115,19 +127,25 @@ def looks_for(guide: Guide, said: dict[str, Any]) -> None:
         "Erhan et al. 2009; Olah, Mordvintsev & Schubert 2017, doi:10.23915/distill.00007",
         shared=True,
     ) as section:
-        depths = spread(network, 5)[1::2] if len(spread(network, 5)) > 3 else spread(network, 3)
-        units = excited(network, guide.photo, depths, 1 if guide.fast else 3)
-        units.append(f"logits:{said['class']}")
+        units: list[str] = []
+        with guide.trying(section):
+            depths = spread(network, 5)[1::2] if len(spread(network, 5)) > 3 else spread(network, 3)
+            units = excited(network, guide.photo, depths, 1 if guide.fast else 3)
+        units += [f"logits:{said['class']}"] if said else []
+        if not units:
+            return
         section.commands = [guide.command("visualize " + " ".join(map(shlex.quote, units)), photo=False)]
         steps, size = (8, 64) if guide.fast else (128, None)
         result = guide.ran("units", visualize(network, units, seed=guide.seed, steps=steps, size=size))
         for index, (name, numbers) in enumerate(zip(result.names, result.numbers, strict=True)):
-            caption = numbers["unit"] if not name.startswith("logits") else f"the class {said['label']}"
+            caption = f"the class {said['label']}" if said and name.startswith("logits") else numbers["unit"]
             guide.show(section, caption, name, result, "picture", index)
 
 
-def matters(guide: Guide, said: dict[str, Any]) -> None:
+def matters(guide: Guide, said: Said) -> None:
     """Which pixels the first answer rests on."""
+    if said is None:
+        return
     network, target = guide.network, said["class"]
     word = shlex.quote(class_word(network, target))
     fit: Fit = "crop" if guide.fast else "whole"
@@ -178,15 +196,15 @@ def dreams(guide: Guide) -> None:
 def remembers(guide: Guide) -> None:
     """What layers still know of the photograph."""
     network = guide.network
-    layers = spread(network, 2 if guide.fast else 5)
     with guide.stop(
         "What survives",
         "From a layer's activations alone, a picture is looked for that has the same ones. Early layers keep nearly "
         "everything; deep ones keep what it is and forget where it was and which colour it had.",
         "Mahendran & Vedaldi 2015, arXiv:1412.0035",
-        *(guide.command(f"invert --layer {shlex.quote(layer)}") for layer in layers),
         shared=True,
     ) as section:
+        layers = spread(network, 2 if guide.fast else 5)
+        section.commands = [guide.command(f"invert --layer {shlex.quote(layer)}") for layer in layers]
         for layer in layers:
             with guide.trying(section):
                 run = invert(network, guide.photo, layer=layer, steps=8 if guide.fast else 200, seed=guide.seed)

@@ -17,7 +17,7 @@ from phosphene.core.units.default_layers import spread
 from phosphene.core.units.inputs import Fit, said_in_words
 from phosphene.core.units.labels import class_index, label
 from phosphene.faces.tour.guide import Guide, Section
-from phosphene.faces.tour.stops.alone import EPS
+from phosphene.faces.tour.stops.alone import EPS, Said
 from phosphene.features import visualize
 from phosphene.inversion import invert
 
@@ -35,8 +35,10 @@ def short(spec: str) -> str:
     return spec.removeprefix("embedded:").removeprefix("torchvision:").partition("?")[0].partition(".py")[0]
 
 
-def stops(guide: Guide, other: Network, said: dict[str, Any]) -> None:
+def stops(guide: Guide, other: Network, said: Said) -> None:
     """Four stops: the same classes, the same photograph, the same attack and the same depth, of both networks."""
+    if said is None:
+        return
     ours, theirs = short(guide.network.name), short(other.name)
     names = (ours, theirs if theirs != ours else f"{theirs} again")
     _classes(guide, other, names, said)
