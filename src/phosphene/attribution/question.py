@@ -125,7 +125,9 @@ class Question:
         return Question(network, self.units, self.score, self.batch)
 
     def _parts(self, pictures: Tensor, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        return zip(pictures.split(self.batch), rows.split(self.batch), strict=True)
+        # one by one where they are read so: what was read of several is joined, and no part of the way to the answer
+        many = self.batch if self.network.together else 1
+        return zip(pictures.split(many), rows.split(many), strict=True)
 
     def finite(self, numbers: Tensor) -> Tensor:
         """The same numbers.
