@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tests.zoo.case import GRADIENTS, Case, Net, conv, ending, linear, mean, plainest
+from tests.zoo.case import GRADIENTS, RECIPES, Case, Net, conv, ending, linear, mean, plainest
 from tests.zoo.inputs import RGB
 
 Both = namedtuple("Both", ["features", "logits"])
@@ -130,7 +130,7 @@ OUTPUTS = [
          run=lambda m, x: m(x).logits, layer="body.a", rectified=True),
     Case("detector", "a box's score, by a function", lambda: Net(detected, body=plainest()),
          RGB | {"output": of_boxes, "head": "probabilities"}, run=lambda m, x: of_boxes(m(x)), head="probabilities",
-         layer="body.a", may=("visualize",)),
+         layer="body.a", may=("visualize", "pgd")),
     Case("detector-as-it-is", "a list of dicts, one for each picture", lambda: Net(detected, body=plainest()), RGB,
          may=("*",), head="unknown", layer="body.a"),
     Case("twenty-thousand-classes", "many", lambda: plainest(outputs=20_000), RGB, rectified=True),
@@ -142,7 +142,7 @@ OUTPUTS = [
     Case("not-a-number-on-flat-pictures", "divides by the picture's deviation", lambda: Net(
         standardized, body=plainest()), RGB, layer="body.a", may=("visualize",)),
     Case("not-a-number", "0 / 0", lambda: ending(lambda y: y * torch.nan), RGB, layer="body.a",
-         refused={"*": "not finite"}),
+         refused=dict.fromkeys(set(RECIPES) - {"visualize", "invert"}, "not finite")),
     Case("closed", "a rectifier lets nothing through", saturated, RGB, may=("pgd", "invert", "lrp", "grad_cam")),
     Case("constant", "does not look at the picture", lambda: Net(
         lambda m, x: m.fc(mean(0 * m.a(x))), a=conv(), fc=linear()), RGB, may=GRADIENTS),
@@ -158,7 +158,7 @@ OUTPUTS = [
     Case("words", "returns words", lambda: ending(lambda y: ["cat"] * len(y)), RGB, layer="body.a", refused=NO_NUMBER),
     Case("numpy", "returns an array", lambda: ending(lambda y: y.detach().numpy()), RGB, layer="body.a",
          run=lambda m, x: torch.from_numpy(m(x)), may=("predict", "occlusion"),
-         refused=dict.fromkeys(GRADIENTS, "tensor|gradient|output")),
+         refused=dict.fromkeys(set(GRADIENTS) - {"visualize", "invert"}, "tensor|gradient|output")),
     Case("complex", "returns complex numbers", lambda: ending(lambda y: torch.complex(y, -y)), RGB, layer="body.a",
          may=("*",), head="unknown"),
     Case("the-class", "returns the class alone, a whole number", lambda: ending(lambda y: y.argmax(1)), RGB,

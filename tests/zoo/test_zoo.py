@@ -146,7 +146,8 @@ def lrp(case, network, plain, photo, x):
     assert facts["relevance"] + facts["lost"] == pytest.approx(facts["value"])
     assert np.isfinite(result.values).all()
     if case.rectified and case.head != "probabilities":
-        near(result.values.sum(1), plain.input_times_gradient(x), 10 * case.near)
+        # means are stabilized by 1e-6, which is not little beside the means of these small networks
+        near(result.values.sum(1), plain.input_times_gradient(x), max(0.03, case.near))
 
 
 def visualize(case, network, plain, photo, x):
@@ -169,15 +170,15 @@ def invert(case, network, plain, photo, x):
 
 def pgd(case, network, plain, photo, x):
     result = phosphene.pgd(network, photo, eps=RADIUS, step_size=RADIUS, steps=1, random_start=False).result
-    moved, sure = plain.sign_step(x, RADIUS)
-    label = int(plain.log_p(plain.numbers(x)).argmax())
+    label = plain.decided(x)
+    moved, sure = plain.sign_step(x, RADIUS, label)
     losses = [float(-plain.log_p(plain.numbers(one).detach())[0, label]) for one in (x, moved)]
     expected = moved if losses[1] > losses[0] else x
     assert ((result.image - expected).abs() < 0.5 / 255)[sure].all()
     assert result.numbers[0]["before"][0]["class"] == label
     after = plain.log_p(plain.numbers(result.image.to(x)).detach()).exp()[0]
-    near([one["p"] for one in result.numbers[0]["after"]], after[[one["class"] for one in result.numbers[0]["after"]]],
-         case.near)  # fmt: skip
+    top = result.numbers[0]["after"]
+    near([one["p"] for one in top], after[[one["class"] for one in top]], 10 * case.near)
 
 
 RECIPES = {

@@ -358,7 +358,9 @@ class Network:
             parts = [pictures] if self.together or len(pictures) == 1 else pictures.split(1)
             seen = [self._activations(part, axes, rule, plan, stack) for part in parts]
         joined = seen[0] if len(seen) == 1 else {tap: torch.cat([one[tap] for one in seen]) for tap in axes}
-        return {name: joined[layer.tap] for name, layer in wanted.items()}
+        read = {name: joined[layer.tap] for name, layer in wanted.items()}
+        # a parameter that a model returns would want a gradient again as soon as the model is given back
+        return read if torch.is_grad_enabled() else {name: activation.detach() for name, activation in read.items()}
 
     def _activations(
         self, pictures: Tensor, axes: Mapping[Tap, int], rule: Rule, plan: Plan, stack: ExitStack
