@@ -28,7 +28,7 @@ from phosphene.core.units.labels import class_index, label
 from phosphene.core.units.spelling import parse_unit, region_of, similar
 from phosphene.core.units.units import AnyUnit, Sum, Unit, unit_term
 
-Pictures = Float[Tensor, "n 3 h w"]
+Pictures = Float[Tensor, "n c h w"]
 Rows = Int[Tensor, " n"]
 
 
@@ -73,7 +73,7 @@ class Question:
 
     def gradients(
         self, pictures: Pictures, rows: Rows, rule: Rule = "gradient"
-    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3 h w"]]:
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n c h w"]]:
         """What the network says, and how that moves with every colour of every pixel, signed.
 
         Args:

@@ -161,7 +161,7 @@ class IncrementalReader:
         why = str(reason) if known else f"{self.network.name} can't be computed in part ({_first_line(reason)})"
         self.words = words + (f": {why}" if why else "")
 
-    def occluded(self, corners: Sequence[tuple[int, int]]) -> Float[Tensor, "n 3 h w"]:
+    def occluded(self, corners: Sequence[tuple[int, int]]) -> Float[Tensor, "n c h w"]:
         """The picture under a window at each of these places."""
         layout = torch.channels_last if self.network.plan.channels_last else torch.contiguous_format
         pictures = self.picture.expand(len(corners), -1, -1, -1).clone(memory_format=layout)

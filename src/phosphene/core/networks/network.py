@@ -377,18 +377,16 @@ class Network:
         except (Mistake, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # whatever a stranger's model raises
-            raise self._refusal(error, (x.shape[-2], x.shape[-1]), plan) from error
+            raise self._refusal(error, (x.shape[-2], x.shape[-1])) from error
         if anatomy.lowered(plan):  # what is done with activations is not the model's
             stack.enter_context(torch.autocast(self.device.type, enabled=False))
         return activations
 
-    def _refusal(self, error: Exception, size: tuple[int, int], plan: Plan) -> Mistake:
+    def _refusal(self, error: Exception, size: tuple[int, int]) -> Mistake:
         """Why the model can't be run, in one sentence."""
         reason = first_line(error)
         if size != self.size:
             return Mistake(f"{self.name} can't take a picture of {size[0]} x {size[1]} pixels: {reason}")
-        if self.anatomy.lowered(plan):
-            return Mistake(f"{self.name} can't be run in bfloat16: {reason}; use float32")
         return Mistake(f"{self.name} fails: {type(error).__name__}: {reason}")
 
     def recording(self, size: tuple[int, int], layers: Iterable[str]) -> Recording:
