@@ -107,9 +107,9 @@ def test_an_array_of_several_pictures_is_several_and_their_channels_may_be_many(
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(6, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(784, 3)).double()
     network = Network(model, size=16, shown=(5, 1, 0))
-    several = torch.rand(3, 6, 16, 16, dtype=torch.float64)
+    several = torch.stack([levels(6, 16, 16, seed=i) for i in range(3)])
     result = phosphene.gradient(network, several, target=1)
-    x = several.float().double().requires_grad_()
+    x = ((several * 255).round().double() / 255).requires_grad_()
     (gradient,) = torch.autograd.grad(model(x)[:, 1].sum(), x)
     np.testing.assert_allclose(result.values, gradient.numpy(), rtol=1e-5, atol=1e-9)
     assert result.image.shape == (3, 3, 16, 16) and len(result.names) == 3
