@@ -256,8 +256,8 @@ class Network:
             raise Mistake(f"{self.name} takes pictures of {self.channels} channels, not {pictures.shape[1]}")
         # in float32 at least: there is no resizing in half precision, and 8-bit pixels would not be kept apart
         x = pictures.to(self.device, torch.promote_types(self.dtype, torch.float32))
-        if x.shape[-2:] != self.size and self.fixed:
-            x = F.interpolate(x, self.size, mode="bilinear", antialias=True)
+        if (size := self.anatomy.taken((x.shape[-2], x.shape[-1]))) != x.shape[-2:]:
+            x = F.interpolate(x, size, mode="bilinear", antialias=True)
         x = self.normalization(x, self.grey).to(self.dtype)
         return x.contiguous(memory_format=torch.channels_last) if plan.channels_last else x
 
