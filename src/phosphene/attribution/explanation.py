@@ -102,6 +102,9 @@ class Asking(TypedDict, total=False):
     target: Annotated[str | int | None, Words("a class; by default what the network says, of each photograph its own")]
     against: Annotated[str | int | None, Words("another class: why the target rather than this one")]
     unit: Annotated[str | None, Words("instead of a class, a unit LAYER:UNIT or a sum of units")]
+    region: Annotated[
+        str | None, Words("of a class map, or of a detector's boxes: X,Y,WIDTH,HEIGHT in pixels of the network's input")
+    ]
     score: Annotated[Score, Words("of a class: the unnormalized logit, log p or p")]
 
 
@@ -112,6 +115,10 @@ class Common(Asking, Showing, total=False):
     """
 
 
+SIMILAR = Input(
+    "similar_to", "instead of a class: how similar the network's code is to that of this picture, a cosine",
+    True, False, False, Photo | None, positional=False,
+)  # fmt: skip
 PHOTOS = Input(
     "photos", "one or several: a path, `skimage:NAME`, or pixels", True, True, True, Photo | Photos, positional=True
 )
@@ -149,13 +156,15 @@ def explains(
 
         def explained(network: Network, photos: Photo | Photos, **options: Any) -> Result | Run:
             mine = {one.name: options.pop(one.name) for one in own}
-            return _explained(method, about, beside, network, photos, mine, **options)
+            asking = {name: options.pop(name) for name in (SIMILAR.name, *Asking.__annotations__) if name in options}
+            return _explained(method, about, beside, network, photos, mine, asking, **options)
 
         for key in ("__name__", "__qualname__", "__module__", "__doc__"):
             setattr(explained, key, getattr(method, key))
         head, tail = docstring(method)
         returns = Run if get_type_hints(method)["return"] is Growing else Result
-        takes: tuple[Input | Option, ...] = (PHOTOS, *_options(about, own))
+        similar = (SIMILAR,) if about.asks else ()
+        takes: tuple[Input | Option, ...] = (PHOTOS, *similar, *_options(about, own))
         used = tuple(uses)
         return Explainer(explained, method.__name__, purpose, used, takes, returns, head, tail, method, about)
 
@@ -254,11 +263,8 @@ def _explained(
     network: Network,
     photos: Photo | Photos,
     options: dict[str, Any],
+    asking: dict[str, Any],
     *,
-    target: str | int | None = None,
-    against: str | int | None = None,
-    unit: str | None = None,
-    score: Score = "logit",
     fit: Fit = "crop",
     show: Show = "heat",
     scale: Scale = "own",
@@ -267,9 +273,10 @@ def _explained(
 ) -> Result | Run:
     """The recipe of a method."""
     fed = fed_together(network, photos, fit)
+    score = asking.pop("score", about.score)
     score = usual_score(network, score) if score == about.score else score
-    asked = question(network, fed, target=target, against=against, unit=unit, score=score, batch=batch)
-    named = about.asks and any(given is not None for given in (target, against, unit))
+    asked = question(network, fed, score=score, batch=batch, **asking)
+    named = about.asks and any(given is not None for given in asking.values())
     names = file_names(photos, about.name, [one.stem for one in asked.units] if named else None)
     made = method(asked, fed, **options)
     others = [(one.about, found(one.method, asked, fed)) for one in beside]

@@ -24,7 +24,7 @@ from phosphene.core.optimization.terms import Reading, Score, Term
 from phosphene.core.pictures.files import Photo
 from phosphene.core.units.inputs import Fit, feed, logits, unit_words
 from phosphene.core.units.labels import class_index, label
-from phosphene.core.units.spelling import parse_unit
+from phosphene.core.units.spelling import parse_unit, region_of, similar
 from phosphene.core.units.units import AnyUnit, Sum, Unit, unit_term
 
 Pictures = Float[Tensor, "n 3 h w"]
@@ -191,6 +191,8 @@ def question(
     target: str | int | None = None,
     against: str | int | None = None,
     unit: str | AnyUnit | None = None,
+    region: str | None = None,
+    similar_to: Photo | None = None,
     score: Score = "logit",
     batch: int = 16,
 ) -> Question:
@@ -200,13 +202,23 @@ def question(
         target: a class; by default the one that the network says, of each picture its own.
         against: another class: why the target rather than this one, the difference of their scores.
         unit: instead of a class, a unit LAYER:UNIT, or a sum of units.
+        region: of a class map, or of a detector's boxes: X,Y,WIDTH,HEIGHT in pixels.
+        similar_to: instead of a class, how similar the network's code is to that of this picture.
         score: of a class: the logit, log p or p.
     Raises:
-        Mistake: no such class or unit; a unit and a class; a class against itself.
+        Mistake: no such class, unit or region; a unit and a class; a class against itself.
     """
+    given = {"a class": target, "another class": against, "a region": region}
+    given = {words: value for words, value in given.items() if value is not None}
+    if unit is not None and similar_to is not None:
+        raise Mistake("a unit and a similar picture can't both be asked about; leave one out")
+    if similar_to is not None and given:
+        raise Mistake(f"a similar picture and {next(iter(given))} can't both be asked about; leave one out")
+    if similar_to is not None:
+        return Question(network, [similar(network, network.layer("logits"), similar_to)] * len(pictures), score, batch)
     if unit is not None:
-        if target is not None or against is not None:
-            raise Mistake("a unit and a class can't both be asked about; leave one out")
+        if given:
+            raise Mistake(f"a unit and {next(iter(given))} can't both be asked about; leave one out")
         (asked, *more) = parse_unit(network, str(unit))
         if more:
             raise Mistake(f"'{unit}' names several units; one is asked about at a time")
@@ -218,10 +230,11 @@ def question(
         classes = [int(index) for index in network.head.decided(said)]
     else:
         classes = [class_index(network, target)] * len(pictures)
-    units: list[AnyUnit] = [Unit("logits", index) for index in classes]
+    place = None if region is None else region_of(network, region)
+    units: list[AnyUnit] = [Unit("logits", index, place) for index in classes]
     if against is not None:
         other = class_index(network, against)
         if other in classes:
             raise Mistake(f"{label(network, other)} is what would be asked about; give --against another class")
-        units = [Sum(((1.0, Unit("logits", index)), (-1.0, Unit("logits", other)))) for index in classes]
+        units = [Sum(((1.0, Unit("logits", index, place)), (-1.0, Unit("logits", other, place)))) for index in classes]
     return Question(network, units, score, batch)

@@ -38,7 +38,7 @@ def test_every_layer_is_printed_once_by_its_whole_name(capsys):
     network = nested()
     list_layers(network)
     head, titles, *lines = capsys.readouterr().out.splitlines()
-    assert head == "Sequential: 8 x 8 px, no other size; 470 parameters"
+    assert head == "Sequential: 8 x 8 px, no other size; 2 logits; 470 parameters"
     assert titles.split() == ["layer", "kind", "shape", "a", "position", "sees", "parameters"]
     assert sorted(line.split()[0] for line in lines) == sorted(network.layers)
     assert [line.split("  Conv2d")[0].rstrip() for line in lines if "Conv2d" in line] == ["  0.conv", "  0.conv#2"]

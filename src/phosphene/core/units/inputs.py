@@ -76,11 +76,16 @@ def target_unit(network: Network, fed: Float[Tensor, "1 c h w"], target: str | i
 def unit_words(network: Network, unit: AnyUnit, kind: Score = "logit") -> str:
     """How a caption calls a unit."""
     if isinstance(unit, Unit) and unit.index is not None:
-        return f"{kind} of {label(network, unit.index)}" if unit.layer == "logits" else f"unit {unit}"
+        if unit.layer != "logits":
+            return f"unit {unit}"
+        kind_words = f"{kind} of " if network.head.has_probabilities else ""
+        return f"{kind_words}{label(network, unit.index)}{unit.place}"
     if isinstance(unit, Sum):
         parts = [part for _, part in unit.parts]
         return "sum " + unit.written([_part_words(network, part, kind) for part in parts])
-    return f"{'direction' if isinstance(unit, Direction) else 'layer'} {unit.short}"
+    if isinstance(unit, Direction):
+        return f"similarity to {unit.name} in {unit.layer}" if unit.similarity else f"direction {unit.short}"
+    return f"layer {unit.short}"
 
 
 def _part_words(network: Network, part: Unit | Direction, kind: Score) -> str:

@@ -17,6 +17,7 @@ Within the name of a class, which may hold spaces and hyphens itself, it is cut 
 or a known layer follows: `logits:black swan - 0.3*mixed3b:12`.
 """
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from math import isfinite
@@ -28,9 +29,8 @@ import torch
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.layers import ATTENTION, Layer
 from phosphene.core.networks.network import Network
-from phosphene.core.optimization.terms import (
-    TokenGrid,
-)
+from phosphene.core.optimization.terms import Region, TokenGrid
+from phosphene.core.pictures.files import Photo
 from phosphene.core.units.directions import SUFFIXES, Direction, read_direction
 from phosphene.core.units.labels import class_index, names_class
 from phosphene.core.units.network_input import feed
@@ -167,7 +167,7 @@ def _named(network: Network, text: str) -> Iterable[Unit | Direction]:
     if not rest:
         raise Mistake(f"'{text}' names no unit; write {write}, or {name} for the whole layer")
     if (match := _LIKE.fullmatch(rest)) is not None:
-        return [_similar(network, layer, match["path"])]
+        return [similar(network, layer, match["path"])]
     if (match := _FILE.fullmatch(rest) or _VECTOR.fullmatch(rest)) is not None:
         return [_direction(layer, match)]
     match = _UNIT.fullmatch(rest)
@@ -191,19 +191,34 @@ def _class(network: Network, layer: Layer, text: str) -> Unit:
     match = _PLACED.fullmatch(text)
     if match is None or names_class(network, text):
         return Unit("logits", class_index(network, text))
+    if match["place"].count(",") == 3:
+        return Unit("logits", class_index(network, match["class"]), region_of(network, match["place"]))
     place = tuple(map(int, match["place"].split(",")))
-    if len(layer.shape) < (2 if network.head.boxes else 3):
-        raise Mistake(f"{network.name} answers once for the whole picture, so '@{match['place']}' is not in its answer")
-    if len(place) == 4:
-        if not (place[2] > 0 and place[3] > 0):
-            raise Mistake(f"the region {match['place']} is empty; write x,y,width,height in pixels")
-        return Unit("logits", class_index(network, match["class"]), (place[0], place[1], place[2], place[3]))
     if network.head.boxes:
         raise Mistake(f"{network.name} answers with boxes; write @X,Y,WIDTH,HEIGHT")
+    if len(layer.shape) != 3:
+        raise Mistake(f"{network.name} answers once for the whole picture, so '@{match['place']}' is not in its answer")
     rows, columns = layer.shape[1:]
     if place[0] >= rows or place[1] >= columns:
         raise Mistake(f"the answer of {network.name} has rows 0 to {rows - 1} and columns 0 to {columns - 1}")
     return Unit("logits", class_index(network, match["class"]), (place[0], place[1]))
+
+
+def region_of(network: Network, text: str) -> Region:
+    """A region of what a network answers at several places, spelled X,Y,WIDTH,HEIGHT in pixels of its input.
+
+    Raises:
+        Mistake: it is spelled otherwise, empty or outside of the picture, or the network answers once for all of it.
+    """
+    if re.fullmatch(r"\s*\d+(\s*,\s*\d+){3}\s*", text) is None:
+        raise Mistake(f"'{text}' is not a region; write X,Y,WIDTH,HEIGHT in pixels, such as 10,20,64,64")
+    left, top, width, height = map(int, text.split(","))
+    if not network.head.boxes and len(network.layers["logits"].shape) != 3:
+        raise Mistake(f"{network.name} answers once for the whole picture, so there are no regions in its answer")
+    rows, columns = network.size
+    if not (width and height) or (network.fixed and (left >= columns or top >= rows)):
+        raise Mistake(f"the region {text} is empty: {network.name} is fed {columns} x {rows} pixels")
+    return left, top, width, height
 
 
 def _spellings(layer: Layer, name: str) -> str:
@@ -260,9 +275,10 @@ def _direction(layer: Layer, match: re.Match) -> Direction:
 
 
 @torch.no_grad()
-def _similar(network: Network, layer: Layer, photo: str) -> Direction:
-    """The code of a photograph."""
+def similar(network: Network, layer: Layer, photo: Photo) -> Direction:
+    """How similar a layer's code, its mean over positions, is to that of a photograph."""
     read = network.planned("reading").read(feed(network, photo), [layer.name])[layer.name]
     code = (read.flatten(2).mean(2) if read.dim() > 2 else read)[0].double()
-    name = re.sub(r"[^\w.-]", "_", Path(photo.removeprefix("skimage:")).stem) or "picture"
+    known = Path(str(photo).removeprefix("skimage:")).stem if isinstance(photo, (str, os.PathLike)) else ""
+    name = re.sub(r"[^\w.-]", "_", known) or "picture"
     return Direction(layer.name, tuple(code.tolist()), name, similarity=True)

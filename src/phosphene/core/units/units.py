@@ -46,10 +46,11 @@ class Unit:
     grid: TokenGrid | None = None
 
     def __str__(self) -> str:
-        return self.layer if self.index is None else f"{self.layer}:{self.index}{self._place}"
+        return self.layer if self.index is None else f"{self.layer}:{self.index}{self.place}"
 
     @property
-    def _place(self) -> str:
+    def place(self) -> str:
+        """Where it is, as it is spelled; nothing where it is everywhere."""
         at = self.position
         return "" if at is None else f"@{at}" if isinstance(at, int) else f"@{','.join(map(str, at))}"
 
@@ -62,7 +63,7 @@ class Unit:
     def stem(self) -> str:
         """As a file's name: `mixed4a-476`."""
         layer = re.sub(r"[^\w.@,-]", "_", self.layer)
-        return layer if self.index is None else f"{layer}-{self.index}{self._place}"
+        return layer if self.index is None else f"{layer}-{self.index}{self.place}"
 
     @property
     def key(self) -> int:
