@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -28,7 +29,7 @@ from phosphene.core.units.labels import class_index, label
 from phosphene.core.units.spelling import parse_unit, region_of, similar
 from phosphene.core.units.units import AnyUnit, Sum, Unit, unit_term
 
-Pictures = Float[Tensor, "n 3 h w"]
+Pictures = Float[Tensor, "n c h w"]
 Rows = Int[Tensor, " n"]
 
 
@@ -73,7 +74,7 @@ class Question:
 
     def gradients(
         self, pictures: Pictures, rows: Rows, rule: Rule = "gradient"
-    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3 h w"]]:
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n c h w"]]:
         """What the network says, and how that moves with every colour of every pixel, signed.
 
         Args:
@@ -172,7 +173,9 @@ def _classes(unit: Sum) -> bool:
 
 
 def as_list(photos: Photo | Sequence[Photo]) -> list[Photo]:
-    """One photograph or several, as a list."""
+    """One photograph or several, as a list; an array of several pictures is taken apart."""
+    if isinstance(photos, (np.ndarray, Tensor)) and photos.ndim == 4 and len(photos) > 1:
+        return [photos[i] for i in range(len(photos))]
     return list(photos) if isinstance(photos, (list, tuple)) else [cast(Photo, photos)]
 
 
