@@ -4,6 +4,8 @@ What a class's score is there is written out by hand, and every method is compar
 the same numbers.
 """
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,7 @@ from phosphene.attribution import (
     gradient_shap,
     input_x_gradient,
     integrated,
+    lrp,
     occlusion,
     rise,
     score_cam,
@@ -29,6 +32,7 @@ from phosphene.attribution.checks.pointing import cast
 from phosphene.attribution.methods.occlusion import places
 from phosphene.attribution.methods.rise import random_masks
 from phosphene.attribution.question import question
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from tests.attribution.asked import answer, photos
 from tests.small import levels
@@ -38,6 +42,10 @@ QUICK = {
     "rise": {"masks": 9}, "occlusion": {"stride": 7},
 }  # fmt: skip
 CONVOLUTIONAL = [recipe for recipe in RECIPES if recipe.about.name != "rollout"]
+
+
+def finished(recipe, network, photo, **options):
+    return recipe(network, photo, **options).result
 
 
 def trunk(outputs, *ends):
@@ -128,8 +136,8 @@ def test_every_method_answers_by_default(name, recipe):
     network = of(name)[0]
     found = recipe(network, levels(3, 16, 16), **QUICK.get(recipe.about.name, {})).result
     assert np.isfinite(found.values).all()
-    words = found.numbers[0].get("words", "logit")
-    assert words.startswith("logit" if name == "numbers" or recipe is not rise else "p of")
+    words = found.numbers[0].get("words", "class")
+    assert words.startswith(("class", "logit") if name == "numbers" or recipe is not rise else "p of")
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -164,6 +172,59 @@ def test_of_plain_numbers_the_largest_is_shown_and_all_methods_stand_side_by_sid
     assert set(found.result.numbers[0]["left out"]) == {"rollout"}
     said = occlusion(network, levels(3, 16, 16)).result.panels[0][-1][0]
     assert said.startswith("largest: orange class ")
+
+
+class WithoutGradient(nn.Module):
+    """What it computes can't be differentiated."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = trunk(4)
+
+    @torch.no_grad()
+    def forward(self, x):
+        return self.body(x)
+
+
+@pytest.mark.parametrize("recipe", CONVOLUTIONAL, ids=lambda recipe: recipe.about.name)
+def test_without_a_gradient_those_methods_answer_that_need_none_and_the_others_say_so(recipe):
+    network, options = Network(WithoutGradient(), size=16), dict(QUICK.get(recipe.about.name, {}))
+    if recipe.about.name in ("score-cam", "ablation-cam", "eigen-cam", "rise", "occlusion"):
+        plain = Network(trunk(4), size=16)
+        options |= {"target": 1} if recipe.about.asks else {}
+        found = [recipe(one, levels(3, 16, 16), **options).result for one in (network, plain)]
+        np.testing.assert_allclose(found[0].values, found[1].values, rtol=1e-6, atol=1e-9)
+    else:
+        with pytest.raises(Mistake, match="WithoutGradient gives no gradient"):
+            finished(recipe, network, levels(3, 16, 16), **options)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("recipe", CONVOLUTIONAL, ids=lambda recipe: recipe.about.name)
+def test_networks_in_half_precision_are_asked_by_every_method(recipe, dtype):
+    network, options = Network(trunk(4).to(dtype), size=16), QUICK.get(recipe.about.name, {})
+    assert np.isfinite(recipe(network, levels(3, 16, 16), **options).result.values).all()
+    assert next(network.model.parameters()).dtype == dtype
+
+
+def test_relevance_of_half_precision_is_computed_in_float32():
+    half = trunk(4).half()
+    found = lrp(Network(half, size=16), levels(3, 16, 16), target=1)
+    single = lrp(Network(deepcopy(half).float(), size=16), levels(3, 16, 16), target=1)
+    np.testing.assert_allclose(found.values, single.values, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("recipe", CONVOLUTIONAL, ids=lambda recipe: recipe.about.name)
+def test_maps_of_pictures_of_many_channels_have_all_of_them_and_three_are_shown(recipe):
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(5, 6, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3)
+    )
+    network = Network(model, size=16, channels=5, shown=(3, 2, 1))
+    found = recipe(network, levels(5, 16, 16), **QUICK.get(recipe.about.name, {})).result
+    assert found.values.shape in ((1, 5, 16, 16), (1, 16, 16))
+    assert found.image.shape == (1, 3, 16, 16)
+    torch.testing.assert_close(found.input, levels(5, 16, 16)[None, [3, 2, 1]])
 
 
 # ------------------------------------------------------------------------------------------ chance and company

@@ -6,6 +6,7 @@ path, under noise, behind masks) go through the network in one batch, whatever p
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
@@ -13,9 +14,9 @@ from typing import cast
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Mistake, first_line
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.rectifiers import Rule
 from phosphene.core.optimization.engine import NotFinite
@@ -138,6 +139,20 @@ class Question:
         if not numbers.isfinite().all():
             raise NotFinite(f"{self.network.name} answers with values that are not finite; its weights may be damaged")
         return numbers
+
+
+def copied(network: Network) -> nn.Module:
+    """A copy of the network's model, to be changed.
+
+    Raises:
+        Mistake: it can't be copied.
+    """
+    try:
+        return deepcopy(network.model)
+    except Exception as error:  # whatever a stranger's model raises
+        raise Mistake(
+            f"{network.name} can't be copied, so its weights can't be changed: {first_line(error)}"
+        ) from error
 
 
 def every(pictures: Pictures) -> Rows:

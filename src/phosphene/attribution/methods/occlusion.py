@@ -232,7 +232,8 @@ class _Found:
     def same(self) -> bool:
         """Whether no square changed the score by more than rounding."""
         seen = torch.cat([self.maps["score"][: self.done], self.before[None]])
-        return bool(rounding_apart(seen.amin(), seen.amax(), self.asked.network.dtype))
+        computed = torch.promote_types(self.asked.network.dtype, torch.float32)
+        return bool(rounding_apart(seen.amin(), seen.amax(), computed))
 
     def facts(self) -> dict[str, Any]:
         """What there is to be said."""
