@@ -61,7 +61,9 @@ def test_the_names_for_editors_are_those_of_the_table():
 
 
 def test_a_name_that_is_not_there_is_said():
-    with pytest.raises(AttributeError, match="phosphene has no 'daydream'; it has Mistake, Network, accentuate"):
+    with pytest.raises(
+        AttributeError, match="phosphene has no 'daydream'; it has Mistake, Network, ablation_cam, accentuate"
+    ):
         _ = phosphene.daydream
     with pytest.raises(KeyError):
         catalogue.recipe("daydream")
@@ -88,7 +90,11 @@ def test_every_renamed_recipe_is_there():
         ({"command": "visualize", "arguments": {"size": 3}}, "visualize", {"size": 3}),
         ({"command": "attribute", "arguments": {"method": "grad-cam++"}}, "grad_cam_plus_plus", {}),
         ({"command": "grad_cam", "arguments": {"layer": "x"}}, "grad_cam", {"layer": "x"}),
-        ({"command": "attribute", "arguments": {"method": "all", "masks": 8}}, "compare", {"masks": 8}),
+        (
+            {"command": "attribute", "arguments": {"method": "all", "masks": 8}},
+            "compare",
+            catalogue.ADDED["compare"] | {"masks": 8},
+        ),
         ({"command": "attribute", "arguments": {"method": "captum:DeepLift"}}, "captum:DeepLift", {}),
         ({"command": "patches", "arguments": {}}, "exemplars", {}),
         ({"command": "dream", "arguments": {"octaves": 1}}, "dream", {"octaves": 1}),
@@ -108,3 +114,10 @@ def test_a_record_of_today_is_left_as_it_is():
 def test_what_came_out_otherwise_on_purpose_is_said():
     with pytest.raises(ValueError, match="a dream of several octaves can't be made again"):
         catalogue.upgraded({"command": "dream", "arguments": {"octaves": 4}})
+
+
+def test_what_a_recipe_could_not_be_told_at_first_is_an_option_of_it_today():
+    for name, options in catalogue.ADDED.items():
+        assert set(options) <= {option.name for option in catalogue.recipe(name).options}
+    today = {"format": 2, "recipe": "compare", "arguments": {"methods": "lrp"}}
+    assert catalogue.upgraded(today)["arguments"] == {"methods": "lrp"}

@@ -143,3 +143,12 @@ def test_a_run_that_is_replayed_is_the_same_in_python(run):
     again = replaying.begin(recipe, phosphene.load("own.py"), ["cat.png"])
     assert isinstance(again, Run)
     assert again.total == 2
+
+
+def test_a_picture_of_a_head_that_was_said_is_made_again(run):
+    words = ["--head", "sigmoid", "--score", "p", "--net", "embedded:digits", "--out", "said.png"]
+    assert run("attribute", "skimage:coffee", *words)[0] == 0
+    record = json.loads(read_text("said.png")["phosphene"])
+    assert record["network"]["head"] == "sigmoid"
+    code, out, err = run("replay", "said.png", "--out", "again.png")
+    assert (code, err) == (0, "") and "identical: all" in out

@@ -11,7 +11,6 @@ layer's weights is therefore kept, which makes this test the milder one.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
@@ -21,7 +20,7 @@ import torch
 
 from phosphene.attribution.checks.likeness import Likeness, likeness
 from phosphene.attribution.maps import About, Method, found
-from phosphene.attribution.question import Pictures, Question, every, of_classes
+from phosphene.attribution.question import Pictures, Question, copied, every, of_classes
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.engine import NotFinite
@@ -147,11 +146,7 @@ def randomized(network: Network, modules: Collection[str], seed: int = 0) -> Net
     Raises:
         Mistake: the model can't be copied.
     """
-    try:
-        model = deepcopy(network.model)
-    except Exception as error:  # whatever a stranger's model raises
-        reason = str(error).partition("\n")[0]
-        raise Mistake(f"{network.name} can't be copied, so its weights can't be randomized: {reason}") from error
+    model = copied(network)
     for module in modules:
         for name, weights in _weights(model.get_submodule(module)):
             key = np.array([seed, crc32(f"{module}.{name}".encode())], dtype=np.uint64)

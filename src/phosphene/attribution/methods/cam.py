@@ -77,6 +77,8 @@ def chosen_layer(
             continue
     if still:  # nothing moves it here: a map of zeros, which will be said
         return still[0]
+    if matters is _moves and layers_before(asked):
+        asked.of([0]).gradients(pictures[:1], every(pictures[:1]))  # says so where there is no gradient at all
     raise Mistake(f"{asked.words(0)} of {network.name} comes from no layer with places; take gradient or occlusion")
 
 

@@ -29,7 +29,7 @@ from phosphene.attribution.explanation import Common, explains
 from phosphene.attribution.maps import Maps
 from phosphene.attribution.methods.propagation import Propagated
 from phosphene.attribution.methods.relevance import Rules, alpha_beta, box, epsilon, flat, gamma, z_plus
-from phosphene.attribution.question import Pictures, Question, every
+from phosphene.attribution.question import Pictures, Question, copied, every
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import REWRITES
@@ -62,6 +62,8 @@ def rules(composite: Composite, size: float = 1e-6, more: float = 0.25) -> Rules
 
 def _folding(network: Network) -> Network:
     """The network with its batch normalization folded; not for speed: a bias of its own would take relevance."""
+    if network.dtype in (torch.float16, torch.bfloat16):  # relevance is divided by what may be nearly nothing
+        network = network.of(copied(network).float())
     folding = network.planned("search")
     return folding.following({**folding.own_plans, "search": replace(network.plan, rewrites=REWRITES)})
 

@@ -207,6 +207,21 @@ class Anatomy:
         return None if isinstance(tried, Exception) else tried
 
     @once
+    def _any(self) -> bool:
+        """Whether it takes pictures of odd sizes as well, and not only some that are a multiple of 32 px apart."""
+        height, width = self.size
+        return not isinstance(self._try((height + 33, width + 65), self.channels, self.native.pictures), Exception)
+
+    def taken(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The size that the model takes instead of this one: its own, the nearest multiple of 32 px away, or this."""
+        if size == self.size or (self.larger is not None and self._any):
+            return size
+        if self.larger is None:
+            return self.size
+        height, width = (own + 32 * round((side - own) / 32) for own, side in zip(self.size, size, strict=True))
+        return max(height, self.size[0] % 32 or 32), max(width, self.size[1] % 32 or 32)
+
+    @once
     def axes(self) -> Axes:
         """Where pictures and outputs are counted in what it returns."""
         returned = self.native.returned

@@ -175,7 +175,7 @@ def replay_picture(**options: Any) -> None:
     with replaying.as_many_threads(record):
         network = Session(
             options["net"] or replaying.embedded_spec(record), options["weights_file"],
-            options["device"] or record.device, replaying.record_precision(record),
+            options["device"] or record.device, replaying.record_precision(record), record.network.get("head"),
         ).network  # fmt: skip
         made = replaying.begin(record, network, options["input"])
         if isinstance(made, Run):

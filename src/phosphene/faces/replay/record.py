@@ -14,6 +14,7 @@ from PIL import Image
 
 from phosphene import catalogue
 from phosphene.core.errors import Mistake, did_you_mean
+from phosphene.core.networks.head import HEADS
 from phosphene.core.networks.plan import Plan, Purpose, parse_plans
 from phosphene.core.paths import given_path
 from phosphene.core.pictures.files import read_text, stored
@@ -95,6 +96,7 @@ def _complete(data: Mapping[str, Any], recipe: Recipe[..., Any]) -> bool:
     return (
         known
         and all(isinstance(word, str) for word in words)
+        and data["network"].get("head") in (None, *HEADS)
         and type(threads) is int
         and 1 <= threads <= 1024
         and isinstance(data["versions"], Mapping)

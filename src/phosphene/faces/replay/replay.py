@@ -145,7 +145,10 @@ def replay(picture: str | Path, network: Network | None = None, inputs: Sequence
     record = read_record(picture)
     with as_many_threads(record):
         if network is None:
-            network = load(embedded_spec(record), precision=record_precision(record), device=record.device)
+            network = load(
+                embedded_spec(record), precision=record_precision(record), device=record.device,
+                head=record.network.get("head"),
+            )  # fmt: skip
         made = begin(record, network, inputs)
         return finished(record, made.result)
 
