@@ -228,7 +228,7 @@ def check_colours(network: Network) -> None:
     """Raise a Mistake if pictures for this network are not red, green and blue."""
     if network.channels != 3:
         raise Mistake(
-            f"{network.name} takes pictures of {network.channels} channels, and only those of three colours are painted; "
+            f"{network.name} takes pictures of {network.channels} channels, and only three colours are painted; "
             "it can be asked about pictures, in Python: arrays (channels, h, w)"
         )
 
