@@ -86,8 +86,9 @@ def test_all_stops_are_there_and_nothing_is_left_out(page):
     assert "prefers-color-scheme: dark" in text
 
 
-def test_the_photograph_has_its_own_size_where_pixels_matter(page):
-    assert open_photo(page.parent / "pictures" / "dream.png").shape == (1, 3, 300, 451)
+def test_the_dream_and_its_photograph_have_their_own_size(page):
+    assert open_photo(page.parent / "pictures" / "dream.png").shape == (1, 3, 400, 600)
+    assert open_photo(page.parent / "pictures" / "photograph.png").shape == (1, 3, 400, 600)
 
 
 def carried(path):
@@ -104,7 +105,8 @@ def test_every_picture_links_to_its_file_and_every_file_is_shown(page):
 def test_its_pictures_carry_their_recipes(page):
     made = {file.stem: carried(file)["recipe"] for file in (page.parent / "pictures").iterdir()}
     assert made["dream"] == "dream"
-    assert made["photograph"] == "gradient"
+    assert made["asked-about"] == "gradient"
+    assert made["photograph"] == "dream"
     assert made["before"] == made["change"] == made["adversarial"] == made["theirs-change"] == "pgd"
     assert made["occlusion"] == "occlusion"
     assert made["inverted-from"] == "invert"

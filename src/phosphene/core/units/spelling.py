@@ -176,12 +176,13 @@ def _named(network: Network, text: str) -> Iterable[Unit | Direction]:
     if not match:
         raise Mistake(f"'{rest}' is not a unit of {name}; write {write}")
     first = 0 if match["all"] else int(match["first"])
-    last = layer.channels - 1 if match["all"] else int(match["last"] or match["first"])
+    many = network.classes if layer.name == "logits" else layer.channels  # one logit is two classes
+    last = many - 1 if match["all"] else int(match["last"] or match["first"])
     if first > last:
         raise Mistake(f"{name}:{first}-{last} goes backwards; write {name}:{last}-{first}")
-    if last >= layer.channels:
+    if last >= many:
         kind = "heads" if layer.tap.function == ATTENTION else "channels"
-        raise Mistake(f"{layer.name} has {kind} 0 to {layer.channels - 1}, not {last}")
+        raise Mistake(f"{layer.name} has {kind} 0 to {many - 1}, not {last}")
     position, grid = _place(network, layer, match)
     return [Unit(layer.name, index, position, grid) for index in range(first, last + 1)]
 

@@ -138,4 +138,4 @@ class Guide:
         try:
             yield
         except Mistake as mistake:
-            section.missing.append(str(mistake))
+            section.missing += [] if str(mistake) in section.missing else [str(mistake)]

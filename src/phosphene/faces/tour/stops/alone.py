@@ -11,7 +11,7 @@ from phosphene.attribution import gradient, guided, occlusion
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.units.default_layers import spread
-from phosphene.core.units.inputs import Fit, feed, said_in_words
+from phosphene.core.units.inputs import Fit, feed, logits, said_in_words
 from phosphene.core.units.labels import class_index, label
 from phosphene.dreaming import dream
 from phosphene.faces.tour.guide import Guide
@@ -142,13 +142,24 @@ def looks_for(guide: Guide, said: Said) -> None:
             guide.show(section, caption, name, result, "picture", index)
 
 
+def fit_for(guide: Guide, said: dict[str, Any]) -> Fit:
+    """The whole photograph, where the network says the same about it as about the part that it is fed otherwise."""
+    if guide.fast:
+        return "crop"
+    try:
+        whole = logits(guide.network, feed(guide.network, guide.photo, "whole"))
+    except Mistake:  # it can't take this size
+        return "crop"
+    return "whole" if int(guide.network.head.decided(whole)[0]) == said["class"] else "crop"
+
+
 def matters(guide: Guide, said: Said) -> None:
     """Which pixels the first answer rests on."""
     if said is None:
         return
     network, target = guide.network, said["class"]
     word = shlex.quote(class_word(network, target))
-    fit: Fit = "crop" if guide.fast else "whole"
+    fit = fit_for(guide, said)
     with guide.stop(
         "Which pixels matter",
         f"The gradient tells how the score of {said['label']} moves with every pixel; guided backprop, which passes "
@@ -161,13 +172,14 @@ def matters(guide: Guide, said: Said) -> None:
         ),
         shared=True,
     ) as section:
-        slope = gradient(network, guide.photo, target=target, fit=fit)
-        guide.show(section, "the photograph", "photograph", slope, "panel", 0, 0)
-        guide.show(section, "gradient", "gradient", slope)
+        with guide.trying(section):
+            result = gradient(network, guide.photo, target=target, fit=fit)
+            guide.show(section, "what it is asked about", "asked-about", result, "panel", 0, 0)
+            guide.show(section, "gradient", "gradient", result)
         with guide.trying(section):
             result = guided(network, guide.photo, target=target, fit=fit)
             guide.show(section, "guided backprop", "guided-backprop", result)
-        side = min(slope.image.shape[2:])
+        side = min(feed(network, guide.photo, fit).shape[2:])
         run = occlusion(
             network, guide.photo, target=target, fit=fit, window=max(1, side // 6), stride=max(1, side // 12)
         )
@@ -190,6 +202,7 @@ def dreams(guide: Guide) -> None:
         octaves, steps = (1, 2) if guide.fast else (4, 10)
         run = dream(network, guide.photo, seed=guide.seed, octaves=octaves, steps=steps)
         result = guide.ran("dream", run)
+        guide.show(section, "the photograph", "photograph", result, "panel", 0, 0)
         guide.show(section, f"dreamt by {result.numbers[0]['layer']}", "dream", result)
 
 

@@ -14,10 +14,10 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.results.results import Result
 from phosphene.core.units.default_layers import spread
-from phosphene.core.units.inputs import Fit, said_in_words
+from phosphene.core.units.inputs import said_in_words
 from phosphene.core.units.labels import class_index, label
 from phosphene.faces.tour.guide import Guide, Section
-from phosphene.faces.tour.stops.alone import EPS, Said
+from phosphene.faces.tour.stops.alone import EPS, Said, fit_for
 from phosphene.features import visualize
 from phosphene.inversion import invert
 
@@ -112,7 +112,7 @@ def _pixels(guide: Guide, other: Network, names: tuple[str, str], said: dict[str
         "Tsipras et al. 2019, arXiv:1805.12152; Adebayo et al. 2018, arXiv:1810.03292",
         pairs=True, shared=True,
     ) as section:  # fmt: skip
-        fit: Fit = "crop" if guide.fast else "whole"
+        fit = fit_for(guide, said)
         try:
             target: int | None = class_index(other, said["label"])
         except Mistake:
