@@ -9,6 +9,7 @@ there is not asked again. Each network has a process of its own, which may end a
 import argparse
 import json
 import random
+import re
 import subprocess
 import sys
 import time
@@ -52,6 +53,17 @@ def timm_specs(many: int = 40, seed: int = 0) -> list[str]:
     names = [drawn.choice(models) for models in families.values() if models]
     drawn.shuffle(names)
     return [f"timm:{name}?weights=none" for name in names[:many]]
+
+
+def breadth_first(specs: list[str]) -> list[str]:
+    """The first of every family, then the others: `resnet18` before `resnet34`."""
+    seen: dict[str, int] = {}
+    place = []
+    for spec in specs:
+        family = re.match(r"\w*?:[a-z]+(_v\d)?", spec)[0]
+        seen[family] = seen.get(family, 0) + 1
+        place.append(seen[family] > 1 and spec not in PARTS)
+    return [spec for later in (False, True) for spec, is_later in zip(specs, place, strict=True) if is_later == later]
 
 
 # ----------------------------------------------------------------------------------------------------- plain PyTorch
@@ -257,7 +269,7 @@ def main() -> None:
     kept = given.out.with_suffix(".jsonl")
     rows = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
     known = {one["network"] for one in rows}
-    for spec in specs:
+    for spec in breadth_first(specs):
         if spec.partition("?")[0] not in known:
             rows.append(asked_apart(spec))
             with kept.open("a") as file:
