@@ -121,7 +121,7 @@ def measured(recipe: Explainer, network: Network, photos: Labelled, given: Seque
         tick()
         told |= _randomization(one)
     told |= _pointing(method, about, asked, given, options)
-    return drawn(maps.values, about, pictures.float().cpu(), about.show, "own"), told
+    return drawn(asked.network, maps.values, about, pictures.float().cpu(), about.show, "own"), told
 
 
 def baselines(network: Network, photos: Labelled, given: Sequence[Mosaic], points: int) -> dict[str, dict]:

@@ -135,3 +135,70 @@ def test_an_attack_without_a_gradient_says_so_in_title_and_numbers(attack):
     assert found.numbers[0]["nothing"] == words
     assert words in found.title
     assert "nothing" not in attack(two_classes(20), PHOTO, eps=3 / 255).result.numbers[0]
+
+
+# ------------------------------------------------------------------------------------------------------- other heads
+
+
+def one_output(bias=0.0, weight=WEIGHT[:1], **facts):
+    return linear(weight, [bias], **facts)
+
+
+@pytest.mark.parametrize("attack", [fgsm, pgd])
+def test_one_logit_is_a_question_that_can_be_fooled(attack):
+    weight = WEIGHT[:1]
+    away = -3 / 255 * weight.abs().sum() - (weight * PHOTO.double()).sum()  # 3 levels below zero: no
+    network = one_output(away.item())
+    run = attack(network, PHOTO, eps=4 / 255)
+    assert run.numbers[0]["fooled"] and [one["after"][0]["label"] for one in run.numbers] == ["yes"]
+    assert run.numbers[0]["before"][0]["label"] == "no"
+    assert not attack(network, PHOTO, eps=2 / 255).numbers[0]["fooled"]
+    assert attack(network, PHOTO, eps=4 / 255, target="yes").numbers[0]["fooled"]
+    with pytest.raises(Mistake, match="already says no"):
+        attack(network, PHOTO, target="no")
+
+
+@pytest.mark.parametrize("attack", [fgsm, pgd])
+@pytest.mark.parametrize(("target", "way"), [("up", 1), ("down", -1), ("1 up", 1), (None, 1)])
+def test_a_number_goes_up_or_down_by_eps_times_the_l1_norm(attack, target, way):
+    network = linear(WEIGHT, [0.0, 1.0], head="numbers")
+    index = 1 if target == "1 up" else 0
+    run = attack(network, PHOTO, eps=3 / 255, target=target)
+    before, after = (network.model(x.double())[0, index].item() for x in (PHOTO[None], run.image))
+    assert after - before == pytest.approx(way * 3 / 255 * WEIGHT[index].abs().sum().item(), rel=1e-5)
+    assert run.numbers[0]["value"] == pytest.approx(after) and run.numbers[0]["fooled"]
+    assert f"class {index} from {before:.4g} to {after:.4g}" in run.result.title
+
+
+def test_a_number_has_no_class_that_could_be_its_target():
+    with pytest.raises(Mistake, match="ends in plain numbers: a target is up or down, or NUMBER up, not 'cat'"):
+        pgd(linear(WEIGHT, [0.0, 1.0], head="numbers"), PHOTO, target="cat")
+
+
+def test_of_independent_classes_one_is_no_longer_there_or_is_there_too():
+    bias = -(WEIGHT * PHOTO.double()).flatten(1).sum(1) + torch.tensor([2.0, -2.0]) / 255 * WEIGHT.flatten(1).abs().sum(
+        1
+    )
+    network = linear(WEIGHT, bias.tolist(), head="sigmoid")  # class 0 is there by two levels, class 1 is not
+    assert pgd(network, PHOTO, eps=3 / 255).numbers[0]["fooled"]
+    assert pgd(network, PHOTO, eps=3 / 255, target=1).numbers[0]["fooled"]
+    assert not pgd(network, PHOTO, eps=1 / 255).numbers[0]["fooled"]
+    with pytest.raises(Mistake, match="already says class 0"):
+        pgd(network, PHOTO, target=0)
+    nothing = linear(WEIGHT, (bias - 20).tolist(), head="sigmoid")
+    with pytest.raises(Mistake, match="finds nothing in it that it could be fooled about"):
+        pgd(nothing, PHOTO)
+
+
+def test_pictures_of_many_channels_are_attacked_and_shown_by_three():
+    weight = noise(2, 5, 8, 8) - 0.5
+    photo = levels(5, 8, 8, low=60, high=190)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(320, 2)).double()
+    with torch.no_grad():
+        model[1].weight.copy_(weight.flatten(1))
+    network = phosphene.Network(model, size=8, channels=5, shown=(4, 2, 0))
+    run = fgsm(network, photo, eps=2 / 255)
+    assert run.image.shape == (1, 3, 8, 8) and run.result.values.shape == (1, 5, 8, 8)
+    torch.testing.assert_close(run.result.input[0], photo[[4, 2, 0]])
+    with pytest.raises(Mistake, match="takes pictures of 5 channels, and a photograph has 3"):
+        fgsm(network, "skimage:chelsea")

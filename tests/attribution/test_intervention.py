@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from phosphene.attribution.intervention import read_changed
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from tests.attribution.asked import photos
 from tests.small import Tokens, convnet
@@ -75,6 +76,6 @@ def test_the_model_comes_back_as_it_was_also_after_an_error():
     def broken(activations):
         raise RuntimeError("broken")
 
-    with pytest.raises(RuntimeError, match="broken"):
+    with pytest.raises(Mistake, match="broken"):
         read_changed(network, photos(1), ["logits"], "relu2", broken)
     assert not any(m._forward_hooks or m._forward_pre_hooks or "forward" in m.__dict__ for m in network.model.modules())

@@ -124,7 +124,7 @@ def test_counters_are_left_out_and_named():
 
 def test_missing_counters_are_named():
     state = {name: value for name, value in filled(7).items() if "num_batches" not in name}
-    assert taken(state) == (7, ["is without bn.num_batches_tracked, which only counts"])
+    assert taken(state) == (7, ["is without bn.num_batches_tracked; it only counts"])
     bare = nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6, track_running_stats=False))
     state = filled(7, bare) | {"1.num_batches_tracked": torch.tensor(1)}
     assert taken(state, bare) == (7, ["left out 1.num_batches_tracked, which the network has not"])

@@ -174,7 +174,7 @@ def covered(network, numbers, x: torch.Tensor) -> str:
 def row(spec: str) -> dict[str, str]:
     """All of it about one network, as far as it goes; what it says where it does not go."""
     from phosphene import Mistake
-    from tests.core.witness import state
+    from tests.zoo.plain import differences, state
 
     began, said = time.monotonic(), []
     found = dict.fromkeys(COLUMNS, "") | {"network": spec.partition("?")[0]}
@@ -194,7 +194,6 @@ def row(spec: str) -> dict[str, str]:
         return found | {"said": str(mistake)}
     many = sum(p.numel() for p in network.model.parameters())
     found["parameters"] = f"{many / 1e6:.1f} M"
-    before = state(network.model) if many < MONSTER else None
     x = None
     try:
         found["size"] = f"{network.size[0]} x {network.size[1]}"
@@ -203,12 +202,13 @@ def row(spec: str) -> dict[str, str]:
         said.append(f"predict: {mistake}")
     took = time.monotonic() - began
     if many < MONSTER and x is not None:
+        before = state(network.model)  # behind a plain pass: detectors keep the anchors of the last one
         tried("gradient", differentiated, network, numbers, x)
         tried("visualized", visualized, network)
         if took < 20:
             tried("occlusion", covered, network, numbers, x)
-        if state(network.model) != before:
-            said.append("FAULT: the model was changed")
+        if changed := differences(before, state(network.model)):
+            said.append(f"FAULT: not as it was: {', '.join(changed[:3])}")
     elif many >= MONSTER:
         said.append("only asked what it sees: too large")
     return found | {"seconds": f"{time.monotonic() - began:.0f}", "said": "; ".join(said)}

@@ -15,6 +15,10 @@ NO_GRADIENT = dict.fromkeys(GRADIENTS, "gradient")
 """What is right on a network that numbers pass and gradients do not."""
 
 
+CUT_LATE = dict.fromkeys(set(GRADIENTS) - {"visualize", "invert"}, "gradient|depend")
+"""The same where the way back ends behind the layer that is painted."""
+
+
 def behind(what):
     """The plainest network with something between its logits' features and the picture."""
     return Net(lambda m, x: m.fc(mean(m.b(what(m, m.a(x))).relu())), a=conv(), b=conv(4), fc=linear())
@@ -366,14 +370,14 @@ BEHAVIOURS = [
          refused=NO_GRADIENT, layer="b"),
     Case("made-in-inference-mode", "its parameters are inference tensors", made_in_inference_mode, RGB, double=False,
          plain=plainest, may=GRADIENTS, **QUIET),
-    Case("quantized", "linear layers in 8 bits", dynamic, RGB, refused=NO_GRADIENT | {"grad_cam": "gradient|depend"}, double=False,
+    Case("quantized", "linear layers in 8 bits", dynamic, RGB, refused=CUT_LATE, double=False, alone=True, near=0.03,
          **QUIET),
     Case("rounded", "whole numbers inside: the gradient is zero", lambda: behind(lambda m, y: (4 * y).round()), RGB,
          may=GRADIENTS),
     Case("binarized", "signs inside: the gradient is zero", lambda: behind(lambda m, y: y.sign()), RGB, may=GRADIENTS),
     Case("a-hard-choice", "the place of the maximum alone", lambda: Net(
         lambda m, x: m.fc(F.one_hot(mean(m.a(x)).argmax(1), 4).to(x.dtype)), a=conv(), fc=linear()), RGB,
-        refused=NO_GRADIENT),
+        refused=CUT_LATE),
     Case("bytes-inside", "makes whole numbers of its input", lambda: Net(
         lambda m, x: m.body((255 * x).byte().to(x.dtype) / 255), body=plainest()), refused=NO_GRADIENT,
         layer="body.a"),
@@ -410,8 +414,9 @@ BEHAVIOURS = [
     Case("traced", "TorchScript by tracing", lambda: torch.jit.trace(plainest().eval(), torch.rand(1, 3, 24, 24)), RGB,
          **SCRIPT, **QUIET),
     Case("exported", "torch.export", exported, RGB, **SCRIPT, **QUIET),
-    Case("lazy", "was never run", lazy, RGB, refused={"*": "lazy|uninitialized|run"}, double=False),
-    Case("meta", "has no weights", lambda: plainest().to("meta"), RGB, refused={"*": "meta"}, double=False),
+    Case("lazy", "was never run", lazy, RGB, refused={"*": "run the model once"}, double=False),
+    Case("meta", "has no weights", lambda: plainest().to("meta"), RGB, refused={"*": "on the device meta"},
+         double=False),
     Case("without-parameters", "the mean colour is the answer", lambda: Net(lambda m, x: 5 * mean(x)), RGB,
          layer=None, may=("lrp",), double=False),
     Case("prints", "prints in forward", lambda: Net(noisy, body=plainest()), RGB, **BODY),

@@ -13,6 +13,9 @@ from torch import Tensor, nn
 GRADIENTS = ("gradient", "guided", "grad_cam", "integrated", "lrp", "visualize", "invert", "pgd")
 """The recipes that need a gradient."""
 
+RECIPES = ("predict", "occlusion", *GRADIENTS)
+"""All that are asked."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -32,7 +35,8 @@ class Case:
             plain "numbers".
         layer: a module with places, or none.
         prefix: of tokens (n, tokens, channels) how many come before the grid; None where the layer is (n, c, h, w).
-        rectified: made of linear layers, rectifiers and pooling alone, where epsilon-LRP is input times gradient.
+        rectified: made of linear layers, rectifiers and pooling alone (normalizations, where they can be folded), where
+            epsilon-LRP is input times gradient.
         refused: recipes that can't be right, and what their sentence says; "*" stands for the rest.
         may: recipes that may be refused instead of being right.
         alone: its pictures influence one another, so each one is asked about alone.

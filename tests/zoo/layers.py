@@ -292,10 +292,10 @@ LAYERS = [
         tied, a=conv(3, 4, 4, stride=2, padding=1, bias=False), n=nn.BatchNorm2d(4), fc=linear(3 * 24 * 24)), RGB),
     Case("weight-read-beside", "a weight's length is part of the answer", lambda: Net(
         lambda m, x: m.fc(mean(m.n(m.a(x)).relu())) * m.a.weight.norm(), a=conv(), n=nn.BatchNorm2d(4), fc=linear()),
-        RGB, **SAME),
+        RGB),
     Case("one-convolution-twice", "a shared convolution with two normalizations", lambda: Net(
-        lambda m, x: m.fc(mean(F.leaky_relu(m.n2(m.b(m.n1(m.b(m.a(x))).relu())), 0.1))), a=conv(), b=conv(4), n1=nn.BatchNorm2d(4),
-        n2=nn.BatchNorm2d(4), fc=linear()), RGB, **SAME),
+        lambda m, x: m.fc(mean(F.leaky_relu(m.n2(m.b(m.n1(m.b(m.a(x))).relu())), 0.1))), a=conv(), b=conv(4),
+        n1=nn.BatchNorm2d(4), n2=nn.BatchNorm2d(4), fc=linear()), RGB),
     Case("one-rectifier", "a shared module of activation, a shared convolution", lambda: Net(
         doubly, a=conv(), b=conv(4), act=nn.ReLU(), fc=linear()), RGB, **SAME),
     Case("rectifiers-in-place", "overwrite what they get", lambda: Net(
@@ -312,19 +312,18 @@ LAYERS = [
          **SAME),
     Case("standardized-weights", "a weight that is standardized in the pass", lambda: Net(
         lambda m, x: m.fc(mean(m.n(m.a(x)).relu())), a=Standardized(3, 4, 3, padding=1), n=nn.BatchNorm2d(4),
-        fc=linear()), RGB, **SAME),
+        fc=linear()), RGB),
     Case("batch-norm", "folded", lambda: normed(nn.BatchNorm2d), RGB, **SAME),
     Case("batch-norm-alone", "without weights of its own", lambda: normed(
         lambda c: nn.BatchNorm2d(c, affine=False)), RGB, **SAME),
     Case("batch-norm-before", "before its convolution", lambda: Net(
         lambda m, x: m.fc(mean(m.a(m.n(x)).relu())), n=nn.BatchNorm2d(3), a=conv(), fc=linear()), RGB),
     Case("batch-norm-behind", "behind its rectifier", lambda: Net(
-        lambda m, x: m.fc(mean(m.n(m.a(x).relu()))), a=conv(), n=nn.BatchNorm2d(4), fc=linear()), RGB, **SAME),
+        lambda m, x: m.fc(mean(m.n(m.a(x).relu()))), a=conv(), n=nn.BatchNorm2d(4), fc=linear()), RGB),
     Case("batch-norm-read-twice", "a residual connection beside it", lambda: Net(
-        lambda m, x: m.fc(mean((m.n(y := m.a(x)) + y).relu())), a=conv(), n=nn.BatchNorm2d(4), fc=linear()), RGB,
-        **SAME),
-    Case("ghost-norm", "a subclass of batch normalization", lambda: normed(Ghost), RGB, **SAME),
-    Case("frozen-norm", "batch normalization as a function", lambda: normed(Frozen), RGB, **SAME),
+        lambda m, x: m.fc(mean((m.n(y := m.a(x)) + y).relu())), a=conv(), n=nn.BatchNorm2d(4), fc=linear()), RGB),
+    Case("ghost-norm", "a subclass of batch normalization", lambda: normed(Ghost), RGB),
+    Case("frozen-norm", "batch normalization as a function", lambda: normed(Frozen), RGB),
     Case("batch-statistics", "batch normalization without running statistics", lambda: between(
         lambda m, y: m.n(y).relu(), n=nn.BatchNorm2d(4, track_running_stats=False)), RGB, layer="n", alone=True),
     Case("group-norm", "", lambda: normed(lambda c: nn.GroupNorm(2, c)), RGB, layer="n1"),

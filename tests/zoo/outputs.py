@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tests.zoo.case import GRADIENTS, Case, Net, conv, ending, linear, mean, plainest
+from tests.zoo.case import GRADIENTS, RECIPES, Case, Net, conv, ending, linear, mean, plainest
 from tests.zoo.inputs import RGB
 
 Both = namedtuple("Both", ["features", "logits"])
@@ -94,9 +94,9 @@ OUTPUTS = [
     Case("log-softmax-inside", "returns log p, whose softmax is p", lambda: ending(lambda y: y.log_softmax(1)), RGB,
          layer="body.a"),
     Case("regression", "an age", lambda: plainest(**ONE), RGB | {"head": "numbers"}, head="numbers", rectified=True,
-         target=0, may=("pgd",)),
+         target=0),
     Case("three-numbers", "a direction of gaze", lambda: plainest(outputs=3), RGB | {"head": "numbers"},
-         head="numbers", rectified=True, may=("pgd",)),
+         head="numbers", rectified=True),
     Case("an-axis-too-many", "(n, 1, classes)", lambda: ending(lambda y: y[:, None]), RGB, layer="body.a",
          run=lambda m, x: m(x)[:, 0], rectified=True),
     Case("axes-of-one", "(n, classes, 1, 1)", lambda: ending(lambda y: y[:, :, None, None]), RGB, layer="body.a",
@@ -130,19 +130,19 @@ OUTPUTS = [
          run=lambda m, x: m(x).logits, layer="body.a", rectified=True),
     Case("detector", "a box's score, by a function", lambda: Net(detected, body=plainest()),
          RGB | {"output": of_boxes, "head": "probabilities"}, run=lambda m, x: of_boxes(m(x)), head="probabilities",
-         layer="body.a", may=("visualize",)),
+         layer="body.a", may=("visualize", "pgd")),
     Case("detector-as-it-is", "a list of dicts, one for each picture", lambda: Net(detected, body=plainest()), RGB,
          may=("*",), head="unknown", layer="body.a"),
     Case("twenty-thousand-classes", "many", lambda: plainest(outputs=20_000), RGB, rectified=True),
     Case("one-class", "softmax of one class is 1", lambda: plainest(**ONE), RGB | {"head": "softmax"}, rectified=True,
-         target=0, may=("pgd",)),
+         target=0),
     Case("labelled", "labels have names", plainest, RGB | {"labels": ["a", "b", "c", "d", "e"]}, rectified=True),
     Case("huge", "logits of 1e30", lambda: ending(lambda y: 1e30 * y), RGB, layer="body.a", may=("pgd",)),
     Case("tiny", "logits of 1e-30", lambda: ending(lambda y: 1e-30 * y), RGB, layer="body.a", may=("pgd", "lrp")),
     Case("not-a-number-on-flat-pictures", "divides by the picture's deviation", lambda: Net(
         standardized, body=plainest()), RGB, layer="body.a", may=("visualize",)),
     Case("not-a-number", "0 / 0", lambda: ending(lambda y: y * torch.nan), RGB, layer="body.a",
-         refused={"*": "not finite"}),
+         refused=dict.fromkeys(set(RECIPES) - {"visualize", "invert"}, "not finite")),
     Case("closed", "a rectifier lets nothing through", saturated, RGB, may=("pgd", "invert", "lrp", "grad_cam")),
     Case("constant", "does not look at the picture", lambda: Net(
         lambda m, x: m.fc(mean(0 * m.a(x))), a=conv(), fc=linear()), RGB, may=GRADIENTS),
@@ -158,7 +158,7 @@ OUTPUTS = [
     Case("words", "returns words", lambda: ending(lambda y: ["cat"] * len(y)), RGB, layer="body.a", refused=NO_NUMBER),
     Case("numpy", "returns an array", lambda: ending(lambda y: y.detach().numpy()), RGB, layer="body.a",
          run=lambda m, x: torch.from_numpy(m(x)), may=("predict", "occlusion"),
-         refused=dict.fromkeys(GRADIENTS, "tensor|gradient|output")),
+         refused=dict.fromkeys(set(GRADIENTS) - {"visualize", "invert"}, "tensor|gradient|output")),
     Case("complex", "returns complex numbers", lambda: ending(lambda y: torch.complex(y, -y)), RGB, layer="body.a",
          may=("*",), head="unknown"),
     Case("the-class", "returns the class alone, a whole number", lambda: ending(lambda y: y.argmax(1)), RGB,

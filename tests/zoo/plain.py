@@ -162,11 +162,19 @@ class Plain:
         found = fed * self._pulled(fed, lambda fed: self.asked(self.of_prepared(fed)))
         return found.sum(1)
 
-    def sign_step(self, x: Tensor, radius: float) -> tuple[Tensor, Tensor]:
-        """One step of the gradient's sign that makes the most probable class less so; and where the sign is sure."""
-        with torch.no_grad():
-            label = int(self.log_p(self.numbers(x)).argmax())
-        away = self._pulled(x, lambda x: -self.log_p(self.numbers(x))[:, label])
+    def decided(self, x: Tensor) -> int:
+        """The class that the picture is taken for."""
+        numbers = self.numbers(x).detach()
+        return int((numbers if self.case.head in ("softmax", "sigmoid", "numbers") else self.log_p(numbers)).argmax())
+
+    def attacked(self, x: Tensor, label: int) -> Tensor:
+        """What an attack makes large: -log p of what the picture is taken for; of plain numbers the number itself."""
+        numbers = self.numbers(x)
+        return numbers[:, label] if self.case.head == "numbers" else -self.log_p(numbers)[:, label]
+
+    def sign_step(self, x: Tensor, radius: float, label: int) -> tuple[Tensor, Tensor]:
+        """One step of the gradient's sign; and where the sign is sure."""
+        away = self._pulled(x, lambda x: self.attacked(x, label))
         moved = (x + radius * away.sign()).clamp(0, 1)
         return moved, away.abs() > 1e-4 * away.abs().max()
 

@@ -5,6 +5,7 @@ by an error in a random pass of the model, by an error in a random pass back.
 """
 
 import warnings
+from contextlib import suppress
 from functools import cache
 from random import Random
 
@@ -143,10 +144,8 @@ def interrupted(name, random):
     error = KeyboardInterrupt if kind == "interrupt" else Stopped
     trap.set("pass" if kind == "interrupt" else kind, at, error)
     with unchanged(model):
-        try:
+        with suppress(Stopped, KeyboardInterrupt, Mistake):
             watched(catalogue.recipe(name), network_of(model), at if kind == "step" else None)
-        except (Stopped, KeyboardInterrupt, Mistake):
-            pass
         assert kind == "step" or trap.counts[trap.kind] >= at
     trap.set()
 

@@ -135,7 +135,8 @@ def integrated(case, network, plain, photo, x):
 def occlusion(case, network, plain, photo, x):
     result = phosphene.occlusion(network, photo, window=WINDOW, stride=WINDOW, **options(case)).result
     expected = plain.occlusion(x, WINDOW, WINDOW)
-    map_is(result, expected, case.near, max(expected.abs().max(), 0.1 * plain.score(x).abs().max()))
+    score = float(plain.score(x).abs().max())  # the difference of two scores is as exact as they are
+    map_is(result, expected, case.near, max(float(expected.abs().max()), score if case.near > 1e-3 else 0.1 * score))
 
 
 def lrp(case, network, plain, photo, x):
@@ -146,7 +147,8 @@ def lrp(case, network, plain, photo, x):
     assert facts["relevance"] + facts["lost"] == pytest.approx(facts["value"])
     assert np.isfinite(result.values).all()
     if case.rectified and case.head != "probabilities":
-        near(result.values.sum(1), plain.input_times_gradient(x), 10 * case.near)
+        # means are stabilized by 1e-6, which is not little beside the means of these small networks
+        near(result.values.sum(1), plain.input_times_gradient(x), max(0.03, case.near))
 
 
 def visualize(case, network, plain, photo, x):
@@ -169,15 +171,15 @@ def invert(case, network, plain, photo, x):
 
 def pgd(case, network, plain, photo, x):
     result = phosphene.pgd(network, photo, eps=RADIUS, step_size=RADIUS, steps=1, random_start=False).result
-    moved, sure = plain.sign_step(x, RADIUS)
-    label = int(plain.log_p(plain.numbers(x)).argmax())
-    losses = [float(-plain.log_p(plain.numbers(one).detach())[0, label]) for one in (x, moved)]
-    expected = moved if losses[1] > losses[0] else x
+    label = plain.decided(x)
+    moved, sure = plain.sign_step(x, RADIUS, label)
+    expected = moved if plain.attacked(moved, label) > plain.attacked(x, label) else x
     assert ((result.image - expected).abs() < 0.5 / 255)[sure].all()
     assert result.numbers[0]["before"][0]["class"] == label
-    after = plain.log_p(plain.numbers(result.image.to(x)).detach()).exp()[0]
-    near([one["p"] for one in result.numbers[0]["after"]], after[[one["class"] for one in result.numbers[0]["after"]]],
-         case.near)  # fmt: skip
+    numbers, top = plain.numbers(result.image.to(x)).detach(), result.numbers[0]["after"]
+    after = numbers if case.head == "numbers" else plain.log_p(numbers).exp()
+    said = [one["logit" if case.head == "numbers" else "p"] for one in top]
+    near(said, after[0][[one["class"] for one in top]], 10 * case.near)
 
 
 RECIPES = {

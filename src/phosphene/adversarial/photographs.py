@@ -89,7 +89,7 @@ PHOTO = Input("photo", "a path, `skimage:NAME`, or pixels", True, False, True, P
 
 
 def rounded(
-    pictures: Float[Tensor, "n c h w"], center: Float[Tensor, "n 3 h w"], radius: float
+    pictures: Float[Tensor, "n c h w"], center: Float[Tensor, "n c h w"], radius: float
 ) -> Float[Tensor, "n c h w"]:
     """The nearest 8-bit pictures that are still within the radius of 8-bit centers."""
     levels_away = math.floor(radius * 255 + 1e-6)

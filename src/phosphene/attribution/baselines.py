@@ -30,8 +30,8 @@ WORDS = {
 
 
 def baseline_pictures(
-    network: Network, pictures: Float[Tensor, "n 3 h w"], kind: Baseline, seed: int = 0
-) -> Float[Tensor, "n 3 h w"]:
+    network: Network, pictures: Float[Tensor, "n c h w"], kind: Baseline, seed: int = 0
+) -> Float[Tensor, "n c h w"]:
     """What each picture has where it is missing.
 
     Args:

@@ -63,7 +63,7 @@ def _reason(asked: Question, picture: Pictures, about: About) -> str:
     words, row = asked.words(0), every(picture)
     others = [picture.flip(3), 1 - picture]
     others += [baseline_pictures(asked.network, picture, kind) for kind in ("noise", "zero", "black")]
-    said = asked.values(torch.cat([picture, *others]), row.repeat(1 + len(others))).double()
+    said = asked.values(torch.cat([picture, *others]), row.repeat(1 + len(others))).cpu().double()
     p = float(said[0].exp() if asked.score == "log-p" else said[0])
     if asked.score != "logit" and of_classes(asked.units) and min(abs(p), abs(1 - p)) < 1e-6:
         what = words.replace("log-p", "p", 1)

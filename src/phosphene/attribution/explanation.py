@@ -191,7 +191,7 @@ class _Shown:
     Attributes:
         about: the method.
         asked: the question.
-        pictures: (n, 3, h, w), what the network was fed.
+        pictures: (n, c, h, w), what the network was fed.
         fed: the same, to be shown.
         names: of the pictures, for files.
         show, scale: as for `drawn`.
@@ -201,7 +201,7 @@ class _Shown:
     about: About
     asked: Question
     pictures: Pictures
-    fed: Pictures
+    fed: Float[Tensor, "n 3 h w"]
     names: Sequence[str]
     show: Show
     scale: Scale

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -27,7 +28,7 @@ from phosphene.core.units.labels import class_index, label
 from phosphene.core.units.spelling import parse_unit, region_of, similar
 from phosphene.core.units.units import AnyUnit, Sum, Unit, unit_term
 
-Pictures = Float[Tensor, "n 3 h w"]
+Pictures = Float[Tensor, "n c h w"]
 Rows = Int[Tensor, " n"]
 
 
@@ -72,7 +73,7 @@ class Question:
 
     def gradients(
         self, pictures: Pictures, rows: Rows, rule: Rule = "gradient"
-    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3 h w"]]:
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n c h w"]]:
         """What the network says, and how that moves with every colour of every pixel, signed.
 
         Args:
@@ -124,7 +125,9 @@ class Question:
         return Question(network, self.units, self.score, self.batch)
 
     def _parts(self, pictures: Tensor, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        return zip(pictures.split(self.batch), rows.split(self.batch), strict=True)
+        # one by one where they are read so: what was read of several is joined, and no part of the way to the answer
+        many = self.batch if self.network.together else 1
+        return zip(pictures.split(many), rows.split(many), strict=True)
 
     def finite(self, numbers: Tensor) -> Tensor:
         """The same numbers.
@@ -155,7 +158,9 @@ def _classes(unit: Sum) -> bool:
 
 
 def as_list(photos: Photo | Sequence[Photo]) -> list[Photo]:
-    """One photograph or several, as a list."""
+    """One photograph or several, as a list; an array of several pictures is taken apart."""
+    if isinstance(photos, (np.ndarray, Tensor)) and photos.ndim == 4 and len(photos) > 1:
+        return [photos[i] for i in range(len(photos))]
     return list(photos) if isinstance(photos, (list, tuple)) else [cast(Photo, photos)]
 
 

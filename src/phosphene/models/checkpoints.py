@@ -230,7 +230,8 @@ class _Names:
         state = self.state(prefix)
         missing = [name for name in self.own if name not in state]
         said = [f"left out {_some(beside)}, which the network has not"] if beside else []
-        return said + ([f"is without {_some(missing)}, which only counts"] if missing else [])
+        counts = "they only count" if len(missing) > 1 else "it only counts"
+        return said + ([f"is without {_some(missing)}; {counts}"] if missing else [])
 
 
 def _some(names: Sequence[str]) -> str:

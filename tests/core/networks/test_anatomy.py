@@ -205,3 +205,22 @@ def test_what_a_model_writes_into_itself_is_not_kept():
     for _ in range(2):
         network.read(torch.rand(2, 3, 16, 16), ["logits"])
     assert model.calls == 0 and model.seen == 0 and not model.seen._version
+
+
+@pytest.mark.parametrize("size", [(64, 64), (96, 64), (65, 40), (70, 95), (8, 200)])
+def test_pictures_that_a_network_of_multiples_cant_take_are_resized_to_the_nearest_that_it_can(size):
+    def strict(m, x):
+        assert not (x.shape[2] % 32 or x.shape[3] % 32), "multiples of 32 only"
+        return mean(m.a(x))
+
+    network = Network(Around(strict, a=conv()).double(), size=64)
+    height, width = network.anatomy.taken(size)
+    assert height % 32 == width % 32 == 0 and abs(height - max(size[0], 32)) <= 16 and abs(width - size[1]) <= 16
+    x = pictures(*size)
+    whole = F.interpolate(x, (height, width), mode="bilinear", antialias=True) if (height, width) != size else x
+    torch.testing.assert_close(network.read(x, ["logits"])["logits"], mean(network.model.a(whole)))
+
+
+def test_a_network_of_any_size_takes_every_picture_as_it_is():
+    network = Network(Plain(), size=16)
+    assert network.anatomy.taken((33, 17)) == (33, 17)

@@ -1,11 +1,14 @@
 """Terms against plain indexing, and their algebra."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from phosphene.core.errors import Mistake
+from phosphene.core.networks.head import SOFTMAX, Head
 from phosphene.core.optimization.terms import (
     Reading,
     Term,
@@ -19,6 +22,7 @@ from phosphene.core.optimization.terms import (
     likeness,
     neuron,
     score,
+    similarity,
     token,
     weighted,
 )
@@ -272,3 +276,55 @@ def test_a_mean_over_views_reaches_every_view_with_its_share():
     torch.testing.assert_close(r.mean(numbers), expected(numbers))
     (gradient,) = torch.autograd.grad(r.mean(numbers).sum(), numbers)
     assert gradient.tolist() == pytest.approx([1 / 3, 1 / 2, 1 / 3, 1 / 3, 1 / 2])
+
+
+# -------------------------------------------------------------------------------------------- answers at several places
+
+
+def answered(y, size, head=SOFTMAX):
+    pictures = torch.zeros(len(y), 3, *size, dtype=y.dtype)
+    rows = torch.arange(len(y))
+    return Reading(pictures, rows, pictures, rows, {"logits": y}, head)
+
+
+def test_a_class_of_a_map_is_asked_at_a_place_over_a_region_or_everywhere():
+    y = normal(4, 3, 5, 6)
+    places = [None, (2, 1), (10, 20, 20, 10), (0, 0, 1, 1)]
+    values = score([1, 0, 2, 1], "logit", places).of(answered(y, (50, 60)))
+    by_hand = [y[0, 1].mean(), y[1, 0, 2, 1], y[2, 2, 2:3, 1:3].mean(), y[3, 1, 0, 0]]
+    torch.testing.assert_close(values, torch.stack(by_hand))
+    p = score([1], "p", [(10, 20, 20, 10)]).of(answered(y[2:3], (50, 60)))
+    torch.testing.assert_close(p, y[2:3, :, 2:3, 1:3].mean((2, 3)).softmax(1)[:, 1])
+
+
+def test_a_place_that_is_not_in_the_answer_is_a_mistake():
+    with pytest.raises(Mistake, match="5 rows and 6 columns, so \\(5, 0\\) is not in it"):
+        score([0], "logit", [(5, 0)]).of(answered(normal(1, 3, 5, 6), (50, 60)))
+    with pytest.raises(Mistake, match="answers once for the whole picture"):
+        score([0], "logit", [(0, 0, 3, 3)]).of(answered(normal(1, 3), (50, 60)))
+
+
+def test_of_boxes_the_best_is_asked_or_the_one_that_overlaps_most_with_a_region():
+    head = Head("probabilities", exclusive=False, boxes=True)
+    y = torch.zeros(1, 2 + 4, 3)
+    y[0, 0, 0], y[0, 0, 1], y[0, 1, 2] = 0.9, 0.6, 0.5  # class 0 twice, class 1 once
+    y[0, 2:] = torch.tensor([[0.0, 0, 10, 10], [20, 20, 30, 30], [0, 20, 10, 30]]).T
+    for places, index, value in (([None], 0, 0.9), ([(19, 21, 10, 10)], 0, 0.6), ([(0, 18, 9, 9)], 1, 0.5)):
+        assert score([index], "p", places).of(answered(y, (32, 32), head)).item() == pytest.approx(value)
+    with pytest.raises(Mistake, match="a detector's answer is boxes; give a region"):
+        score([0], "p", [(1, 1)]).of(answered(y, (32, 32), head))
+
+
+@pytest.mark.parametrize("shape", [(2, 4), (2, 4, 3), (2, 4, 3, 5)])
+def test_similarity_is_the_cosine_of_the_mean_over_positions(shape):
+    y, vectors = normal(*shape), normal(2, 4, seed=1)
+    means = [[row.flatten().mean().item() for row in one] for one in y]
+    by_hand = []
+    for code, vector in zip(means, vectors.tolist(), strict=True):
+        lengths = math.sqrt(sum(a * a for a in code)) * math.sqrt(sum(b * b for b in vector))
+        by_hand.append(sum(a * b for a, b in zip(code, vector, strict=True)) / lengths)
+    reading = answered(y, (4, 4))
+    values = similarity("logits", vectors).of(reading)
+    torch.testing.assert_close(values, torch.tensor(by_hand, dtype=torch.float64))
+    with pytest.raises(Mistake, match="logits has 4 channels, the code has 5 numbers"):
+        similarity("logits", normal(2, 5)).of(reading)

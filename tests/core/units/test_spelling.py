@@ -1,12 +1,16 @@
 """How units are written, and what is answered where they are not."""
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from phosphene.core.errors import Mistake
+from phosphene.core.networks.network import Network
 from phosphene.core.optimization.terms import TokenGrid
-from phosphene.core.units.spelling import parse_unit, parse_units
+from phosphene.core.units.network_input import feed
+from phosphene.core.units.spelling import parse_unit, parse_units, self_contained
 from phosphene.core.units.units import Sum, Unit
 from tests.core.units.test_units import DIRECTIONS, NAMES, NETWORK, PLAIN, SUMS, TOKENS, A, B, one
 
@@ -104,3 +108,62 @@ def test_all_of_a_layer_are_its_units_one_by_one_and_the_bare_layer_is_one():
 def test_what_is_no_unit_is_answered_with_what_is(text, said):
     with pytest.raises(Mistake, match=said):
         parse_unit(NETWORK, text)
+
+
+# --------------------------------------------------------------------------------------------------- beyond a class
+
+
+def mapped():
+    """A network that answers at 4 x 4 places of a picture of 8 x 8 px."""
+    torch.manual_seed(0)
+    return Network(nn.Sequential(nn.Conv2d(3, 5, 2, 2)).double(), size=8, labels=list("abcde"))
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("logits:b@1,2", Unit("logits", 1, (1, 2))), ("logits:b@0,2,4,6", Unit("logits", 1, (0, 2, 4, 6))),
+        ("logits:3", Unit("logits", 3)),
+    ],
+)  # fmt: skip
+def test_a_class_of_a_map_is_spelled_with_its_place(text, unit):
+    network = mapped()
+    assert parse_unit(network, text) == [unit]
+    assert parse_unit(network, str(unit)) == [unit]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("logits:b@4,0", "has rows 0 to 3 and columns 0 to 3"), ("logits:b@0,0,0,4", "the region 0,0,0,4 is empty"),
+        ("logits:f@0,0", "no class 'f'"),
+    ],
+)  # fmt: skip
+def test_a_place_that_is_not_in_the_answer_is_a_mistake(text, sentence):
+    with pytest.raises(Mistake, match=sentence):
+        parse_unit(mapped(), text)
+
+
+def test_a_network_that_answers_once_has_no_places():
+    network = Network(nn.Sequential(nn.Flatten(), nn.Linear(192, 5)).double(), size=8)
+    for text in ("logits:1@0,0", "logits:1@0,0,2,2"):
+        with pytest.raises(Mistake, match="answers once for the whole picture"):
+            parse_unit(network, text)
+
+
+def test_a_picture_to_be_like_is_its_code_whose_numbers_are_kept():
+    network = Network(nn.Sequential(nn.Conv2d(3, 5, 2, 2), nn.ReLU(), nn.Flatten(), nn.Linear(80, 6)).double(), size=8)
+    photo = feed(network, "skimage:coffee")
+    (unit,) = parse_unit(network, "logits:like=skimage:coffee")
+    assert unit.similarity and unit.name == "coffee"
+    torch.testing.assert_close(
+        torch.tensor(unit.vector, dtype=torch.float64), network.read(photo, ["logits"])["logits"][0]
+    )
+    (of_layer,) = parse_unit(network, "1:like=skimage:coffee")
+    torch.testing.assert_close(
+        torch.tensor(of_layer.vector, dtype=torch.float64), network.read(photo, ["1"])["1"][0].mean((1, 2))
+    )
+    assert parse_unit(network, str(unit)) == [unit]
+    assert self_contained(network, "logits:like=skimage:coffee") == str(unit)
+    with pytest.raises(Mistake, match=r"there is no file nowhere\.jpg"):
+        parse_unit(network, "logits:like=nowhere.jpg")

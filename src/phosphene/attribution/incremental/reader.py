@@ -161,7 +161,7 @@ class IncrementalReader:
         why = str(reason) if known else f"{self.network.name} can't be computed in part ({_first_line(reason)})"
         self.words = words + (f": {why}" if why else "")
 
-    def occluded(self, corners: Sequence[tuple[int, int]]) -> Float[Tensor, "n 3 h w"]:
+    def occluded(self, corners: Sequence[tuple[int, int]]) -> Float[Tensor, "n c h w"]:
         """The picture under a window at each of these places."""
         layout = torch.channels_last if self.network.plan.channels_last else torch.contiguous_format
         pictures = self.picture.expand(len(corners), -1, -1, -1).clone(memory_format=layout)
@@ -183,8 +183,8 @@ class IncrementalReader:
             raise _InFull(f"{network.name} answers with random numbers")
         if not network.independent:
             raise _InFull(f"pictures that {network.name} sees together influence one another")
-        if network.fixed and size != network.size:
-            raise _InFull(f"{network.name} sees every picture at {network.size[0]} x {network.size[1]} pixels")
+        if (taken := network.anatomy.taken(size)) != size:
+            raise _InFull(f"{network.name} sees such a picture at {taken[0]} x {taken[1]} pixels")
         recording = self._recording(size)
         rules = region_rules(recording)
         spread = Spread.of(recording, rules, _windows(_everywhere(size, self.window), self.window))

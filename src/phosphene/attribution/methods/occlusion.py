@@ -105,7 +105,7 @@ def occlusion(
     """
     for name, given in (("window", window), ("stride", stride)):
         check_range(name, given, 1)
-    height, width = pictures.shape[2:]
+    size = height, width = pictures.shape[2], pictures.shape[3]
     side = window or max(1, round(min(height, width) / 7))
     step = stride or max(1, side // 2)
     if side > min(height, width):
@@ -117,17 +117,15 @@ def occlusion(
 
     def told(one: _Found, mean: PerPixel) -> _Told:
         drops = (one.before - one.maps["score"]).view(len(tops), len(lefts))
-        values = mean.mean() if form == "pixels" else per_position(drops, tops, lefts, side, (height, width))
+        values = mean.mean() if form == "pixels" else per_position(drops, tops, lefts, side, size)
         values = torch.zeros_like(values) if one.same else values
         facts = {"window": side, "stride": step, "occluder": WORDS[occluder], "places": one.done}
         grids = {key: grid.view(len(tops), len(lefts)).clone() for key, grid in one.maps.items()}
         return _Told(values, one.facts() | facts, one.panels(len(lefts)), grids)
 
     def run() -> Iterator[tuple[int, Maps]]:
-        found = [
-            (_Found(asked, i, followed, len(corners), (height, width)), PerPixel(side, (height, width)))
-            for i in range(len(pictures))
-        ]
+        every = range(len(pictures))
+        found = [(_Found(asked, i, followed, len(corners), size), PerPixel(side, size)) for i in every]
         so_far = [told(*both) for both in found]
         for i, (one, mean) in enumerate(found):
             layers = {*asked.term.layers, "logits", *([followed] if followed else [])}

@@ -39,7 +39,7 @@ class Asked(nn.Module):
         self.asked = asked
         self.model = asked.network.model  # so that Captum finds its modules
 
-    def forward(self, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, " n"]:
+    def forward(self, pictures: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
         rows = torch.zeros(len(pictures), dtype=torch.long, device=pictures.device)
         layers = self.asked.network.read(pictures, self.asked.term.layers)
         of = torch.arange(len(pictures), device=pictures.device)

@@ -156,10 +156,10 @@ class Anatomy:
         return 3 if channels == 1 else channels
 
     def noise(self, size: tuple[int, int], pictures: int = 2, channels: int | None = None) -> Tensor:
-        """Random pictures that are the same every time; those behind the first one are brighter."""
+        """Random pictures that are the same every time; those behind the first one are dark."""
         generator = torch.Generator().manual_seed(0)
         x = torch.rand(pictures, self.colours(channels or self.channels), *size, generator=generator)
-        x[1:] = 0.25 + 0.75 * x[1:]  # so that statistics of a batch differ from those of its first picture
+        x[1:] *= 0.05  # so that statistics of a batch, and what is decided by them, differ from a picture's own
         return x.to(self.device, self.dtype)
 
     def preprocess(self, x: Tensor, channels_last: bool = False, channels: int | None = None) -> Tensor:
@@ -205,6 +205,21 @@ class Anatomy:
         """The pass at another size, if the model takes it."""
         tried = self._try((self.size[0] + 32, self.size[1] + 64), self.channels, self.native.pictures)
         return None if isinstance(tried, Exception) else tried
+
+    @once
+    def _any(self) -> bool:
+        """Whether it takes pictures of odd sizes as well, and not only some that are a multiple of 32 px apart."""
+        height, width = self.size
+        return not isinstance(self._try((height + 33, width + 65), self.channels, self.native.pictures), Exception)
+
+    def taken(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The size that the model takes instead of this one: its own, the nearest multiple of 32 px away, or this."""
+        if size == self.size or (self.larger is not None and self._any):
+            return size
+        if self.larger is None:
+            return self.size
+        height, width = (own + 32 * round((side - own) / 32) for own, side in zip(self.size, size, strict=True))
+        return max(height, self.size[0] % 32 or 32), max(width, self.size[1] % 32 or 32)
 
     @once
     def axes(self) -> Axes:
@@ -257,14 +272,14 @@ class Anatomy:
     @once
     def company(self) -> Company:
         """How it takes several pictures, and the same ones again."""
-        together, first = self._first_logits, self._first_logits[:1]
+        together, last = self._first_logits, self._first_logits[-1:]
         many = self.native.pictures
         if many > 1:
             try:
-                alone = self.answer(self.noise(self.size)[:1])
+                alone = self.answer(self.noise(self.size)[-1:])
             except Mistake:  # it takes several pictures only, or nothing any more
-                alone = self.answer(self.noise(self.size))[:1]
-            if self.axes.batch is not None and alike(alone, first, self.dtype):
+                alone = self.answer(self.noise(self.size))[-1:]
+            if self.axes.batch is not None and alike(alone, last, self.dtype):
                 return Company(independent=True, deterministic=True)
         again = self.answer(self.noise(self.size, many))
         deterministic = alike(again, together, self.dtype)

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from torch.utils.weak import WeakIdKeyDictionary
 
 from phosphene.core.errors import Mistake
@@ -65,7 +66,7 @@ def unwrapped(model: Any) -> nn.Module:
     inside of a module that can be hooked.
 
     Raises:
-        Mistake: it is not a module.
+        Mistake: it is not a module, or one whose parameters have no numbers yet.
     """
     while True:
         if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
@@ -77,6 +78,14 @@ def unwrapped(model: Any) -> nn.Module:
     if not isinstance(model, nn.Module):
         what = "a class, not a module of it" if isinstance(model, type) else type(model).__name__
         raise Mistake(f"a network is a torch.nn.Module, not {what}")
+    for name, value in (*model.named_parameters(), *model.named_buffers()):
+        if is_lazy(value):
+            raise Mistake(f"{name} of {type(model).__name__} has no size yet; run the model once on a picture")
+        if value.is_meta:
+            raise Mistake(
+                f"{name} of {type(model).__name__} is on the device meta, without numbers; load its weights first: "
+                "model.to_empty(device='cpu'), then load_state_dict"
+            )
     return Opaque(model) if is_opaque(model) else model
 
 
@@ -108,7 +117,7 @@ def _frozen(model: nn.Module) -> Iterator[list[nn.Module]]:
     modules = list(model.modules())  # walked once, and without hasattr: this is done in every step
     training = [module for module in modules if module.training]
     parameters = [parameter for module in modules for parameter in module._parameters.values()]
-    required = [parameter for parameter in parameters if parameter is not None and parameter.requires_grad]
+    required = [p for p in parameters if p is not None and p.requires_grad and not p.is_inference()]
     compiled = any("_orig_mod" in m._modules or getattr(m, "_compiled_call_impl", None) is not None for m in modules)
     try:
         for module in training:

@@ -256,8 +256,8 @@ class Network:
             raise Mistake(f"{self.name} takes pictures of {self.channels} channels, not {pictures.shape[1]}")
         # in float32 at least: there is no resizing in half precision, and 8-bit pixels would not be kept apart
         x = pictures.to(self.device, torch.promote_types(self.dtype, torch.float32))
-        if x.shape[-2:] != self.size and self.fixed:
-            x = F.interpolate(x, self.size, mode="bilinear", antialias=True)
+        if (size := self.anatomy.taken((x.shape[-2], x.shape[-1]))) != x.shape[-2:]:
+            x = F.interpolate(x, size, mode="bilinear", antialias=True)
         x = self.normalization(x, self.grey).to(self.dtype)
         return x.contiguous(memory_format=torch.channels_last) if plan.channels_last else x
 
@@ -358,7 +358,9 @@ class Network:
             parts = [pictures] if self.together or len(pictures) == 1 else pictures.split(1)
             seen = [self._activations(part, axes, rule, plan, stack) for part in parts]
         joined = seen[0] if len(seen) == 1 else {tap: torch.cat([one[tap] for one in seen]) for tap in axes}
-        return {name: joined[layer.tap] for name, layer in wanted.items()}
+        read = {name: joined[layer.tap] for name, layer in wanted.items()}
+        # a parameter that a model returns would want a gradient again as soon as the model is given back
+        return read if torch.is_grad_enabled() else {name: activation.detach() for name, activation in read.items()}
 
     def _activations(
         self, pictures: Tensor, axes: Mapping[Tap, int], rule: Rule, plan: Plan, stack: ExitStack
@@ -375,18 +377,16 @@ class Network:
         except (Mistake, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # whatever a stranger's model raises
-            raise self._refusal(error, (x.shape[-2], x.shape[-1]), plan) from error
+            raise self._refusal(error, (x.shape[-2], x.shape[-1])) from error
         if anatomy.lowered(plan):  # what is done with activations is not the model's
             stack.enter_context(torch.autocast(self.device.type, enabled=False))
         return activations
 
-    def _refusal(self, error: Exception, size: tuple[int, int], plan: Plan) -> Mistake:
+    def _refusal(self, error: Exception, size: tuple[int, int]) -> Mistake:
         """Why the model can't be run, in one sentence."""
         reason = first_line(error)
         if size != self.size:
             return Mistake(f"{self.name} can't take a picture of {size[0]} x {size[1]} pixels: {reason}")
-        if self.anatomy.lowered(plan):
-            return Mistake(f"{self.name} can't be run in bfloat16: {reason}; use float32")
         return Mistake(f"{self.name} fails: {type(error).__name__}: {reason}")
 
     def recording(self, size: tuple[int, int], layers: Iterable[str]) -> Recording:

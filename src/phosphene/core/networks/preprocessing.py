@@ -17,7 +17,7 @@ def seen(network: Network, pictures: Float[Tensor, "n c h w"]) -> Float[Tensor, 
     return pictures.mean(1, keepdim=True).expand_as(pictures) if network.grey else pictures
 
 
-def shown(network: Network, pictures: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+def shown(network: Network, pictures: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 h w"]:
     """Pictures, or maps of all their channels, as they are looked at: three channels of many."""
     if pictures.shape[1] == 3 and network.shown is None:
         return pictures

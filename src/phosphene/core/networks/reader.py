@@ -20,6 +20,10 @@ from phosphene.core.networks.rectifiers import RECTIFIERS, RectifierRule, Rule, 
 from phosphene.core.networks.rewrites import rewritten
 
 
+def _unchanged(module: nn.Module, inputs: Any) -> None:
+    """A hook that leaves everything as it is."""
+
+
 class _Enough(BaseException):
     """Raised out of a forward pass when everything was read; a BaseException, so that no model swallows it."""
 
@@ -67,6 +71,8 @@ class Reader:
             self._handler = self.propagation(x)
         if owners:
             until.enter_context(intercepted(owners, self._handle))
+            for module in owners.values():  # PyTorch's transformers skip their parts where nobody hooks them
+                until.callback(module.register_forward_pre_hook(_unchanged).remove)
         for owner in self.modules:
             module = self.anatomy.model.get_submodule(owner)
             until.callback(module.register_forward_hook(partial(self._module_called, owner)).remove)

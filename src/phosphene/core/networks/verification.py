@@ -100,6 +100,7 @@ def _answer(anatomy: Anatomy, plan: Plan) -> Answer | None:
             x = anatomy.noise(anatomy.size, 1).requires_grad_()
             reader = Reader(anatomy, {LOGITS: 1}, "gradient", "local_response_norm" in plan.rewrites)
             until.enter_context(anatomy.locks)
+            anatomy.watch_backward(until)
             until.enter_context(anatomy.ready(plan, reader.modules, reader))
             logits = reader.run(anatomy.preprocess(x, plan.channels_last), until)[LOGITS]
             if not logits.requires_grad:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.paths import given_path
 from phosphene.core.pictures.eight_bit import to_uint8
@@ -64,8 +65,14 @@ def photo_record(photo: Photo) -> dict[str, Any]:
 
 
 def pixels_record(photo: Photo) -> dict[str, Any]:
-    """The hash of what is in a photograph, whatever holds it."""
-    pixels = to_uint8(open_photo(photo))
+    """The hash of what is in a photograph, whatever holds it; of pixels with many channels, of their numbers."""
+    try:
+        pixels = to_uint8(open_photo(photo))
+    except Mistake:
+        if not isinstance(photo, (np.ndarray, Tensor)):
+            raise
+        numbers = np.ascontiguousarray(torch.as_tensor(photo).detach().cpu().numpy())
+        return {"pixels_sha256": hashlib.sha256(numbers.tobytes()).hexdigest(), "shape": list(numbers.shape)}
     return {"pixels_sha256": hashlib.sha256(pixels.tobytes()).hexdigest(), "shape": list(pixels.shape[1:3])}
 
 
