@@ -83,8 +83,8 @@ def test_the_model_comes_back_as_it_was(recipe):
 def test_a_recipe_has_the_options_of_its_method_between_the_question_and_the_way_it_is_shown():
     names = list(inspect.signature(integrated).parameters)
     assert names == [
-        "network", "photos", "target", "against", "unit", "score", "baseline", "steps", "rule", "fit", "show", "scale",
-        "check", "batch",
+        "network", "photos", "similar_to", "target", "against", "unit", "region", "score", "baseline", "steps", "rule",
+        "fit", "show", "scale", "check", "batch",
     ]  # fmt: skip
     told = inspect.getdoc(integrated)
     assert all(f"    {name}: " in told for name in names)

@@ -227,6 +227,15 @@ def test_maps_of_pictures_of_many_channels_have_all_of_them_and_three_are_shown(
     torch.testing.assert_close(found.input, levels(5, 16, 16)[None, [3, 2, 1]])
 
 
+def test_checks_of_pictures_of_many_channels_leave_out_the_mosaic_where_there_are_not_four_of_them():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(5, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 4))
+    network = Network(model, size=16, channels=5)
+    told = gradient(network, levels(5, 16, 16), check=True).result.numbers[0]["checks"]
+    assert {"deletion", "insertion", "randomization", "shift"} <= set(told)
+    assert list(told["skipped"]) == ["pointing"]
+
+
 # ------------------------------------------------------------------------------------------ chance and company
 
 

@@ -28,7 +28,7 @@ def test_the_directions_of_a_grid_are_the_activations():
 
 def test_the_value_that_a_cell_makes_large_is_that_of_its_own_activation():
     network = convnet()
-    y = by_hook(network, PHOTO.double(), "conv2")
+    y = by_hook(network, feed(network, PHOTO), "conv2")
     run = activation_grid(network, PHOTO, layer="conv2", cell=8, steps=0, power=2)
     chosen = settings("default", {"robustness": "lucid", "steps": 0})
     step = list(run)[-1]
@@ -45,7 +45,7 @@ def test_the_value_that_a_cell_makes_large_is_that_of_its_own_activation():
 
 def test_a_cell_is_the_same_alone_and_among_others():
     network, chosen = convnet(), settings("default", {"robustness": "lucid", "steps": 2, "rate": 0.1})
-    y = by_hook(network, PHOTO.double(), "conv2")
+    y = by_hook(network, feed(network, PHOTO), "conv2")
     run = activation_grid(network, PHOTO, layer="conv2", cell=8, steps=2, batch=30)
     *_, last = run
     for place in (0, 29, 63):
@@ -60,7 +60,7 @@ def test_a_cell_is_the_same_alone_and_among_others():
 def test_cells_are_as_large_as_their_activations():
     network = convnet()
     run = activation_grid(network, PHOTO, layer="conv2", cell=16, steps=0, scaled=True)
-    sizes = by_hook(network, PHOTO.double(), "conv2")[0].norm(dim=0)
+    sizes = by_hook(network, feed(network, PHOTO), "conv2")[0].norm(dim=0)
     cells = run.image[0].unfold(1, 16, 16).unfold(2, 16, 16)  # (3, rows, columns, 16, 16)
     painted = (cells != 1).any(0).sum((-1, -2))
     expected = (16 * sizes / sizes.max()).round().square()

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from phosphene.core.errors import Mistake
+from phosphene.core.networks.network import Network
 from phosphene.features import predict
 from tests.small import LABELS, convnet, levels, linear, noise
 
@@ -66,3 +67,35 @@ def test_plain_numbers_have_no_probabilities_and_are_said_as_they_are():
         assert answer.keys() == {"class", "label", "logit"}
         assert answer["logit"] == pytest.approx(float(expected[answer["class"]]), rel=1e-6)
     assert result.figure().size[0] > 0
+
+
+def lonely(weights, **facts):
+    """A linear network with these logits on a white picture."""
+    return linear(torch.stack([torch.full((3, 8, 8), w / 192) for w in weights]), [0.0] * len(weights), **facts)
+
+
+def sigmoid(z):
+    return 1 / (1 + math.exp(-z))
+
+
+def test_one_logit_is_a_question_that_is_answered_with_yes_and_no():
+    result = predict(lonely([0.96]), torch.ones(3, 8, 8))
+    assert [(a["label"], a["p"]) for a in result.numbers[0]["top"]] == [
+        ("yes", pytest.approx(sigmoid(0.96), rel=1e-6)), ("no", pytest.approx(1 - sigmoid(0.96), rel=1e-6)),
+    ]  # fmt: skip
+    assert result.title == "yes 72.3 %"
+
+
+def test_independent_classes_have_probabilities_that_need_not_sum_to_one():
+    result = predict(lonely([0.96, 0.48, -0.48], head="sigmoid", labels=["a", "b", "c"]), torch.ones(3, 8, 8))
+    found = {a["label"]: a["p"] for a in result.numbers[0]["top"]}
+    assert found == pytest.approx({"a": sigmoid(0.96), "b": sigmoid(0.48), "c": sigmoid(-0.48)}, rel=1e-6)
+    assert sum(found.values()) > 1.5
+    assert list(found) == ["a", "b", "c"]
+
+
+def test_probabilities_are_said_as_they_are():
+    network = lonely([0.96, 0.0])
+    network = Network(torch.nn.Sequential(network.model, torch.nn.Softmax(1)), size=8)
+    found = {a["class"]: a["p"] for a in predict(network, torch.ones(3, 8, 8)).numbers[0]["top"]}
+    assert found == pytest.approx({0: sigmoid(0.96), 1: 1 - sigmoid(0.96)}, rel=1e-6)

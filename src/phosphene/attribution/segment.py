@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from phosphene.attribution.question import every, question
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.preprocessing import shown
 from phosphene.core.options import Bounds
 from phosphene.core.pictures.colours import grey_heat
 from phosphene.core.pictures.eight_bit import to_uint8
@@ -91,26 +92,27 @@ def segment(
     if not saliency.max() > saliency.min():
         raise Mistake(f"the {words} depends on every pixel of this photograph alike, so nothing can be cut out by it")
     object_, behind = seeded(saliency)
-    mask = largest_part(_cut(cv2, to_uint8(fed)[0], object_, behind, seeds))
+    colours = shown(network, fed)
+    mask = largest_part(_cut(cv2, to_uint8(colours)[0], object_, behind, seeds))
     if not mask.any():
         raise Mistake(
             f"all of this photograph has the colours of what the {words} does not depend on; try --seeds fixed"
         )
-    shown, numbers = fed.float().cpu(), _numbers(asked, words, mask, given)
+    photograph, numbers = colours.float().cpu(), _numbers(asked, words, mask, given)
     boxes = [(box_around(mask), FOUND_COLOUR), *([] if given is None else [(given, GIVEN_COLOUR)])]
     panels = [
-        ("the network's input", shown),
+        ("the network's input", photograph),
         (f"how much the {words} depends on a pixel", grey_heat(torch.from_numpy(saliency)[None].float())),
-        ("the 5 % with most of it red, the 30 % with least blue", _seeds_shown(shown, object_, behind)),
-        (_compared(numbers), _outlined(shown, mask, boxes)),
+        ("the 5 % with most of it red, the 30 % with least blue", _seeds_shown(photograph, object_, behind)),
+        (_compared(numbers), _outlined(photograph, mask, boxes)),
     ]
     return Result(
-        image=torch.cat([shown, torch.from_numpy(mask)[None, None].float()], 1),
+        image=torch.cat([photograph, torch.from_numpy(mask)[None, None].float()], 1),
         names=["segment" if target is None and unit is None else asked.stem],
         numbers=[numbers],
         panels=[panels],
         title=f"segment: {words} of {network.name}",
-        input=shown,
+        input=photograph,
         values=mask[None],
     )
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import working_dtype
-from phosphene.core.optimization.ascent import Ascent, Nouns, Size, ascent, stages
+from phosphene.core.optimization.ascent import Ascent, Nouns, Size, ascent, check_colours, stages
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.settings_options import FurtherOptions
@@ -109,6 +109,7 @@ def dream(
         rate: the mean change of a pixel in one move, in [0, 1].
         seed: of the random shifts.
     """
+    check_colours(network)
     whole = precise(open_photo(photo), working_dtype(network)).to(network.device)
     name = layer or halfway(network)
     units = parse_units(network, name)

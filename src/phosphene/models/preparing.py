@@ -1,27 +1,17 @@
 """What a model needs before it can be read: parameters that have shapes and numbers, in one precision."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from itertools import chain
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
 from phosphene.core.errors import Mistake, first_line
 from phosphene.core.networks.calling import Calling
-
-
-def _named(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    return chain(model.named_parameters(), model.named_buffers())
-
-
-def check_numbers(model: nn.Module, name: str) -> None:
-    """Raise a Mistake if some weights have a shape and no numbers: those on the meta device."""
-    if empty := next((one for one, value in _named(model) if value.is_meta), None):
-        raise Mistake(f"{name} has no weights yet: {empty} is on the meta device; give them: --weights FILE")
+from phosphene.core.networks.checked import named_tensors
 
 
 def settle(model: nn.Module, name: str, facts: Mapping[str, Any]) -> None:
@@ -54,7 +44,7 @@ def settle(model: nn.Module, name: str, facts: Mapping[str, Any]) -> None:
             f"{lazy} in {name} gets no shape from a picture of {size[0]} x {size[1]} px and {many} channels: "
             f"{first_line(error)}"
         ) from error
-    if left := next((one for one, value in _named(model) if is_lazy(value)), None):
+    if left := next((one for one, value in named_tensors(model) if is_lazy(value)), None):
         raise Mistake(f"{left} in {name} has no shape, as its module is never called; leave it out")
 
 
@@ -76,10 +66,10 @@ def quantized(model: nn.Module) -> bool:
 
 def cast(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
     """The model on this device, its weights in this precision, complex ones in the complex of it."""
-    if not any(value.is_complex() for _, value in _named(model)):
+    if not any(value.is_complex() for _, value in named_tensors(model)):
         return model.to(device=device, dtype=dtype)
     model.to(device)
-    for _, value in _named(model):  # Module.to would cut off the imaginary parts
+    for _, value in named_tensors(model):  # Module.to would cut off the imaginary parts
         if value.is_complex():
             value.data = value.data.to(dtype.to_complex())
         elif value.is_floating_point():

@@ -192,10 +192,10 @@ def test_halfway_is_a_little_above_the_middle():
 @pytest.mark.parametrize(
     ("name", "first", "middle", "last"),
     [
-        ("vgg16_bn", "features.2", "features.26", "features.42"),
+        ("vgg16_bn", "features.2", "features.29", "features.42"),
         ("resnet18", "relu", "layer3", "layer4"),
         ("mobilenet_v2", "features.0", "features.12", "features.18"),
-        ("densenet121", "features.relu0", "features.denseblock4", "relu"),
+        ("densenet121", "features.relu0", "features.denseblock3", "relu"),
         ("convnext_tiny", "features.1.0", "features.5.5", "features.7.2"),
         ("googlenet", "conv1", "inception4c", "inception5b"),
         ("vit_b_16", *(f"encoder.layers.encoder_layer_{i}" for i in (0, 7, 11))),

@@ -50,6 +50,9 @@ def test_what_a_stop_can_not_do_is_said_in_it_and_the_tour_goes_on(guide):
         pass
     assert [one.title for one in guide.sections] == ["one", "two"]
     assert guide.sections[0].missing == ["it has no rectifiers"] and section.commands == ["a command"]
+    with guide.trying(section):
+        raise Mistake("it has no rectifiers")
+    assert section.missing == ["it has no rectifiers"]
     with pytest.raises(ZeroDivisionError), guide.stop("three", "", ""):
         raise ZeroDivisionError
 

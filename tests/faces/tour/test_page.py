@@ -196,6 +196,48 @@ def test_what_a_network_can_not_do_is_left_out_and_said(tmp_path, monkeypatch):
     assert "Left out: guided changes what rectifiers" in html.unescape(Path("tour/index.html").read_text())
 
 
+NO_PLACES = """
+from torch import nn
+
+def build():
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 12 * 12, 8), nn.ReLU(), nn.Linear(8, 1)), {"input_size": 12}
+"""
+CHANNELS = NO_PLACES.replace("3 * 12", "5 * 12").replace("12}", '12, "channels": 5}')
+
+
+def left_out(text):
+    """By stop, what is left out and why."""
+    parts = re.split(r"<h2><span>\d+</span>(.*?)</h2>", text)[1:]
+    return {
+        title: [html.unescape(line) for line in re.findall(r'class="missing">Left out: (.*?)</p>', part)]
+        for title, part in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+def test_a_network_without_rows_and_columns_and_with_one_logit_has_its_tour(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("own.py").write_text(NO_PLACES)
+    assert call("tour", "--fast", "--quiet", "--net", "own.py") == 0
+    text = Path("tour/index.html").read_text()
+    why = ["own.py has no layer with rows and columns."]
+    assert {title: lines for title, lines in left_out(text).items() if lines} == dict.fromkeys(
+        ("What its units look for", "What it dreams", "What survives"), why
+    )
+    assert re.search(r"<td>(yes|no)</td>", text)
+    assert Path("tour/pictures/logits-1.png").exists() or Path("tour/pictures/logits-0.png").exists()
+
+
+def test_a_network_that_takes_no_photographs_is_drawn_and_the_rest_is_left_out_in_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("own.py").write_text(CHANNELS)
+    assert call("tour", "--fast", "--quiet", "--net", "own.py") == 0
+    found = left_out(Path("tour/index.html").read_text())
+    assert found.pop("What it is") == []
+    assert all(len(lines) == 1 for title, lines in found.items() if title != "Its first layer")
+    assert "pictures of 5 channels" in found["What it says"][0]
+    assert not Path("tour/contact.png").exists()
+
+
 def test_a_photograph_with_a_difficult_name_gets_commands_that_can_be_pasted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("own.py").write_text(SOURCE)

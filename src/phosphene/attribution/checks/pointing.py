@@ -32,7 +32,7 @@ FURTHER = ("chelsea", "coffee", "rocket", "astronaut", "camera", "clock", "coins
 class Mosaic:
     """Four photographs in one picture, row by row, and the class of each."""
 
-    picture: Float[Tensor, "1 3 h w"]
+    picture: Float[Tensor, "1 c h w"]
     classes: Sequence[int]
 
 
@@ -59,9 +59,9 @@ def quarters(height: int, width: int) -> list[tuple[slice, slice]]:
     return [(r, c) for r in rows for c in columns]
 
 
-def mosaic(photos: Sequence[Float[Tensor, "1 3 _ _"]], classes: Sequence[int], size: tuple[int, int]) -> Mosaic:
+def mosaic(photos: Sequence[Float[Tensor, "1 c _ _"]], classes: Sequence[int], size: tuple[int, int]) -> Mosaic:
     """Four photographs of these classes in one picture of this size: each is cut to the quarter's shape and shrunk."""
-    picture = photos[0].new_zeros(1, 3, *size)
+    picture = photos[0].new_zeros(1, photos[0].shape[1], *size)
     for photo, (rows, columns) in zip(photos, quarters(*size), strict=True):
         picture[:, :, rows, columns] = fit(photo, (rows.stop - rows.start, columns.stop - columns.start))
     return Mosaic(picture, list(classes))

@@ -86,8 +86,8 @@ class IncrementalReader:
     def __init__(
         self,
         network: Network,
-        picture: Float[Tensor, "1 3 h w"],
-        baseline: Float[Tensor, "1 3 h w"],
+        picture: Float[Tensor, "1 c h w"],
+        baseline: Float[Tensor, "1 c h w"],
         window: tuple[int, int],
         layers: Iterable[str],
         how: How = "auto",

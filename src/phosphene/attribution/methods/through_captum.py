@@ -116,7 +116,7 @@ def captum_method(name: str) -> Explainer:
     return explains(f"what Captum's {name} says", "contribution", "heat", uses=("captum",))(captum)
 
 
-def _attributed(kind: Any, asked: Question, picture: Pictures, square: int, seed: int) -> Float[Tensor, "3 h w"]:
+def _attributed(kind: Any, asked: Question, picture: Pictures, square: int, seed: int) -> Float[Tensor, "c h w"]:
     """What an algorithm says about one picture."""
     size = (picture.shape[2], picture.shape[3])
     takes = _parameters(kind.attribute)

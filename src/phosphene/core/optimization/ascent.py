@@ -224,12 +224,22 @@ def stages(
 # ----------------------------------------------------------------------------------------------- settings to nouns
 
 
+def check_colours(network: Network) -> None:
+    """Raise a Mistake if pictures for this network are not red, green and blue."""
+    if network.channels != 3:
+        raise Mistake(
+            f"{network.name} takes pictures of {network.channels} channels, and only three colours are painted; "
+            "it can be asked about pictures, in Python: arrays (channels, h, w)"
+        )
+
+
 def ascent(settings: Settings, network: Network, size: Size, nouns: Nouns = Nouns()) -> Ascent:
     """What settings mean for pictures of this size and this network, and what is given instead.
 
     Raises:
-        Mistake: operators where pixels can't be set.
+        Mistake: operators where pixels can't be set, or pictures of other than three channels.
     """
+    check_colours(network)
     operated = settings.small_norm or settings.small_contribution or settings.shrink or settings.blur_width
     if operated and not nouns.parameterization and settings.parameterization not in ("pixels", "fourier", "laplacian"):
         raise Mistake(

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from phosphene.core.units.inputs import feed
-from phosphene.faces.tour.stops.alone import REFERENCES, class_word, excited
+from phosphene.core.units.inputs import feed, logits
+from phosphene.faces.tour.guide import Guide
+from phosphene.faces.tour.stops.alone import REFERENCES, class_word, excited, fit_for
 from tests.small import convnet
 
 
@@ -28,3 +29,13 @@ def test_the_units_are_those_that_are_most_unusual_among_the_references(many):
     deviation = usual.std(0)
     unusual = (own - usual.mean(0)) / (deviation + 0.1 * deviation.mean() + 1e-12)
     assert found[:many] == [f"conv2:{int(i)}" for i in unusual.argsort(descending=True)[:many]]
+
+
+def test_the_whole_photograph_is_asked_about_where_the_network_says_the_same_of_it(tmp_path):
+    network = convnet(torch.float32)
+    guide = Guide(network, "skimage:cat", "own.py", tmp_path, False, 0, lambda title, run: run.result)
+    said = int(logits(network, feed(network, "skimage:cat", "whole"))[0].argmax())
+    assert fit_for(guide, {"class": said}) == "whole"
+    assert fit_for(guide, {"class": (said + 1) % 4}) == "crop"
+    guide.fast = True
+    assert fit_for(guide, {"class": said}) == "crop"
