@@ -20,7 +20,7 @@ from phosphene.core.errors import Mistake, first_line, nearest
 from phosphene.core.networks.anatomy import Anatomy
 from phosphene.core.networks.borrowing import unwrapped
 from phosphene.core.networks.calling import Calling
-from phosphene.core.networks.checked import checked_facts, checked_model
+from phosphene.core.networks.checked import checked_facts
 from phosphene.core.networks.given import Given
 from phosphene.core.networks.head import Head, HeadKind
 from phosphene.core.networks.layers import Layer, Tap
@@ -102,7 +102,6 @@ class Network:
     ) -> None:
         own = unwrapped(model)
         name = name or type(getattr(own, "inner", own)).__name__
-        checked_model(own, name)
         facts = checked_facts(
             mean=mean, std=std, size=size, bgr=bgr, channels=channels, shown=shown, labels=labels, head=head,
             output=output, input=input, inputs=inputs,
