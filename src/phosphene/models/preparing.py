@@ -1,17 +1,29 @@
 """What a model needs before it can be read: parameters that have shapes and numbers, in one precision."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
 from phosphene.core.errors import Mistake, first_line
+from phosphene.core.networks.borrowing import without_numbers
 from phosphene.core.networks.calling import Calling
-from phosphene.core.networks.checked import named_tensors
+
+
+def named_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """A model's parameters and buffers, by name."""
+    return chain(model.named_parameters(), model.named_buffers())
+
+
+def check_numbers(model: nn.Module, name: str) -> None:
+    """Raise a Mistake if some weights have a shape and no numbers: those on the meta device."""
+    if empty := next((one for one, value in named_tensors(model) if without_numbers(value)), None):
+        raise Mistake(f"{name} has no weights yet: {empty} is on the meta device; give them: --weights FILE")
 
 
 def settle(model: nn.Module, name: str, facts: Mapping[str, Any]) -> None:

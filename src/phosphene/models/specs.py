@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from phosphene.core.errors import Mistake
-from phosphene.core.networks.checked import check_numbers, checked_facts
+from phosphene.core.networks.checked import checked_facts
 from phosphene.core.networks.head import HeadKind
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.outputs import Output
@@ -25,7 +25,7 @@ from phosphene.models.embedded import EMBEDDED, embedded, embedded_words
 from phosphene.models.facts import query_options
 from phosphene.models.files import code_sha256_of, network_of_file, without_folders
 from phosphene.models.plan_files import chosen_plans
-from phosphene.models.preparing import cast, evaluating, quantized, settle
+from phosphene.models.preparing import cast, check_numbers, evaluating, quantized, settle
 from phosphene.models.timm import timm_network
 from phosphene.models.torchvision import torchvision_names, torchvision_network
 from phosphene.models.weights import put_weights

@@ -108,7 +108,7 @@ def test_channels_are_found_by_trying(channels):
 
 def test_channels_are_as_many_as_the_mean_has_or_as_a_person_says():
     assert Network(Plain(), size=16, mean=(0.5, 0.5, 0.5)).anatomy.given.channels == 3
-    with pytest.raises(Mistake, match=r"can't take a picture of 16 x 16 pixels: .*expected input"):
+    with pytest.raises(Mistake, match="Plain takes 3 channels, not 4: give mean, std or channels accordingly"):
         _ = Network(Plain(), size=16, channels=4).layers
 
 
@@ -224,3 +224,9 @@ def test_pictures_that_a_network_of_multiples_cant_take_are_resized_to_the_neare
 def test_a_network_of_any_size_takes_every_picture_as_it_is():
     network = Network(Plain(), size=16)
     assert network.anatomy.taken((33, 17)) == (33, 17)
+
+
+def test_channels_that_a_person_says_wrongly_are_told_with_the_right_ones():
+    model = Around(lambda m, x: mean(m.a(x)), a=conv(1, 4))
+    with pytest.raises(Mistake, match="Around takes 1 channels, not 3: give mean, std or channels accordingly"):
+        _ = Network(model, size=16, mean=(0.5, 0.5, 0.5)).layers

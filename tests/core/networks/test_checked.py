@@ -5,12 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from phosphene.core.errors import Mistake
-from phosphene.core.networks.checked import checked_count, checked_facts, checked_model
+from phosphene.core.networks.checked import checked_count, checked_facts
 from phosphene.core.networks.head import HEADS
-from phosphene.core.networks.network import Network
 
 
 @pytest.mark.parametrize(
@@ -137,14 +135,3 @@ def test_labels_are_as_many_as_classes():
         checked_count(["a", "b"], 10)
     with pytest.raises(Mistake, match="labels has 1 name, but"):
         checked_count(["a"], 2)
-
-
-def test_a_model_without_numbers_or_shapes_is_refused_and_stays_as_it_is():
-    model = nn.Linear(2, 2)
-    assert checked_model(model, "net") is model
-    with pytest.raises(Mistake, match="net has no weights yet: weight is on the meta device"):
-        checked_model(nn.Linear(2, 2, device="meta"), "net")
-    lazy = nn.Sequential(nn.Flatten(), nn.LazyLinear(3))
-    with pytest.raises(Mistake, match=r"Sequential is not ready: 1.weight has no shape yet"):
-        Network(lazy, size=8)
-    assert isinstance(lazy[1], nn.LazyLinear)

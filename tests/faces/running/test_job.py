@@ -92,7 +92,7 @@ def test_only_what_takes_steps_is_filmed(run):
     assert code == 2
     assert "--film" in err
     said = is_one_sentence(*run("attribute", "cat.png", "--method", "gradient", "--film", "way.gif"))
-    assert said.startswith("gradient makes its picture at once; --film belongs to integrated, smoothgrad, rise, occlu")
+    assert said.startswith("gradient makes its picture at once; --film belongs to integrated, gradient-shap, ")
     assert run("attribute", "cat.png", "--method", "occlusion", "--film", "way.gif")[0] == 0
     assert "give one that ends in .gif or .mp4" in is_one_sentence(*run("dream", "cat.png", "--film", "way.png"))
     assert set(files()) > {f"attribute-cat-occlusion{end}" for end in [*ENDS, ".npy"]} | {"way.gif"}

@@ -143,6 +143,15 @@ class Anatomy:
         reason = f"{first_line(refused)}{missing_input(refused)}" if refused is not None else ""
         if isinstance(refused, Mistake):
             return Mistake(reason)
+        if (said := self.given.channels) is not None:
+            plain = copy(self)
+            plain.normalization = Normalization()
+            others = (many for many in USUAL_CHANNELS if many != said)
+            taken = next((n for n in others if not isinstance(plain._try(sizes[0], n, 2), Exception)), None)
+            if taken is not None:
+                return Mistake(
+                    f"{self.name} takes {taken} channels, not {said}: give mean, std or channels accordingly"
+                )
         if len(sizes) == 1:
             height, width = sizes[0]
             return Mistake(f"{self.name} can't take a picture of {height} x {width} pixels: {reason}")

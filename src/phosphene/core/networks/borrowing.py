@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.utils.weak import WeakIdKeyDictionary
 
@@ -61,6 +61,17 @@ class Locks:
             lock.release()
 
 
+def without_numbers(value: Tensor) -> bool:
+    """Whether a tensor has a shape alone: it says that it is on the device meta, and can't be read."""
+    if not value.is_meta:
+        return False
+    try:
+        value.flatten()[:1].tolist()
+    except RuntimeError:  # NotImplementedError is one
+        return True
+    return False
+
+
 def unwrapped(model: Any) -> nn.Module:
     """The module inside `DataParallel`, `DistributedDataParallel` and `torch.compile` wrappers; TorchScript as it is,
     inside of a module that can be hooked.
@@ -81,7 +92,7 @@ def unwrapped(model: Any) -> nn.Module:
     for name, value in (*model.named_parameters(), *model.named_buffers()):
         if is_lazy(value):
             raise Mistake(f"{name} of {type(model).__name__} has no size yet; run the model once on a picture")
-        if value.is_meta:
+        if without_numbers(value):
             raise Mistake(
                 f"{name} of {type(model).__name__} is on the device meta, without numbers; load its weights first: "
                 "model.to_empty(device='cpu'), then load_state_dict"

@@ -5,43 +5,16 @@ name. What only the network can tell (how many classes there are) is checked whe
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from textwrap import shorten
 from typing import Any
-
-from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from phosphene.core.errors import Mistake, did_you_mean
 from phosphene.core.networks.head import HEADS, HeadKind
 
 MOST_PIXELS_A_SIDE = 10_000
 MOST_CLASSES = 1_000_000
-
-
-def named_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """A model's parameters and buffers, by name."""
-    return chain(model.named_parameters(), model.named_buffers())
-
-
-def check_numbers(model: nn.Module, name: str) -> None:
-    """Raise a Mistake if some weights have a shape and no numbers: those on the meta device."""
-    if empty := next((one for one, value in named_tensors(model) if value.is_meta), None):
-        raise Mistake(f"{name} has no weights yet: {empty} is on the meta device; load them first (--weights FILE)")
-
-
-def checked_model(model: nn.Module, name: str) -> nn.Module:
-    """The model, if its weights have shapes and numbers.
-
-    Raises:
-        Mistake: some have none; it is not run to find them, as it is borrowed and stays as it is.
-    """
-    check_numbers(model, name)
-    if lazy := next((one for one, value in named_tensors(model) if is_lazy(value)), None):
-        raise Mistake(f"{name} is not ready: {lazy} has no shape yet; run it once on a picture of its size first")
-    return model
 
 
 def checked_facts(**facts: Any) -> dict[str, Any]:

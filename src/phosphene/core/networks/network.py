@@ -20,11 +20,12 @@ from phosphene.core.errors import Mistake, first_line, nearest
 from phosphene.core.networks.anatomy import Anatomy
 from phosphene.core.networks.borrowing import unwrapped
 from phosphene.core.networks.calling import Calling
-from phosphene.core.networks.checked import checked_facts, checked_model
+from phosphene.core.networks.checked import checked_facts
 from phosphene.core.networks.given import Given
 from phosphene.core.networks.head import Head, HeadKind
 from phosphene.core.networks.layers import Layer, Tap
 from phosphene.core.networks.normalization import Normalization
+from phosphene.core.networks.opaque import Opaque
 from phosphene.core.networks.outputs import Output
 from phosphene.core.networks.plan import PURPOSES, Plan, Plans, Purpose, plans
 from phosphene.core.networks.reader import Reader
@@ -101,8 +102,7 @@ class Network:
         precision: str = "auto",
     ) -> None:
         own = unwrapped(model)
-        name = name or type(getattr(own, "inner", own)).__name__
-        checked_model(own, name)
+        name = name or type(own.inner if isinstance(own, Opaque) else own).__name__
         facts = checked_facts(
             mean=mean, std=std, size=size, bgr=bgr, channels=channels, shown=shown, labels=labels, head=head,
             output=output, input=input, inputs=inputs,

@@ -55,7 +55,8 @@ def token_grid(network: Network, layer: Layer) -> tuple[TokenGrid, Shape]:
     """
     (tokens,) = places_of(layer)
     found = grid_of(network, tokens, network.size)
-    if found is None or not _still_there(network, layer.name, found):
+    mixed = layer.tap.function == ATTENTION  # each token looks at all of them there, in whatever proportions
+    if found is None or not (mixed or _still_there(network, layer.name, found)):
         raise Mistake(f"the {tokens} tokens of {layer.name} are no grid of patches; write @TOKEN")
     return found
 

@@ -83,6 +83,7 @@ class Guide:
         sections: the page, as far as it is made.
         beside, beside_spec: a second network, to compare with.
         made: the result that each picture is of, by the picture's name.
+        eps: how far an attack may move a pixel.
     """
 
     network: Network
@@ -97,6 +98,7 @@ class Guide:
     beside: Network | None = None
     beside_spec: str = ""
     made: dict[str, Result] = field(default_factory=dict)
+    eps: float = 2 / 255
 
     def command(self, words: str, *, photo: bool = True, spec: str | None = None) -> str:
         """The line that makes a picture alone, at full quality."""

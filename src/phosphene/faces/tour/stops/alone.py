@@ -37,8 +37,8 @@ SAYS = {
 }
 """What the numbers at a network's end are, by its head."""
 
-EPS = 2 / 255
-"""How far an attack may move a pixel: nobody sees it."""
+LEVELS = (2, 4, 8, 16)
+"""How many of its 255 levels an attack may move a pixel: the first that is enough."""
 
 
 def consists(guide: Guide) -> None:
@@ -230,16 +230,24 @@ def remembers(guide: Guide) -> None:
 
 def fooled(guide: Guide) -> None:
     """How little changes the answer."""
-    network = guide.network
     with guide.stop(
         "How little it takes to fool it",
-        "Every pixel moves by at most 2/255, which nobody sees, in the direction that the gradient names. The answer "
-        "changes all the same: the network's classes lie much closer together than ours.",
+        "Every pixel moves by a few of its 255 levels at most, which hardly anybody sees, in the direction that the "
+        "gradient names.",
         "Szegedy et al. 2014, arXiv:1312.6199; Madry et al. 2018, arXiv:1706.06083",
-        guide.command("attack --eps 2/255"),
         shared=True,
     ) as section:
-        run = pgd(network, guide.photo, eps=EPS, steps=4 if guide.fast else 40, seed=guide.seed)
-        result = guide.ran("attack", run)
+        for levels in LEVELS:
+            guide.eps = levels / 255
+            run = pgd(guide.network, guide.photo, eps=guide.eps, steps=4 if guide.fast else 40, seed=guide.seed)
+            result = guide.ran("attack", run)
+            if changed := result.numbers[0]["fooled"]:
+                break
+        section.teaching += (
+            f" With {levels} of them it says something else: its classes lie much closer together than ours."
+            if changed
+            else f" With {levels} of them it says the same still."
+        )
+        section.commands = [guide.command(f"attack --eps {levels}/255")]
         for index, name in enumerate(("before", "change", "adversarial")):
             guide.show(section, result.panels[0][index][0], name, result, "panel", 0, index)

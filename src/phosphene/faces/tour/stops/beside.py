@@ -17,7 +17,7 @@ from phosphene.core.units.default_layers import spread
 from phosphene.core.units.inputs import said_in_words
 from phosphene.core.units.labels import class_index, label
 from phosphene.faces.tour.guide import Guide, Section
-from phosphene.faces.tour.stops.alone import EPS, Said, fit_for
+from phosphene.faces.tour.stops.alone import Said, fit_for
 from phosphene.features import visualize
 from phosphene.inversion import invert
 
@@ -133,14 +133,14 @@ def _pixels(guide: Guide, other: Network, names: tuple[str, str], said: dict[str
 def _attacked(guide: Guide, other: Network, names: tuple[str, str]) -> None:
     with guide.stop(
         "Two attacks",
-        f"Every pixel of both pictures may move by at most {255 * EPS:.0f}/255. What matters is how far each answer "
-        "falls: a robust network may lose some certainty and keep its answer, where an ordinary one is sure of "
+        f"Every pixel of both pictures may move by at most {255 * guide.eps:.0f}/255. What matters is how far each "
+        "answer falls: a robust network may lose some certainty and keep its answer, where an ordinary one is sure of "
         "something else. The price is that it is right a little less often when nobody attacks.",
         "Madry et al. 2018, arXiv:1706.06083; Tsipras et al. 2019, arXiv:1805.12152",
-        *_commands(guide, f"attack --eps {255 * EPS:.0f}/255", f"attack --eps {255 * EPS:.0f}/255"),
+        *_commands(guide, f"attack --eps {255 * guide.eps:.0f}/255", f"attack --eps {255 * guide.eps:.0f}/255"),
         pairs=True, shared=True,
     ) as section:  # fmt: skip
-        run = pgd(other, guide.photo, eps=EPS, steps=4 if guide.fast else 40, seed=guide.seed)
+        run = pgd(other, guide.photo, eps=guide.eps, steps=4 if guide.fast else 40, seed=guide.seed)
         theirs = guide.ran(f"attack on {names[1]}", run)
         mine = guide.made.get("adversarial")
         if mine is None:
