@@ -29,7 +29,7 @@ def said(house):
         "wrong": "attribute cat.png --net own.py --tilt 1",
         "made": "attribute cat.png --net own.py --method flat --tilt 0.5 --target zebra --show overlay",
         "again": "replay attribute-cat-flat-logits-1.png --net own.py --input cat.png",
-        "python": "> import phosphene; print([one.name for one in phosphene.flat.options][:6])",
+        "python": "> import phosphene; print([one.name for one in phosphene.flat.options][:7])",
     }
     return dict(zip(asked, house.run(*asked.values()), strict=True))
 
@@ -44,4 +44,4 @@ def test_it_is_a_method_of_the_command_with_its_options(said):
 def test_it_takes_what_every_method_takes_and_its_pictures_are_made_again(said):
     assert said["made"].splitlines()[-1] == "attribute-cat-flat-logits-1.png"
     assert "identical: all 16 x 16 pixels" in said["again"]
-    assert said["python"] == "['target', 'against', 'unit', 'score', 'tilt', 'fit']\n"
+    assert said["python"] == "['target', 'against', 'unit', 'region', 'score', 'tilt', 'fit']\n"

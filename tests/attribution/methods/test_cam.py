@@ -7,6 +7,8 @@ from phosphene.attribution import grad_cam, grad_cam_plus_plus, guided, guided_g
 from phosphene.attribution.methods.cam import coarse, layers_before
 from phosphene.attribution.question import question
 from phosphene.core.errors import Mistake
+from phosphene.core.networks.network import Network
+from phosphene.models.torchvision import import_torchvision
 from tests.attribution.asked import answer, on_pixels, photos
 from tests.small import convnet, levels, linear, noise
 
@@ -102,11 +104,17 @@ def test_a_network_without_places_is_told():
         grad_cam(linear(noise(2, 3, 8, 8), [0.0, 0.0]), levels(3, 8, 8))
 
 
-def test_the_places_of_a_vision_transformer_are_its_patches(zoo):
-    from phosphene.core.networks.network import Network
+def small_transformer():
+    """torchvision's vision transformer with two blocks of 12 channels, and a head that is not zero."""
+    torch.manual_seed(0)
+    sizes = {"num_layers": 2, "num_heads": 2, "hidden_dim": 12, "mlp_dim": 24, "num_classes": 5}
+    model = import_torchvision().models.VisionTransformer(32, 16, **sizes).double()
+    torch.nn.init.normal_(model.heads.head.weight)
+    return model
 
-    model = zoo("vit_b_16", image_size=32, num_classes=5)
-    network = Network(model, size=32)
+
+def test_the_places_of_a_vision_transformer_are_its_patches():
+    network = Network(small_transformer(), size=32)
     pictures = photos(2, 32)
     asked = question(network, pictures, target=1)
     maps = answer(grad_cam, network, pictures, target=1)

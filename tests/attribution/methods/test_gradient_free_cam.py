@@ -10,6 +10,7 @@ from phosphene.attribution.question import question
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from tests.attribution.asked import answer, photos
+from tests.attribution.methods.test_cam import small_transformer
 from tests.small import convnet, levels, linear, noise
 
 
@@ -131,12 +132,11 @@ def test_channels_that_are_zero_are_not_asked_about():
 
 
 @pytest.mark.parametrize("recipe", [score_cam, ablation_cam, eigen_cam])
-def test_the_places_of_a_vision_transformer_are_its_patches(recipe, zoo):
-    network = Network(zoo("vit_b_16", image_size=32, num_classes=5), size=32)
-    pictures = photos(2, 32)[:, :, :, :].float()
-    first = next(name for name, layer in network.layers.items() if name.endswith("encoder_layer_10"))
+def test_the_places_of_a_vision_transformer_are_its_patches(recipe):
+    network = Network(small_transformer(), size=32)
+    pictures = photos(2, 32)
     options = {} if recipe is eigen_cam else {"batch": 64}
-    found = answer(recipe, network, pictures, layer=first, **options)
+    found = answer(recipe, network, pictures, layer="encoder.layers.encoder_layer_0", **options)
     assert found.values.shape == (2, 32, 32)
     assert found.values.any()
 

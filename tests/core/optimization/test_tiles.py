@@ -61,7 +61,7 @@ def test_shifted_views_are_cut_and_their_gradient_goes_back():
 
 def test_tiles_are_no_larger_than_they_say_but_for_what_is_left_over_and_each_is_read_once():
     network, sizes = strided(), []
-    network.read(noise(1, 3, 32, 32), ["5"])
+    network.read(noise(1, 3, 33, 35), ["5"])  # what is found out once, of odd sizes too, is found out now
     network.model.register_forward_pre_hook(lambda module, inputs: sizes.append(tuple(inputs[0].shape[2:])))
     objective = tiled(network, energy("5"), tile=36)
     del sizes[:]

@@ -25,7 +25,10 @@ def test_every_command_has_help_with_its_options_and_defaults(name, run):
         if row.name:
             for option in catalogue.recipe(row.name).options:
                 assert option.positional or option.kind is object or option.flag in out
-                assert option.default in (None, False, (), MISSING) or shown(option.default) in out
+                unbroken = "".join(out.split())  # a long default goes over several lines
+                assert (
+                    option.default in (None, False, (), MISSING) or "".join(shown(option.default).split()) in unbroken
+                )
 
 
 def test_the_one_line_summaries_agree_with_the_commands_own_first_lines():

@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from phosphene.core.networks import layer_recorder
 from phosphene.core.networks.layers import Tap, first_tensor
 from phosphene.core.networks.receptive_fields import tensors
 from phosphene.core.networks.rectifiers import RECTIFIERS
@@ -21,17 +22,13 @@ GATES = frozenset("sigmoid tanh hardsigmoid hardtanh softsign".split())
 ACTIVATIONS = RECTIFIERS | GATES | set("clamp clip where glu logsigmoid abs".split())
 SUMS = frozenset("add sub maximum max minimum min lerp".split())
 JOINS = frozenset("cat stack hstack vstack dstack".split())
-NORMALIZATIONS = frozenset("batch_norm layer_norm group_norm instance_norm local_response_norm rms_norm".split())
 MOVES = frozenset(
     "dropout dropout2d feature_dropout alpha_dropout stochastic_depth clone contiguous to float double half type "
     "detach alias view reshape flatten unflatten permute transpose swapaxes movedim mT T squeeze unsqueeze "
     "expand repeat chunk split unbind narrow select getitem roll flip rot90 pad pixel_shuffle pixel_unshuffle "
     "channel_shuffle view_as reshape_as index_select get".split()
 )  # fmt: skip
-POOLS = frozenset(
-    "max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d lp_pool2d max_pool1d avg_pool1d "
-    "adaptive_avg_pool1d adaptive_max_pool1d mean amax interpolate upsample".split()
-)
+POOLS = layer_recorder.POOLS | set("adaptive_avg_pool1d adaptive_max_pool1d interpolate upsample".split())
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,7 @@ class BlockEnds:
             return replace(first, changed=max(first.changed, int(name in MOVES)))
         if name in POOLS:
             return replace(first, changed=max(first.changed, 1))
-        return replace(first, changed=2) if name in NORMALIZATIONS else None
+        return replace(first, changed=2) if name in layer_recorder.NORMALIZATIONS else None
 
     def _scaled(self, alike: Sequence[Tensor], ends: Sequence[End]) -> End | None:
         """Of a product: x sigmoid(x) is an activation; a number, or a weight for each channel, changes nothing."""
