@@ -100,6 +100,8 @@ def first_is_unused():
     return Net(lambda m, x: m.body(x), depth_branch=conv(4, 2), body=plainest())
 
 
+COLOURS = dict.fromkeys(["visualize", "invert"], "three colours are painted")
+"""What is right where there is no colour to paint with."""
 META = torch.tensor([[0.3, -1.0, 0.5]])
 TEXT = torch.linspace(-1, 1, 6)[None]
 MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.25, 0.3]
@@ -123,13 +125,14 @@ INPUTS = [
         {"channels": 1}, grey=True, layer=None, rectified=True),
     Case("greyed-inside", "makes its own grey of colours", lambda: Net(
         lambda m, x: m.body(x.mean(1, keepdim=True)), body=plainest(1)), RGB, layer="body.a", rectified=True),
-    Case("two-channels", "two polarizations, by trial", lambda: plainest(2), channels=2, rectified=True),
+    Case("two-channels", "two polarizations, by trial", lambda: plainest(2), channels=2, rectified=True,
+         refused=COLOURS),
     Case("four-channels", "red, green, blue, infrared: as many as the mean has", lambda: plainest(4),
-         {"mean": [0.5, 0.4, 0.3, 0.2], "std": [0.2, 0.25, 0.3, 0.4]}, channels=4, rectified=True),
+         {"mean": [0.5, 0.4, 0.3, 0.2], "std": [0.2, 0.25, 0.3, 0.4]}, channels=4, rectified=True, refused=COLOURS),
     Case("six-channels", "two photographs on one another", lambda: plainest(6), {"channels": 6, "mean": [0.5]},
-         channels=6, rectified=True),
+         channels=6, rectified=True, refused=COLOURS),
     Case("twelve-channels", "a satellite, shown by a triple", lambda: plainest(12),
-         {"channels": 12, "shown": (3, 2, 1)}, channels=12, rectified=True),
+         {"channels": 12, "shown": (3, 2, 1)}, channels=12, rectified=True, refused=COLOURS),
     Case("normalizes-itself", "mean and deviation are buffers of the model", lambda: Net(
         lambda m, x: m.body((x - m.mean) / m.std), body=plainest(),
         mean=nn.Buffer(torch.tensor(MEAN).view(1, 3, 1, 1)), std=nn.Buffer(torch.tensor(STD).view(1, 3, 1, 1))),
