@@ -40,6 +40,8 @@ def guarded() -> Iterator[None]:
         error(f"{where}: {reason(refused)}")
         raise typer.Exit(2) from refused
     except SystemExit as ended:  # the program itself leaves by typer.Exit
+        if isinstance(ended.__context__, BrokenPipeError):  # rich, for the same reason
+            raise
         error(f"the network's code ended the program (sys.exit({ended.code or 0!r}))")
         raise typer.Exit(2) from ended
     except MemoryError as shortage:
