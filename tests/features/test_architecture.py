@@ -26,7 +26,10 @@ def test_every_stage_of_a_small_network_is_a_row_with_what_belongs_to_it():
     assert [row["receptive_field"] for row in rows(convnet())][:3] == ["3 px every 1", "5 px every 2", "9 px every 2"]
 
 
-@pytest.mark.parametrize(("name", "stages"), [("resnet18", 12), ("mobilenet_v3_small", 16), ("vgg11", 17)])
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [("resnet18", 12), ("mobilenet_v3_small", 16), pytest.param("vgg11", 17, marks=pytest.mark.slow)],
+)
 def test_networks_of_all_kinds_fit_on_one_page_and_no_parameter_is_lost(name, stages, zoo):
     network = Network(zoo(name).float(), size=64)
     result = architecture(network)

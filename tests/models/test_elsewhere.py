@@ -185,10 +185,13 @@ def other(net, photo):
     return (predict(net, photo).numbers[0]["top"][0]["class"] + 1) % 4
 
 
-KINDS = {"float32, and no float64 there": (torch.float32, 1e-6), "float64": (torch.float64, 1e-12)}
+KINDS = [
+    pytest.param(torch.float32, 1e-6, id="float32, and no float64 there"),
+    pytest.param(torch.float64, 1e-12, id="float64", marks=pytest.mark.slow),
+]
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize(("dtype", "tolerance"), KINDS)
 @pytest.mark.parametrize("make", RECIPES.values(), ids=RECIPES)
 def test_a_recipe_has_the_same_result_elsewhere(make, dtype, tolerance):
     expected = told(make(network("cpu", dtype), PHOTO))

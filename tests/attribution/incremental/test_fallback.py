@@ -258,7 +258,10 @@ def made(name, layout):
     return network.following(dict.fromkeys(PURPOSES, Plan("float64", layout, ())))
 
 
-@pytest.mark.parametrize("layout", [False, True], ids=["channels first", "channels last"])
+@pytest.mark.parametrize(
+    "layout",
+    [pytest.param(False, id="channels first"), pytest.param(True, id="channels last", marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_readings_under_windows_are_those_of_the_model(name, layout):
     network = made(name, layout)

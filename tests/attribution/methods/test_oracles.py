@@ -67,7 +67,7 @@ def rewritten(module, build):
 
 
 @pytest.mark.parametrize("name", ["guided", "deconvnet"])
-@pytest.mark.parametrize("net", ["inception5h", "cifar_resnet20"])
+@pytest.mark.parametrize("net", [pytest.param("inception5h", marks=pytest.mark.slow), "cifar_resnet20"])
 @pytest.mark.filterwarnings("ignore")
 def test_on_functions_captum_is_silently_the_plain_gradient_and_this_equals_a_copy_with_modules(
     net, name, shared_module, data

@@ -127,6 +127,7 @@ def test_the_same_seed_makes_the_same_bytes(run):
     assert Path("a.png").read_bytes() == Path("b.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_bfloat16_and_float64_work_for_every_command(run):
     for precision in ("bfloat16", "float64"):
         for number, (words, *_) in enumerate(COMMANDS_AND_FILES):

@@ -123,6 +123,10 @@ def no_harm(monkeypatch):
         monkeypatch.setattr(name, harm)
 
 
+GRADIENT: list[bytes] = []
+"""A picture of this program, once it is made."""
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -168,8 +172,10 @@ def no_harm(monkeypatch):
     ],
 )
 def test_a_strangers_picture_cannot_make_anything_else_run(no_harm, run, change, said):
-    code, *_ = run("attribute", "cat.png", "--method", "gradient", "--out", "made.png")
-    assert code == 0
+    if not GRADIENT:  # made once for all strangers
+        assert run("attribute", "cat.png", "--method", "gradient", "--out", "made.png")[0] == 0
+        GRADIENT.append(Path("made.png").read_bytes())
+    Path("made.png").write_bytes(GRADIENT[0])
     recipe = json.loads(read_text("made.png")["phosphene"])
     Path("evil.py").write_text("raise SystemExit('run!')")
     rewrite("made.png", recipe | change)
