@@ -24,8 +24,9 @@ LOGITS_APART = {torch.float64: 1e-8, torch.float32: 1e-3}
 GRADIENT_APART = {torch.float64: 1e-6, torch.float32: 0.05}
 """The same of the gradient's length, where a few rectifiers near zero flip in any two float32 computations."""
 
-LOWERED_APART = 0.05
-"""By how much, of the largest logit, bfloat16 may miss float32."""
+LOWERED_APART = 0.1
+"""By how much, of the largest logit, bfloat16 may miss float32: .002 to .02 on most networks, .06 on a trained
+MobileNetV2, whose pictures are good; .13 where what is asked is mostly rounding."""
 
 WORDS = {
     "channels_last": "channels last",
