@@ -188,3 +188,13 @@ def test_a_reader_who_has_seen_enough_is_not_the_networks_doing(capsys):
     with pytest.raises(SystemExit), show.guarded():
         leave()
     assert capsys.readouterr().err == ""
+
+
+def test_a_strangers_words_do_nothing_to_the_terminal(capsys):
+    hostile = "\x1b[2J\x1b]0;you\x07 [bold]red[/] \u202eelgoog\n"
+    show.error(hostile)
+    show.note(hostile)
+    show.table(["name"], [[hostile]])
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 2 and err.count("\n") == 2
+    assert (out + err).replace("\n", "").isprintable() and (out + err).count("[bold]red[/]") == 3

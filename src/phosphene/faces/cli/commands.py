@@ -186,7 +186,7 @@ def replay_picture(**options: Any) -> None:
         facts = {"identical": again.same, "differing": again.differing, "largest": again.largest}
         print(json.dumps(facts | {"changes": again.changes, "picture": str(path)}, indent=1))
     else:
-        Console(quiet=quiet, soft_wrap=True).print(again.words, highlight=False, markup=False)
+        Console(quiet=quiet, soft_wrap=True).print(show.escape(again.words), highlight=False)
         print(path)
     if not again.same:
         raise typer.Exit(1)

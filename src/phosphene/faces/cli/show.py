@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import typer
+from rich import markup
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from phosphene.core.errors import Mistake, Note
+from phosphene.core.errors import Mistake, Note, printable
 from phosphene.core.networks.plan import Plan, Purpose
 from phosphene.core.paths import reason
 from phosphene.core.results.results import Result
@@ -56,6 +56,11 @@ def _told(message: Warning | str, category: type[Warning], *where: Any, **how: A
     """A line for what is worth knowing; Python's own warnings are for programmers."""
     if issubclass(category, Note):
         note(f"note: {message}")
+
+
+def escape(words: str) -> str:
+    """Anybody's words as they are: neither rich nor the terminal does what they say."""
+    return markup.escape(printable(words))
 
 
 def error(words: str) -> None:
