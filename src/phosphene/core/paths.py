@@ -9,8 +9,8 @@ import math
 import os
 import re
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 from zlib import crc32
 
 from phosphene.core.errors import Mistake
@@ -92,7 +92,7 @@ def is_file(path: str | os.PathLike[str]) -> bool:
     return stat.S_ISREG(_mode(path))
 
 
-def opened(path: Path, most: float = math.inf) -> BinaryIO:
+def opened(path: Path, most: float = math.inf) -> BufferedReader:
     """A file that somebody named, open for reading: one that is there, is a file, and not too large.
 
     It is looked at before it is opened, which a device may take for a command, and once more afterwards, when nobody

@@ -10,6 +10,7 @@ from rich.console import Console
 from phosphene import catalogue
 from phosphene.catalogue import Row
 from phosphene.core.errors import Mistake, did_you_mean
+from phosphene.core.options import Bounds
 from phosphene.core.paths import given_path, is_file, shortened
 from phosphene.core.results.recipes import Recipe
 from phosphene.core.results.results import Run
@@ -31,7 +32,7 @@ def tool(*parameters: Any) -> Callable[[Callable[..., None]], Callable[..., None
     def made(function: Callable[..., None]) -> Callable[..., None]:
         def command(**options: Any) -> None:
             with show.guarded():
-                function(**options)
+                function(**cli.read(parameters, options))
 
         return cli.signed(command, parameters, function.__doc__ or "")
 
@@ -109,7 +110,8 @@ def _taken(given: Options, recipe: Recipe[..., Any], method: str, recipes: cli.R
             flag = next(one.flag for one in takers.values() if isinstance(one, Option))
             raise Mistake(f"{flag} is not an option of {method}; it belongs to {', '.join(takers)}")
         if not unset:
-            found[key] = value
+            one = next(one for one in recipe.arguments if one.name == key)
+            found[key] = one.read(value) if isinstance(one, Option) and one.numeric else value
     return found
 
 
@@ -194,9 +196,12 @@ def replay_picture(**options: Any) -> None:
 
 @tool(
     *cli.NETWORK[:5],
-    cli.option("size", int | None, None, "side of the pictures in pixels; by default the network's own"),
-    cli.option("batch", int, 1, "pictures at a time"),
-    cli.option("repeats", int, 7, "how many turns each way has"),
+    cli.option(
+        "size", int | None, None, "side of the pictures in pixels; by default the network's own",
+        bounds=Bounds(8, 10_000),
+    ),
+    cli.option("batch", int, 1, "pictures at a time", bounds=Bounds(1, 1024)),
+    cli.option("repeats", int, 7, "how many turns each way has", bounds=Bounds(2, 1000)),
     cli.option("out", str | None, None, "the file; by default plan-NETWORK.json"),
     cli.FORCE, cli.QUIET,
 )  # fmt: skip
@@ -226,7 +231,7 @@ def tune_network(**options: Any) -> None:
     cli.option("beside", str | None, None, "a second network to compare with, as --net; none for none"),
     cli.option("out", str | None, None, "the page's folder; by default tour"),
     cli.option("fast", bool, False, "a smoke run: few steps, small pictures"),
-    cli.option("seed", int, 0, "of all random numbers"),
+    cli.option("seed", int, 0, "of all random numbers", bounds=Bounds(0, 2**32 - 1)),
     cli.option("force", bool, False, "overwrite a page that is there"),
     cli.ANONYMOUS,
     cli.option("quiet", bool, False, "say nothing but where the page is"),
