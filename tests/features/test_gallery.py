@@ -8,10 +8,38 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.steps import Step
 from phosphene.features import gallery, visualize
-from phosphene.features.gallery import CHANNELS, CLASSES, abreast, drawn, rows_of, side_by_side
+from phosphene.features.gallery import CHANNELS, CLASSES, KNOWN, PRESET_OF, abreast, drawn, rows_of, side_by_side
 from tests.small import convnet
 
 LABELS = ["goose", "cup, mug", "tree", "ostrich, Struthio camelus"]
+
+
+def test_the_papers_show_these_classes_by_these_presets():
+    """Simonyan et al. 2014, figure 1; Yosinski et al. 2015, figure 4, most of which was made by setting c."""
+    assert [" / ".join(row) for row in CLASSES["simonyan"]] == [
+        "dumbbell / cup / dalmatian / bell pepper", "lemon / husky / washing machine / computer keyboard",
+        "kit fox / goose / ostrich / limousine",
+    ]  # fmt: skip
+    assert [" / ".join(row) for row in CLASSES["yosinski"]] == [
+        "flamingo / pelican / hartebeest / billiard table",
+        "ground beetle / Indian cobra / station wagon / black swan",
+        "pirate ship / rocking chair / teddy bear / Windsor tie / pitcher",
+    ]
+    assert CLASSES["olah"] == ()
+    assert PRESET_OF == {"simonyan": "simonyan", "yosinski": "yosinski-c", "olah": "lucid"}
+
+
+def test_the_well_known_units_of_inception_are_these():
+    """Six curve detectors of Cammarata et al. 2020, lucid's own examples, and how wide InceptionV1's layers are."""
+    assert [(kind, " ".join(words)) for kind, words in KNOWN.items()] == [
+        ("edges", "conv2d0"), ("textures", "mixed3a"),
+        ("curves", "mixed3b:379 mixed3b:406 mixed3b:385 mixed3b:343 mixed3b:342 mixed3b:388"),
+        ("patterns", "mixed4a:476 mixed4a:460 mixed4a:492 mixed4a"),
+        ("parts", "mixed4b:237 mixed4b:373 mixed4b:491 mixed4c:447 mixed4c"), ("objects", "mixed4d mixed4e"),
+    ]  # fmt: skip
+    widths = {"mixed3a": (64, 128, 32, 32), "mixed3b": (128, 192, 96, 64), "mixed4a": (192, 204, 48, 64),
+              "mixed4b": (160, 224, 64, 64), "mixed4c": (128, 256, 64, 64)}  # fmt: skip
+    assert {"conv2d0": 64} | {name: sum(branches) for name, branches in widths.items()} == CHANNELS
 
 
 @pytest.mark.parametrize("paper", ["simonyan", "yosinski"])

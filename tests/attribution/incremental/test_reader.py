@@ -243,6 +243,17 @@ def test_the_saving_is_what_can_be_counted_by_hand():
     assert made.words == f"recomputes only what the square can reach: {full / part:.1f} times less arithmetic"
 
 
+def test_a_batch_holds_as_many_pixels_as_pictures_of_224_px_whatever_the_shape():
+    assert [batch_for(224, 224, part) for part in (False, True)] == [8, 64]
+    assert batch_for(448, 112, True) == batch_for(112, 448, True) == 64
+    assert batch_for(448, 224, True) == batch_for(224, 448, True) == 32
+    assert batch_for(32, 64, True) == batch_for(16, 16, False) == 256 and batch_for(5000, 5000, True) == 1
+    made = IncrementalReader(network(plain()), noise(1, 3, 96, 24), noise(1, 3, 96, 24, seed=1), (4, 4), ["logits"])
+    assert made.incremental and made.batch == 256
+    full = IncrementalReader(made.network, noise(1, 3, 24, 448), noise(1, 3, 24, 448), (4, 4), ["logits"], "full")
+    assert full.batch == 8 * 224 * 224 // (24 * 448)
+
+
 def test_full_when_asked_for():
     made = reader(plain(), "full")
     assert (made.words, made.incremental, made.saving) == ("computed in full", False, 1.0)
