@@ -45,10 +45,10 @@ def test_the_well_known_units_of_inception_are_these():
 @pytest.mark.parametrize("paper", ["simonyan", "yosinski"])
 def test_every_picture_is_the_one_that_visualize_paints_with_the_preset(paper):
     network = convnet(labels=[*LABELS[:3], "pelican"])
-    run = gallery(network, paper, size=16, steps=2)
+    run = gallery(network, paper, size=16, steps=2, seed=3)
     units = list(dict.fromkeys(n["unit"] for n in run.numbers))
     for preset in dict.fromkeys(n["preset"] for n in run.numbers):
-        alone = visualize(network, units, preset=preset, size=16, steps=2)
+        alone = visualize(network, units, preset=preset, size=16, steps=2, seed=3)
         mine = [i for i, n in enumerate(run.numbers) if n["preset"] == preset]
         torch.testing.assert_close(run.image[mine], alone.image, rtol=0, atol=1e-6)
         assert [run.numbers[i]["value"] for i in mine] == pytest.approx([n["value"] for n in alone.numbers])
@@ -82,6 +82,14 @@ def test_without_names_yosinskis_figure_has_units_of_later_layers():
     assert [heading for heading, _ in rows] == ["relu3", "relu2"]
     assert all(unit.layer == heading for heading, units in rows for unit in units)
     assert "no names for its classes" in said
+
+
+def test_of_a_deep_network_four_later_stages_are_shown_or_five_of_all():
+    blocks = [nn.Sequential(nn.Conv2d(3 if i == 0 else 4, 4, 1), nn.ReLU()) for i in range(8)]
+    deep = Network(nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten()), size=8)
+    assert [heading for heading, _ in rows_of(deep, "yosinski", seed=0)[0]] == ["7", "5", "3", "1"]
+    assert [heading for heading, _ in rows_of(deep, "olah", seed=0)[0]] == ["0", "2", "4", "5", "7"]
+    assert [len(units) for _, units in rows_of(deep, "yosinski", seed=0)[0]] == [4] * 4
 
 
 def test_olahs_rows_go_from_early_to_late():

@@ -167,6 +167,13 @@ def test_a_network_of_everything_equals_the_plain_model_at_every_layer(plan):
     assert_same(net, (5, 3), everywhere((24, 24), (5, 3), 7))  # with everything folded that can be
 
 
+@pytest.mark.parametrize("size", [(40, 24), (24, 40)])
+def test_a_picture_that_is_no_square_is_read_under_windows_anywhere_on_it(size):
+    last = size[0] - 5, size[1] - 3
+    assert_same(network(plain(), 24), (5, 3), [(0, 0), last, (last[0], 0), (0, last[1]), (17, 11)], ("1", "logits"),
+                size=size)  # fmt: skip
+
+
 def test_functional_layers_are_read_as_a_reading_does():
     net = network(Everything())
     names = ["relu", "relu#2", "cat", "cat#2", "local_response_norm", "add#2", "shared", "shared#2", "stem.relu"]

@@ -37,6 +37,14 @@ def test_cropping_cuts_the_middle_out_and_leaves_its_pixels():
     assert torch.equal(fit(x.mT, (10, 10)), fit(x[..., 10:20].mT, (10, 10)))
 
 
+def test_what_is_odd_is_cut_off_behind():
+    x = noise(1, 3, 10, 13)
+    assert torch.equal(fit(x, (10, 10)), fit(x[..., 1:11], (10, 10)))
+    assert torch.equal(fit(x.mT, (10, 10)), fit(x[..., 1:11].mT, (10, 10)))
+    beside = fit(torch.ones(1, 3, 10, 7), (10, 10), "whole")
+    assert (beside[..., 1:8] == 1).all() and (beside[..., [0, 8, 9]] == 128 / 255).all()
+
+
 def test_cropping_is_shorter_side_to_size_and_centre_crop(cat, plain):
     small = cat.resize((337, 224), Image.Resampling.BILINEAR)  # 224 / 300 of 451 x 300
     left = (337 - 224) // 2
