@@ -200,7 +200,7 @@ def test_a_number_goes_up_or_down_by_eps_times_the_l1_norm(attack, target, way):
     before, after = (network.model(x.double())[0, index].item() for x in (PHOTO[None], run.image))
     assert after - before == pytest.approx(way * 3 / 255 * WEIGHT[index].abs().sum().item(), rel=1e-5)
     assert run.numbers[0]["value"] == pytest.approx(after) and run.numbers[0]["fooled"]
-    assert f"class {index} from {before:.4g} to {after:.4g}" in run.result.title
+    assert f"number {index} from {before:.4g} to {after:.4g}" in run.result.title
 
 
 def test_a_number_has_no_class_that_could_be_its_target():
