@@ -89,14 +89,15 @@ def prepared(module: str) -> Path:
 
 
 def outcomes(module: str, place: Path) -> dict[str, int]:
-    """How the tests ended for each mutant by name, asked where that is not known yet."""
+    """How the tests ended for each mutant by name, asked where that is not known yet; none if they fail anyway."""
     log = place / "log"
     with log.open("w") as written:
         left = subprocess.run([mutmut(), "run"], cwd=place, stdout=written, stderr=subprocess.STDOUT).returncode
     meta = place / f"mutants/src/phosphene/{module}.py.meta"
     ends = json.loads(meta.read_text())["exit_code_by_key"] if meta.is_file() else {}
     if left or not ends or None in ends.values():
-        sys.exit(f"{log.read_text()[-4000:]}\n{module}: mutmut did not end well; all that it said is in {log}")
+        print(f"{log.read_text()[-2000:]}\n{module}: mutmut did not end well; all that it said is in {log}", flush=True)
+        return {}
     return ends
 
 
@@ -120,6 +121,9 @@ def main(modules: list[str]) -> None:
         for module in modules:
             place = prepared(module)
             ends = outcomes(module, place)
+            if not ends:
+                below.append(module)
+                continue
             alive = [name for name, end in ends.items() if end not in KILLED]
             survivors.writelines(diffs(alive, place))
             killed = len(ends) - len(alive)

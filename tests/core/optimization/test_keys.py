@@ -60,9 +60,10 @@ def test_problems_are_numbered_like_their_rows_where_nothing_else_is_said():
 
 
 def test_behind_the_count_of_the_numbers_come_stage_stream_and_step_and_words_below_zero_wrap():
-    generator = np.random.Generator(np.random.Philox(key=[2**64 - 1, 2**64 - 5], counter=[0, 4, 2, 2**64 - 1]))
-    key = Key(-1, [-5], stage=4, stream=2)
-    assert key.normal(torch.arange(1), 4)[0].tolist() == generator.standard_normal(4).tolist()
+    key, counter = (np.array(w, dtype=np.uint64) for w in ([2**64 - 1, 2**64 - 5], [0, 4, 2, 2**64 - 1]))
+    generator = np.random.Generator(np.random.Philox(key=key, counter=counter))
+    ours = Key(-1, [-5], stage=4, stream=2).normal(torch.arange(1), 4)
+    assert ours[0].tolist() == generator.standard_normal(4).tolist()
 
 
 def test_the_parts_of_a_composition_have_streams_that_no_other_composition_of_up_to_1023_parts_has():
