@@ -9,6 +9,10 @@ class Mistake(ValueError):
     """A user's mistake, told in one sentence: what was given, what was expected, the nearest valid choice."""
 
 
+class Failure(Mistake):
+    """What a network's own code failed at; told like a mistake, but the same may work another time."""
+
+
 class Note(UserWarning):
     """What a person should know about what they gave, and what was done about it; said once, and not an error."""
 

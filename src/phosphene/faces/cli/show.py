@@ -12,13 +12,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from phosphene.core.errors import Mistake, Note
+from phosphene.core.errors import Mistake, Note, first_line
 from phosphene.core.networks.plan import Plan, Purpose
 from phosphene.core.paths import reason
 from phosphene.core.results.results import Result
 from phosphene.faces.running.job import Done
 from phosphene.faces.running.progress import bars
 from phosphene.faces.running.sweep import Sweep
+from phosphene.faces.tour.unfinished import Tour
 from phosphene.models.tuning import Candidate
 
 
@@ -110,6 +111,22 @@ def swept(sweep: Sweep, title: str, *, quiet: bool, as_json: bool) -> int:
     facts = {"folder": str(sweep.folder), "sheet": str(sheet), "units": dict(sweep.units)}
     print(json.dumps(facts, indent=1) if as_json else sheet)
     return 0
+
+
+def toured(tour: Tour, *, force: bool) -> int:
+    """Say where the page is and, where something is missing on it, why. The exit code."""
+    again = "the same command" + (" without --force" if force else "")
+    there = f"{tour.there} of {tour.many} stops are in {tour.page}; {again} goes on from there"
+    if isinstance(tour.stopped, KeyboardInterrupt):
+        note(f"interrupted: {there}")
+    elif tour.stopped is not None:
+        error(f"{first_line(tour.stopped)}; {there}")
+    elif tour.failures:
+        error(f"{tour.failures[0]}; {there}")
+    print(tour.page)
+    if isinstance(tour.stopped, KeyboardInterrupt):
+        return 130
+    return 2 if tour.stopped is not None or tour.failures else 0
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
