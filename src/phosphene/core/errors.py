@@ -22,6 +22,12 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
+def failed(name: str, error: BaseException) -> str:
+    """Why work with a network ended: a mistake in its own words; of everything else whose code it is, and its kind."""
+    kind, line = type(error).__name__, first_line(error)
+    return str(error) if isinstance(error, Mistake) else f"{name} fails: {kind}" + (f": {line}" if line != kind else "")
+
+
 def check_range(name: str, value: float | None, low: float, high: float = math.inf) -> None:
     """Raise a Mistake unless low <= value <= high, or the value is None, which is none given."""
     if value is not None and not low <= value <= high:

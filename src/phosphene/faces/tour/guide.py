@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from phosphene.core.errors import Failure, Mistake, first_line
+from phosphene.core.errors import Failure, Mistake, failed
 from phosphene.core.networks.network import Network
 from phosphene.core.pictures.eight_bit import to_pil
 from phosphene.core.pictures.files import open_photo
@@ -171,7 +171,7 @@ class Guide:
             self.failures += [words] if isinstance(mistake, Failure) else []
         except (Exception, SystemExit) as error:  # too little memory, or whatever a stranger's code raises
             names = " or ".join(one.name for one in (self.network, self.beside if section.pairs else None) if one)
-            words = f"{names} fails: {type(error).__name__}: {first_line(error)}"
+            words = failed(names, error)
             self.again.add(self._now)
             self.failures.append(words)
         else:

@@ -84,7 +84,8 @@ def tour(
             there = kept.there()
             if stopped is not None and there is None:
                 raise stopped
-    return Tour(folder / PAGE, len(stops) if there is None else there, len(stops), guide.failures, stopped)
+    many = len(stops)
+    return Tour(network.name, folder / PAGE, many if there is None else there, many, guide.failures, stopped)
 
 
 def _walk(guide: Guide, kept: Unfinished, stops: list[Stop]) -> None:
@@ -186,7 +187,7 @@ def _rendered(guide: Guide, kept: Unfinished, sheet: Shown | None = None, unfini
         sheet=sheet,
         unfinished=unfinished,
         again=guide.command("tour") + (f" --beside {shlex.quote(guide.beside_spec)}" if guide.beside_spec else ""),
-        versions=versions(),
+        versions=kept.of["version"],
         sha256=network.sha256,
         seed=guide.seed,
         plan=str(network.plan),

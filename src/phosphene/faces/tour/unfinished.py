@@ -28,12 +28,14 @@ class Tour:
     """What came of a tour.
 
     Attributes:
+        network: its name.
         page: the path of index.html.
         there, many: how many stops are finished, and how many there are.
         failures: what failed in stops, other than what a network can't do.
         stopped: why it ended early.
     """
 
+    network: str
     page: Path
     there: int
     many: int
@@ -48,6 +50,7 @@ class Unfinished:
         folder: the page's.
         force: begin anew, over whatever is there.
     Attributes:
+        of: what its bytes depend on.
         day: on which it began.
         files: from the name of each file that is the tour's own to the SHA-256 of its bytes.
     Raises:
@@ -57,7 +60,7 @@ class Unfinished:
     def __init__(self, folder: Path, force: bool) -> None:
         self.folder = folder
         state = {} if force else _state(folder / STATE)
-        self.of: dict[str, Any] | None = state.get("of")
+        self.of: dict[str, Any] = state.get("of", {})
         self.day = str(state.get("day", date.today().isoformat()))
         self.force = force or bool(state.get("force"))
         self.files: dict[str, str] = state.get("files", {})
@@ -78,8 +81,8 @@ class Unfinished:
             Mistake: that of which stops are there is another one.
         """
         wanted = json.loads(json.dumps(of))
-        if self.of not in (None, wanted):
-            other = " and ".join(key for key in wanted if (self.of or {}).get(key) != wanted[key])
+        if self.of not in ({}, wanted):
+            other = " and ".join(key for key in wanted if self.of.get(key) != wanted[key])
             raise Mistake(
                 f"{self.folder} has an unfinished tour with another {other}; give --force to begin anew, or "
                 "another --out"
@@ -160,4 +163,6 @@ def _pictures(folder: Path) -> list[Path]:
 
 def _plain(section: Section | None) -> dict[str, Any] | None:
     """A section, ready for JSON; of its pictures the names."""
-    return section and vars(section) | {"pictures": [(one.caption, one.file) for one in section.pictures]}
+    return (
+        None if section is None else vars(section) | {"pictures": [(one.caption, one.file) for one in section.pictures]}
+    )
