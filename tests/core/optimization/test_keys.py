@@ -29,7 +29,9 @@ def test_different_keys_give_different_numbers():
         for step in (-1, 0, 1)
         for stream in (0, 1, 2)
     ]
-    keys += [Key(0, [0], step=0).child(0).child(1), Key(0, [0], step=0).child(1).child(0)]
+    parent = Key(0, [0], step=2)
+    family = [parent, *(parent.child(i) for i in range(3)), *(parent.child(0).child(i) for i in range(3))]
+    keys += [*family, parent.child(1).child(0), parent.child(2).child(0)]
     assert len({key.uniform(torch.arange(1), 1).item() for key in keys}) == len(keys)
 
 

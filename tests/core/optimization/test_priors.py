@@ -135,6 +135,13 @@ def test_weighted_priors_are_those_with_a_weight():
         torch.testing.assert_close(one.of(reading(x)), other.of(reading(x)))
 
 
+def test_the_weights_of_a_flat_picture_are_powers_of_its_distance_from_the_mean_colour():
+    x, center = torch.full((1, 3, 6, 6), 0.75, dtype=torch.float64), (0.25, 0.25, 0.25)
+    for name, value in (("tv", 0.0), ("l2", 0.5**2), ("l6", 0.5**6), ("high_pass", 0.0)):
+        (term,) = weighted_priors(PriorWeights(**{name: 3.0}), center)
+        assert term.of(reading(x)).item() == pytest.approx(3 * value)
+
+
 def test_at_zero_powers_from_one_on_have_their_gradient_and_smaller_ones_none():
     for exponent, expected in ((0.3, 0.0), (0.99, 0.0), (1, 1.0), (1.5, 0.0), (2, 0.0)):
         at = torch.zeros(2, dtype=torch.float64, requires_grad=True)

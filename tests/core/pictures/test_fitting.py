@@ -38,6 +38,14 @@ def test_cropping_cuts_the_middle_out_and_leaves_its_pixels():
     assert torch.equal(fit(x.mT, (10, 10)), fit(x[..., 10:20].mT, (10, 10)))
 
 
+def test_what_is_odd_is_cut_off_behind():
+    x = noise(1, 3, 10, 13)
+    assert torch.equal(fit(x, (10, 10)), fit(x[..., 1:11], (10, 10)))
+    assert torch.equal(fit(x.mT, (10, 10)), fit(x[..., 1:11].mT, (10, 10)))
+    beside = fit(torch.ones(1, 3, 10, 7), (10, 10), "whole")
+    assert (beside[..., 1:8] == 1).all() and (beside[..., [0, 8, 9]] == 128 / 255).all()
+
+
 def test_cropping_is_shorter_side_to_size_and_centre_crop(cat, plain):
     small = cat.resize((337, 224), Image.Resampling.BILINEAR)  # 224 / 300 of 451 x 300
     left = (337 - 224) // 2
@@ -48,6 +56,29 @@ def test_halving_means_over_neighbours_and_does_not_alias():
     stripes = torch.zeros(1, 3, 64, 64)
     stripes[..., ::2] = 1
     assert (fit(stripes, (16, 16))[..., 2:-2] - 0.5).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 7])
+def test_scaling_down_by_a_whole_factor_weighs_the_neighbourhood_by_a_triangle(factor):
+    """Pillow's bilinear filter widened by the factor: a triangle of 2 factor px, of which every pixel gets its part."""
+    x = noise(1, 3, 6 * factor, 5 * factor)
+    at = torch.arange(-factor, 2 * factor).double()
+    weights = (1 - ((at + 0.5 - factor / 2) / factor).abs()).clamp(min=0)
+    weights /= weights.sum()
+    blurred = torch.nn.functional.conv2d(x.double(), (weights[:, None] * weights).expand(3, 1, -1, -1),
+                                         stride=factor, groups=3)  # fmt: skip
+    for how in ("crop", "squash", "whole"):
+        inner = fit(x, (6, 5), how)[..., 1:-1, 1:-1].double()
+        assert (inner - blurred).abs().max() < 0.51 / 255
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_what_is_shown_smaller_does_not_alias(factor):
+    stripes = torch.zeros(1, 3, 12, 24 * factor)
+    stripes[..., ::2] = 1
+    assert (resize(stripes, (4, 24))[..., 2:-2] - 0.5).abs().max() < 0.07
+    x = noise(1, 3, 24 * factor, 24 * factor)
+    assert (resize(x, (24, 24)) - x.unfold(2, factor, factor).unfold(3, factor, factor).mean((4, 5))).std() < 0.1
 
 
 def test_the_whole_picture_is_there_with_grey_beside_it():
