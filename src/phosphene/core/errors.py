@@ -9,6 +9,10 @@ class Mistake(ValueError):
     """A user's mistake, told in one sentence: what was given, what was expected, the nearest valid choice."""
 
 
+class Failure(Mistake):
+    """What a network's own code failed at; told like a mistake, but the same may work another time."""
+
+
 class Note(UserWarning):
     """What a person should know about what they gave, and what was done about it; said once, and not an error."""
 
@@ -16,6 +20,12 @@ class Note(UserWarning):
 def first_line(error: BaseException) -> str:
     """What an error says, in one line without its full stop; its kind where it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
+def failed(name: str, error: BaseException) -> str:
+    """Why work with a network ended: a mistake in its own words; of everything else whose code it is, and its kind."""
+    kind, line = type(error).__name__, first_line(error)
+    return str(error) if isinstance(error, Mistake) else f"{name} fails: {kind}" + (f": {line}" if line != kind else "")
 
 
 def check_range(name: str, value: float | None, low: float, high: float = math.inf) -> None:

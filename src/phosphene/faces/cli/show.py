@@ -4,7 +4,7 @@ import json
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import typer
@@ -12,13 +12,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from phosphene.core.errors import Mistake, Note
+from phosphene.core.errors import Mistake, Note, failed
 from phosphene.core.networks.plan import Plan, Purpose
 from phosphene.core.paths import reason
 from phosphene.core.results.results import Result
 from phosphene.faces.running.job import Done
 from phosphene.faces.running.progress import bars
 from phosphene.faces.running.sweep import Sweep
+from phosphene.faces.tour.unfinished import Tour
 from phosphene.models.tuning import Candidate
 
 
@@ -97,19 +98,51 @@ def swept(sweep: Sweep, title: str, *, quiet: bool, as_json: bool) -> int:
     many, before = len(sweep.units), len(sweep.units) - len(sweep.left)
     if before:
         note(f"{before} of {many} are in {sweep.folder} already; going on with the others", quiet=quiet)
+    if sweep.damaged:
+        more = f", and {len(sweep.damaged) - 1} more," if len(sweep.damaged) > 1 else ""
+        note(f"{sweep.damaged[0]}{more} can't be used; it is painted again, with the others of its part", quiet=quiet)
     try:
         with bars(quiet=quiet) as progress:
             task = progress.add_task(f"{title}, {len(sweep.left)} units", total=sweep.total)
             for taken in sweep:
                 progress.update(task, completed=taken)
-    except KeyboardInterrupt:
-        there = len(sweep.there())
-        note(f"interrupted: {there} of {many} are in {sweep.folder}; the same command goes on from there")
-        return 130
-    sheet = sweep.write_sheet()
+        sheet = sweep.write_sheet()
+    except (Exception, KeyboardInterrupt) as stopped:
+        return _swept_so_far(sweep, stopped)
     facts = {"folder": str(sweep.folder), "sheet": str(sheet), "units": dict(sweep.units)}
     print(json.dumps(facts, indent=1) if as_json else sheet)
     return 0
+
+
+def _swept_so_far(sweep: Sweep, stopped: BaseException) -> int:
+    """Say what is there of a sweep that was stopped. The exit code."""
+    with suppress(Mistake, MemoryError, OSError):  # the disk is full, or memory: what is there stays
+        sweep.keep()
+    if not sweep.there():
+        raise stopped
+    on_the_way = f", and {len(sweep.unfinished)} more are unfinished" if sweep.unfinished else ""
+    there = f"{len(sweep.done)} of {len(sweep.units)} are in {sweep.folder}{on_the_way}"
+    if isinstance(stopped, KeyboardInterrupt):
+        note(f"interrupted: {there}; the same command goes on from there")
+        return 130
+    error(f"{failed(sweep.network, stopped)}; {there}; the same command goes on from there")
+    return 2
+
+
+def toured(tour: Tour, *, force: bool) -> int:
+    """Say where the page is and, where something is missing on it, why. The exit code."""
+    again = "the same command" + (" without --force" if force else "")
+    there = f"{tour.there} of {tour.many} stops are in {tour.page}; {again} goes on from there"
+    if isinstance(tour.stopped, KeyboardInterrupt):
+        note(f"interrupted: {there}")
+    elif tour.stopped is not None:
+        error(f"{failed(tour.network, tour.stopped)}; {there}")
+    elif tour.failures:
+        error(f"{tour.failures[0]}; {there}")
+    print(tour.page)
+    if isinstance(tour.stopped, KeyboardInterrupt):
+        return 130
+    return 2 if tour.stopped is not None or tour.failures else 0
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
