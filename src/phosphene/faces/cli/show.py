@@ -2,70 +2,21 @@
 
 import json
 import sys
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from phosphene.core.errors import Mistake, Note
+from phosphene.core.errors import exit_code
 from phosphene.core.networks.plan import Plan, Purpose
-from phosphene.core.paths import reason
 from phosphene.core.results.results import Result
+from phosphene.faces.cli.output import error, note
 from phosphene.faces.running.job import Done
 from phosphene.faces.running.progress import bars
 from phosphene.faces.running.sweep import Sweep
 from phosphene.models.tuning import Candidate
-
-
-@contextmanager
-def guarded() -> Iterator[None]:
-    """A user's mistake, a refusal by the system or by code that ends, is one sentence; an interruption is code 130."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", Note)
-            warnings.showwarning = _told
-            yield
-    except Mistake as mistake:
-        error(str(mistake))
-        raise typer.Exit(2) from mistake
-    except BrokenPipeError:  # `phosphene layers | head`: click ends without a word
-        raise
-    except OSError as refused:
-        where = f"{refused.filename} can't be read or written" if refused.filename else "the operating system refused"
-        error(f"{where}: {reason(refused)}")
-        raise typer.Exit(2) from refused
-    except SystemExit as ended:  # the program itself leaves by typer.Exit
-        if isinstance(ended.__context__, BrokenPipeError):  # rich, for the same reason
-            raise
-        error(f"the network's code ended the program (sys.exit({ended.code or 0!r}))")
-        raise typer.Exit(2) from ended
-    except MemoryError as shortage:
-        error("there is not enough memory for this; make it smaller")
-        raise typer.Exit(2) from shortage
-    except KeyboardInterrupt as interruption:
-        note("interrupted")
-        raise typer.Exit(130) from interruption
-
-
-def _told(message: Warning | str, category: type[Warning], *where: Any, **how: Any) -> None:
-    """A line for what is worth knowing; Python's own warnings are for programmers."""
-    if issubclass(category, Note):
-        note(f"note: {message}")
-
-
-def error(words: str) -> None:
-    """One sentence on the standard error."""
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(words)}", highlight=False)
-
-
-def note(words: str, *, quiet: bool = False) -> None:
-    """A line on the standard error."""
-    Console(stderr=True, quiet=quiet, soft_wrap=True).print(escape(words), highlight=False)
 
 
 def done(what: Done, *, quiet: bool, as_json: bool) -> int:
@@ -77,7 +28,7 @@ def done(what: Done, *, quiet: bool, as_json: bool) -> int:
     if isinstance(what.stopped, KeyboardInterrupt):
         note("interrupted: this is the best so far")
     elif what.stopped is not None:
-        error(f"{what.stopped}; kept the last good picture")
+        error(f"{what.why}; kept the last good picture")
     for line in what.notes:
         note(line)
     if as_json:
@@ -87,9 +38,7 @@ def done(what: Done, *, quiet: bool, as_json: bool) -> int:
         if what.film is not None:
             console.print(escape(str(what.film)), highlight=False)
         print(what.written.path)
-    if what.stopped is not None:
-        return 130 if isinstance(what.stopped, KeyboardInterrupt) else 2
-    return 2 if what.failed else 0
+    return what.code
 
 
 def swept(sweep: Sweep, title: str, *, quiet: bool, as_json: bool) -> int:
@@ -102,10 +51,10 @@ def swept(sweep: Sweep, title: str, *, quiet: bool, as_json: bool) -> int:
             task = progress.add_task(f"{title}, {len(sweep.left)} units", total=sweep.total)
             for taken in sweep:
                 progress.update(task, completed=taken)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         there = len(sweep.there())
         note(f"interrupted: {there} of {many} are in {sweep.folder}; the same command goes on from there")
-        return 130
+        return exit_code(interruption)
     sheet = sweep.write_sheet()
     facts = {"folder": str(sweep.folder), "sheet": str(sheet), "units": dict(sweep.units)}
     print(json.dumps(facts, indent=1) if as_json else sheet)
