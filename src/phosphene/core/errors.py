@@ -31,13 +31,13 @@ def failed(name: str, error: BaseException) -> str:
     Args:
         name: of the network at work, or nothing.
     """
-    who = f"{name or 'phosphene'} fails: "
-    if shortage := out_of_memory(error):
+    who, shortage = f"{name or 'phosphene'} fails: ", out_of_memory(error)
+    if isinstance(error, Mistake) and (shortage is None or _SHORT in str(error)):
+        return str(error)
+    if shortage is not None:
         wanted = re.search(r"ried to allocate ([\d.]+ \w+)", str(shortage))
         more = f" for {wanted[1]} more" if wanted else ""
-        return f"{who}there is not enough memory{more}; a smaller picture, or fewer of them at a time, needs less"
-    if isinstance(error, Mistake):
-        return str(error)
+        return f"{who}{_SHORT}{more}; a smaller picture, or fewer of them at a time, needs less"
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     if isinstance(error, SystemExit):
@@ -60,6 +60,8 @@ def out_of_memory(error: BaseException) -> BaseException | None:
         cause = cause.__cause__
     return None
 
+
+_SHORT = "there is not enough memory"
 
 _SHORTAGE = re.compile(r"can't allocate memory|not enough memory|out of memory", re.IGNORECASE)
 """What PyTorch says on processors (a plain RuntimeError), on Windows, and on devices of older versions."""

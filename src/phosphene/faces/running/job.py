@@ -1,7 +1,6 @@
 """One picture's way from what somebody asks for to files: destination, photographs, network, recipe, judges, film."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 from phosphene import catalogue
 from phosphene.catalogue import Row
-from phosphene.core.errors import Mistake, exit_code, failed, out_of_memory
+from phosphene.core.errors import Mistake, exit_code, failed
 from phosphene.core.networks.network import Network
 from phosphene.core.paths import is_folder, told_apart
 from phosphene.core.results.recipes import Recipe
@@ -24,7 +23,7 @@ from phosphene.faces.running import sweep
 from phosphene.faces.running.claims import Claims
 from phosphene.faces.running.destination import Destination, Written, photo_stem
 from phosphene.faces.running.runner import ENDS, Outcome, finished
-from phosphene.faces.running.session import Session
+from phosphene.faces.running.session import Session, named
 from phosphene.faces.running.sweep import Sweep
 
 Say = Callable[[str], None]
@@ -151,7 +150,7 @@ def perform(job: Job, say: Say, claims: Claims) -> Done | Sweep:
         if one.many and one.name in given:
             given[one.name] = _photographs(one, given[one.name], to, say)
     network, _ = job.session.network, job.session.others
-    with _named(network):
+    with named(network.name):
         units = _many(job, given)
         if units:
             return _sweep(job, given, units, to)
@@ -159,17 +158,6 @@ def perform(job: Job, say: Say, claims: Claims) -> Done | Sweep:
         to.begin(made.names)
         outcome = finished(made, job.title, quiet=out.quiet, film=to.film)
     return _written(job, to, outcome)
-
-
-@contextmanager
-def _named(network: Network) -> Iterator[None]:
-    """An error says which network was at work."""
-    try:
-        yield
-    except (Exception, SystemExit) as error:
-        if isinstance(error, (Mistake, OSError)) and not out_of_memory(error):
-            raise
-        raise Mistake(failed(network.name, error)) from error
 
 
 def _written(job: Job, to: Destination, outcome: Outcome) -> Done:
@@ -197,6 +185,7 @@ def _written(job: Job, to: Destination, outcome: Outcome) -> Done:
         if written is None:
             raise
         later.append(interruption)
+        notes.append("interrupted: the picture is written")
     notes += filter(None, [written.note])
     if to.film is not None:
         after(str(to.film.path), "was not written", partial(to.write_film, result, written))
