@@ -125,7 +125,7 @@ def _run(job: Job, options: Options) -> None:
             if isinstance(what, Done):
                 code, why = show.done(what, quiet=quiet, as_json=as_json), next(iter(what.ends), None)
             else:
-                code, why = show.swept(what, part.row.command, quiet=quiet, as_json=as_json), None
+                code, why = show.swept(what, part.row.command, quiet=quiet, as_json=as_json), what.stopped
             if code:
                 raise Ended(code) from why
 
@@ -219,4 +219,4 @@ def take_tour(**options: Any) -> None:
         console=Console(stderr=True, quiet=options["quiet"]),
     )  # fmt: skip
     if code := show.toured(made, force=options["force"]):
-        raise typer.Exit(code)
+        raise Ended(code) from made.why
