@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from phosphene.faces.cli import show
 from tests.faces.commands import files, is_one_sentence
 
 
@@ -178,22 +177,10 @@ def test_code_that_ends_the_program_is_one_sentence(run):
         assert "sys.exit(" in is_one_sentence(*run("predict", "cat.png", net=net))
 
 
-def test_a_reader_who_has_seen_enough_is_not_the_networks_doing(capsys):
-    def leave():
-        try:
-            raise BrokenPipeError
-        except BrokenPipeError:
-            raise SystemExit(1)  # noqa: B904 (as rich does it)
-
-    with pytest.raises(SystemExit), show.guarded():
-        leave()
-    assert capsys.readouterr().err == ""
-
-
 def test_a_strangers_words_do_nothing_to_the_terminal(capsys):
     hostile = "\x1b[2J\x1b]0;you\x07 [bold]red[/] \u202eelgoog\n"
-    show.error(hostile)
-    show.note(hostile)
+    output.error(hostile)
+    output.note(hostile)
     show.table(["name"], [[hostile]])
     out, err = capsys.readouterr()
     assert out.count("\n") == 2 and err.count("\n") == 2
