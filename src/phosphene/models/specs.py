@@ -121,7 +121,10 @@ def _device(name: str) -> torch.device:
         return torch.device("cuda" if has["cuda"] else "mps" if has["mps"] else "cpu")
     if not has.get(name.partition(":")[0], False):
         raise Mistake(f"device '{name}' is not here; there is {', '.join(d for d, there in has.items() if there)}")
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise Mistake(f"'{name}' is not a device; write cpu, cuda, cuda:1 or mps") from error
 
 
 def _dtype(precision: str) -> torch.dtype:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from phosphene.faces.cli import output, show
 from tests.faces.commands import files, is_one_sentence
 
 

@@ -133,7 +133,9 @@ def finished(record: Record, result: Result) -> Replayed:
     """Compare what came out with the picture."""
     try:
         image, text = result.shown(*record.part), result.text(*record.part)
-    except (IndexError, TypeError) as error:
+    except Mistake:
+        raise
+    except (IndexError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:  # a number of any size
         raise Mistake(f"the recipe in {record.picture.name} makes no {' '.join(map(str, record.part))}") from error
     new, old = (np.asarray(picture.convert("RGBA")).astype(int) for picture in (image, record.shown))
     before = {**record.versions, "the number of threads": record.threads}
