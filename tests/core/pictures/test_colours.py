@@ -166,3 +166,6 @@ def test_grey_heat_goes_from_black_at_zero_to_white_at_its_scale():
     v = torch.tensor([[[-1.0, 0, 1, 2, 4]]])
     assert torch.equal(grey_heat(v, 2 * ONE), torch.tensor([0, 0, 0.5, 1, 1]).expand(1, 3, 1, 5))
     assert torch.equal(grey_heat(v), torch.tensor([0, 0, 0.25, 0.5, 1]).expand(1, 3, 1, 5))
+    several = noise(2, 4, 5)
+    halved = torch.stack([several[0], several[1] / 2])
+    assert torch.equal(grey_heat(several, torch.tensor([1.0, 2.0])), torch.stack([halved] * 3, 1))
