@@ -199,10 +199,10 @@ def replay_picture(**options: Any) -> None:
     cli.argument("photo", str, cli.DEFAULT_PHOTO, "a picture, or skimage:NAME"),
     *cli.NETWORK,
     cli.option("beside", str | None, None, "a second network to compare with, as --net; none for none"),
-    cli.option("out", str | None, None, "the page's folder; by default tour"),
+    cli.option("out", str | None, None, "the page's folder, by default tour; an unfinished tour in it goes on"),
     cli.option("fast", bool, False, "a smoke run: few steps, small pictures"),
     cli.option("seed", int, 0, "of all random numbers"),
-    cli.option("force", bool, False, "overwrite a page that is there"),
+    cli.option("force", bool, False, "begin anew, over what is there"),
     cli.ANONYMOUS,
     cli.option("quiet", bool, False, "say nothing but where the page is"),
 )
