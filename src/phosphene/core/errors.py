@@ -12,6 +12,10 @@ class Mistake(ValueError):
     """A user's mistake, told in one sentence: what was given, what was expected, the nearest valid choice."""
 
 
+class Failure(Mistake):
+    """What a network's own code failed at; told like a mistake, but the same may work another time."""
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM, by which batch queues end a program: an interruption like Ctrl-C, but for the exit code."""
 
@@ -47,6 +51,15 @@ def failed(name: str, error: BaseException) -> str:
     if name and not _ours(error):
         return who + words
     return f"phosphene fails{f' on {name}' if name else ''}: {words}; --debug shows where"
+
+
+def unless_interrupted(name: str, error: BaseException) -> BaseException:
+    """What to raise where work with a network ended and nothing came of it: a Mistake that says why."""
+    if isinstance(error, KeyboardInterrupt):
+        return error
+    mistake = Mistake(failed(name, error))
+    mistake.__cause__ = error
+    return mistake
 
 
 def out_of_memory(error: BaseException) -> BaseException | None:

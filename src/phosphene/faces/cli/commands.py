@@ -125,7 +125,7 @@ def _run(job: Job, options: Options) -> None:
             if isinstance(what, Done):
                 code, why = show.done(what, quiet=quiet, as_json=as_json), next(iter(what.ends), None)
             else:
-                code, why = show.swept(what, part.row.command, quiet=quiet, as_json=as_json), None
+                code, why = show.swept(what, part.row.command, quiet=quiet, as_json=as_json), what.stopped
             if code:
                 raise Ended(code) from why
 
@@ -212,11 +212,11 @@ def take_tour(**options: Any) -> None:
 
     net, beside = options["net"], beside_spec(options["net"], options.pop("beside"))
     second = options | {"net": beside, "weights_file": None, "plan": None}  # those are of the first
-    print(
-        tour(
-            lambda: session(dict(options)).network, options["photo"], spec=net, out=options["out"] or "tour",
-            open_beside=(lambda: session(dict(second)).network) if beside else None, beside_spec=beside,
-            force=options["force"], fast=options["fast"], seed=options["seed"], anonymous=options["no_provenance"],
-            console=Console(stderr=True, quiet=options["quiet"]),
-        )
+    made = tour(
+        lambda: session(dict(options)).network, options["photo"], spec=net, out=options["out"] or "tour",
+        open_beside=(lambda: session(dict(second)).network) if beside else None, beside_spec=beside,
+        force=options["force"], fast=options["fast"], seed=options["seed"], anonymous=options["no_provenance"],
+        console=Console(stderr=True, quiet=options["quiet"]),
     )  # fmt: skip
+    if code := show.toured(made, force=options["force"]):
+        raise Ended(code) from made.why

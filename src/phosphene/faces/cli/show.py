@@ -3,19 +3,22 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from phosphene.core.errors import exit_code
+from phosphene.core.errors import exit_code, failed, unless_interrupted
 from phosphene.core.networks.plan import Plan, Purpose
 from phosphene.core.results.results import Result
 from phosphene.faces.cli.output import error, note
 from phosphene.faces.running.job import Done
 from phosphene.faces.running.progress import bars
+from phosphene.faces.running.runner import ENDS
 from phosphene.faces.running.sweep import Sweep
+from phosphene.faces.tour.unfinished import Tour
 from phosphene.models.tuning import Candidate
 
 
@@ -46,19 +49,52 @@ def swept(sweep: Sweep, title: str, *, quiet: bool, as_json: bool) -> int:
     many, before = len(sweep.units), len(sweep.units) - len(sweep.left)
     if before:
         note(f"{before} of {many} are in {sweep.folder} already; going on with the others", quiet=quiet)
+    if sweep.damaged:
+        more = f", and {len(sweep.damaged) - 1} more," if len(sweep.damaged) > 1 else ""
+        note(f"{sweep.damaged[0]}{more} can't be used; it is painted again, with the others of its part", quiet=quiet)
     try:
         with bars(quiet=quiet) as progress:
             task = progress.add_task(f"{title}, {len(sweep.left)} units", total=sweep.total)
             for taken in sweep:
                 progress.update(task, completed=taken)
-    except KeyboardInterrupt as interruption:
-        there = len(sweep.there())
-        note(f"interrupted: {there} of {many} are in {sweep.folder}; the same command goes on from there")
-        return exit_code(interruption)
-    sheet = sweep.write_sheet()
+        sheet = sweep.write_sheet()
+    except ENDS as stopped:
+        return _swept_so_far(sweep, stopped)
     facts = {"folder": str(sweep.folder), "sheet": str(sheet), "units": dict(sweep.units)}
     print(json.dumps(facts, indent=1) if as_json else sheet)
     return 0
+
+
+def _swept_so_far(sweep: Sweep, stopped: BaseException) -> int:
+    """Keep and say what is there of a sweep that was stopped. The exit code."""
+    sweep.stopped = stopped
+    with suppress(*ENDS):  # the disk is full, or somebody is in a hurry: what is there stays
+        sweep.keep()
+    if not sweep.there():
+        raise unless_interrupted(sweep.network, stopped)
+    on_the_way = f", and {len(sweep.unfinished)} more are unfinished" if sweep.unfinished else ""
+    there = f"{len(sweep.done)} of {len(sweep.units)} are in {sweep.folder}{on_the_way}"
+    _told_so_far(sweep.network, stopped, f"{there}; the same command goes on from there")
+    return exit_code(stopped)
+
+
+def _told_so_far(network: str, stopped: BaseException, there: str) -> None:
+    if isinstance(stopped, KeyboardInterrupt):
+        note(f"interrupted: {there}")
+    else:
+        error(f"{failed(network, stopped)}; {there}")
+
+
+def toured(tour: Tour, *, force: bool) -> int:
+    """Say where the page is and, where something is missing on it, why. The exit code."""
+    again = "the same command" + (" without --force" if force else "")
+    there = f"{tour.there} of {tour.many} stops are in {tour.page}; {again} goes on from there"
+    if tour.stopped is not None:
+        _told_so_far(tour.network, tour.stopped, there)
+    elif tour.failures:
+        error(f"{next(iter(tour.failures))}; {there}")
+    print(tour.page)
+    return exit_code(tour.stopped) or 2 * bool(tour.failures)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -230,11 +230,18 @@ def _readable(given: Sequence[str], say: Say) -> list[str]:
 
 
 def _many(job: Job, given: Mapping[str, Any]) -> dict[str, str]:
-    """The units and the names of their files, where they are too many for one batch."""
-    if not job.row.many or job.row.many not in given:
+    """The units and the names of their files, where they are a sweep: too many for one batch, or LAYER:all."""
+    option, out = job.row.many, job.output
+    if not option or option not in given:
         return {}
-    units = parse_units(job.session.network, given[job.row.many])
-    return dict(zip(map(str, units), stems(units), strict=True)) if len(units) > sweep.PART else {}
+    units = parse_units(job.session.network, given[option])
+    named = dict(zip(map(str, units), stems(units), strict=True))
+    if len(named) <= sweep.PART:
+        alone = job.recipe(job.session.network, **{**given, option: [next(iter(named))]})
+        every = any(str(one).partition(":")[2].partition("@")[0] == "all" for one in given[option])
+        if not every or len(named) == 1 or len(alone.names) > 1 or out.film or out.anonymous or job.session.judges:
+            return {}  # one picture of all of them
+    return named
 
 
 def _sweep(job: Job, given: Mapping[str, Any], units: Mapping[str, str], to: Destination) -> Sweep:
