@@ -20,7 +20,7 @@ from phosphene.faces.running.claims import Claims
 from phosphene.faces.running.destination import Destination
 from phosphene.faces.running.job import Done, Job, Output, perform
 from phosphene.faces.running.runner import watch
-from phosphene.faces.running.session import Session
+from phosphene.faces.running.session import Session, named
 
 Options = dict[str, Any]
 
@@ -178,10 +178,11 @@ def replay_picture(**options: Any) -> None:
             options["net"] or replaying.embedded_spec(record), options["weights_file"],
             options["device"] or record.device, replaying.record_precision(record), record.network.get("head"),
         ).network  # fmt: skip
-        made = replaying.begin(record, network, options["input"])
-        if isinstance(made, Run):
-            watch(made, f"replay {name}", quiet=quiet)
-        again = replaying.finished(record, made.result)
+        with named(network.name):
+            made = replaying.begin(record, network, options["input"])
+            if isinstance(made, Run):
+                watch(made, f"replay {name}", quiet=quiet)
+            again = replaying.finished(record, made.result)
         path, elsewhere = to.keep(again.png(), name)
     if options["json"]:
         facts = {"identical": again.same, "differing": again.differing, "largest": again.largest}
