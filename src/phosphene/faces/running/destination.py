@@ -39,8 +39,9 @@ class Written:
 class Destination:
     """The files of one command: NAME.png, NAME.figure.png, NAME.json, NAME.input.png, NAME.npy, NAME.html.
 
-    Further numbers are in NAME.WHAT.npy. Several pictures go into a folder; a page about all of them has the first
-    one's name. A film has a name of its own.
+    Further numbers are in NAME.WHAT.npy. Several pictures go into a folder, called after their method or layer, or, of
+    several layers, after what the command is about; a page about all of them has the first one's name. A film has a
+    name of its own.
 
     Raises:
         Mistake: the film can't be written where it is to be.
@@ -54,9 +55,11 @@ class Destination:
         photo: str | None = None,
         method: str | None = None,
         film: str | None = None,
+        about: str = "",
     ) -> None:
         self.film = None if film is None else Film(film, overwrite=force)
         self.command, self.force, self.photo, self.method = command, force, photo_stem(photo), method
+        self.about = about
         self.out = None if out is None else given_path(out, "picture")
         self._is_folder = self.out is not None and (out or "").endswith(("/", os.sep))
 
@@ -91,8 +94,8 @@ class Destination:
             if self._is_picture():
                 raise Mistake(f"{self.out} is one picture, but {len(names)} are made; give a folder")
             layers = {re.sub(r"-[\w@,]+$", "", name) for name in names}
-            of = self.method or (layers.pop() if len(layers) == 1 else "units")
-            folder = self.out or Path(shortened(f"{self.command}-{of}"))
+            of = self.method or (layers.pop() if len(layers) == 1 else self.about or "units")
+            folder = self.out or Path(shortened(re.sub(r"[^\w.@,#+-]", "_", f"{self.command}-{of}")))
             return [folder / shortened(name) for name in names]
         if self.out is not None and self._is_picture():
             return [self.out.with_suffix("")]

@@ -109,7 +109,7 @@ def perform(job: Job, say: Say) -> Done | Sweep:
         Mistake: it can't be done, or there is no place for it; nothing is computed then.
     """
     out = job.output
-    to = Destination(job.row.command, out.out, out.force, _first_photo(job), job.method, out.film)
+    to = Destination(job.row.command, out.out, out.force, _first_photo(job), job.method, out.film, _about(job))
     to.check_folder()
     given = {key: value for key, value in job.given.items() if value is not None}
     for one in job.recipe.inputs:
@@ -146,6 +146,12 @@ def _first_photo(job: Job) -> str | None:
         if one.required and (value := job.given.get(one.name)):
             return value if isinstance(value, str) else single(value)
     return None
+
+
+def _about(job: Job) -> str:
+    """The one word that a command is about, where it takes one: a gallery's paper."""
+    words = (one.name for one in job.recipe.options if one.required and one.positional and one.kind is str)
+    return next((value for word in words if isinstance(value := job.given.get(word), str)), "")
 
 
 def _photographs(one: Input, given: Sequence[str], to: Destination, say: Say) -> str | list[str]:
