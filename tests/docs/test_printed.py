@@ -10,7 +10,6 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import torch
 import typer
 
 import phosphene
@@ -154,6 +153,12 @@ def test_the_tables_name_every_method_every_extra_and_arguments_that_there_are()
     assert {"default", "best", "lucid", "maco", "simonyan", "yosinski-a", "yosinski-d", "plain"} <= set(
         re.findall(r"[a-z][a-z-]+", str(presets))
     )
+
+
+def test_the_page_about_attribution_speaks_of_every_method_that_is_asked_about_pixels():
+    page = (ROOT / "docs" / "attribution.md").read_text(encoding="utf-8").casefold().replace("-", "").replace(" ", "")
+    methods = set(catalogue.methods("attribute")) - {"captum:NAME", "all", "rollout"}
+    assert [name for name in methods if name.replace("-", "") not in page] == []
 
 
 def test_python_is_python_and_its_public_names_are_there():
