@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.annotations import check_annotations
+
+check_annotations("phosphene")
+
 sys.dont_write_bytecode = True  # the data folder is read-only, and its networks are Python files
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many workers as cores: two threads each wait for one another for minutes
