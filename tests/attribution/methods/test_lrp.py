@@ -262,7 +262,7 @@ def unbiased(seed=0, act=nn.ReLU):
     ).double().eval()  # fmt: skip
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.sampled_from([name for name in COMPOSITES if "beta" not in name]), st.integers(0, 1000))
 def test_relevance_is_conserved_where_there_are_no_biases(composite, seed):
     x = noise(2, 3, 16, 16, seed=seed)

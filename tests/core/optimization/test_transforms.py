@@ -155,7 +155,7 @@ def test_the_parts_of_a_composition_draw_their_own_numbers():
     assert torch.equal(jittered[0], x[0].roll((first + second)[0].tolist(), (1, 2)))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 20))
 def test_a_row_sees_what_it_would_see_alone(step):
     x, many = pictures(4, 20, 20), Key(3, [5, 9, 2, 7], step=step)
