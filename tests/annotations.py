@@ -1,4 +1,4 @@
-"""What phosphene's annotations say is checked while the tests run: types by beartype, and shapes, as jaxtyping has them.
+"""What phosphene's annotations say is checked while the tests run: types by beartype, and shapes as jaxtyping has them.
 
 jaxtyping's own import hook says the same at three times the cost of all that is tested: it binds the arguments of every
 call anew, checks them twice, and makes the checker of an inner function again whenever the outer one runs. Here one is
