@@ -2,7 +2,7 @@
 
 jaxtyping's own import hook says the same at three times the cost of all that is tested: it binds the arguments of every
 call anew, checks them twice, and makes the checker of an inner function again whenever the outer one runs. Here one is
-made for each piece of code; so the annotations of an inner function have to say the same every time.
+made for each piece of code, when it first runs; so an inner function's annotations have to say the same every time.
 """
 
 import ast
@@ -16,7 +16,7 @@ from functools import wraps
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any, get_type_hints
 
 from beartype import BeartypeConf, beartype
@@ -47,13 +47,14 @@ def checked(made: Any) -> Any:
         return made
     if not made.__annotations__:
         return made
-    if made.__code__ not in _CHECKERS:
-        _CHECKERS[made.__code__] = _checker(made)
-    check, called = _CHECKERS[made.__code__], _CALLED
+    check: Callable[..., Any] | None = None  # most of what a test imports is never called
 
     @wraps(made)
     def function(*args: Any, **kwargs: Any) -> Any:
-        functions = called.functions
+        nonlocal check
+        if check is None:
+            check = _checker(made)
+        functions = _CALLED.functions
         depth = len(functions)
         functions.append(made)
         try:
@@ -66,14 +67,22 @@ def checked(made: Any) -> Any:
 
 
 def _checker(made: Callable[..., Any]) -> Callable[..., Any]:
-    """Check arguments, call the function that is being called, and check its result."""
+    """Check arguments, call the function that is being called, and check its result; one for each piece of code."""
+    code = made.__code__
+    if code in _CHECKERS:
+        return _CHECKERS[code]
+    nothing = tuple(CellType() for _ in code.co_freevars)  # so that no function's surroundings are kept alive
+    bare = FunctionType(code, made.__globals__, made.__name__, made.__defaults__, nothing)
+    bare.__kwdefaults__ = made.__kwdefaults__
 
-    @wraps(made)
+    @wraps(bare)
     def call(*args: Any, **kwargs: Any) -> Any:
         return _CALLED.functions[-1](*args, **kwargs)
 
     call.__annotations__ = {name: _known(hint, made) for name, hint in made.__annotations__.items()}
-    return typed(call)
+    call.__qualname__ = made.__qualname__
+    _CHECKERS[code] = typed(call)
+    return _CHECKERS[code]
 
 
 def _known(hint: Any, made: Callable[..., Any]) -> Any:

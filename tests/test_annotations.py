@@ -1,6 +1,7 @@
 """Annotations that lie are found out."""
 
 import ast
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -96,3 +97,16 @@ def test_phosphene_is_checked():
 
     with refused:
         total_variation("much")
+
+
+def test_nothing_that_a_function_used_is_kept_alive():
+    x = torch.ones(2, 3)
+    kept = weakref.ref(x)
+
+    @checked
+    def of(n: int) -> int:
+        return len(x) * n
+
+    assert of(2) == 4
+    del x, of
+    assert kept() is None
