@@ -90,7 +90,7 @@ def test_depths_share_all_layers_evenly_the_top_one_alone(many, layers):
     assert [part.count for part in parts] == [sum(len(p.layers) for p in parts[: i + 1]) for i in range(len(parts))]
     assert len(parts[0].layers) == 1
     sizes = [len(part.layers) for part in parts[1:]]
-    assert not sizes or max(sizes) - min(sizes) <= 1
+    assert max(sizes, default=0) - min(sizes, default=0) <= 1
 
 
 def test_layers_are_counted_at_the_level_where_there_are_enough():
