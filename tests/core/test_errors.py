@@ -10,7 +10,6 @@ from phosphene.core.errors import (
     Note,
     Terminated,
     brief,
-    check_range,
     did_you_mean,
     exit_code,
     failed,
