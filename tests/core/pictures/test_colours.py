@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from phosphene.core.pictures.colours import (
@@ -36,7 +36,6 @@ def test_heat_goes_from_black_to_yellow_and_gets_lighter_all_the_way():
 
 
 @given(st.floats(1e-6, 1e6), st.booleans())
-@settings(deadline=None)
 def test_heat_does_not_depend_on_the_unit(scale, signed):
     v = noise(2, 6, 6) - 0.5
     torch.testing.assert_close(heat(scale * v, signed), heat(v, signed), atol=1e-4, rtol=0)
