@@ -126,6 +126,7 @@ def main(modules: list[str]) -> None:
                 continue
             alive = [name for name, end in ends.items() if end not in KILLED]
             survivors.writelines(diffs(alive, place))
+            survivors.flush()
             killed = len(ends) - len(alive)
             print(f"{module:36}{len(ends):8}{killed:8}{100 * killed / len(ends):7.1f}", flush=True)
             below += [module] if 100 * killed < LEAST * len(ends) else []

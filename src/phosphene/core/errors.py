@@ -1,20 +1,63 @@
 """What is said to a person who gave something that does not work: one sentence, and the nearest thing that does."""
 
 import math
+import os
+import re
+import traceback
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
+LONGEST_SENTENCE = 1500  # letters of what is said; a list of every layer of a network is not read either
+LONGEST_NAME = 200  # letters of a name that others are compared with, which takes the product of both lengths
+
+
+def printable(words: str) -> str:
+    """Words that do nothing to a terminal but stand there: what steers one (escape sequences, line ends, marks that
+    turn the direction of writing, halves of surrogates) is written as Python writes it, and any space is a plain one.
+    """
+    if words.isprintable():
+        return words
+    return "".join(c if c.isprintable() else " " if c.isspace() and ord(c) > 127 else ascii(c)[1:-1] for c in words)
+
+
+def brief(value: object, most: int = 60) -> str:
+    """What somebody gave, as a sentence repeats it: as Python writes it, without its middle where it is long."""
+    if isinstance(value, int) and abs(value) >= 10**18:  # Python writes no integer of thousands of digits
+        return f"a number of about {round(math.log10(abs(value)))} digits"
+    words = printable(repr(value))
+    return words if len(words) <= most else f"{words[: most - 8]}...{words[-4:]} ({len(words) - 2} letters)"
+
 
 class Mistake(ValueError):
-    """A user's mistake, told in one sentence: what was given, what was expected, the nearest valid choice."""
+    """A user's mistake, told in one sentence: what was given, what was expected, the nearest valid choice.
+
+    Whatever is told there of names, files and records of others can be printed as it is.
+    """
+
+    def __init__(self, words: str) -> None:
+        super().__init__(_sentence(words))
 
 
 class Failure(Mistake):
     """What a network's own code failed at; told like a mistake, but the same may work another time."""
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, by which batch queues end a program: an interruption like Ctrl-C, but for the exit code."""
+
+
 class Note(UserWarning):
     """What a person should know about what they gave, and what was done about it; said once, and not an error."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(_sentence(words))
+
+
+def _sentence(words: str) -> str:
+    words = printable(words)
+    if len(words) <= LONGEST_SENTENCE:
+        return words
+    return f"{words[: LONGEST_SENTENCE - 300]} ... {words[-280:]}"
 
 
 def first_line(error: BaseException) -> str:
@@ -23,9 +66,67 @@ def first_line(error: BaseException) -> str:
 
 
 def failed(name: str, error: BaseException) -> str:
-    """Why work with a network ended: a mistake in its own words; of everything else whose code it is, and its kind."""
+    """Why work ended: a mistake in its own words; of everything else who failed, its kind and what it says.
+
+    Args:
+        name: of the network at work, or nothing.
+    """
+    who, shortage = f"{name or 'phosphene'} fails: ", out_of_memory(error)
+    if isinstance(error, Mistake) and (shortage is None or _SHORT in str(error)):
+        return str(error)
+    if shortage is not None:
+        wanted = re.search(r"ried to allocate ([\d.]+ \w+)", str(shortage))
+        more = f" for {wanted[1]} more" if wanted else ""
+        return f"{who}{_SHORT}{more}; a smaller picture, or fewer of them at a time, needs less"
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, SystemExit):
+        return f"{who}its code ended the program (sys.exit({error.code or 0!r}))"
     kind, line = type(error).__name__, first_line(error)
-    return str(error) if isinstance(error, Mistake) else f"{name} fails: {kind}" + (f": {line}" if line != kind else "")
+    words = kind + (f": {line}" if line != kind else "")
+    if name and not _ours(error):
+        return who + words
+    return f"phosphene fails{f' on {name}' if name else ''}: {words}; --debug shows where"
+
+
+def unless_interrupted(name: str, error: BaseException) -> BaseException:
+    """What to raise where work with a network ended and nothing came of it: a Mistake that says why."""
+    if isinstance(error, KeyboardInterrupt):
+        return error
+    mistake = Mistake(failed(name, error))
+    mistake.__cause__ = error
+    return mistake
+
+
+def out_of_memory(error: BaseException) -> BaseException | None:
+    """What says that memory is short, the error itself or one that it comes from; None where nothing does."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MemoryError) or type(cause).__name__ == "OutOfMemoryError":
+            return cause
+        if isinstance(cause, RuntimeError) and _SHORTAGE.search(str(cause)):
+            return cause
+        cause = cause.__cause__
+    return None
+
+
+_SHORT = "there is not enough memory"
+
+_SHORTAGE = re.compile(r"can't allocate memory|not enough memory|out of memory", re.IGNORECASE)
+"""What PyTorch says on processors (a plain RuntimeError), on Windows, and on devices of older versions."""
+
+
+def _ours(error: BaseException) -> bool:
+    """Whether it was raised by a line of this program, and not by a stranger's or a library's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and frames[-1].filename.startswith(os.path.dirname(os.path.dirname(__file__)) + os.sep)
+
+
+def exit_code(error: BaseException | None) -> int:
+    """Of the program, by what ended it: as shells count, 128 and the number of the signal."""
+    if error is None:
+        return 0
+    return 143 if isinstance(error, Terminated) else 130 if isinstance(error, KeyboardInterrupt) else 2
 
 
 def check_range(name: str, value: float | None, low: float, high: float = math.inf) -> None:
@@ -39,8 +140,10 @@ def nearest(name: str, choices: Iterable[str], n: int = 3) -> list[str]:
     """The at most `n` choices that `name` may have meant, best first; none is better than a far-fetched one.
 
     Similarity is difflib's ratio without regard to case. A choice that contains `name`, or is contained in it,
-    always counts, as people remember one half of a long name.
+    always counts, as people remember one half of a long name. Nothing is near what is longer than any name.
     """
+    if len(name) > LONGEST_NAME:
+        return []
     scores = {choice: _similarity(name.casefold(), choice.casefold()) for choice in choices}
     good = [choice for choice, score in scores.items() if score >= 0.6]  # 0.6: difflib's own cutoff
     return sorted(good, key=lambda choice: -scores[choice])[:n]

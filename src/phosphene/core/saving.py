@@ -37,8 +37,9 @@ def save(files: Mapping[Path, bytes]) -> None:
         at = Path(error.filename2) if error.filename2 else path
         raise Mistake(f"{at} cannot be written: {reason(error)}") from error
     finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
+        with undisturbed():
+            for part in parts.values():
+                part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -74,7 +75,7 @@ def _put_in_place(parts: Mapping[Path, Path]) -> None:
             if len(parts) > 1 and (link := _linked(path)):
                 old[path] = link
             os.replace(part, path)
-    except OSError:
+    except BaseException:
         for path in new:
             if not parts[path].exists():  # it was renamed
                 path.unlink(missing_ok=True)

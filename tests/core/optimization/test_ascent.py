@@ -176,8 +176,8 @@ def test_stages_are_counted_through_and_each_has_its_own_key_and_starts_where_th
 
         return ascend
 
-    steps = list(stages([stage(3), stage(0), stage(2)], Key(7)))
-    assert seen == [(7, 0, None), (7, 1, 3), (7, 2, 3)]
+    steps = list(stages([stage(3), stage(0), stage(2)], Key(7, stage=4)))
+    assert seen == [(7, 4, None), (7, 5, 3), (7, 6, 3)]
     assert [step.index for step in steps] == [0, 1, 2, 3, 3, 3, 4, 5]
     whole = list(argmin(Pixels(photos(1)), bowl(photos(1, seed=1)), optimizer=sign(0.01), steps=5))
     torch.testing.assert_close(steps[-1].pictures, whole[-1].pictures)

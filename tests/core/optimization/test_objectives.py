@@ -210,8 +210,8 @@ def shut():
 
 def test_the_first_sixteen_steps_are_led_past_a_closed_rectifier_and_the_seventeenth_is_not():
     network, x = shut(), photos(1, 4)
-    objective = unblocked(network, -channel("1", [1]))
-    weight = network.model[0].weight[1].detach() / 16
+    objective = unblocked(network, -channel("1", [1]), lambda x, rows, key: (x / 2, torch.arange(len(x))))
+    weight = network.model[0].weight[1].detach() / 16 / 2
     for index in (0, 1, 14, 15, 16, 17):
         found = objective(x, torch.arange(1), key(1, index))
         expected = -weight.expand(1, 3, 4, 4) if index < 16 else torch.zeros(1, 3, 4, 4).double()
@@ -222,8 +222,8 @@ def test_the_first_sixteen_steps_are_led_past_a_closed_rectifier_and_the_sevente
 def test_only_the_pictures_that_are_blocked_are_led_anywhere_and_their_gradient_was_seen_before():
     network, x, seen = shut(), photos(3, 4), []
     with torch.no_grad():
-        network.model[0].weight[1] = 1.0
-    x[1] *= 100  # opens the unit
+        network.model[0].weight[0], network.model[0].weight[1] = 2.0, 1.0
+    x[1] *= 100  # opens the units
 
     def watched(plain):
         def objective(pictures, rows, key):
@@ -232,9 +232,9 @@ def test_only_the_pictures_that_are_blocked_are_led_anywhere_and_their_gradient_
 
         return objective
 
-    rows = torch.tensor([2, 0, 1])
-    found = unblocked(network, -channel("1", [1, 1, 1]), watched=watched)(x, rows, key(3, 0)).gradients
-    plain = gradient(network, -channel("1", [1, 1, 1]))(x, rows, key(3, 0)).gradients
+    rows, term = torch.tensor([2, 0, 1]), -channel("1", [0, 1, 1])
+    found = unblocked(network, term, watched=watched)(x, rows, key(3, 0)).gradients
+    plain = gradient(network, term)(x, rows, key(3, 0)).gradients
     assert torch.equal(seen[0], plain) and torch.equal(found[1], plain[1]) and not plain[[0, 2]].any()
     torch.testing.assert_close(found[[0, 2]], torch.full((2, 3, 4, 4), -1 / 16, dtype=torch.float64))
 

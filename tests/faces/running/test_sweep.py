@@ -13,8 +13,9 @@ import torch
 from PIL import Image
 
 import phosphene
+from phosphene import catalogue
 from phosphene.core import saving
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Mistake, Terminated
 from phosphene.core.optimization.steps import Step
 from phosphene.core.pictures.eight_bit import to_pil
 from phosphene.core.pictures.files import read_text
@@ -24,8 +25,10 @@ from phosphene.core.results.results import Result, Run
 from phosphene.faces.cli import show
 from phosphene.faces.replay.replay import replay
 from phosphene.faces.running import sweep as sweeping
+from phosphene.faces.running.job import Job, Output, _many
+from phosphene.faces.running.session import Session
 from phosphene.faces.running.sweep import Sweep
-from tests.small import SOURCE, levels
+from tests.small import SOURCE, convnet, levels
 
 UNITS = {f"conv2:{i}": f"conv2-{i}" for i in range(8)}
 COMMAND = ["visualize", "conv2:all", "--net", "own.py", "--size", "16", "--steps", "2", "--out", "layer"]
@@ -36,6 +39,7 @@ def _parts_of_three(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("own.py").write_text(SOURCE)
     monkeypatch.setattr(sweeping, "PART", 3)
+    monkeypatch.setattr(sweeping, "SHEET_SIDE", 240)
 
 
 def sweep(calls=None, force=False, **options):
@@ -88,16 +92,35 @@ def test_pictures_of_another_sweep_are_never_taken_for_this_ones_nor_overwritten
     assert "made in another way" in err
 
 
-def test_a_layer_of_few_units_is_a_sweep_too_and_one_that_is_filmed_is_not(run, monkeypatch):
+def test_a_layer_of_few_units_is_a_sweep_too(run, monkeypatch):
     monkeypatch.setattr(sweeping, "PART", 64)
     assert run(*COMMAND)[0] == 0
     assert {p.stem for p in Path("layer").glob("*.png")} == {*UNITS.values(), "contact"}
     assert "8 of 8 are in layer already" in run(*COMMAND)[2]
-    for name, words in {"film": ["--film", "way.gif"], "two": ["--starts", 2], "bare": ["--no-provenance"]}.items():
-        assert run(*COMMAND[:-1], name, *words)[0] == 0
-        assert not Path(name, "contact.png").exists() and list(Path(name).glob("*.figure.png"))
-    assert run("visualize", "conv2:0-7", *COMMAND[2:-1], "range")[0] == 0
-    assert not Path("range/contact.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("units", "options", "output", "sweeps"),
+    [
+        (["conv2:all"], {}, {}, True),
+        (["conv1:3", "conv2:all"], {}, {}, True),
+        (["conv2:all@1,2"], {}, {}, True),
+        (["conv2:0-7"], {}, {}, False),  # one picture of all of them
+        (["fc:all"], {}, {}, True),
+        (["conv2:all"], {"starts": 2}, {}, False),
+        (["conv2:all"], {}, {"film": "way.gif"}, False),
+        (["conv2:all"], {}, {"anonymous": True}, False),
+    ],
+)
+def test_few_units_are_a_sweep_where_all_of_a_layer_are_asked_for(monkeypatch, units, options, output, sweeps):
+    monkeypatch.setattr(sweeping, "PART", 64)
+    asked = Session()
+    asked.__dict__["network"] = convnet()
+    job = Job(
+        catalogue.row_of("visualize"), catalogue.recipe("visualize"), None, {"units": units, "size": 16} | options,
+        asked, Output(**output),
+    )  # fmt: skip
+    assert bool(_many(job, job.given)) == sweeps
 
 
 def test_options_that_need_all_units_at_once_are_refused(run):
@@ -113,8 +136,10 @@ class Painter:
     """Paints units without a network: three steps, each another picture. It may raise in one of them."""
 
     def __init__(self, **record):
-        self.record = {"format": FORMAT, "recipe": "visualize", "network": {"spec": "net.py", "sha256": "a"}, "plan": {"picture": "x"},
-                       "inputs": [], "seed": 0} | record  # fmt: skip
+        self.record = {
+            "format": FORMAT, "recipe": "visualize", "network": {"spec": "net.py", "sha256": "a"},
+            "plan": {"picture": "x"}, "inputs": [], "seed": 0,
+        } | record  # fmt: skip
         self.arguments = {"steps": 2}
         self.at, self.error, self.begun = None, None, []
 
@@ -149,24 +174,35 @@ def files(folder="layer"):
     return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed") / "whole"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweeping, "PART", 3)
+        patch.setattr(sweeping, "SHEET_SIDE", 240)
+        assert Painter().swept(folder) == 0
+    return folder
+
+
 @pytest.fixture
-def whole():
-    """The files of a sweep that nobody disturbed."""
-    assert Painter().swept("whole") == 0
+def whole(undisturbed):
+    """The files of a sweep that nobody disturbed; they are in the folder `whole`, too."""
+    Path("whole").symlink_to(undisturbed)
     return files("whole")
-
-
-class Terminated(KeyboardInterrupt):
-    """As the signal of a batch queue raises it."""
 
 
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
         (KeyboardInterrupt(), 130, "interrupted: "),
-        (Terminated(), 130, "interrupted: "),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 2, "error: net.py fails: RuntimeError: Default"),
-        (MemoryError(), 2, "error: net.py fails: MemoryError; "),
+        (Terminated(), 143, "interrupted: "),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+            2,
+            "error: net.py fails: there is not enough memory; ",
+        ),
+        (MemoryError(), 2, "error: net.py fails: there is not enough memory; "),
+        (ZeroDivisionError("by 0"), 2, "error: net.py fails: ZeroDivisionError: by 0; "),
         (Mistake("net.py fails: ValueError: boom"), 2, "error: net.py fails: ValueError: boom; "),
     ],
 )
@@ -189,12 +225,32 @@ def test_a_part_that_is_stopped_is_kept_as_far_as_it_came_and_painted_again(whol
     assert files() == whole
 
 
-def test_what_is_stopped_before_its_first_step_leaves_nothing():
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ZeroDivisionError("by 0")])
+def test_what_is_stopped_before_its_first_step_leaves_nothing(error):
     painter = Painter()
-    painter.at, painter.error = ("conv2:0", 0), KeyboardInterrupt()
-    with pytest.raises(KeyboardInterrupt):
+    painter.at, painter.error = ("conv2:0", 0), error
+    with pytest.raises((KeyboardInterrupt, Mistake), match=r"^$|net.py fails: ZeroDivisionError: by 0"):
         painter.swept("new/layer")
     assert not Path("new").exists()
+
+
+def test_where_the_network_can_say_nothing_about_a_part_its_pictures_are_kept_alone(whole, monkeypatch):
+    painter = Painter()
+
+    def no_words(run):
+        if run.last.index == 2 or painter.at:
+            painter.at = True
+            raise ZeroDivisionError("by 0")
+        return so_far(run)
+
+    so_far = Run.so_far
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "so_far", no_words)
+        assert painter.swept() == 2
+    assert json.loads(Path("layer/conv2-1.json").read_text())["unfinished"] is True
+    assert np.array_equal(Image.open("layer/conv2-1.png"), Image.open("whole/conv2-1.png"))
+    assert Painter().swept() == 0
+    assert files() == whole
 
 
 def test_a_part_that_is_stopped_writes_over_no_picture_that_is_finished(whole):
@@ -282,7 +338,7 @@ def test_a_sweep_of_another_network_plan_photograph_or_option_is_refused(whole, 
     assert files() == before
 
 
-@pytest.mark.parametrize("after", range(0, 20, 2))
+@pytest.mark.parametrize("after", range(0, 20, 3))
 def test_a_full_disk_leaves_what_is_there(whole, monkeypatch, capsys, after):
     written, write = [], Path.write_bytes
 

@@ -22,7 +22,8 @@ Rule = RectifierRule | Propagation
 RECTIFIERS = frozenset(
     "relu relu6 hardtanh leaky_relu prelu rrelu elu selu celu gelu silu mish hardswish threshold softplus".split()
 )
-"""Activations that a rule for the backward pass applies to; gates (sigmoid, tanh, softmax) keep their gradient."""
+"""Activations that a rule for the backward pass applies to; gates (sigmoid, hardsigmoid, tanh, softmax) keep their
+gradient."""
 
 
 class _Ruled(torch.autograd.Function):
@@ -96,7 +97,7 @@ def ruled(rule: RectifierRule, function: Callable, args: tuple, kwargs: dict) ->
     With f the input and R the signal from above as in the paper; for smooth or bent activations a with derivative a'
     this program defines: guided passes (f > 0)(R > 0) a'(f) R, so that ReLU6 also blocks f > 6 and LeakyReLU's
     negative side is closed as ReLU's; deconvnet passes max(R, 0) and ignores the activation. "redirected" is the
-    gradient, except for pictures whose whole gradient is blocked (lucid, `redirected_relu_grad.py`).
+    gradient, except for pictures whose whole gradient is blocked (lucid, `redirected_relu_grad.py`; `_redirected`).
 
     A rectifier is recognized by its function (`RECTIFIERS`), and by `called` as a clamp at 0 or a maximum with 0. One
     written as a product with a mask, `x * (x > 0)`, or with `torch.where` is not recognized; a clamp at both ends is

@@ -4,23 +4,24 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import typer
 from rich.console import Console
 
 from phosphene import catalogue
 from phosphene.catalogue import Row
 from phosphene.core.errors import Mistake, did_you_mean
-from phosphene.core.paths import given_path, is_file, shortened
+from phosphene.core.options import Bounds
 from phosphene.core.results.recipes import Recipe
 from phosphene.core.results.results import Run
 from phosphene.core.results.signature import Option
 from phosphene.faces.cli import options as cli
 from phosphene.faces.cli import show, tree
+from phosphene.faces.cli.guard import Ended, guarded
+from phosphene.faces.cli.output import escape, note
+from phosphene.faces.running.claims import Claims
 from phosphene.faces.running.destination import Destination
 from phosphene.faces.running.job import Done, Job, Output, perform
-from phosphene.faces.running.progress import bars
 from phosphene.faces.running.runner import watch
-from phosphene.faces.running.session import Session
+from phosphene.faces.running.session import Session, named
 
 Options = dict[str, Any]
 
@@ -30,8 +31,8 @@ def tool(*parameters: Any) -> Callable[[Callable[..., None]], Callable[..., None
 
     def made(function: Callable[..., None]) -> Callable[..., None]:
         def command(**options: Any) -> None:
-            with show.guarded():
-                function(**options)
+            with guarded():
+                function(**cli.read(parameters, options))
 
         return cli.signed(command, parameters, function.__doc__ or "")
 
@@ -54,7 +55,7 @@ def recipe_command(name: str, rows: tuple[Row, ...]) -> Callable[..., None]:
     several, first = len(rows) > 1, next(iter(recipes))
 
     def command(**options: Any) -> None:
-        with show.guarded():
+        with guarded():
             method = options.pop("method") if several else first
             _run(_job(name, rows, recipes, method, options), options)
 
@@ -109,7 +110,8 @@ def _taken(given: Options, recipe: Recipe[..., Any], method: str, recipes: cli.R
             flag = next(one.flag for one in takers.values() if isinstance(one, Option))
             raise Mistake(f"{flag} is not an option of {method}; it belongs to {', '.join(takers)}")
         if not unset:
-            found[key] = value
+            one = next(one for one in recipe.arguments if one.name == key)
+            found[key] = one.read(value) if isinstance(one, Option) and one.numeric else value
     return found
 
 
@@ -117,16 +119,17 @@ def _run(job: Job, options: Options) -> None:
     quiet, as_json = options["quiet"], options["json"]
 
     def say(words: str) -> None:
-        show.note(words, quiet=quiet)
+        note(words, quiet=quiet)
 
-    for part in job.parts(say):
-        what = perform(part, say)
-        if isinstance(what, Done):
-            code = show.done(what, quiet=quiet, as_json=as_json)
-        else:
-            code = show.swept(what, part.row.command, quiet=quiet, as_json=as_json)
-        if code:
-            raise typer.Exit(code)
+    with Claims() as claims:
+        for part in job.parts(say):
+            what = perform(part, say, claims)
+            if isinstance(what, Done):
+                code, why = show.done(what, quiet=quiet, as_json=as_json), next(iter(what.ends), None)
+            else:
+                code, why = show.swept(what, part.row.command, quiet=quiet, as_json=as_json), what.stopped
+            if code:
+                raise Ended(code) from why
 
 
 # ----------------------------------------------------------------------------------------------- others
@@ -167,67 +170,42 @@ def replay_picture(**options: Any) -> None:
     from phosphene.faces.replay.record import read_record
 
     picture, quiet = options["picture"], options["quiet"]
-    to = Destination("replay", options["out"], options["force"], picture)
     record = read_record(picture)
     name = record.recipe.name
-    to.check_folder()
-    to.check_files([name])
-    with replaying.as_many_threads(record):
+    with Claims() as claims, replaying.as_many_threads(record):
+        to = Destination("replay", options["out"], options["force"], picture, claims=claims)
+        to.check_folder()
+        to.begin([name])
         network = Session(
             options["net"] or replaying.embedded_spec(record), options["weights_file"],
             options["device"] or record.device, replaying.record_precision(record), record.network.get("head"),
         ).network  # fmt: skip
-        made = replaying.begin(record, network, options["input"])
-        if isinstance(made, Run):
-            watch(made, f"replay {name}", quiet=quiet)
-        again = replaying.finished(record, made.result)
-    path = to.keep(again.png(), name)
+        with named(network.name):
+            made = replaying.begin(record, network, options["input"])
+            if isinstance(made, Run):
+                watch(made, f"replay {name}", quiet=quiet)
+            again = replaying.finished(record, made.result)
+        path, elsewhere = to.keep(again.png(), name)
     if options["json"]:
         facts = {"identical": again.same, "differing": again.differing, "largest": again.largest}
         print(json.dumps(facts | {"changes": again.changes, "picture": str(path)}, indent=1))
     else:
-        Console(quiet=quiet, soft_wrap=True).print(again.words, highlight=False, markup=False)
+        Console(quiet=quiet, soft_wrap=True).print(escape(again.words), highlight=False)
         print(path)
-    if not again.same:
-        raise typer.Exit(1)
-
-
-@tool(
-    *cli.NETWORK[:5],
-    cli.option("size", int | None, None, "side of the pictures in pixels; by default the network's own"),
-    cli.option("batch", int, 1, "pictures at a time"),
-    cli.option("repeats", int, 7, "how many turns each way has"),
-    cli.option("out", str | None, None, "the file; by default plan-NETWORK.json"),
-    cli.FORCE, cli.QUIET,
-)  # fmt: skip
-def tune_network(**options: Any) -> None:
-    """Measure every way to run a network on this machine, and write the fastest into a file for --plan."""
-    from phosphene.models.tuning import candidates, chosen, measure, written
-
-    network = session(options | {"plan": None, "no_plan": False}).network
-    spelled = "".join(c if c.isalnum() else "-" for c in network.name).strip("-")
-    file = given_path(options["out"] or f"{shortened(f'plan-{spelled}')}.json", "plan")
-    if is_file(file) and not options["force"]:
-        raise Mistake(f"{file} is there already; give --force to overwrite it, or another --out")
-    every, repeats = candidates(network), options["repeats"]
-    with bars(quiet=options["quiet"]) as progress:
-        task = progress.add_task(f"tune {network.name}", total=repeats * len(every))
-        for _ in measure(network, every, size=options["size"], batch=options["batch"], repeats=repeats):
-            progress.advance(task)
-    if not options["quiet"]:
-        show.plans(every, chosen(every))
-    written(network, every, file)
-    print(file)
+    if elsewhere:
+        note(elsewhere)
+    if elsewhere or not again.same:
+        raise Ended(2 if elsewhere else 1)
 
 
 @tool(
     cli.argument("photo", str, cli.DEFAULT_PHOTO, "a picture, or skimage:NAME"),
     *cli.NETWORK,
     cli.option("beside", str | None, None, "a second network to compare with, as --net; none for none"),
-    cli.option("out", str | None, None, "the page's folder; by default tour"),
+    cli.option("out", str | None, None, "the page's folder, by default tour; an unfinished tour in it goes on"),
     cli.option("fast", bool, False, "a smoke run: few steps, small pictures"),
-    cli.option("seed", int, 0, "of all random numbers"),
-    cli.option("force", bool, False, "overwrite a page that is there"),
+    cli.option("seed", int, 0, "of all random numbers", bounds=Bounds(0, 2**32 - 1)),
+    cli.option("force", bool, False, "begin anew, over what is there"),
     cli.ANONYMOUS,
     cli.option("quiet", bool, False, "say nothing but where the page is"),
 )
@@ -244,4 +222,4 @@ def take_tour(**options: Any) -> None:
         console=Console(stderr=True, quiet=options["quiet"]),
     )  # fmt: skip
     if code := show.toured(made, force=options["force"]):
-        raise typer.Exit(code)
+        raise Ended(code) from made.why

@@ -2,71 +2,23 @@
 
 import json
 import sys
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from phosphene.core.errors import Mistake, Note, failed
+from phosphene.core.errors import exit_code, failed, unless_interrupted
 from phosphene.core.networks.plan import Plan, Purpose
-from phosphene.core.paths import reason
 from phosphene.core.results.results import Result
+from phosphene.faces.cli.output import error, escape, note
 from phosphene.faces.running.job import Done
 from phosphene.faces.running.progress import bars
+from phosphene.faces.running.runner import ENDS
 from phosphene.faces.running.sweep import Sweep
 from phosphene.faces.tour.unfinished import Tour
 from phosphene.models.tuning import Candidate
-
-
-@contextmanager
-def guarded() -> Iterator[None]:
-    """A user's mistake, a refusal by the system or by code that ends, is one sentence; an interruption is code 130."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", Note)
-            warnings.showwarning = _told
-            yield
-    except Mistake as mistake:
-        error(str(mistake))
-        raise typer.Exit(2) from mistake
-    except BrokenPipeError:  # `phosphene layers | head`: click ends without a word
-        raise
-    except OSError as refused:
-        where = f"{refused.filename} can't be read or written" if refused.filename else "the operating system refused"
-        error(f"{where}: {reason(refused)}")
-        raise typer.Exit(2) from refused
-    except SystemExit as ended:  # the program itself leaves by typer.Exit
-        if isinstance(ended.__context__, BrokenPipeError):  # rich, for the same reason
-            raise
-        error(f"the network's code ended the program (sys.exit({ended.code or 0!r}))")
-        raise typer.Exit(2) from ended
-    except MemoryError as shortage:
-        error("there is not enough memory for this; make it smaller")
-        raise typer.Exit(2) from shortage
-    except KeyboardInterrupt as interruption:
-        note("interrupted")
-        raise typer.Exit(130) from interruption
-
-
-def _told(message: Warning | str, category: type[Warning], *where: Any, **how: Any) -> None:
-    """A line for what is worth knowing; Python's own warnings are for programmers."""
-    if issubclass(category, Note):
-        note(f"note: {message}")
-
-
-def error(words: str) -> None:
-    """One sentence on the standard error."""
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(words)}", highlight=False)
-
-
-def note(words: str, *, quiet: bool = False) -> None:
-    """A line on the standard error."""
-    Console(stderr=True, quiet=quiet, soft_wrap=True).print(escape(words), highlight=False)
 
 
 def done(what: Done, *, quiet: bool, as_json: bool) -> int:
@@ -78,7 +30,7 @@ def done(what: Done, *, quiet: bool, as_json: bool) -> int:
     if isinstance(what.stopped, KeyboardInterrupt):
         note("interrupted: this is the best so far")
     elif what.stopped is not None:
-        error(f"{what.stopped}; kept the last good picture")
+        error(f"{what.why}; kept the last good picture")
     for line in what.notes:
         note(line)
     if as_json:
@@ -88,9 +40,7 @@ def done(what: Done, *, quiet: bool, as_json: bool) -> int:
         if what.film is not None:
             console.print(escape(str(what.film)), highlight=False)
         print(what.written.path)
-    if what.stopped is not None:
-        return 130 if isinstance(what.stopped, KeyboardInterrupt) else 2
-    return 2 if what.failed else 0
+    return what.code
 
 
 def swept(sweep: Sweep, title: str, *, quiet: bool, as_json: bool) -> int:
@@ -107,7 +57,7 @@ def swept(sweep: Sweep, title: str, *, quiet: bool, as_json: bool) -> int:
             for taken in sweep:
                 progress.update(task, completed=taken)
         sheet = sweep.write_sheet()
-    except (Exception, KeyboardInterrupt) as stopped:
+    except ENDS as stopped:
         return _swept_so_far(sweep, stopped)
     facts = {"folder": str(sweep.folder), "sheet": str(sheet), "units": dict(sweep.units)}
     print(json.dumps(facts, indent=1) if as_json else sheet)
@@ -115,34 +65,35 @@ def swept(sweep: Sweep, title: str, *, quiet: bool, as_json: bool) -> int:
 
 
 def _swept_so_far(sweep: Sweep, stopped: BaseException) -> int:
-    """Say what is there of a sweep that was stopped. The exit code."""
-    with suppress(Mistake, MemoryError, OSError):  # the disk is full, or memory: what is there stays
+    """Keep and say what is there of a sweep that was stopped. The exit code."""
+    sweep.stopped = stopped
+    with suppress(*ENDS):  # the disk is full, or somebody is in a hurry: what is there stays
         sweep.keep()
     if not sweep.there():
-        raise stopped
+        raise unless_interrupted(sweep.network, stopped)
     on_the_way = f", and {len(sweep.unfinished)} more are unfinished" if sweep.unfinished else ""
     there = f"{len(sweep.done)} of {len(sweep.units)} are in {sweep.folder}{on_the_way}"
+    _told_so_far(sweep.network, stopped, f"{there}; the same command goes on from there")
+    return exit_code(stopped)
+
+
+def _told_so_far(network: str, stopped: BaseException, there: str) -> None:
     if isinstance(stopped, KeyboardInterrupt):
-        note(f"interrupted: {there}; the same command goes on from there")
-        return 130
-    error(f"{failed(sweep.network, stopped)}; {there}; the same command goes on from there")
-    return 2
+        note(f"interrupted: {there}")
+    else:
+        error(f"{failed(network, stopped)}; {there}")
 
 
 def toured(tour: Tour, *, force: bool) -> int:
     """Say where the page is and, where something is missing on it, why. The exit code."""
     again = "the same command" + (" without --force" if force else "")
     there = f"{tour.there} of {tour.many} stops are in {tour.page}; {again} goes on from there"
-    if isinstance(tour.stopped, KeyboardInterrupt):
-        note(f"interrupted: {there}")
-    elif tour.stopped is not None:
-        error(f"{failed(tour.network, tour.stopped)}; {there}")
+    if tour.stopped is not None:
+        _told_so_far(tour.network, tour.stopped, there)
     elif tour.failures:
-        error(f"{tour.failures[0]}; {there}")
+        error(f"{next(iter(tour.failures))}; {there}")
     print(tour.page)
-    if isinstance(tour.stopped, KeyboardInterrupt):
-        return 130
-    return 2 if tour.stopped is not None or tour.failures else 0
+    return exit_code(tour.stopped) or 2 * bool(tour.failures)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
