@@ -19,7 +19,7 @@ from phosphene.core.errors import Mistake
 from phosphene.core.results.recipes import Recipe
 from phosphene.core.units.labels import class_index
 from phosphene.core.units.spelling import parse_units
-from phosphene.faces.cli.main import application
+from phosphene.faces.cli.program import application
 from tests.docs import printed
 from tests.docs.printed import NOT_TYPED, PAGES, ROOT, blocks, commands, is_usage, lines, links, sentences, spans, typed
 
