@@ -1,7 +1,7 @@
 """What is said to a person who gave something that does not work: one sentence, and the nearest thing that does."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import SequenceMatcher
 
 
@@ -18,6 +18,12 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
+def brief(value: object) -> str:
+    """A value in a sentence: on one line, and not a long one."""
+    words = " ".join(repr(value).split())
+    return words if len(words) <= 60 else f"{words[:56]} ..."
+
+
 def check_range(name: str, value: float | None, low: float, high: float = math.inf) -> None:
     """Raise a Mistake unless low <= value <= high, or the value is None, which is none given."""
     if value is not None and not low <= value <= high:
@@ -25,13 +31,22 @@ def check_range(name: str, value: float | None, low: float, high: float = math.i
         raise Mistake(f"{value:g} is not a valid value for {name}: it must be {allowed}")
 
 
+def check_choice(name: str, value: object, choices: Collection[str]) -> None:
+    """Raise a Mistake unless the value is one of these words."""
+    if value not in choices:
+        near = did_you_mean(str(value), choices) or f"; there are {', '.join(choices)}"
+        raise Mistake(f"'{value}' is not a valid value for {name}{near}")
+
+
 def nearest(name: str, choices: Iterable[str], n: int = 3) -> list[str]:
     """The at most `n` choices that `name` may have meant, best first; none is better than a far-fetched one.
+
+    `name` itself is never among them: whoever gave it did not mean it, or it is there and is wrong in another way.
 
     Similarity is difflib's ratio without regard to case. A choice that contains `name`, or is contained in it,
     always counts, as people remember one half of a long name.
     """
-    scores = {choice: _similarity(name.casefold(), choice.casefold()) for choice in choices}
+    scores = {choice: _similarity(name.casefold(), choice.casefold()) for choice in choices if choice != name}
     good = [choice for choice, score in scores.items() if score >= 0.6]  # 0.6: difflib's own cutoff
     return sorted(good, key=lambda choice: -scores[choice])[:n]
 

@@ -8,11 +8,15 @@ network is an *option*: its type says which words and numbers are possible, `Bou
 import inspect
 import math
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Annotated, Any, Literal, Union, Unpack, get_args, get_origin, get_type_hints
+from numbers import Real
+from typing import Annotated, Any, Literal, SupportsFloat, Union, Unpack, get_args, get_origin, get_type_hints
 
-from phosphene.core.errors import Mistake, did_you_mean
+import numpy as np
+from torch import Tensor
+
+from phosphene.core.errors import Mistake, brief, check_choice
 from phosphene.core.options import ANY, Bounds, Flag, Words
 from phosphene.core.pictures.files import Photo
 
@@ -47,6 +51,30 @@ class Input:
     def default(self) -> Any:
         """None, where it may be left out."""
         return MISSING if self.required else None
+
+    def taken(self, value: Any, recipe: str) -> Any:
+        """What was given as the recipe takes it: several as a list, also where there is one.
+
+        Args:
+            recipe: the recipe's name.
+        Raises:
+            Mistake: it is no photograph, or a list where one photograph is meant.
+        """
+        if value is None and not self.required:
+            return None
+        array = isinstance(value, (np.ndarray, Tensor)) and value.ndim == 4  # it may be several pictures
+        if isinstance(value, Photo) or not isinstance(value, Iterable):
+            _check_photo(value, self.name)
+            return value if self.one or array else [value]
+        several = list(value)
+        if not self.many:
+            raise Mistake(
+                f"{recipe} takes one photograph as {self.name}, not {len(several)} in a {type(value).__name__}; "
+                "give one at a time"
+            )
+        for one in several:
+            _check_photo(one, self.name)
+        return several
 
 
 @dataclass(frozen=True)
@@ -95,13 +123,20 @@ class Option:
         """Whether a value out of a file has a type that this option may have."""
         return (value is None and self.optional) or _allows(self.hint, value)
 
-    def check(self, value: Any) -> None:
-        """Raise a Mistake if a value is not one of the choices, or out of bounds."""
-        if self.kind is object and isinstance(value, PLAIN):
-            raise Mistake(f"{value!r} is not a valid value for {self.called}: it takes an object, in Python alone")
-        if self.choices and value not in self.choices and not self._in_python(value):
-            near = did_you_mean(str(value), self.choices) or f"; there are {', '.join(self.choices)}"
-            raise Mistake(f"'{value}' is not a valid value for {self.called}{near}")
+    def taken(self, value: Any, called: str = "") -> Any:
+        """A value as the recipe takes it; where words are wanted a number is one, as on the command line.
+
+        Args:
+            called: how the option is called where the value was given; by default as on the command line.
+        Raises:
+            Mistake: it is of another type, not one of the choices, or out of bounds.
+        """
+        called = called or self.called
+        if self.kind is str and not self.choices:
+            value = self._in_words(value)
+        self._check_type(value, called)
+        if self.choices and not self._in_python(value):
+            check_choice(called, value, self.choices)
         if self.bounded and not self._in_python(value):
             try:
                 good = self.bounds.low <= value <= self.bounds.high
@@ -109,7 +144,41 @@ class Option:
                 good = False
             if not good:
                 wrong = shown(value) if isinstance(value, float) else repr(value)
-                raise Mistake(f"{wrong} is not a valid value for {self.called}: it must be {range_words(self.bounds)}")
+                raise Mistake(f"{wrong} is not a valid value for {called}: it must be {range_words(self.bounds)}")
+        return value
+
+    def _in_words(self, value: Any) -> Any:
+        """Numbers as words, also those in a list; everything else as it is."""
+        if self.several and isinstance(value, (list, tuple)):
+            return [self._in_words(one) for one in value]
+        plain_number = isinstance(value, Real) and not isinstance(value, bool)
+        return str(value) if plain_number and not any(_allows(member, value) for member in members(self.hint)) else value
+
+    def _check_type(self, value: Any, called: str) -> None:
+        """Raise a Mistake where a value is of a type that the recipe can't take."""
+        if self.kind is object:
+            if isinstance(value, PLAIN):
+                raise Mistake(f"{value!r} is not a valid value for {called}: it takes an object, in Python alone")
+            return
+        if self._in_python(value) or self.choices:
+            return
+        if value is None:
+            raise Mistake(f"None is not a valid value for {called}: it must be {self._must}")
+        if self.kind in (int, float) and (isinstance(value, (str, bool)) or not isinstance(value, SupportsFloat)):
+            raise Mistake(f"{brief(value)} is not a valid value for {called}: it must be {self._must}")
+        if self.kind is bool and value not in (True, False):
+            raise Mistake(f"{brief(value)} is not a valid value for {called}: it must be True or False")
+        sequence = any(get_origin(member) is Sequence for member in members(self.hint))
+        if self.kind is str and not (isinstance(value, (str, Real)) or (sequence and isinstance(value, Iterable))):
+            raise Mistake(f"{brief(value)} is not a valid value for {called}: it must be a word")
+        if isinstance(value, str) and not value.strip():
+            raise Mistake(f"what was given as {called} is empty; give a value, or leave it out")
+
+    @property
+    def _must(self) -> str:
+        """What it has to be, in words."""
+        within = f", {range_words(self.bounds)}" if self.bounded else ""
+        return {int: "a whole number", float: "a number", bool: "True or False"}.get(self.kind, "a word") + within
 
     def _in_python(self, value: Any) -> bool:
         """Whether a value is None, where that is allowed, or an object that only Python can give."""
@@ -134,6 +203,15 @@ class Option:
 
 
 Argument = Input | Option
+
+
+def _check_photo(value: Any, called: str) -> None:
+    """Raise a Mistake where something is no photograph; whether it can be read is seen when it is opened."""
+    if not isinstance(value, Photo):
+        raise Mistake(
+            f"{brief(value)} is not a photograph, as {called} wants; give a path, skimage:NAME, a PIL image, an array "
+            "or a tensor"
+        )
 
 
 def arguments_of(function: Callable[..., Any], leave_out: int = 1) -> tuple[Argument, ...]:

@@ -16,6 +16,7 @@ from phosphene.core.results.results import Run
 from phosphene.core.results.signature import Option
 from phosphene.faces.cli import options as cli
 from phosphene.faces.cli import show, tree
+from phosphene.faces.cli.output import note, results, results_apart, tell
 from phosphene.faces.running.destination import Destination
 from phosphene.faces.running.job import Done, Job, Output, perform
 from phosphene.faces.running.progress import bars
@@ -30,7 +31,8 @@ def tool(*parameters: Any) -> Callable[[Callable[..., None]], Callable[..., None
 
     def made(function: Callable[..., None]) -> Callable[..., None]:
         def command(**options: Any) -> None:
-            with show.guarded():
+            with results_apart(), show.guarded():
+                cli.check_given(options, parameters)
                 function(**options)
 
         return cli.signed(command, parameters, function.__doc__ or "")
@@ -53,19 +55,21 @@ def recipe_command(name: str, rows: tuple[Row, ...]) -> Callable[..., None]:
     }
     several, first = len(rows) > 1, next(iter(recipes))
 
-    def command(**options: Any) -> None:
-        with show.guarded():
-            method = options.pop("method") if several else first
-            _run(_job(name, rows, recipes, method, options), options)
-
     parameters = cli.of_recipes(recipes)
     if several:
         parameters.append(cli.option("method", str, first, f"one of {', '.join(recipes)}"))
     if any(row.judge for row in rows):
         parameters.append(cli.JUDGE)
     film = [cli.FILM] if any(recipe.takes_steps for recipe in recipes.values()) else []
-    output = [cli.OUT, cli.FORCE, cli.QUIET, cli.JSON, cli.ANONYMOUS]
-    return cli.signed(command, [*parameters, *cli.NETWORK, *film, *output], _help(name, recipes))
+    parameters += [*cli.NETWORK, *film, cli.OUT, cli.FORCE, cli.QUIET, cli.JSON, cli.ANONYMOUS]
+
+    def command(**options: Any) -> None:
+        with results_apart(), show.guarded():
+            cli.check_given(options, parameters)
+            method = options.pop("method") if several else first
+            _run(_job(name, rows, recipes, method, options), options)
+
+    return cli.signed(command, parameters, _help(name, recipes))
 
 
 def _help(name: str, recipes: cli.Recipes) -> str:
@@ -110,6 +114,8 @@ def _taken(given: Options, recipe: Recipe[..., Any], method: str, recipes: cli.R
             raise Mistake(f"{flag} is not an option of {method}; it belongs to {', '.join(takers)}")
         if not unset:
             found[key] = value
+            if isinstance(one := next(one for one in recipe.arguments if one.name == key), Option):
+                one.taken(value, one.called)
     return found
 
 
@@ -117,7 +123,7 @@ def _run(job: Job, options: Options) -> None:
     quiet, as_json = options["quiet"], options["json"]
 
     def say(words: str) -> None:
-        show.note(words, quiet=quiet)
+        note(words, quiet=quiet)
 
     for part in job.parts(say):
         what = perform(part, say)
@@ -137,7 +143,7 @@ def list_networks(**options: Any) -> None:
     """List what can be loaded: embedded networks, torchvision's, timm's, your own."""
     known: Mapping[str, str] = catalogue.public("networks")()
     if options["json"]:
-        print(json.dumps(known, indent=1))
+        tell(json.dumps(known, indent=1))
     else:
         show.table(["network", "what it is"], [[spec, words] for spec, words in known.items()])
 
@@ -184,10 +190,10 @@ def replay_picture(**options: Any) -> None:
     path = to.keep(again.png(), name)
     if options["json"]:
         facts = {"identical": again.same, "differing": again.differing, "largest": again.largest}
-        print(json.dumps(facts | {"changes": again.changes, "picture": str(path)}, indent=1))
+        tell(json.dumps(facts | {"changes": again.changes, "picture": str(path)}, indent=1))
     else:
-        Console(quiet=quiet, soft_wrap=True).print(again.words, highlight=False, markup=False)
-        print(path)
+        Console(file=results(), quiet=quiet, soft_wrap=True).print(again.words, highlight=False, markup=False)
+        tell(path)
     if not again.same:
         raise typer.Exit(1)
 
@@ -217,7 +223,7 @@ def tune_network(**options: Any) -> None:
     if not options["quiet"]:
         show.plans(every, chosen(every))
     written(network, every, file)
-    print(file)
+    tell(file)
 
 
 @tool(
@@ -237,7 +243,7 @@ def take_tour(**options: Any) -> None:
 
     net, beside = options["net"], beside_spec(options["net"], options.pop("beside"))
     second = options | {"net": beside, "weights_file": None, "plan": None}  # those are of the first
-    print(
+    tell(
         tour(
             lambda: session(dict(options)).network, options["photo"], spec=net, out=options["out"] or "tour",
             open_beside=(lambda: session(dict(second)).network) if beside else None, beside_spec=beside,

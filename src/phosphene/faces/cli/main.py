@@ -7,18 +7,22 @@ command that was chosen is loaded.
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from phosphene import catalogue
+from phosphene.faces.cli import usage
+from phosphene.faces.cli.output import error, legible
 
 
 def application(chosen: str | None) -> typer.Typer:
     """The program, with the chosen command loaded and the others as lines of its help."""
     app = typer.Typer(
         add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
         help="See what a trained vision network sees, by optimizing its input.",
+        epilog="phosphene help COMMAND says what a command takes.",
     )  # fmt: skip
     for name in catalogue.commands():
         sentence = catalogue.sentence(name)
@@ -66,9 +70,26 @@ def _say_version(wanted: bool) -> bool:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line."""
-    given = sys.argv[1:] if arguments is None else arguments
+    legible()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["help"]:
+        given = [*(word for word in given[1:2] if word != "help"), "--help"]
     chosen = next((word for word in given if not word.startswith("-")), None)
+    if chosen is not None and given[0] == chosen and chosen not in catalogue.commands():
+        _refuse(usage.unknown_command(chosen))
     try:
-        application(chosen if chosen in catalogue.commands() else None)(given)
+        code = application(chosen if chosen in catalogue.commands() else None)(given, standalone_mode=False)
     except KeyboardInterrupt:
         sys.exit(130)
+    except usage.UnreadableLine as unreadable:
+        if not given:  # the help is what is said to no words at all
+            print(unreadable, file=sys.stderr)
+            sys.exit(2)
+        _refuse(usage.sentence(unreadable, chosen or ""))
+    sys.exit(code)
+
+
+def _refuse(words: str) -> NoReturn:
+    """Say what is wrong, and end."""
+    error(words)
+    sys.exit(2)

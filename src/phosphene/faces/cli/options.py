@@ -4,15 +4,16 @@ Whatever a recipe says about an option (`core/results/signature.py`) is what its
 are given, so that the recipe's own defaults hold, and those of the method that is chosen.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from inspect import Parameter, Signature
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
+from phosphene.core.errors import Mistake, brief, check_choice
 from phosphene.core.results.recipes import Recipe
-from phosphene.core.results.signature import Argument, Input, Option, range_words, shown
+from phosphene.core.results.signature import Argument, Input, Option, members, range_words, shown
 
 DEFAULT_PHOTO = "skimage:coffee"
 """Ships with scikit-image, and both embedded networks name it rightly: an espresso."""
@@ -30,9 +31,8 @@ def option(name: str, kind: Any, default: Any, words: str, flag: str = "") -> Pa
     """
     flag = flag or "--" + name.replace("_", "-")
     declared = [f"{flag}/--no-{flag[2:]}"] if kind is bool and default is not False else [flag]
-    extra: dict[str, Any] = {"parser": number, "metavar": "NUMBER"} if kind in (float, float | None) else {}
     shows = default is not False and default not in (None, [], "")  # 0 is a default like any other
-    given = typer.Option(*declared, help=words, show_default=shows, **extra)
+    given = typer.Option(*declared, help=words, show_default=shows, **_read(kind, declared[0].lstrip("-")))
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, given])
 
 
@@ -40,16 +40,71 @@ def argument(name: str, kind: Any, default: Any, words: str) -> Parameter:
     """What a command takes by its place."""
     several = kind == list[str]
     metavar = name.removesuffix("_name").removesuffix("s" if several else "").upper() + ("..." if several else "")
-    given = typer.Argument(help=words, metavar=metavar)
+    given = typer.Argument(help=words, **{"metavar": metavar, **_read(kind, name)})
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, given])
 
 
-def number(text: str | float) -> float:
-    """A number, which may be written as a fraction: 8/255 (typer also hands a default to its parser, as it is)."""
-    try:
-        return float(Fraction(text.replace(" ", ""))) if isinstance(text, str) else text
-    except (ValueError, ArithmeticError) as error:
-        raise typer.BadParameter(f"'{text}' is not a number; write 0.03 or 8/255") from error
+def number(text: str) -> float:
+    """A number, which may be written as a fraction: 8/255.
+
+    Raises:
+        ValueError, ArithmeticError: it is none.
+    """
+    return float(Fraction(text.replace(" ", "")))
+
+
+READERS: Mapping[type, tuple[Callable[[str], Any], str, str]] = {
+    int: (int, "INTEGER", "a whole number"),
+    float: (number, "NUMBER", "a number, such as 0.03 or 8/255"),
+}
+"""How a word is read, what help calls it, and what it must be."""
+
+
+def _read(kind: Any, called: str) -> dict[str, Any]:
+    """How typer reads an option of this kind, where it would say what is wrong with it in its own words."""
+    (first, *_) = members(kind)
+    if get_origin(first) is Literal:
+        choices = get_args(first)
+        return {"parser": _one_of(choices, called), "metavar": f"[{'|'.join(choices)}]"}
+    if first not in READERS:
+        return {}
+    read, metavar, must = READERS[first]
+
+    def parse(text: Any) -> Any:  # typer also hands a default to its parser, as it is
+        try:
+            return read(text) if isinstance(text, str) else text
+        except (ValueError, ArithmeticError) as error:
+            words = f"{brief(text)} is not a valid value for {called}: it must be {must}"
+            raise typer.BadParameter(words) from error
+
+    return {"parser": parse, "metavar": metavar}
+
+
+def _one_of(choices: Sequence[str], called: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        try:
+            check_choice(called, text, choices)
+        except Mistake as mistake:
+            raise typer.BadParameter(str(mistake)) from mistake
+        return text
+
+    return parse
+
+
+def called(parameter: Parameter) -> str:
+    """What people know an option or an argument by."""
+    (_, how) = get_args(parameter.annotation)
+    flags = (str(one) for one in (how.default, *(how.param_decls or ())))  # typer keeps the first one as the default
+    return next((one.partition("/")[0] for one in flags if one.startswith("--")), how.metavar or parameter.name)
+
+
+def check_given(options: Mapping[str, Any], parameters: Iterable[Parameter]) -> None:
+    """Raise a Mistake where something was given that says nothing: an empty word."""
+    for one in parameters:
+        value = options.get(one.name)
+        words = value if isinstance(value, list) else [value]
+        if any(isinstance(word, str) and not word.strip() for word in words):
+            raise Mistake(f"what was given as {called(one)} is empty; give a value, or leave it out")
 
 
 NETWORK = (

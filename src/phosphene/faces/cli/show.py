@@ -16,6 +16,7 @@ from phosphene.core.errors import Mistake, Note
 from phosphene.core.networks.plan import Plan, Purpose
 from phosphene.core.paths import reason
 from phosphene.core.results.results import Result
+from phosphene.faces.cli.output import error, note, results, tell
 from phosphene.faces.running.job import Done
 from phosphene.faces.running.progress import bars
 from phosphene.faces.running.sweep import Sweep
@@ -58,19 +59,9 @@ def _told(message: Warning | str, category: type[Warning], *where: Any, **how: A
         note(f"note: {message}")
 
 
-def error(words: str) -> None:
-    """One sentence on the standard error."""
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(words)}", highlight=False)
-
-
-def note(words: str, *, quiet: bool = False) -> None:
-    """A line on the standard error."""
-    Console(stderr=True, quiet=quiet, soft_wrap=True).print(escape(words), highlight=False)
-
-
 def done(what: Done, *, quiet: bool, as_json: bool) -> int:
     """Say what came of a job, the picture's path last; the exit code."""
-    console = Console(stderr=as_json, quiet=quiet, soft_wrap=True)
+    console = Console(file=sys.stderr if as_json else results(), quiet=quiet, soft_wrap=True)
     _tell(console, what.result)
     for line in what.words:
         console.print(escape(line), highlight=False)
@@ -81,12 +72,12 @@ def done(what: Done, *, quiet: bool, as_json: bool) -> int:
     for line in what.notes:
         note(line)
     if as_json:
-        print(json.dumps(what.written.record, indent=1))
+        tell(json.dumps(what.written.record, indent=1))
         note(str(what.written.path))
     else:
         if what.film is not None:
             console.print(escape(str(what.film)), highlight=False)
-        print(what.written.path)
+        tell(what.written.path)
     if what.stopped is not None:
         return 130 if isinstance(what.stopped, KeyboardInterrupt) else 2
     return 2 if what.failed else 0
@@ -108,7 +99,7 @@ def swept(sweep: Sweep, title: str, *, quiet: bool, as_json: bool) -> int:
         return 130
     sheet = sweep.write_sheet()
     facts = {"folder": str(sweep.folder), "sheet": str(sheet), "units": dict(sweep.units)}
-    print(json.dumps(facts, indent=1) if as_json else sheet)
+    tell(json.dumps(facts, indent=1) if as_json else sheet)
     return 0
 
 
@@ -117,7 +108,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     drawn = Table(*heads, box=None, pad_edge=False)
     for row in rows:
         drawn.add_row(*map(escape, row))
-    Console(width=None if sys.stdout.isatty() else 200).print(drawn)
+    Console(file=results(), width=None if results().isatty() else 200).print(drawn)
 
 
 def plans(every: Sequence[Candidate], fastest: Mapping[Purpose, Plan]) -> None:

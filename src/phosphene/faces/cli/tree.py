@@ -22,12 +22,12 @@ def list_layers(network: Network, *, as_json: bool = False) -> None:
     """List a network's layers as a tree: kind, shape, receptive field, parameters."""
     rows = {layer.name: _row(network, layer) for layer in network.layers.values()}
     if as_json:
-        print(json.dumps(list(rows.values()), indent=1))
+        tell(json.dumps(list(rows.values()), indent=1))
         return
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(file=results(), soft_wrap=True, highlight=False)
     total = sum(p.numel() for p in network.model.parameters())
     console.print(f"{network.name}: {_facts(network)}; {_spaced(total)} parameters", markup=False)
-    for line in _lines(network, rows, console.width if sys.stdout.isatty() else None):
+    for line in _lines(network, rows, console.width if results().isatty() else None):
         console.print(line)
 
 
