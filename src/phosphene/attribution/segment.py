@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from phosphene.attribution.question import every, question
 from phosphene.core.errors import Mistake
+from phosphene.core.extras import needed
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import shown
 from phosphene.core.options import Bounds
@@ -81,7 +82,7 @@ def segment(
         Mistake: OpenCV is not installed, target and unit are both given, the box is none or leaves the picture, or
             nothing stands out.
     """
-    cv2 = _opencv()
+    cv2 = needed("cv2", "segment")
     fed = feed(network, photo, fit)
     given = None if box is None else parsed_box(box, (fed.shape[2], fed.shape[3]))
     about = question(network, fed, target=target, unit=unit)
@@ -115,19 +116,6 @@ def segment(
         input=photograph,
         values=mask[None],
     )
-
-
-def _opencv() -> Any:
-    """OpenCV.
-
-    Raises:
-        Mistake: it is not installed.
-    """
-    try:
-        import cv2
-    except ImportError as error:
-        raise Mistake("segment needs OpenCV, for GrabCut: pip install 'phosphene[segment]'") from error
-    return cv2
 
 
 # ------------------------------------------------------------------------------------------------- seeds and cuts

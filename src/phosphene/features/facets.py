@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
+from phosphene.core.extras import needed
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.objectives import values
@@ -28,7 +29,6 @@ from phosphene.core.units.inputs import Fit, feed, unit_words
 from phosphene.core.units.photographs import fed, photo_name
 from phosphene.core.units.spelling import parse_units
 from phosphene.core.units.units import AnyUnit, Sum, unit_term
-from phosphene.features.mapping import needed
 from phosphene.features.portraits import Portraits, default_side
 from phosphene.features.presets import AnyPreset, settings
 
@@ -152,7 +152,7 @@ def most_exciting(excited: Float[Tensor, " n"], many: int) -> Int[Tensor, " many
 def clustered(codes: Float[Tensor, "n channels"], count: int, seed: int = 0) -> list[Int[Tensor, " members"]]:
     """The members of at most `count` clusters by k-means, largest cluster first, each in the order of `codes`."""
     different = len(np.unique(codes.numpy(), axis=0))
-    means = needed("sklearn.cluster").KMeans(min(count, different), n_init=10, random_state=seed)
+    means = needed("sklearn.cluster", "facets").KMeans(min(count, different), n_init=10, random_state=seed)
     labels = torch.from_numpy(means.fit_predict(codes.double().numpy()).astype(np.int64))
     members = [(labels == one).nonzero().flatten() for one in labels.unique()]
     return sorted(members, key=lambda one: (-len(one), int(one[0])))

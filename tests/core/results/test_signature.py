@@ -95,9 +95,9 @@ def test_settings_are_flattened_with_what_the_dataclass_behind_them_says():
     assert (steps.sentence, steps.bounds, steps.default, steps.optional) == ("how many moves", Bounds(0), None, True)
     assert (rate.sentence, rate.bounds) == ("its step", Bounds(0, 1))
     assert steps.setting and not BY_NAME["octaves"].setting
-    steps.check(None)
+    steps.taken(None)
     with pytest.raises(Mistake, match=r"^-1 is not a valid value for steps: it must be at least 0$"):
-        steps.check(-1)
+        steps.taken(-1)
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,9 @@ def test_settings_are_flattened_with_what_the_dataclass_behind_them_says():
     [
         ("octaves", 0, "0 is not a valid value for octaves: it must be 1 to 16"),
         ("octaves", 17, "17 is not a valid value for octaves: it must be 1 to 16"),
-        ("octaves", "many", "'many' is not a valid value for octaves: it must be 1 to 16"),
-        ("octaves", None, "None is not a valid value for octaves: it must be 1 to 16"),
+        ("octaves", "many", "'many' is not a valid value for octaves: it must be a whole number, 1 to 16"),
+        ("octaves", None, "None is not a valid value for octaves: it must be a whole number, 1 to 16"),
+        ("eps", "8/255", "'8/255' is not a valid value for eps: it must be a number, 1/255 to 1"),
         ("eps", 0.001, "0.001 is not a valid value for eps: it must be 1/255 to 1"),
         ("eps", float("nan"), "nan is not a valid value for eps: it must be 1/255 to 1"),
         ("mode", "fats", "'fats' is not a valid value for mode; did you mean 'fast'?"),
@@ -119,22 +120,22 @@ def test_settings_are_flattened_with_what_the_dataclass_behind_them_says():
 )
 def test_what_is_not_possible_is_one_sentence(name, value, said):
     with pytest.raises(Mistake) as mistake:
-        BY_NAME[name].check(value)
+        BY_NAME[name].taken(value)
     assert str(mistake.value) == said
 
 
 def test_an_object_that_only_python_can_give_is_not_asked_whether_it_is_a_word():
-    BY_NAME["move"].check(lambda x: x)
-    BY_NAME["prior"].check(lambda x: x)
+    BY_NAME["move"].taken(lambda x: x)
+    BY_NAME["prior"].taken(lambda x: x)
 
 
 @given(st.integers(-100, 100))
 def test_a_number_is_refused_exactly_where_it_is_out_of_bounds(value):
     if 1 <= value <= 16:
-        BY_NAME["octaves"].check(value)
+        BY_NAME["octaves"].taken(value)
     else:
         with pytest.raises(Mistake):
-            BY_NAME["octaves"].check(value)
+            BY_NAME["octaves"].taken(value)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_what_is_no_number_is_told(text, run):
     code, out, err = run("attack", "cat.png", "--eps", text)
     assert code == 2
     assert out == ""
-    assert "is not a number; write 0.03 or 8/255" in err
+    assert "is not a valid value for eps: it must be a number, such as 0.03 or 8/255" in err
     assert "Traceback" not in err
 
 

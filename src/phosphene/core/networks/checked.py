@@ -122,9 +122,7 @@ def _checked_channels(name: str, value: Any) -> int:
 def _checked_shown(name: str, value: Any) -> tuple[int, int, int]:
     plain = _plain(value)
     if not isinstance(plain, Sequence) or len(plain) != 3 or not all(_is_whole(c) and c >= 0 for c in plain):
-        raise Mistake(
-            f"{name} is {brief(value)}; give three channels, shown as red, green and blue, such as (3, 2, 1)"
-        )
+        raise Mistake(f"{name} is {brief(value)}; give three channels, shown as red, green and blue, such as (3, 2, 1)")
     return int(plain[0]), int(plain[1]), int(plain[2])
 
 

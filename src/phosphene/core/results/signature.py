@@ -24,6 +24,7 @@ MISSING: Any = inspect.Parameter.empty
 """The default of what has to be given."""
 
 PLAIN = (bool, int, float, str)
+PHOTO = tuple(get_origin(one) or one for one in get_args(Photo))
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Input:
         if value is None and not self.required:
             return None
         array = isinstance(value, (np.ndarray, Tensor)) and value.ndim == 4  # it may be several pictures
-        if isinstance(value, Photo) or not isinstance(value, Iterable):
+        if isinstance(value, PHOTO) or not isinstance(value, Iterable):
             _check_photo(value, self.name)
             return value if self.one or array else [value]
         several = list(value)
@@ -151,8 +152,9 @@ class Option:
         """Numbers as words, also those in a list; everything else as it is."""
         if self.several and isinstance(value, (list, tuple)):
             return [self._in_words(one) for one in value]
-        plain_number = isinstance(value, Real) and not isinstance(value, bool)
-        return str(value) if plain_number and not any(_allows(member, value) for member in members(self.hint)) else value
+        if isinstance(value, bool) or not isinstance(value, Real):
+            return value
+        return value if any(_allows(member, value) for member in members(self.hint)) else str(value)
 
     def _check_type(self, value: Any, called: str) -> None:
         """Raise a Mistake where a value is of a type that the recipe can't take."""
@@ -207,7 +209,7 @@ Argument = Input | Option
 
 def _check_photo(value: Any, called: str) -> None:
     """Raise a Mistake where something is no photograph; whether it can be read is seen when it is opened."""
-    if not isinstance(value, Photo):
+    if not isinstance(value, PHOTO):
         raise Mistake(
             f"{brief(value)} is not a photograph, as {called} wants; give a path, skimage:NAME, a PIL image, an array "
             "or a tensor"

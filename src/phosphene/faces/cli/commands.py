@@ -148,10 +148,11 @@ def list_networks(**options: Any) -> None:
         show.table(["network", "what it is"], [[spec, words] for spec, words in known.items()])
 
 
-@tool(*cli.NETWORK, cli.JSON)
+@tool(*cli.NETWORK, cli.option("classes", bool, False, "list its classes instead, by number and name"), cli.JSON)
 def list_layers(**options: Any) -> None:
     """List a network's layers as a tree: kind, shape, receptive field, parameters."""
-    tree.list_layers(session(options).network, as_json=options["json"])
+    shown = tree.list_classes if options["classes"] else tree.list_layers
+    shown(session(options).network, as_json=options["json"])
 
 
 @tool(

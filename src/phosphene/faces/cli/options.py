@@ -54,7 +54,7 @@ def number(text: str) -> float:
 
 
 READERS: Mapping[type, tuple[Callable[[str], Any], str, str]] = {
-    int: (int, "INTEGER", "a whole number"),
+    int: (int, "<int>", "a whole number"),
     float: (number, "NUMBER", "a number, such as 0.03 or 8/255"),
 }
 """How a word is read, what help calls it, and what it must be."""
@@ -65,7 +65,7 @@ def _read(kind: Any, called: str) -> dict[str, Any]:
     (first, *_) = members(kind)
     if get_origin(first) is Literal:
         choices = get_args(first)
-        return {"parser": _one_of(choices, called), "metavar": f"[{'|'.join(choices)}]"}
+        return {"parser": _one_of(choices, called), "metavar": f"<{'|'.join(choices)}>"}
     if first not in READERS:
         return {}
     read, metavar, must = READERS[first]

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
-from typing import TextIO
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
-_results: ContextVar[TextIO | None] = ContextVar("results", default=None)
+_results: ContextVar[Any] = ContextVar("results", default=None)
 
 
 @contextmanager
@@ -26,8 +26,8 @@ def results_apart() -> Iterator[None]:
         _results.reset(before)
 
 
-def results() -> TextIO:
-    """Where results go."""
+def results() -> Any:
+    """The stream that results go to."""
     return _results.get() or sys.stdout
 
 
@@ -47,7 +47,7 @@ def note(words: str, *, quiet: bool = False) -> None:
 
 
 def legible() -> None:
-    r"""Let letters that a terminal does not have, or that are none, be printed as \xe9: no result is lost by its name."""
+    r"""Print letters that a terminal does not have, or that are none, as \xe9: no result is lost by its name."""
     for stream in (sys.stdout, sys.stderr):
         if getattr(stream, "errors", "") == "strict" and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
