@@ -62,7 +62,11 @@ class PerPixel:
 
 
 def per_position(
-    values: Shaped[Tensor, "rows columns"], tops: Sequence[int], lefts: Sequence[int], window: int, size: tuple[int, int]
+    values: Shaped[Tensor, "rows columns"],
+    tops: Sequence[int],
+    lefts: Sequence[int],
+    window: int,
+    size: tuple[int, int],
 ) -> Shaped[Tensor, "h w"]:
     """For each pixel the value of the window whose centre is nearest to it."""
 
@@ -230,7 +234,9 @@ class _Found:
     def _score(self, read: dict[str, Tensor]) -> Float[Tensor, " n"]:
         many, network = len(read["logits"]), self.asked.network
         device = read["logits"].device
-        nothing = torch.empty(many, network.channels, *self.photograph.shape[1:], device="meta")  # only counted, never looked at
+        nothing = torch.empty(
+            many, network.channels, *self.photograph.shape[1:], device="meta"
+        )  # only counted, never looked at
         rows, of = torch.full((many,), self.index, device=device), torch.arange(many, device=device)
         said = self.asked.term.of(Reading(nothing, rows, nothing, of, read, network.head))
         return self.asked.finite(said).cpu().double()

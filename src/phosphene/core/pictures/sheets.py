@@ -87,9 +87,7 @@ def figure(
     return rows([Strip("", panels[i : i + columns]) for i in range(0, len(panels), columns)], title, side=side)
 
 
-def rows(
-    strips: Sequence[Strip], title: str = "", words: str = "", columns: int = 1, side: int = 320
-) -> Image.Image:
+def rows(strips: Sequence[Strip], title: str = "", words: str = "", columns: int = 1, side: int = 320) -> Image.Image:
     """A figure whose rows are given, each with a heading above it or none.
 
     Args:

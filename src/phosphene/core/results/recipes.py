@@ -41,6 +41,8 @@ class Recipe(Generic[P, R]):
         returns: Result, or Run where it takes steps that can be watched.
         head: its docstring up to the arguments: a summary, and more where there is more.
         tail: its docstring after them.
+        first: from the network and some of the options to the names of its pictures, as far as they are known before a
+            photograph is read; raises a Mistake where something is wrong already.
     """
 
     function: Callable[P, R]
@@ -51,6 +53,7 @@ class Recipe(Generic[P, R]):
     returns: type
     head: str
     tail: str
+    first: Callable[..., Sequence[str]] | None
 
     def __post_init__(self) -> None:
         own = {
@@ -78,6 +81,20 @@ class Recipe(Generic[P, R]):
         made: Result | Run = function(**{name: value for name, value in given.items() if name not in left_out})
         made.recipe = record(self.name, given, [one.name for one in self.inputs], self.uses)
         return cast(R, made)
+
+    def promised(self, network: Network, given: Mapping[str, Any]) -> Sequence[str]:
+        """The names of its pictures, as far as they are known before a photograph is read; none, where nothing is.
+
+        Args:
+            given: options by name.
+        Raises:
+            Mistake: an option is wrong, whatever the photographs are.
+        """
+        if self.first is None:
+            return []
+        wanted = inspect.signature(self.first).parameters
+        options = [option for option in self.options if option.name in wanted]
+        return self.first(network, **{one.name: one.taken(given.get(one.name, one.default)) for one in options})
 
     def _bound(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Every argument by its name."""
@@ -164,19 +181,22 @@ def docstring(function: Callable[..., Any]) -> tuple[str, str]:
     return head.strip(), "\n".join(lines[end:])
 
 
-def recipe(purpose: Purpose, uses: Sequence[str] = ()) -> Callable[[Callable[P, R]], Recipe[P, R]]:
+def recipe(
+    purpose: Purpose, uses: Sequence[str] = (), first: Callable[..., Sequence[str]] | None = None
+) -> Callable[[Callable[P, R]], Recipe[P, R]]:
     """Make a function of a network a recipe.
 
     Args:
         purpose: what the network is run for.
         uses: packages beside those of every recipe whose versions matter.
+        first: as in `Recipe`.
     """
 
     def made(function: Callable[P, R]) -> Recipe[P, R]:
         head, tail = docstring(function)
         returns = get_type_hints(function)["return"]
         return Recipe(
-            function, function.__name__, purpose, tuple(uses), arguments_of(function), returns, head, tail
+            function, function.__name__, purpose, tuple(uses), arguments_of(function), returns, head, tail, first
         )  # fmt: skip
 
     return made

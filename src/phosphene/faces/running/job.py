@@ -112,6 +112,8 @@ def perform(job: Job, say: Say) -> Done | Sweep:
     to = Destination(job.row.command, out.out, out.force, _first_photo(job), job.method, out.film)
     to.check_folder()
     given = {key: value for key, value in job.given.items() if value is not None}
+    if promised := job.recipe.promised(job.session.network, given):
+        to.check_files(promised)
     for one in job.recipe.inputs:
         if one.many and one.name in given:
             given[one.name] = _photographs(one, given[one.name], to, say)
