@@ -84,7 +84,7 @@ def segment(
         Mistake: OpenCV is not installed, target and unit are both given, the box is none or leaves the picture, or
             nothing stands out.
     """
-    cv2 = needed("cv2", "segment")
+    cv2 = needed("cv2", "segment", "OpenCV", "segment")
     fed = feed(network, photo, fit)
     given = None if box is None else parsed_box(box, (fed.shape[2], fed.shape[3]))
     about = question(network, fed, target=target, unit=unit)

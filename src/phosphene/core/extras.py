@@ -5,32 +5,23 @@ from typing import Any
 
 from phosphene.core.errors import Mistake
 
-EXTRAS: dict[str, tuple[str, str]] = {
-    "av": ("PyAV", "film"),
-    "captum": ("Captum", "captum"),
-    "cv2": ("OpenCV", "segment"),
-    "openTSNE": ("openTSNE", "maps"),
-    "sklearn": ("scikit-learn", "maps"),
-    "timm": ("timm", "timm"),
-}
-"""Of each package's module: what the package is called, and the extra that brings it."""
 
-
-def needs(what: str, module: str) -> str:
-    """`what` can't be done without the package of this module: what to install."""
-    package, extra = EXTRAS[module.partition(".")[0]]
+def needs(what: str, package: str, extra: str) -> str:
+    """That something can't be done without a package, and how to install it."""
     return f"{what} needs {package}: pip install 'phosphene[{extra}]'"
 
 
-def needed(module: str, what: str) -> Any:
-    """A module of an extra's package.
+def needed(module: str, what: str, package: str, extra: str) -> Any:
+    """A module of a package that may be missing.
 
     Args:
         what: can't be done without it.
+        package: what it is called.
+        extra: brings it.
     Raises:
         Mistake: it is not installed.
     """
     try:
         return import_module(module)
     except ImportError as error:
-        raise Mistake(needs(what, module)) from error
+        raise Mistake(needs(what, package, extra)) from error

@@ -40,7 +40,7 @@ EXAMPLES = 3  # photographs that are shown for a cell
 
 def _promised(network: Network, layer: str) -> list[str]:
     """The name of its picture."""
-    needed("openTSNE", "atlas")
+    needed("openTSNE", "atlas", "openTSNE", "maps")
     return [re.sub(r"[^\w.@,#-]", "_", network.layer(layer).name)]
 
 

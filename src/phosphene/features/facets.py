@@ -49,9 +49,13 @@ def _asked(network: Network, unit: str | AnyUnit, layer: str | None) -> tuple[An
 
 def _promised(network: Network, unit: str | AnyUnit, count: int, layer: str | None) -> list[str]:
     """The names of its pictures, if there are as many as are asked for."""
-    needed("sklearn.cluster", "facets")
+    _sklearn_cluster()
     wanted, _ = _asked(network, unit, layer)
     return [f"{wanted.stem}-{i + 1}" for i in range(count)]
+
+
+def _sklearn_cluster() -> Any:
+    return needed("sklearn.cluster", "facets", "scikit-learn", "maps")
 
 
 @recipe("picture", uses=("scikit-learn",), first=_promised)
@@ -96,8 +100,7 @@ def facets(
     if len(photos) < count:
         raise Mistake(f"{len(photos)} photographs are too few for {count} facets; give more, or a smaller --count")
     term = unit_term([wanted], score)
-    index = wanted.index if isinstance(wanted, Unit) and wanted.layer == "logits" else None
-    excited, codes, ranks = read(network, photos, term, at, fit, batch, index)
+    excited, codes, ranks = read(network, photos, term, at, fit, batch, class_in(wanted))
     best = most_exciting(excited, max(min(2 * count, len(photos)), round(fraction * len(photos))))
     clusters = [best[one] for one in clustered(codes[best], count, seed)]
     side = size or default_side(network)
@@ -112,6 +115,7 @@ def facets(
     called = [[photo_name(photos[int(i)]) or f"photograph {int(i) + 1}" for i in one] for one in clusters]
     beside = [[feed(network, photos[int(i)], fit).float().cpu() for i in one[:BESIDE]] for one in clusters]
     words, why = unit_words(network, wanted, score), unexcited(network, excited, ranks)
+    nothing = {"nothing": why} if why else {}
 
     def finish(step: Step) -> Result:
         shown = portraits.shown(step).float().cpu()
@@ -125,12 +129,17 @@ def facets(
                 + [(f"{name}: {x:.4g}", picture) for name, x, picture in zip(names, own, beside[i], strict=False)]
             )
             facts: dict[str, Any] = {"unit": wanted.short, "facet": i + 1, "value": reached[i], "steps": step.index}
-            facts |= {"nothing": why} if why else {}
+            facts |= nothing
             numbers.append(facts | {"photographs": [{"name": n, "value": x} for n, x in zip(names, own, strict=True)]})
-        title = f"facets of the {words}, {network.name}{f': {why}' if why else ''}"
+        title = ": ".join(filter(None, [f"facets of the {words}, {network.name}", why]))
         return Result(image=shown, names=stems, numbers=numbers, panels=panels, title=title)
 
     return Run(portraits.path, total=chosen.steps, names=stems, finish=finish)
+
+
+def class_in(unit: AnyUnit) -> int | None:
+    """The class that a unit is, if it is one."""
+    return unit.index if isinstance(unit, Unit) and unit.layer == "logits" else None
 
 
 def compared_at(network: Network, unit: AnyUnit) -> str:
@@ -198,7 +207,8 @@ def most_exciting(excited: Float[Tensor, " n"], many: int) -> Int[Tensor, " many
 def clustered(codes: Float[Tensor, "n channels"], count: int, seed: int = 0) -> list[Int[Tensor, " members"]]:
     """The members of at most `count` clusters by k-means, largest cluster first, each in the order of `codes`."""
     different = len(np.unique(codes.numpy(), axis=0))
-    means = needed("sklearn.cluster", "facets").KMeans(min(count, different), n_init=10, random_state=seed)
+    means = _sklearn_cluster().KMeans(min(count, different), n_init=10, random_state=seed
+    )
     labels = torch.from_numpy(means.fit_predict(codes.double().numpy()).astype(np.int64))
     members = [(labels == one).nonzero().flatten() for one in labels.unique()]
     return sorted(members, key=lambda one: (-len(one), int(one[0])))

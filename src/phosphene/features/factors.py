@@ -41,7 +41,9 @@ def factorized(code: Float[Tensor, "1 channels h w"], groups: int, seed: int = 0
     Raises:
         Mistake: more groups than channels or positions, nothing positive, or scikit-learn is not installed.
     """
-    decomposition, exceptions = (needed(f"sklearn.{name}", "grid --groups") for name in ("decomposition", "exceptions"))
+    decomposition, exceptions = (
+        needed(f"sklearn.{name}", "grid --groups", "scikit-learn", "maps") for name in ("decomposition", "exceptions")
+    )
     said = code[0].detach().cpu().double()
     channels, height, width = said.shape
     check_range("groups", groups, 1, min(channels, height * width))

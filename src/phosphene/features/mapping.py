@@ -91,7 +91,7 @@ def layout(codes: Float[Tensor, "m channels"], seed: int = 0) -> Float[np.ndarra
             f"{len(codes)} activations are too few for a map, it needs {LEAST_ACTIVATIONS}; "
             "give more photographs, or more of each with --per-photo"
         )
-    tsne = needed("openTSNE", "atlas").TSNE(
+    tsne = needed("openTSNE", "atlas", "openTSNE", "maps").TSNE(
         perplexity=min(30, (len(codes) - 1) / 3), metric="cosine", neighbors="exact", initialization="pca",
         negative_gradient_method="bh", n_jobs=1, random_state=seed,
     )  # fmt: skip

@@ -113,7 +113,7 @@ def networks() -> dict[str, str]:
     many = len(torchvision_names())
     found["torchvision:NAME"] = f"one of {many} classification networks; ?weights=none for untrained"
     has_timm = importlib.util.find_spec("timm") is not None
-    found["timm:NAME"] = "timm's networks" if has_timm else f"timm's networks; {needs('this', 'timm')}"
+    found["timm:NAME"] = "timm's networks" if has_timm else f"timm's networks; {needs('it', 'timm', 'timm')}"
     found["FILE.py:FACTORY"] = "your own: a function that returns a module, or a module and a dict of mean, std, ..."
     return found
 

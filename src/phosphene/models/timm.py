@@ -14,7 +14,7 @@ from phosphene.models.torchvision import import_torchvision
 
 def timm_network(name: str, options: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
     import_torchvision()
-    timm = needed("timm", "timm:NAME")
+    timm = needed("timm", "timm:NAME", "timm", "timm")
     if not timm.is_model(name):
         raise Mistake(f"timm has no network '{name}'{did_you_mean(name, timm.list_models())}")
     pretrained = str(options.pop("weights", "default")).casefold() != "none"

@@ -132,8 +132,8 @@ def test_the_three_maps_of_zeiler_and_fergus_equal_a_loop_over_positions(increme
 
 
 def test_by_position_a_pixel_has_the_value_of_the_nearest_square():
-    values = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-    found = per_position(values, [0, 6], [0, 6], 4, (10, 10))  # centres at 1.5 and 7.5
+    values = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    found = per_position([0, 6], [0, 6], 4, (10, 10), values)  # centres at 1.5 and 7.5
     assert found[0, 0] == found[4, 4] == 1
     assert found[4, 5] == 2
     assert found[9, 4] == 3

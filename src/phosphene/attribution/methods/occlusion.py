@@ -8,6 +8,7 @@ occluders that cover it (as Captum does).
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal, Unpack
 
 import torch
@@ -62,11 +63,7 @@ class PerPixel:
 
 
 def per_position(
-    values: Shaped[Tensor, "rows columns"],
-    tops: Sequence[int],
-    lefts: Sequence[int],
-    window: int,
-    size: tuple[int, int],
+    tops: Sequence[int], lefts: Sequence[int], window: int, size: tuple[int, int], values: Shaped[Tensor, " places"]
 ) -> Shaped[Tensor, "h w"]:
     """For each pixel the value of the window whose centre is nearest to it."""
 
@@ -74,7 +71,7 @@ def per_position(
         centres = torch.tensor(starts) + (window - 1) / 2
         return (torch.arange(length)[:, None] - centres[None]).abs().argmin(1)
 
-    return values[nearest(tops, size[0])][:, nearest(lefts, size[1])]
+    return values.view(len(tops), len(lefts))[nearest(tops, size[0])][:, nearest(lefts, size[1])]
 
 
 @explains("how much it drops where a square covers this", "contribution", "heat", purpose="search")
@@ -119,13 +116,11 @@ def occlusion(
     tops, lefts = places(height, side, step), places(width, side, step)
     followed = _followed(asked, layer)
     corners = [(top, left) for top in tops for left in lefts]
-
-    def laid(values: Shaped[Tensor, " places"]) -> Shaped[Tensor, "1 h w"]:
-        return per_position(values.view(len(tops), len(lefts)), tops, lefts, side, size)[None]
+    laid = partial(per_position, tops, lefts, side, size)
 
     def told(one: _Found, mean: PerPixel) -> _Told:
         drops = one.before - one.maps["score"]
-        values = mean.mean() if form == "pixels" else laid(drops)[0]
+        values = mean.mean() if form == "pixels" else laid(drops)
         values = torch.zeros_like(values) if one.same else values
         facts = {"window": side, "stride": step, "occluder": WORDS[occluder], "places": one.done}
         grids = {key: grid.view(len(tops), len(lefts)).clone() for key, grid in one.maps.items()}
@@ -133,8 +128,7 @@ def occlusion(
 
     def run() -> Iterator[tuple[int, Maps]]:
         every = range(len(pictures))
-        photographs = shown(asked.network, pictures).float().cpu()
-        found = [(_Found(asked, i, followed, len(corners), photographs[i]), PerPixel(side, size)) for i in every]
+        found = [(_Found(asked, i, followed, len(corners), pictures), PerPixel(side, size)) for i in every]
         so_far = [told(*both) for both in found]
         for i, (one, mean) in enumerate(found):
             layers = {*asked.term.layers, "logits", *([followed] if followed else [])}
@@ -188,10 +182,9 @@ def _together(found: Sequence[_Told]) -> Maps:
 class _Found:
     """What squares did to one picture, so far."""
 
-    def __init__(
-        self, asked: Question, index: int, followed: str | None, many: int, photograph: Float[Tensor, "3 h w"]
-    ) -> None:
-        self.asked, self.index, self.followed, self.photograph, self.done = asked, index, followed, photograph, 0
+    def __init__(self, asked: Question, index: int, followed: str | None, many: int, pictures: Pictures) -> None:
+        self.asked, self.index, self.followed, self.done = asked, index, followed, 0
+        self.photograph = shown(asked.network, pictures[index : index + 1]).float().cpu()
         self.maps = {"score": torch.zeros(many, dtype=torch.float64), "class": torch.zeros(many, dtype=torch.float64)}
         if followed:
             self.maps["activation"] = torch.zeros(many, dtype=torch.float64)
@@ -234,9 +227,8 @@ class _Found:
     def _score(self, read: dict[str, Tensor]) -> Float[Tensor, " n"]:
         many, network = len(read["logits"]), self.asked.network
         device = read["logits"].device
-        nothing = torch.empty(
-            many, network.channels, *self.photograph.shape[1:], device="meta"
-        )  # only counted, never looked at
+        size = self.photograph.shape[2:]
+        nothing = torch.empty(many, network.channels, *size, device="meta")  # only counted, never looked at
         rows, of = torch.full((many,), self.index, device=device), torch.arange(many, device=device)
         said = self.asked.term.of(Reading(nothing, rows, nothing, of, read, network.head))
         return self.asked.finite(said).cpu().double()
@@ -267,19 +259,19 @@ class _Found:
         found: list[Panel] = []
         if self.followed:
             caption = f"how strong {self.followed}:{self.strongest}, its strongest map, still is"
-            found.append((caption, overlay(self.photograph[None], laid(self.maps["activation"]))))
+            found.append((caption, overlay(self.photograph, laid(self.maps["activation"])[None])))
         words = f"the {self.asked.words(self.index)} by the square's position"
         if isinstance(unit, Unit) and unit.layer == "logits" and unit.index is not None:
             words = f"{self.asked.score} of {label(network, unit.index)} by the square's position"
         seen = self.maps["score"][: self.done]
         span = f", {float(seen.min()):.3g} (dark) to {float(seen.max()):.3g}" if self.done else ""
         score = self.maps["score"]
-        found.append((words + span, overlay(self.photograph[None], laid(score - score.min()))))
+        found.append((words + span, overlay(self.photograph, laid(score - score.min())[None])))
         classes = self.maps["class"][: self.done].long().tolist()
         most = [one for one, _ in Counter(classes).most_common(len(PALETTE) - 1)]
         numbers = {one: i for i, one in enumerate(most)}
         coded = torch.tensor([numbers.get(int(one), len(PALETTE) - 1) for one in self.maps["class"].tolist()])
         names = ", ".join(f"{PALETTE[i][0]} {label(network, one)}" for i, one in enumerate(most))
         most_of = "most probable" if network.head.has_probabilities else "largest"
-        found.append((f"{most_of}: {names}", over(self.photograph[None], categories(laid(coded)))))
+        found.append((f"{most_of}: {names}", over(self.photograph, categories(laid(coded)[None]))))
         return found

@@ -52,7 +52,7 @@ def algorithms() -> dict[str, type]:
     Raises:
         Mistake: Captum is not installed.
     """
-    found = needed("captum.attr", "a method captum:NAME")
+    found = needed("captum.attr", "captum:NAME", "Captum", "captum")
     base = found.Attribution
     kinds = {name: kind for name, kind in vars(found).items() if inspect.isclass(kind) and issubclass(kind, base)}
     return {

@@ -65,7 +65,7 @@ class Film:
         except OSError as error:
             raise Mistake(f"{self.path.parent} can't be written to: {reason(error)}") from error
         if self.path.suffix.lower() == ".mp4":
-            needed("av", f"{self.path.name}, unlike a GIF,")
+            needed("av", f"{self.path.name}, unlike a GIF,", "PyAV", "film")
 
     def __len__(self) -> int:
         return len(self._frames)

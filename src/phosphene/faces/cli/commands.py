@@ -1,7 +1,7 @@
 """The commands: one for each recipe, or for several as its methods; and those that are not recipes."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import typer
@@ -13,7 +13,6 @@ from phosphene.core.errors import Mistake, did_you_mean
 from phosphene.core.paths import given_path, is_file, shortened
 from phosphene.core.results.recipes import Recipe
 from phosphene.core.results.results import Run
-from phosphene.core.results.signature import Option
 from phosphene.faces.cli import options as cli
 from phosphene.faces.cli import show, tree
 from phosphene.faces.cli.output import note, results, results_apart, tell
@@ -26,18 +25,20 @@ from phosphene.faces.running.session import Session
 Options = dict[str, Any]
 
 
+def _command(run: Callable[..., None], parameters: Sequence[Any], doc: str) -> Callable[..., None]:
+    """What typer calls: whatever goes wrong in `run(**options)` is one sentence, and only results are printed."""
+
+    def command(**options: Any) -> None:
+        with results_apart(), show.guarded():
+            cli.check_given(options, parameters)
+            run(**options)
+
+    return cli.signed(command, parameters, doc)
+
+
 def tool(*parameters: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """A command that is not a recipe, with these options."""
-
-    def made(function: Callable[..., None]) -> Callable[..., None]:
-        def command(**options: Any) -> None:
-            with results_apart(), show.guarded():
-                cli.check_given(options, parameters)
-                function(**options)
-
-        return cli.signed(command, parameters, function.__doc__ or "")
-
-    return made
+    return lambda function: _command(function, parameters, function.__doc__ or "")
 
 
 def session(options: Options) -> Session:
@@ -63,13 +64,11 @@ def recipe_command(name: str, rows: tuple[Row, ...]) -> Callable[..., None]:
     film = [cli.FILM] if any(recipe.takes_steps for recipe in recipes.values()) else []
     parameters += [*cli.NETWORK, *film, cli.OUT, cli.FORCE, cli.QUIET, cli.JSON, cli.ANONYMOUS]
 
-    def command(**options: Any) -> None:
-        with results_apart(), show.guarded():
-            cli.check_given(options, parameters)
-            method = options.pop("method") if several else first
-            _run(_job(name, rows, recipes, method, options), options)
+    def run(**options: Any) -> None:
+        method = options.pop("method") if several else first
+        _run(_job(name, rows, recipes, method, options), options)
 
-    return cli.signed(command, parameters, _help(name, recipes))
+    return _command(run, parameters, _help(name, recipes))
 
 
 def _help(name: str, recipes: cli.Recipes) -> str:
@@ -97,26 +96,7 @@ def _job(name: str, rows: tuple[Row, ...], recipes: cli.Recipes, method: str, op
     output = Output(options.pop("out"), options.pop("force"), options["quiet"], options.pop("no_provenance"), film)
     asked = session(options)
     given = {key: value for key, value in options.items() if key not in ("quiet", "json")}
-    return Job(row, recipe, method or None, _taken(given, recipe, method, recipes), asked, output)
-
-
-def _taken(given: Options, recipe: Recipe[..., Any], method: str, recipes: cli.Recipes) -> Options:
-    """What was given, without what was not."""
-    taken = {one.name for one in recipe.arguments}
-    found = {}
-    for key, value in given.items():
-        takers = {m: one for m, r in recipes.items() for one in r.arguments if one.name == key}
-        unset = (
-            value is None or value == [] or (value is False and any(one.default is False for one in takers.values()))
-        )
-        if not unset and key not in taken:
-            flag = next(one.flag for one in takers.values() if isinstance(one, Option))
-            raise Mistake(f"{flag} is not an option of {method}; it belongs to {', '.join(takers)}")
-        if not unset:
-            found[key] = value
-            if isinstance(one := next(one for one in recipe.arguments if one.name == key), Option):
-                one.taken(value, one.called)
-    return found
+    return Job(row, recipe, method or None, cli.taken(given, recipe, method, recipes), asked, output)
 
 
 def _run(job: Job, options: Options) -> None:

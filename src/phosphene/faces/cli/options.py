@@ -74,8 +74,7 @@ def _read(kind: Any, called: str) -> dict[str, Any]:
         try:
             return read(text) if isinstance(text, str) else text
         except (ValueError, ArithmeticError) as error:
-            words = f"{brief(text)} is not a valid value for {called}: it must be {must}"
-            raise typer.BadParameter(words) from error
+            raise typer.BadParameter(f"{brief(text)} is not a valid value for {called}: it must be {must}") from error
 
     return {"parser": parse, "metavar": metavar}
 
@@ -162,6 +161,27 @@ def of_recipes(recipes: Recipes) -> list[Parameter]:
             if isinstance(one, Input) or one.kind is not object:
                 by_name.setdefault(one.name, {})[method] = one
     return [_parameter(takers, len(recipes)) for takers in by_name.values()]
+
+
+def taken(given: Mapping[str, Any], recipe: Recipe[..., Any], method: str, recipes: Recipes) -> dict[str, Any]:
+    """What was given, without what was not.
+
+    Raises:
+        Mistake: the method does not take it, or not like this.
+    """
+    takes = {one.name: one for one in recipe.arguments}
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        takers = {m: one for m, r in recipes.items() for one in r.arguments if one.name == key}
+        unset = (
+            value is None or value == [] or (value is False and any(one.default is False for one in takers.values()))
+        )
+        if not unset and key not in takes:
+            (flag, *_) = (one.flag for one in takers.values() if isinstance(one, Option))
+            raise Mistake(f"{flag} is not an option of {method}; it belongs to {', '.join(takers)}")
+        if not unset:
+            found[key] = one.taken(value, one.called) if isinstance(one := takes[key], Option) else value
+    return found
 
 
 def _parameter(takers: Mapping[str, Argument], methods: int) -> Parameter:
