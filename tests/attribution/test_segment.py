@@ -238,7 +238,7 @@ def test_the_same_is_cut_out_whatever_opencv_was_doing_before():
 
 def test_without_opencv_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(Mistake, match=r"segment needs OpenCV, for GrabCut: pip install 'phosphene\[segment\]'"):
+    with pytest.raises(Mistake, match=r"segment needs OpenCV: pip install 'phosphene\[segment\]'"):
         segment(known(), scene())
 
 

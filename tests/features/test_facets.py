@@ -37,7 +37,8 @@ def test_the_most_exciting_come_first():
 
 def test_photographs_excite_the_unit_as_the_network_says_and_their_code_is_the_mean_of_the_layer():
     network = convnet()
-    excited, codes = read(network, PHOTOS, unit_term([Unit("conv3", 1)]), "conv2", batch=3)
+    excited, codes, ranks = read(network, PHOTOS, unit_term([Unit("conv3", 1)]), "conv2", batch=3)
+    assert ranks == []
     for i, photo in enumerate(PHOTOS):
         said = network.read(feed(network, photo), ["conv2", "conv3"])
         assert excited[i].item() == pytest.approx(said["conv3"][0, 1].mean().item())
@@ -73,5 +74,5 @@ def test_mistakes_are_told(monkeypatch):
     with pytest.raises(Mistake, match=r"'conv2:0-3' names several units"):
         facets(network, "conv2:0-3", PHOTOS, **SMALL)
     monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
-    with pytest.raises(Mistake, match=r"this needs sklearn: pip install 'phosphene\[maps\]'"):
+    with pytest.raises(Mistake, match=r"facets needs scikit-learn: pip install 'phosphene\[maps\]'"):
         facets(network, "conv2:1", PHOTOS, **SMALL)

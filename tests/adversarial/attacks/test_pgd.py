@@ -100,5 +100,5 @@ def test_the_recipe_of_a_photograph_is_made_of_this_function_and_has_its_pixels(
 
 
 def test_impossible_numbers_are_mistakes():
-    with pytest.raises(Mistake, match="0 is not a valid value for step-size: it must be"):
+    with pytest.raises(Mistake, match="0 is not a valid value for step_size: it must be"):
         phosphene.attacks.pgd(network(), X, torch.zeros(5, dtype=torch.long), step_size=0.0)
