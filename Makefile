@@ -24,8 +24,11 @@ check: .venv/installed-test  ## style, types, which storey imports which, and ho
 	.venv/bin/lint-imports
 	.venv/bin/python -m tests.house.limits
 
+mutants: .venv/installed-mutants  ## small faults put into ten modules: do their tests notice? (resumes)
+	nice -n 15 .venv/bin/python -m tests.house.mutants
+
 clean:  ## remove .venv and the caches
-	rm -rf .venv dist .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
+	rm -rf .venv .mutants dist .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/bin/pip:
@@ -52,5 +55,9 @@ endef
 	$(call install,.[test])
 	@touch .venv/installed $@
 
-.PHONY: help tour test slow check clean
+.venv/installed-mutants: pyproject.toml constraints.txt | .venv/bin/pip
+	$(call install,.[mutants])
+	@touch .venv/installed .venv/installed-test $@
+
+.PHONY: help tour test slow check mutants clean
 .NOTPARALLEL:

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from phosphene.adversarial.goals import fooled, loss, prepared, when_fooled
 from phosphene.core.errors import Mistake
+from phosphene.core.networks.head import Head
 from phosphene.core.optimization.engine import Evaluation
 from phosphene.core.optimization.terms import Reading
 from tests.small import convnet, noise, normal
@@ -68,3 +69,78 @@ def test_what_makes_no_sense_is_refused_before_anything_is_computed(change, word
     given = {"victim": convnet(), "x": PICTURES, "labels": [0, 1], "radius": 0.1} | change
     with pytest.raises(Mistake, match=words):
         inspect.unwrap(prepared)(**given)
+
+
+SENTENCES = {
+    "an array": (
+        {"x": np.zeros((2, 3, 16, 16))},
+        "an attack takes a batch of pictures, a tensor of floats (n, c, h, w), not ndarray",
+    ),
+    "whole numbers": (
+        {"x": torch.zeros(2, 3, 16, 16).byte()},
+        "an attack takes a batch of pictures, a tensor of floats (n, c, h, w), not torch.uint8 (2, 3, 16, 16)",
+    ),
+    "a little below 0": (
+        {"x": PICTURES - PICTURES.min() - 0.25},
+        "the pictures have values from -0.25 to .*; an attack takes 0 to 1",
+    ),
+    "a little above 1": (
+        {"x": PICTURES - PICTURES.max() + 1.25},
+        "the pictures have values from .* to 1.25; an attack takes 0 to 1",
+    ),
+    "no end": ({"radius": float("inf")}, "inf is not a valid value for radius: it must be at least 0"),
+    "a name": (
+        {"victim": "embedded:photo"},
+        "a victim is a network, or a function from pictures to logits, not str",
+    ),
+    "names": (
+        {"labels": ["tabby", "zebra"]},
+        r"labels are the numbers of classes, one for each picture, not \['tabby', 'zebra'\]",
+    ),
+    "truths": ({"labels": [True, False]}, "2 pictures need 2 labels, whole numbers (2,), not bool (2,)"),
+    "parts": ({"labels": [0.5, 1]}, "2 pictures need 2 labels, whole numbers (2,), not float32 (2,)"),
+    "one class too far": ({"labels": [4, 0]}, "there is no class 4; there are 0 to 3"),
+    "one below 0 and one too far": ({"labels": [-1, 4]}, "there is no class -1; there are 0 to 3"),
+    "one below 0 of a callable": (
+        {"victim": lambda x: x.mean((2, 3)), "labels": [3, -2]},
+        "there is no class -2",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "sentence"), SENTENCES.values(), ids=SENTENCES)
+def test_what_makes_no_sense_is_said_in_a_sentence(change, sentence):
+    given = {"victim": convnet(), "x": PICTURES, "labels": [0, 1], "radius": 0.1} | change
+    sentence = sentence if "\\" in sentence else sentence.replace("(", r"\(").replace(")", r"\)")
+    with pytest.raises(Mistake, match=f"^{sentence}$"):
+        inspect.unwrap(prepared)(**given)
+
+
+def test_what_is_just_in_its_bounds_may_be_attacked():
+    ends = PICTURES.clone()
+    ends[0, 0, 0, 0], ends[1, 0, 0, 0] = 0, 1
+    network = convnet()
+    victim, labels = prepared(network, ends, [3, 0], 0)
+    assert victim.classifier is network and labels.tolist() == [3, 0] and prepared(victim, ends, labels, 5)[0] is victim
+    assert prepared(lambda x: x.mean((2, 3)), ends, [2000, 0], 0.1)[1].tolist() == [2000, 0]
+
+
+def test_of_plain_numbers_the_loss_is_the_number_itself_and_nothing_is_ever_fooled():
+    x, at, numbers, head = noise(3, 3, 4, 4), torch.arange(3), normal(3, 4), Head("numbers")
+    rows = torch.tensor([3, 0, 1])
+    own = numbers[at, LABELS[rows]]
+    for targeted, sign in ((True, -1), (False, 1)):
+        found = loss(LABELS, targeted, head).of(Reading(x, rows, x, at, {"logits": numbers}))
+        torch.testing.assert_close(found, sign * own)
+        never = fooled(numbers, LABELS[rows], targeted, head)
+        assert never.dtype == torch.bool and never.tolist() == [False] * 3
+
+
+def test_of_independent_classes_a_picture_is_taken_for_each_that_is_more_likely_than_not():
+    logits, head = torch.tensor([[1.0, 2.0], [-1.0, -2.0]]), Head("sigmoid")
+    seen = Evaluation(torch.zeros(2), torch.zeros(2, 3, 1, 1), {"logits": logits})
+    for targeted in (True, False):
+        expected = [targeted, not targeted]
+        assert fooled(logits, torch.zeros(2).long(), targeted, head).tolist() == expected
+        stop = when_fooled(torch.zeros(2).long(), targeted, head)
+        assert stop(seen.gradients, torch.arange(2), seen).tolist() == expected

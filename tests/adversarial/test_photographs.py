@@ -11,7 +11,9 @@ import phosphene
 from phosphene.adversarial import fgsm, pgd
 from phosphene.adversarial.photographs import rounded
 from phosphene.core.errors import Mistake
+from phosphene.core.optimization.keys import Key
 from phosphene.core.pictures.files import open_photo
+from phosphene.core.units.inputs import feed
 from tests.small import LABELS, convnet, levels, linear, noise
 
 WEIGHT = noise(2, 3, 8, 8) - 0.5
@@ -78,6 +80,37 @@ def test_a_target_is_approached(attack):
     assert run.numbers[0]["target"] == goal
     assert run.numbers[0]["confidence"] > before[-1]["p"]
     assert list(run.names) == list(run.result.names)
+
+
+@pytest.mark.parametrize(
+    ("mine", "written"),
+    [
+        ({}, {"steps": 40, "step_size": None, "random_start": True, "eps": 8 / 255, "seed": 0}),
+        ({"steps": 3}, {"steps": 3}),
+        ({"steps": 3, "step_size": 0.01}, {"steps": 3, "step_size": 0.01}),
+        ({"steps": 3, "random_start": False}, {"steps": 3, "random_start": False}),
+        ({"steps": 3, "seed": 5}, {"steps": 3, "seed": 5}),
+        ({"steps": 3, "eps": 0.1, "target": 2}, {"steps": 3, "eps": 0.1, "target": 2}),
+    ],
+)
+def test_every_option_of_the_recipe_reaches_the_attack(mine, written):
+    """The attack by hand, on the picture that is fed, from the key of the seed, to the end."""
+    network, photo = convnet(), levels(3, 16, 16)
+    x = feed(network, photo, "crop")
+    how = {"eps": 8 / 255, "seed": 0, "target": None} | written
+    radius, key, target = how.pop("eps"), Key(how.pop("seed")), how.pop("target")
+    label = network.model((x - 0.5) / 0.2).argmax(1) if target is None else torch.tensor([target])
+    *_, expected = pgd.attack(network, x, label, radius, target is not None, False, key, **how)
+    *_, last = pgd(network, photo, **mine)
+    assert last.index == how["steps"] and torch.equal(last.pictures, expected.pictures)
+    assert pgd(network, photo, **mine).total == how["steps"]
+
+
+def test_the_change_is_shown_ten_times_about_grey():
+    run = fgsm(convnet(), levels(3, 16, 16, low=60, high=190), eps=8 / 255)
+    (_, before), (words, change), (_, after) = run.result.panels[0]
+    assert words == "the change, 10 times; at most 8/255" and run.total == 1
+    torch.testing.assert_close(change, 0.5 + 10 * (after - before), rtol=0, atol=1e-5)
 
 
 def test_pgd_keeps_the_best_so_far():
@@ -167,7 +200,7 @@ def test_a_number_goes_up_or_down_by_eps_times_the_l1_norm(attack, target, way):
     before, after = (network.model(x.double())[0, index].item() for x in (PHOTO[None], run.image))
     assert after - before == pytest.approx(way * 3 / 255 * WEIGHT[index].abs().sum().item(), rel=1e-5)
     assert run.numbers[0]["value"] == pytest.approx(after) and run.numbers[0]["fooled"]
-    assert f"class {index} from {before:.4g} to {after:.4g}" in run.result.title
+    assert f"number {index} from {before:.4g} to {after:.4g}" in run.result.title
 
 
 def test_a_number_has_no_class_that_could_be_its_target():

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from phosphene.attribution.baselines import WORDS, baseline_pictures
+from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.operators import blurred
 from tests.attribution.asked import photos
 from tests.small import convnet, linear, noise
 
@@ -42,3 +44,15 @@ def test_every_baseline_is_a_picture_of_the_same_shape(kind):
     pictures = photos(2)
     made = baseline_pictures(convnet(), pictures, kind)
     assert made.shape == pictures.shape and made.dtype == pictures.dtype and 0 <= made.min() <= made.max() <= 1
+
+
+def test_a_blur_has_a_deviation_of_a_twentieth_of_the_shorter_side():
+    for pictures in (noise(2, 3, 20, 60), noise(2, 3, 60, 20)):
+        assert torch.equal(baseline_pictures(convnet(), pictures, "blur"), blurred(pictures, 1.0))
+
+
+def test_noise_is_uniform_from_its_seeds_key_which_is_zero_unless_it_is_given():
+    pictures, rows = photos(2, size=8), torch.zeros(1, dtype=torch.long)
+    for seed, options in ((0, {}), (0, {"seed": 0}), (7, {"seed": 7})):
+        drawn = Key(seed, [0], step=0).uniform(rows, 3, 8, 8).expand(2, 3, 8, 8)
+        assert torch.equal(baseline_pictures(convnet(), pictures, "noise", **options), drawn)

@@ -136,8 +136,9 @@ def test_every_method_answers_by_default(name, recipe):
     network = of(name)[0]
     found = recipe(network, levels(3, 16, 16), **QUICK.get(recipe.about.name, {})).result
     assert np.isfinite(found.values).all()
-    words = found.numbers[0].get("words", "class")
-    assert words.startswith(("class", "logit") if name == "numbers" or recipe is not rise else "p of")
+    kind = "number" if name == "numbers" else "class"
+    words = found.numbers[0].get("words", kind)
+    assert words.startswith((kind, "logit") if name == "numbers" or recipe is not rise else "p of")
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -171,7 +172,7 @@ def test_of_plain_numbers_the_largest_is_shown_and_all_methods_stand_side_by_sid
     found = compare(network, levels(3, 16, 16), masks=9)
     assert set(found.result.numbers[0]["left out"]) == {"rollout"}
     said = occlusion(network, levels(3, 16, 16)).result.panels[0][-1][0]
-    assert said.startswith("largest: orange class ")
+    assert said.startswith("largest: orange number ")
 
 
 class WithoutGradient(nn.Module):

@@ -4,8 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phosphene.core.errors import Mistake, did_you_mean, first_line, nearest
+from phosphene.core.errors import (
+    Mistake,
+    Terminated,
+    check_range,
+    did_you_mean,
+    exit_code,
+    failed,
+    first_line,
+    nearest,
+    out_of_memory,
+)
 
+SHORT, LESS = "there is not enough memory", "a smaller picture, or fewer of them at a time, needs less"
 LAYERS = ["conv1", "conv2", "mixed3a", "mixed3b", "mixed4a", "mixed4b", "classifier"]
 
 
@@ -53,3 +64,53 @@ def test_what_was_given_is_never_offered_again(name, others):
 
 def test_an_error_is_told_by_its_first_line():
     assert first_line(ValueError("bad.\nmore")) == "bad" and first_line(KeyError()) == "KeyError"
+
+
+def raised(error, cause=None):
+    """The error as somebody catches it who did not raise it."""
+    try:
+        raise error from cause
+    except BaseException as caught:
+        return caught
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (Mistake("3 is not 4"), "3 is not 4"),
+        (ValueError("no\nmore"), "net fails: ValueError: no"),
+        (AssertionError(), "net fails: AssertionError"),
+        (SystemExit(1), "net fails: its code ended the program (sys.exit(1))"),
+        (KeyboardInterrupt(), "interrupted"),
+        (MemoryError(), f"net fails: {SHORT}; {LESS}"),
+        (
+            RuntimeError("not enough memory: you tried to allocate 12 bytes."),
+            f"net fails: {SHORT} for 12 bytes more; {LESS}",
+        ),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB."), f"net fails: {SHORT} for 2 GiB more; {LESS}"),
+    ],
+)
+def test_why_work_ended_is_one_sentence_that_names_the_network(error, said):
+    assert failed("net", raised(error)) == said
+
+
+def test_shortage_of_memory_is_told_through_what_others_made_of_it_and_once():
+    cause = RuntimeError("can't allocate memory")
+    through = raised(Mistake("net fails: RuntimeError: can't allocate memory"), cause)
+    assert out_of_memory(through) is cause
+    told = raised(Mistake(failed("net", through)), through)
+    assert failed("", told) == failed("net", through) == f"net fails: {SHORT}; {LESS}"
+    assert out_of_memory(raised(ValueError("memory"))) is None
+
+
+def test_an_error_of_this_program_is_not_the_networks():
+    with pytest.raises(TypeError) as bug:
+        check_range("octaves", "no number", 1)
+    words = "TypeError: '<=' not supported between instances of 'int' and 'str'; --debug shows where"
+    assert failed("net", bug.value) == f"phosphene fails on net: {words}"
+    assert failed("", bug.value) == f"phosphene fails: {words}"
+
+
+def test_exit_codes_are_those_that_shells_know():
+    ends = [None, ValueError(), SystemExit(0), KeyboardInterrupt(), Terminated()]
+    assert list(map(exit_code, ends)) == [0, 2, 2, 130, 143]

@@ -16,6 +16,7 @@ from phosphene.core.optimization.parameterizations import Pixels
 from phosphene.core.optimization.priors import total_variation
 from phosphene.core.optimization.terms import energy
 from phosphene.core.optimization.transforms import compose, noisy, roll
+from phosphene.core.units.default_layers import halfway
 from phosphene.dreaming import dream
 from phosphene.dreaming.dream import octave_sizes
 from tests.small import convnet, levels
@@ -27,6 +28,19 @@ def test_octaves_shrink_by_the_zoom_and_end_at_the_pictures_size():
 
 def test_a_small_picture_has_one_octave():
     assert octave_sizes((20, 20), 4, 1.4) == [(20, 20)]
+
+
+def test_an_octave_of_32_px_is_the_smallest():
+    assert octave_sizes((64, 96), 3, 2.0) == [(32, 48), (64, 96)]
+    assert octave_sizes((63, 96), 3, 2.05) == [(63, 96)]
+
+
+def test_by_default_a_dream_is_google_deepdreams():
+    """10 moves at each of 4 sizes, each 1.4 times the one before."""
+    network, photo = convnet(), levels(3, 130, 100)
+    usual = dream(network, photo)
+    assert usual.total == 40 and usual.numbers[0]["layer"] == halfway(network)
+    assert usual.numbers[0]["sizes"] == [(47, 36), (66, 51), (93, 71), (130, 100)]
 
 
 @given(st.integers(8, 2000), st.integers(8, 2000), st.integers(1, 10**9), st.floats(1.001, 1e9))
@@ -119,21 +133,47 @@ def test_inception_dreams_into_the_sky(data):
     assert by_octave[-1] > 1.3 * before
 
 
-def test_the_second_octave_starts_at_the_enlarged_detail_and_has_random_numbers_of_its_own():
-    network, photo, seed, jitter = convnet(), levels(3, 80, 90), 3, 7
-    run = dream(network, photo, layer="conv3", octaves=2, zoom=2.0, steps=1, rate=0.01, jitter=jitter, seed=seed)
-    whole = photo.double()[None]
+def resized(x, size):
+    return torch.nn.functional.interpolate(x, size, mode="bicubic", antialias=True, align_corners=False)
 
-    def resized(x, size):
-        return torch.nn.functional.interpolate(x, size, mode="bicubic", antialias=True, align_corners=False)
 
-    base = resized(whole, (40, 45)).clamp(0, 1)
-    small = step_by_hand(network, base, "conv3", 0.01, jitter, seed, stage=0)
-    start = (whole + resized(small - base, (80, 90))).clamp(0, 1)
-    expected = step_by_hand(network, start, "conv3", 0.01, jitter, seed, stage=1)
-    torch.testing.assert_close(run.image.double(), expected, rtol=0, atol=1e-6)
-    longer = dream(network, photo, layer="conv3", octaves=2, zoom=2.0, steps=2)
-    assert [step.index for step in longer] == [0, 1, 2, 2, 3, 4]
+@pytest.mark.parametrize("octaves", [2, 3])
+def test_an_octave_starts_at_the_enlarged_detail_and_has_random_numbers_of_its_own(octaves):
+    network, photo, seed, jitter = convnet(), levels(3, 140, 150).round(), 3, 7  # its sizes overshoot [0, 1]
+    how = {"layer": "conv3", "octaves": octaves, "zoom": 2.0, "rate": 0.05, "jitter": jitter, "seed": seed}
+    run, whole = list(dream(network, photo, steps=1, **how)), photo.double()[None]
+    sizes = [(35, 38), (70, 75), (140, 150)][-octaves:]
+    detail = torch.zeros(1, 3, 8, 8, dtype=torch.float64)
+    for stage, size in enumerate(sizes):
+        base = whole if size == sizes[-1] else resized(whole, size).clamp(0, 1)
+        start = (base + resized(detail, size)).clamp(0, 1)
+        dreamt = step_by_hand(network, start, "conv3", 0.05, jitter, seed, stage)
+        for step, expected in zip(run[2 * stage : 2 * stage + 2], (start, dreamt), strict=True):
+            torch.testing.assert_close(step.pictures, expected, rtol=0, atol=1e-9)
+        detail = dreamt - base
+    assert [step.index for step in run] == [0, 1, 1, 2, 2, 3][: 2 * octaves]
+
+
+def test_what_a_dream_says_is_half_the_mean_square_of_the_layer_it_amplifies():
+    network, photo = convnet(), levels(3, 40, 50)
+    run = dream(network, photo, layer="conv3", octaves=1, steps=2, jitter=0)
+    numbers = run.numbers[0]
+    y = network.read(run.last.pictures, ["conv3"])["conv3"]
+    assert numbers["value"] == pytest.approx(y.square().mean().item() / 2)
+    assert numbers["steps"] == 2
+
+
+def test_a_layer_that_is_shut_is_not_led_open():
+    """The redirected gradient is for noise; a photograph in which the layer sees nothing stays what it is."""
+    network, photo = convnet(), levels(3, 40, 50)
+    torch.nn.init.constant_(network.model.conv3.bias, -100.0)
+    torch.testing.assert_close(dream(network, photo, layer="relu3", octaves=1, steps=2).image[0], photo)
+
+
+def darker_above(pictures, rows, key):
+    """A transform that does not commute with shifts."""
+    height = pictures.shape[2]
+    return pictures * torch.linspace(0.5, 1, height, dtype=pictures.dtype)[:, None], torch.arange(len(pictures))
 
 
 def test_in_python_a_dream_takes_objects_in_place_of_its_settings():
@@ -141,14 +181,16 @@ def test_in_python_a_dream_takes_objects_in_place_of_its_settings():
     mine = {
         "prior": 0.1 * total_variation(),
         "optimizer": sign(0.01),
-        "transform": noisy(0.1),
+        "transform": compose(noisy(0.1), darker_above),
         "constraint": box(0.2, 0.8),
     }
     run = dream(network, photo, layer="conv3", octaves=1, steps=2, jitter=3, seed=1, **mine)
 
     def objective(pictures, rows, key):
         term = -energy("conv3") + 0.1 * total_variation()
-        return gradient(network, term, compose(roll(3), noisy(0.1)))(pictures, rows, key.child(0))
+        return gradient(network, term, compose(roll(3), compose(noisy(0.1), darker_above)))(
+            pictures, rows, key.child(0)
+        )
 
     *_, expected = argmin(
         Pixels(photo.double()[None]), objective, optimizer=sign(0.01), constraint=box(0.2, 0.8), steps=2, key=Key(1)

@@ -8,19 +8,47 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.steps import Step
 from phosphene.features import gallery, visualize
-from phosphene.features.gallery import CHANNELS, CLASSES, abreast, drawn, rows_of, side_by_side
+from phosphene.features.gallery import CHANNELS, CLASSES, KNOWN, PRESET_OF, abreast, drawn, rows_of, side_by_side
 from tests.small import convnet
 
 LABELS = ["goose", "cup, mug", "tree", "ostrich, Struthio camelus"]
 
 
+def test_the_papers_show_these_classes_by_these_presets():
+    """Simonyan et al. 2014, figure 1; Yosinski et al. 2015, figure 4, most of which was made by setting c."""
+    assert [" / ".join(row) for row in CLASSES["simonyan"]] == [
+        "dumbbell / cup / dalmatian / bell pepper", "lemon / husky / washing machine / computer keyboard",
+        "kit fox / goose / ostrich / limousine",
+    ]  # fmt: skip
+    assert [" / ".join(row) for row in CLASSES["yosinski"]] == [
+        "flamingo / pelican / hartebeest / billiard table",
+        "ground beetle / Indian cobra / station wagon / black swan",
+        "pirate ship / rocking chair / teddy bear / Windsor tie / pitcher",
+    ]
+    assert CLASSES["olah"] == ()
+    assert PRESET_OF == {"simonyan": "simonyan", "yosinski": "yosinski-c", "olah": "lucid"}
+
+
+def test_the_well_known_units_of_inception_are_these():
+    """Six curve detectors of Cammarata et al. 2020, lucid's own examples, and how wide InceptionV1's layers are."""
+    assert [(kind, " ".join(words)) for kind, words in KNOWN.items()] == [
+        ("edges", "conv2d0"), ("textures", "mixed3a"),
+        ("curves", "mixed3b:379 mixed3b:406 mixed3b:385 mixed3b:343 mixed3b:342 mixed3b:388"),
+        ("patterns", "mixed4a:476 mixed4a:460 mixed4a:492 mixed4a"),
+        ("parts", "mixed4b:237 mixed4b:373 mixed4b:491 mixed4c:447 mixed4c"), ("objects", "mixed4d mixed4e"),
+    ]  # fmt: skip
+    widths = {"mixed3a": (64, 128, 32, 32), "mixed3b": (128, 192, 96, 64), "mixed4a": (192, 204, 48, 64),
+              "mixed4b": (160, 224, 64, 64), "mixed4c": (128, 256, 64, 64)}  # fmt: skip
+    assert {"conv2d0": 64} | {name: sum(branches) for name, branches in widths.items()} == CHANNELS
+
+
 @pytest.mark.parametrize("paper", ["simonyan", "yosinski"])
 def test_every_picture_is_the_one_that_visualize_paints_with_the_preset(paper):
     network = convnet(labels=[*LABELS[:3], "pelican"])
-    run = gallery(network, paper, size=16, steps=2)
+    run = gallery(network, paper, size=16, steps=2, seed=3)
     units = list(dict.fromkeys(n["unit"] for n in run.numbers))
     for preset in dict.fromkeys(n["preset"] for n in run.numbers):
-        alone = visualize(network, units, preset=preset, size=16, steps=2)
+        alone = visualize(network, units, preset=preset, size=16, steps=2, seed=3)
         mine = [i for i, n in enumerate(run.numbers) if n["preset"] == preset]
         torch.testing.assert_close(run.image[mine], alone.image, rtol=0, atol=1e-6)
         assert [run.numbers[i]["value"] for i in mine] == pytest.approx([n["value"] for n in alone.numbers])
@@ -54,6 +82,14 @@ def test_without_names_yosinskis_figure_has_units_of_later_layers():
     assert [heading for heading, _ in rows] == ["relu3", "relu2"]
     assert all(unit.layer == heading for heading, units in rows for unit in units)
     assert "no names for its classes" in said
+
+
+def test_of_a_deep_network_four_later_stages_are_shown_or_five_of_all():
+    blocks = [nn.Sequential(nn.Conv2d(3 if i == 0 else 4, 4, 1), nn.ReLU()) for i in range(8)]
+    deep = Network(nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten()), size=8)
+    assert [heading for heading, _ in rows_of(deep, "yosinski", seed=0)[0]] == ["7", "5", "3", "1"]
+    assert [heading for heading, _ in rows_of(deep, "olah", seed=0)[0]] == ["0", "2", "4", "5", "7"]
+    assert [len(units) for _, units in rows_of(deep, "yosinski", seed=0)[0]] == [4] * 4
 
 
 def test_olahs_rows_go_from_early_to_late():

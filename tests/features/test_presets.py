@@ -23,6 +23,59 @@ def test_every_setting_is_an_option_of_visualize_and_every_preset_is_offered():
     assert set(get_args(Preset)) == set(PRESETS)
 
 
+STRONG = {
+    "pad": 0.1, "jitter": 0.15, "smallest": 0.6, "largest": 1.6, "rotate": 20.0, "border": "reflect",
+    "channel_reach": 0.25,
+}  # fmt: skip
+YOSINSKI = {"parameterization": "pixels", "deviation": 10 / 255, "stretch": True}
+WRITTEN = {
+    "default": STRONG,
+    "best": {"steps": 512, **STRONG},
+    # lucid `transform.py` at 128 px: pad 12, shifts of 8 and 4, scales of .9 to 1.1, 10 degrees; `render.py`: 512 steps
+    "lucid": {"steps": 512, "pad": 0.09375, "jitter": 0.09375, "smallest": 0.9, "largest": 1.1, "rotate": 10.0},
+    # xplique `maco.py`: NAdam at 1; the parts, views and noise are this program's, see `presets.py`
+    "maco": {
+        "parameterization": "phase", "optimizer": "nadam", "rate": 1.0, "crop_from": 0.5, "crop_to": 1.0, "views": 8,
+        "noise": 0.04, "transparency": "gradient",
+    },
+    "accentuation": {
+        "steps": 32, "rate": 0.03, "crop_from": 0.4, "crop_to": 1.0, "views": 2, "noise": 0.02,
+        "transparency": "gradient",
+    },
+    # equation 1, from the mean picture; rate and lambda were chosen by looking
+    "simonyan": {
+        "parameterization": "pixels", "deviation": 0.0, "optimizer": "steepest", "rate": 0.03, "l2": 5e4, "steps": 40,
+        "stretch": True,
+    },
+    # table 1: theta_decay, theta_b_width, theta_b_every, theta_n_pct, theta_c_pct; a learning rate of 100 for values of
+    # 0 to 255 is one of 100 / 255^2 for values of 0 to 1
+    "yosinski-a": {
+        **YOSINSKI, "blur_width": 0.5, "blur_every": 4, "small_norm": 50.0, "steps": 500, "optimizer": "normalized",
+        "rate": 0.01,
+    },
+    "yosinski-b": {
+        **YOSINSKI, "shrink": 0.3, "small_norm": 20.0, "steps": 750, "optimizer": "steepest", "rate": 100 / 255**2,
+    },
+    "yosinski-c": {
+        **YOSINSKI, "shrink": 0.0001, "blur_width": 1.0, "blur_every": 4, "steps": 1000, "optimizer": "steepest",
+        "rate": 100 / 255**2,
+    },
+    "yosinski-d": {
+        **YOSINSKI, "blur_width": 0.5, "blur_every": 4, "small_contribution": 90.0, "steps": 1000,
+        "optimizer": "normalized", "rate": 0.0003,
+    },
+    "plain": {"parameterization": "pixels", "optimizer": "steepest", "rate": 0.01, "until": 100.0, "steps": 1000},
+}  # fmt: skip
+"""Every preset written a second time: what differs from the settings' own defaults."""
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_is_what_its_paper_says(preset):
+    own = {field.name: getattr(PRESETS[preset], field.name) for field in fields(Settings)}
+    differs = {name: value for name, value in own.items() if value != getattr(Settings(), name)}
+    assert differs == WRITTEN[preset]
+
+
 def test_a_given_value_replaces_the_presets_and_the_others_stay():
     chosen = settings("yosinski-c", {"robustness": "lucid", "rate": 0.5, "tv": None, "network": "ignored"})
     assert (chosen.rate, chosen.rotate, chosen.blur_every) == (0.5, 10.0, PRESETS["yosinski-c"].blur_every)

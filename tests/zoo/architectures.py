@@ -101,13 +101,13 @@ def best_scores(answer) -> torch.Tensor:
     return torch.stack([torch.nn.functional.pad(one["scores"][:4], (0, 4 - len(one["scores"][:4]))) for one in answer])
 
 
-def loaded(spec: str):
+def loaded(spec: str, precision: str = "auto"):
     """The network of a spec, its numbers away from what hides them, and how its output becomes (n, classes)."""
     from phosphene import Network, load
     from tests.conftest import stirred
 
     if spec not in PARTS:
-        network = load(spec)
+        network = load(spec, precision=precision)
         stirred(network.model)
         return network, lambda output: output
     without_compiled_operators()
@@ -148,11 +148,12 @@ def predicted(network, numbers) -> tuple[str, torch.Tensor]:
     return f"{apart:.0e}", result.input
 
 
-def differentiated(network, numbers, x: torch.Tensor) -> str:
+def differentiated(network, numbers, x: torch.Tensor, spec: str = "") -> str:
     """The largest difference of its gradient from autograd's, as a part of the largest number.
 
     Where that is not small, rectifiers near zero flip with rounding, and rounding depends on the memory's layout: then
-    also the difference from autograd on a picture that lies channels last.
+    also the difference from autograd on a picture that lies channels last, and, of a network of one number a class,
+    from autograd in float64.
     """
     import phosphene
 
@@ -163,10 +164,18 @@ def differentiated(network, numbers, x: torch.Tensor) -> str:
         own = x.clone().requires_grad_()
         score = plain_numbers(network, numbers, own, layout)[0, 1]
         (gradient,) = torch.autograd.grad(score, own)
-        return float((ours - gradient).abs().max() / gradient.abs().max())
+        largest = float(gradient.abs().max())
+        return float((ours - gradient).abs().max()) / largest if largest or ours.any() else 0.0
 
     found = apart(torch.contiguous_format)
-    return f"{found:.0e}" if found <= SMALL else f"{found:.0e}; channels last {apart(torch.channels_last):.0e}"
+    if found <= SMALL:
+        return f"{found:.0e}"
+    words = f"{found:.0e}; channels last {apart(torch.channels_last):.0e}"
+    if not spec or spec in PARTS:
+        return words
+    again = loaded(spec, precision="float64")
+    exact = (255 * x.double()).round() / 255  # pixels of 8 bits are exact in both
+    return f"{words}; float64 {differentiated(*again, exact)}"
 
 
 def visualized(network) -> str:
@@ -229,7 +238,7 @@ def row(spec: str) -> dict[str, str]:
     took = time.monotonic() - began
     if many < MONSTER and x is not None:
         before = state(network.model)  # behind a plain pass: detectors keep the anchors of the last one
-        tried("gradient", differentiated, network, numbers, x)
+        tried("gradient", differentiated, network, numbers, x, spec)
         tried("visualized", visualized, network)
         if took < 40:
             tried("occlusion", covered, network, numbers, x)

@@ -117,7 +117,7 @@ def _attacked(
     before = logits(network, fed)[0]
     case = _Case(network, fed, before, *_wanted(network, before, target), eps, function.__name__)
     path = function(network, fed, torch.tensor([case.label]), eps, case.targeted, False, Key(seed), **own)
-    return Run(path, total=own.get("steps", 1), names=[case.stem], finish=case.result)
+    return Run(path, total=own.get("steps", 1), names=[case.stem], finish=case.result, shown=case.picture)
 
 
 def _wanted(network: Network, before: Float[Tensor, " outputs"], target: str | int | None) -> tuple[int, bool]:
@@ -178,6 +178,10 @@ class _Case:
         seen = objective(torch.cat([self.fed, attacked]), torch.zeros(2, dtype=torch.long), Key())
         still = "" if moved else "no pixel was moved"
         return still if seen.gradients.any() else ", ".join(filter(None, ["there is no gradient to follow", still]))
+
+    def picture(self, step: Step) -> Float[Tensor, "1 3 h w"]:
+        """The attacked photograph in 8 bits, as it is looked at."""
+        return shown(self.network, rounded(step.pictures.to(self.fed), self.fed, self.eps))
 
     def result(self, step: Step) -> Result:
         """The attacked photograph in 8 bits, and what the network says about it."""

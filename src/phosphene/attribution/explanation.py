@@ -31,6 +31,7 @@ from phosphene.core.networks.preprocessing import shown
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score
 from phosphene.core.options import Bounds, Words
+from phosphene.core.paths import told_apart
 from phosphene.core.pictures.colours import grey_heat, heat, overlay, scales, signed_picture
 from phosphene.core.pictures.files import Photo, Photos
 from phosphene.core.results.recipes import docstring
@@ -329,10 +330,8 @@ def file_names(photos: Photo | Photos, method: str, units: Sequence[str] | None)
     """Names for files: the method and what was asked; of several, behind each photograph's own, no two alike."""
     given = as_list(photos)
     several = len(given) > 1
-    names: list[str] = []
+    names = []
     for i, photo in enumerate(given):
         parts = [(photo_name(photo) or f"photograph{i + 1}") if several else "", method, units[i] if units else ""]
-        name = "-".join(filter(None, parts))
-        taken = {one.casefold() for one in names}
-        names.append(name if name.casefold() not in taken else f"{name}-{i + 1}")
-    return names
+        names.append("-".join(filter(None, parts)))
+    return told_apart(names)

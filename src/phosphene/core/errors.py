@@ -1,12 +1,23 @@
 """What is said to a person who gave something that does not work: one sentence, and the nearest thing that does."""
 
 import math
+import os
+import re
+import traceback
 from collections.abc import Collection, Iterable
 from difflib import SequenceMatcher
 
 
 class Mistake(ValueError):
     """A user's mistake, told in one sentence: what was given, what was expected, the nearest valid choice."""
+
+
+class Failure(Mistake):
+    """What a network's own code failed at; told like a mistake, but the same may work another time."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, by which batch queues end a program: an interruption like Ctrl-C, but for the exit code."""
 
 
 class Note(UserWarning):
@@ -22,6 +33,61 @@ def brief(value: object) -> str:
     """A value in a sentence: on one line, and not a long one."""
     words = " ".join(repr(value).split())
     return words if len(words) <= 60 else f"{words[:56]} ..."
+
+
+def failed(name: str, error: BaseException) -> str:
+    """Why work ended: a mistake in its own words; of everything else who failed, its kind and what it says.
+
+    Args:
+        name: of the network at work, or nothing.
+    """
+    who, shortage = f"{name or 'phosphene'} fails: ", out_of_memory(error)
+    if isinstance(error, Mistake) and (shortage is None or _SHORT in str(error)):
+        return str(error)
+    if shortage is not None:
+        wanted = re.search(r"ried to allocate ([\d.]+ \w+)", str(shortage))
+        more = f" for {wanted[1]} more" if wanted else ""
+        return f"{who}{_SHORT}{more}; a smaller picture, or fewer of them at a time, needs less"
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, SystemExit):
+        return f"{who}its code ended the program (sys.exit({error.code or 0!r}))"
+    kind, line = type(error).__name__, first_line(error)
+    words = kind + (f": {line}" if line != kind else "")
+    if name and not _ours(error):
+        return who + words
+    return f"phosphene fails{f' on {name}' if name else ''}: {words}; --debug shows where"
+
+
+def out_of_memory(error: BaseException) -> BaseException | None:
+    """What says that memory is short, the error itself or one that it comes from; None where nothing does."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MemoryError) or type(cause).__name__ == "OutOfMemoryError":
+            return cause
+        if isinstance(cause, RuntimeError) and _SHORTAGE.search(str(cause)):
+            return cause
+        cause = cause.__cause__
+    return None
+
+
+_SHORT = "there is not enough memory"
+
+_SHORTAGE = re.compile(r"can't allocate memory|not enough memory|out of memory", re.IGNORECASE)
+"""What PyTorch says on processors (a plain RuntimeError), on Windows, and on devices of older versions."""
+
+
+def _ours(error: BaseException) -> bool:
+    """Whether it was raised by a line of this program, and not by a stranger's or a library's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and frames[-1].filename.startswith(os.path.dirname(os.path.dirname(__file__)) + os.sep)
+
+
+def exit_code(error: BaseException | None) -> int:
+    """Of the program, by what ended it: as shells count, 128 and the number of the signal."""
+    if error is None:
+        return 0
+    return 143 if isinstance(error, Terminated) else 130 if isinstance(error, KeyboardInterrupt) else 2
 
 
 def check_range(name: str, value: float | None, low: float, high: float = math.inf) -> None:

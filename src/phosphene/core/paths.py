@@ -8,6 +8,8 @@ import errno
 import os
 import re
 import stat
+from collections.abc import Iterable
+from itertools import count
 from pathlib import Path
 from zlib import crc32
 
@@ -122,6 +124,16 @@ def shortened(name: str, most: int = 200) -> str:
     if len(whole) <= most:
         return name
     return f"{whole[: most - 9].decode(errors='ignore')}-{crc32(whole):08x}"
+
+
+def told_apart(names: Iterable[str]) -> list[str]:
+    """Names for files, no two alike, whatever the case of their letters: `cat`, `cat-2`, `cat-3`."""
+    taken: dict[str, str] = {}
+    for name in names:
+        numbered = (f"{name}-{i}" if i > 1 else name for i in count(1))
+        name = next(one for one in numbered if one.casefold() not in taken)
+        taken[name.casefold()] = name
+    return list(taken.values())
 
 
 def check_length(path: Path, room: int = 0) -> None:

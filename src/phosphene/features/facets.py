@@ -207,8 +207,7 @@ def most_exciting(excited: Float[Tensor, " n"], many: int) -> Int[Tensor, " many
 def clustered(codes: Float[Tensor, "n channels"], count: int, seed: int = 0) -> list[Int[Tensor, " members"]]:
     """The members of at most `count` clusters by k-means, largest cluster first, each in the order of `codes`."""
     different = len(np.unique(codes.numpy(), axis=0))
-    means = _sklearn_cluster().KMeans(min(count, different), n_init=10, random_state=seed
-    )
+    means = _sklearn_cluster().KMeans(min(count, different), n_init=10, random_state=seed)
     labels = torch.from_numpy(means.fit_predict(codes.double().numpy()).astype(np.int64))
     members = [(labels == one).nonzero().flatten() for one in labels.unique()]
     return sorted(members, key=lambda one: (-len(one), int(one[0])))

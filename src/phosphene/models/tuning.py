@@ -6,7 +6,6 @@ meets all.
 """
 
 import itertools
-import json
 import platform
 import statistics
 import time
@@ -14,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -128,9 +126,9 @@ def _fastest(some: Sequence[Candidate]) -> Candidate:
     return best
 
 
-def written(network: Network, every: Sequence[Candidate], file: Path) -> dict[str, Any]:
-    """Write the chosen plans, and what they were chosen from, into a file; what was written."""
-    found = {
+def measured(network: Network, every: Sequence[Candidate]) -> dict[str, Any]:
+    """The chosen plans, and what they were chosen from, ready for JSON: what `load(plan=FILE)` reads."""
+    return {
         "network": network_record(network),
         "plans": {purpose: plan.record() for purpose, plan in chosen(every).items()},
         "measured": [
@@ -146,9 +144,3 @@ def written(network: Network, every: Sequence[Candidate], file: Path) -> dict[st
         "versions": versions(),
         "date": date.today().isoformat(),
     }  # fmt: skip
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(found, indent=1), encoding="utf-8")
-    except OSError as error:
-        raise Mistake(f"{file} can't be written: {(error.strerror or str(error)).lower()}") from error
-    return found

@@ -29,5 +29,27 @@ def test_targeted_it_goes_the_other_way_and_asks_twice():
     assert victim.forwards.tolist() == victim.backwards.tolist() == [2] * 5
 
 
+def test_by_default_it_goes_8_of_255_and_what_fools_already_stays():
+    right = linear(WEIGHT, [0.0, 0, 0, 0]).model(X).argmax(1)
+    labels = torch.where(torch.arange(5) == 2, (right + 1) % 4, right)  # the third fools already
+    *_, last = phosphene.attacks.fgsm(linear(WEIGHT, [0.0, 0, 0, 0]), X, labels)
+    moved = (last.pictures - X).abs().amax((1, 2, 3)) * 255
+    torch.testing.assert_close(moved, torch.tensor([8.0, 8, 0, 8, 8]).double())
+
+
+def test_targeted_what_says_the_target_already_stays_and_the_others_move():
+    network = linear(WEIGHT, [0.0, 0, 0, 0])
+    said = network.model(X).argmax(1)
+    labels = torch.where(torch.arange(5) == 1, said, (said + 1) % 4)
+    *_, last = phosphene.attacks.fgsm(network, X, labels, radius=0.02, targeted=True)
+    assert (last.pictures != X).flatten(1).any(1).tolist() == [True, False, True, True, True]
+
+
+def test_at_the_ends_of_the_range_it_stays_in_the_range():
+    x = torch.cat([torch.zeros(1, 3, 8, 8), torch.ones(1, 3, 8, 8)]).double()
+    *_, last = phosphene.attacks.fgsm(linear(WEIGHT, [0.0, 0, 0, 0]), x, torch.tensor([0, 0]), until_fooled=False)
+    assert last.pictures.min() == 0 and last.pictures.max() == 1 and (last.pictures != x).any((1, 2, 3)).all()
+
+
 def test_the_recipe_of_a_photograph_is_made_of_this_function():
     assert phosphene.fgsm.attack is phosphene.attacks.fgsm

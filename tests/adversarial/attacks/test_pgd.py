@@ -71,10 +71,13 @@ def test_a_row_of_a_batch_is_attacked_as_it_is_alone():
         torch.testing.assert_close(together.pictures[[i]], alone.pictures)
 
 
-def test_all_pictures_stay_in_the_ball_and_in_the_box():
+@pytest.mark.parametrize("random_start", [False, True])
+def test_all_pictures_stay_in_the_ball_and_in_the_box_at_every_step(random_start):
     x = levels(4, 3, 16, 16).double()
-    for step in phosphene.attacks.pgd(convnet(), x, torch.zeros(4, dtype=torch.long), radius=0.1, steps=5):
+    options = {"radius": 0.1, "steps": 5, "step_size": 0.08, "random_start": random_start, "until_fooled": False}
+    for step in phosphene.attacks.pgd(convnet(), x, torch.zeros(4, dtype=torch.long), **options):
         assert (step.pictures - x).abs().max() <= 0.1 + 1e-12 and 0 <= step.pictures.min() <= step.pictures.max() <= 1
+    assert (step.pictures - x).abs().max() > 0.0999
 
 
 def test_a_linear_model_is_fooled_exactly_beyond_its_margin():
@@ -97,6 +100,36 @@ def test_the_recipe_of_a_photograph_is_made_of_this_function_and_has_its_pixels(
     truth = net.model((x - 0.5) / 0.2).argmax(1)
     step = last(phosphene.attacks.pgd(net, x, truth, radius=0.1, steps=6, until_fooled=False, key=Key(4)))
     assert torch.equal(run.image, rounded(step.pictures, x, 0.1).float())
+
+
+def test_a_step_is_a_tenth_of_the_radius_or_what_is_given():
+    labels, options = torch.tensor([0, 1, 2, 3, 0]), {"radius": 0.03, "random_start": False, "until_fooled": False}
+    for more, length in (({}, 0.003), ({"step_size": 0.002}, 0.002)):
+        first, second, *_ = phosphene.attacks.pgd(network(), X, labels, **options, steps=2, **more)
+        moved = (second.pictures - first.pictures).abs()
+        torch.testing.assert_close(moved, torch.full_like(moved, length))
+
+
+def test_by_default_there_are_40_steps_within_8_of_255_from_anywhere_and_those_that_fool_leave():
+    labels = torch.tensor([0, 1, 2, 3, 0])
+    usual = list(phosphene.attacks.pgd(network(), X, labels))
+    written = {"radius": 8 / 255, "targeted": False, "until_fooled": True, "steps": 40, "random_start": True}
+    assert torch.equal(usual[-1].pictures, last(phosphene.attacks.pgd(network(), X, labels, **written)).pictures)
+    endless = list(phosphene.attacks.pgd(network(), X, labels, until_fooled=False))
+    assert [step.index for step in endless] == list(range(41)) and endless[0].alive.all()
+    assert torch.equal(usual[0].alive, usual[0].outputs["logits"].argmax(1) == labels) and not usual[0].alive.all()
+    assert (usual[0].pictures - X).abs().amax() > 7.9 / 255
+
+
+def test_a_random_start_is_anywhere_in_the_ball_and_in_the_box():
+    x = torch.cat([X[:1], torch.zeros(1, 3, 8, 8), torch.ones(1, 3, 8, 8)]).double().repeat(100, 1, 1, 1)
+    options = {"radius": 0.03, "steps": 0, "until_fooled": False}
+    (only,) = phosphene.attacks.pgd(network(), x, torch.zeros(300, dtype=torch.long), **options)
+    inside, black, white = ((only.pictures - x)[i::3] / 0.03 for i in range(3))
+    parts = torch.histc(inside, 8, -1, 1) / inside.numel()
+    torch.testing.assert_close(parts, torch.full_like(parts, 1 / 8), rtol=0.05, atol=0)
+    for one, sign in ((black, 1), (white, -1)):
+        assert ((sign * one).clamp(min=0) == sign * one).all() and abs((one == 0).double().mean() - 0.5) < 0.02
 
 
 def test_impossible_numbers_are_mistakes():

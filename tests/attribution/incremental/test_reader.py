@@ -167,6 +167,13 @@ def test_a_network_of_everything_equals_the_plain_model_at_every_layer(plan):
     assert_same(net, (5, 3), everywhere((24, 24), (5, 3), 7))  # with everything folded that can be
 
 
+@pytest.mark.parametrize("size", [(40, 24), (24, 40)])
+def test_a_picture_that_is_no_square_is_read_under_windows_anywhere_on_it(size):
+    last = size[0] - 5, size[1] - 3
+    assert_same(network(plain(), 24), (5, 3), [(0, 0), last, (last[0], 0), (0, last[1]), (17, 11)], ("1", "logits"),
+                size=size)  # fmt: skip
+
+
 def test_functional_layers_are_read_as_a_reading_does():
     net = network(Everything())
     names = ["relu", "relu#2", "cat", "cat#2", "local_response_norm", "add#2", "shared", "shared#2", "stem.relu"]
@@ -241,6 +248,17 @@ def test_the_saving_is_what_can_be_counted_by_hand():
     part = 36 * each[0] + 64 * each[1] + 100 * each[2] + 64
     assert made.saving == pytest.approx(full / part)
     assert made.words == f"recomputes only what the square can reach: {full / part:.1f} times less arithmetic"
+
+
+def test_a_batch_holds_as_many_pixels_as_pictures_of_224_px_whatever_the_shape():
+    assert [batch_for(224, 224, part) for part in (False, True)] == [8, 64]
+    assert batch_for(448, 112, True) == batch_for(112, 448, True) == 64
+    assert batch_for(448, 224, True) == batch_for(224, 448, True) == 32
+    assert batch_for(32, 64, True) == batch_for(16, 16, False) == 256 and batch_for(5000, 5000, True) == 1
+    made = IncrementalReader(network(plain()), noise(1, 3, 96, 24), noise(1, 3, 96, 24, seed=1), (4, 4), ["logits"])
+    assert made.incremental and made.batch == 256
+    full = IncrementalReader(made.network, noise(1, 3, 24, 448), noise(1, 3, 24, 448), (4, 4), ["logits"], "full")
+    assert full.batch == 8 * 224 * 224 // (24 * 448)
 
 
 def test_full_when_asked_for():

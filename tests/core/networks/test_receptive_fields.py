@@ -6,8 +6,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from phosphene.core.networks.network import Network
-from phosphene.core.networks.receptive_fields import Axis, ReceptiveField
+from phosphene.core.networks.receptive_fields import Axis, ReceptiveField, field_after, measured_field, tensors
+from phosphene.core.networks.sliding_windows import SlidingWindow
 from tests.core.networks.models import Around, conv, mean, of, pictures
+from tests.small import noise
 
 
 def positive(model):
@@ -202,3 +204,157 @@ def test_a_box_may_leave_the_picture():
     field = ReceptiveField(Axis(7, 2, -3), Axis(5, 4, -2))
     assert field.box(0, 1) == (-3, 2, 4, 7)
     assert str(field) == "7 x 5 px every 2"
+
+
+# -------------------------------------------------------------------------------------------------------- call by call
+
+PICTURE = ReceptiveField()
+WIDE = ReceptiveField(Axis(5, 2, -1), Axis(3, 2, -4))
+SMALL = ReceptiveField(Axis(1, 2, 3), Axis(2, 2, 0))
+BOTH = ReceptiveField(Axis(5, 2, -1), Axis(6, 2, -4))
+"""From -1 to 4 and 3 to 4; from -4 to -1 and 0 to 2."""
+
+
+def after(name, *args, fields=(WIDE,), result=(1, 4, 8, 8), **kwargs):
+    """What a call's result sees; strings are tensors, "a" of the first field, "b" of the second, "?" of nobody's."""
+    named = {"a": torch.zeros(1, 4, 8, 8), "b": torch.zeros(1, 4, 8, 8), "?": torch.zeros(1, 4, 8, 8)}
+    known = {named[letter]: field for letter, field in zip("ab", fields, strict=False)}
+
+    def put(value):
+        if isinstance(value, list):
+            return [put(one) for one in value]
+        return named.get(value, value) if isinstance(value, str) else value
+
+    return field_after(known, name, tuple(map(put, args)), {k: put(v) for k, v in kwargs.items()}, torch.zeros(result))
+
+
+def test_what_a_window_sees_through_a_field_is_its_reach_in_strides():
+    window = SlidingWindow(kernel=4, stride=3, before=2, dilation=5)
+    assert Axis(7, 2, -3).behind(window) == Axis(7 + 15 * 2, 6, -3 - 2 * 2)
+    assert WIDE.behind((SlidingWindow(3, 2, 1), SlidingWindow(1, 1, 4))) == ReceptiveField(
+        Axis(9, 4, -3), Axis(3, 2, -12)
+    )
+
+
+KERNEL = torch.zeros(4, 4, 3, 2)
+CALLS = {
+    "conv2d": (("a", KERNEL), {}, Axis(3, 1, 0), Axis(2, 1, 0)),
+    "conv2d by place": (("a", KERNEL, None, (2, 3), (1, 4), (5, 6), 1), {}, Axis(11, 2, -1), Axis(7, 3, -4)),
+    "conv2d by name": (
+        (),
+        {"input": "a", "weight": KERNEL, "bias": None, "stride": 2, "padding": 1, "dilation": 3, "groups": 1},
+        Axis(7, 2, -1),
+        Axis(4, 2, -1),
+    ),
+    "conv2d same": (("a", KERNEL), {"padding": "same"}, Axis(3, 1, -1), Axis(2, 1, 0)),
+    "max_pool2d": (("a", 3), {}, Axis(3, 3, 0), Axis(3, 3, 0)),
+    "max_pool2d by place": (("a", (3, 2), 1, 1, (2, 4)), {}, Axis(5, 1, -1), Axis(5, 1, -1)),
+    "max_pool2d by name": (
+        (),
+        {"input": "a", "kernel_size": 2, "stride": 3, "padding": 1, "dilation": 2, "ceil_mode": True},
+        Axis(3, 3, -1),
+        Axis(3, 3, -1),
+    ),
+    "avg_pool2d": (("a", 2), {}, Axis(2, 2, 0), Axis(2, 2, 0)),
+    "avg_pool2d by place": (("a", 3, (1, 2), (0, 1), True, False), {}, Axis(3, 1, 0), Axis(3, 2, -1)),
+    "avg_pool2d by name": (
+        (),
+        {"input": "a", "kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": True},
+        Axis(3, 2, -1),
+        Axis(3, 2, -1),
+    ),
+    "pad": (("a", (1, 9, 2, 9)), {}, Axis(1, 1, -2), Axis(1, 1, -1)),
+    "pad of columns": (("a", (3, 0), "reflect", 0.0), {"value": 1.0}, Axis(), Axis(1, 1, -3)),
+    "pad of no channels": (("a", (1, 0, 2, 0, 0, 0)), {}, Axis(1, 1, -2), Axis(1, 1, -1)),
+}
+
+
+@pytest.mark.parametrize(("args", "kwargs", "rows", "columns"), CALLS.values(), ids=CALLS)
+def test_a_call_with_a_window_sees_what_its_arguments_say(request, args, kwargs, rows, columns):
+    name = request.node.callspec.id.split()[0]
+    assert after(name, *args, fields=[PICTURE], **kwargs) == ReceptiveField(rows, columns)
+
+
+def test_what_is_not_plain_is_left_to_the_gradient():
+    assert after("relu", "a") == WIDE
+    nobodys = [
+        after("relu", "?"),
+        after("relu", "a", fields=[None]),
+        after("add", "a", "b", fields=[WIDE, None]),
+        after("relu", "a", result=(4, 8, 8)),
+        after("conv2d", "a", KERNEL, result=(4, 8, 8)),
+        after("pad", "a", (0, 0, 0, 0, 1, 1)),
+        after("roll", "a"),
+        after("add", "a", 1, result=(1, 4, 8, 9)),
+        after("add", "a", "b", fields=[WIDE, ReceptiveField(WIDE.rows, Axis(3, 3, -4))]),
+        after("add", "a", "b", fields=[WIDE, ReceptiveField(Axis(5, 3, -1), WIDE.columns)]),
+    ]
+    assert nobodys == [None] * len(nobodys)
+
+
+def test_a_sum_sees_what_each_of_its_parts_sees_wherever_they_stand():
+    assert after("add", "a", "b", fields=[WIDE, SMALL]) == BOTH
+    assert after("mul", "b", "a", fields=[WIDE, SMALL]) == BOTH
+    assert after("add", "a", other="b", fields=[WIDE, SMALL]) == BOTH
+    assert after("add", "a", "?", fields=[WIDE, SMALL]) == WIDE
+
+
+def test_what_was_pooled_to_one_place_may_be_multiplied_with_every_place():
+    x, gain = torch.zeros(1, 4, 8, 8), torch.zeros(1, 4, 1, 1)
+    assert field_after({x: WIDE, gain: SMALL}, "mul", (x, gain), {}, x) == BOTH
+    row = torch.zeros(1, 4, 1, 8)
+    assert field_after({x: WIDE, row: SMALL}, "mul", (x, row), {}, x) is None
+
+
+@pytest.mark.parametrize(("args", "kwargs"), [((1,), {}), ((-3,), {}), ((), {"dim": 1}), ((), {"dim": -3})])
+def test_joined_along_channels_each_keeps_its_own(args, kwargs):
+    joined = after("cat", ["a", "b"], *args, fields=[WIDE, SMALL], result=(1, 8, 8, 8), **kwargs)
+    assert joined == BOTH and joined.parts == ((4, WIDE), (4, SMALL))
+    assert [joined.of(channel) for channel in (0, 3, 4, 7, 8)] == [WIDE, WIDE, SMALL, SMALL, joined]
+
+
+@pytest.mark.parametrize(("args", "kwargs"), [((), {}), ((0,), {}), ((2,), {}), ((), {"dim": 2}), ((), {"dim": -1})])
+def test_joined_along_anything_else_nobody_knows(args, kwargs):
+    assert after("cat", ["a", "b"], *args, fields=[WIDE, SMALL], result=(1, 8, 8, 8), **kwargs) is None
+
+
+def test_parts_are_told_only_where_all_channels_are_somebodys_and_are_not_mixed():
+    assert after("cat", ["a", "?"], 1, fields=[WIDE], result=(1, 8, 8, 8)).parts == ()
+    parts = ReceptiveField(WIDE.rows, WIDE.columns, parts=((2, SMALL), (2, WIDE)))
+    assert after("relu", "a", fields=[parts]).parts == parts.parts
+    assert after("local_response_norm", "a", 5, fields=[parts]).parts == ()
+    assert after("add", "a", "b", fields=[parts, parts]).parts == ()
+    joined = after("cat", ["a", "b"], 1, fields=[parts, SMALL], result=(1, 8, 8, 8))
+    assert joined.parts == ((2, SMALL), (2, WIDE), (4, SMALL))
+
+
+def test_tensors_are_found_in_lists_of_lists():
+    x, y, z = torch.zeros(1), torch.zeros(2), torch.zeros(3)
+    assert [len(t) for t in tensors([1, x, "no", (y, [z, None]), {"a": x}])] == [1, 2, 3]
+
+
+def test_a_field_is_spelled_by_its_size_and_how_far_apart_units_are():
+    assert str(ReceptiveField(Axis(11, 4), Axis(11, 4))) == "11 px every 4"
+    assert str(ReceptiveField(Axis(7, 2, -3), Axis(5, 4, -2), measured=True)) == "at least 7 x 5 px every 2"
+
+
+def test_a_field_is_measured_where_a_middle_position_and_its_neighbour_have_their_gradients():
+    def grey(seed):
+        return noise(1, 3, 16, 20, seed=seed)
+
+    pooled = measured_field(lambda x: F.avg_pool2d(x, (3, 4), (2, 4), (1, 0)), grey, (8, 5))
+    assert pooled == ReceptiveField(Axis(3, 2, -1), Axis(4, 4, 0), measured=True)
+    whole = measured_field(lambda x: x.mean((2, 3), keepdim=True).expand(-1, -1, 8, 5), grey, (8, 5))
+    assert whole == ReceptiveField(Axis(16, 2, -8), Axis(20, 4, -8), measured=True)
+    nothing = measured_field(lambda x: 0 * x[..., ::2, ::4], grey, (8, 5))
+    assert nothing == ReceptiveField(Axis(1, 2, -8), Axis(1, 4, -8), measured=True)
+
+
+def test_a_measured_field_is_what_any_of_three_noises_lights_up():
+    def lit(x):
+        """One column of those that the picture's brightness picks."""
+        at = int(x.detach().amax())
+        return -x[..., at : at + 1]
+
+    field = measured_field(lit, lambda seed: torch.full((1, 3, 6, 9), 2.0 + 2 * seed), (6, 1))
+    assert field == ReceptiveField(Axis(1, 1, 0), Axis(5, 9, 2), measured=True)

@@ -268,6 +268,57 @@ def test_a_closed_unit_is_opened_by_the_redirected_gradient():
     torch.testing.assert_close(pushed_shut, torch.cat([torch.zeros_like(weight), weight]))
 
 
+RELU = [(1, -1, 0), (-1, -1, -1), (1, 1, 1), (-1, 1, -1), (1, 7, 1), (-1, 7, -1)]
+RELU6 = [*RELU[:4], (1, 7, 1), (-1, 7, 0)]
+"""(R, x, what is passed) as the tests of lucid have them; a plain ReLU has no end above."""
+REDIRECTED = {
+    "relu": (F.relu, {}, RELU),
+    "relu6": (F.relu6, {}, RELU6),
+    "hardtanh as relu6": (F.hardtanh, {"min_val": 0.0, "max_val": 6.0}, RELU6),
+    "hardtanh": (F.hardtanh, {"min_val": -2.0, "max_val": 0.5},
+                 [(1, -3, 0), (-1, -3, -1), (1, 0.25, 1), (-1, -1, -1), (1, 1, 1), (-1, 1, 0)]),
+    "hardtanh below 0": (F.hardtanh, {"min_val": -3.0, "max_val": -1.0},
+                         [(1, -4, 0), (-1, -4, -1), (1, -2, 1), (-1, -2, -1), (1, -0.5, 1), (-1, -0.5, 0)]),
+    "threshold": (F.threshold, {"threshold": 1.0, "value": 20.0}, [(1, 0, 0), (-1, 0, -1), (1, 2, 1), (-1, 30, -1)]),
+    "hardswish": (F.hardswish, {}, [(1, -4, 0), (-1, -4, -1), (1, 4, 1), (-1, 7, -1)]),
+    "leaky_relu": (F.leaky_relu, {"negative_slope": 0.5}, [(1, -1, 0.5), (-1, -1, -0.5), (1, 7, 1), (-1, 7, -1)]),
+    "leaky_relu that is flat": (F.leaky_relu, {"negative_slope": 0.0}, RELU),
+    "selu far below": (F.selu, {}, [(1, -1e4, 0), (-1, -1e4, -1)]),
+    "gelu far below": (F.gelu, {}, [(1, -1e4, 0), (-1, -1e4, -1), (1, 1e4, 1), (-1, 1e4, -1)]),
+    "softplus far below": (F.softplus, {}, [(1, -1e4, 0), (-1, -1e4, -1), (-1, 1e4, -1)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", REDIRECTED)
+def test_a_blocked_signal_is_redirected_only_back_to_where_the_activation_is_not_flat(kind):
+    activation, options, table = REDIRECTED[kind]
+    above, x, passed = torch.tensor(table, dtype=torch.float64).T
+    for shape in ((-1, 1), (-1,)):  # each a picture of its own
+        leaf = x.reshape(shape).clone().requires_grad_()
+        ruled("redirected", activation, (leaf,), options).backward(above.reshape(shape))
+        assert leaf.grad.flatten().tolist() == passed.tolist()
+    leaf = torch.cat([x, x.new_ones(1)])[None].requires_grad_()  # one picture, in which something comes through
+    if kind.startswith(("relu", "leaky_relu that")):
+        ruled("redirected", activation, (leaf,), options).backward(torch.cat([above, above.new_ones(1)])[None])
+        (plain,) = torch.autograd.grad(activation(leaf, **options), leaf, torch.cat([above, above.new_ones(1)])[None])
+        assert torch.equal(leaf.grad, plain) and (plain[0, :-1] != passed).any()
+
+
+@pytest.mark.parametrize(("bias", "way"), [(9.0, -1), (-9.0, 1)])
+def test_a_unit_of_relu6_that_is_shut_at_either_end_is_led_back_and_not_further_out(bias, way):
+    network = of(Around(lambda m, x: m.act(m.a(x)), a=conv(), act=nn.ReLU6()))
+    nn.init.constant_(network.model.a.bias, bias)
+    weight, x = network.model.a.weight, pictures(16, 16)
+    for push in (1, -1):  # the unit in the middle shall become larger, or smaller
+        (plain,) = torch.autograd.grad(-push * network.read(x, ["act"])["act"][0, 1, 8, 8], x)
+        assert not plain.any()
+        (led,) = torch.autograd.grad(-push * network.read(x, ["act"], "redirected")["act"][0, 1, 8, 8], x)
+        expected = torch.zeros_like(led)
+        if push == way:
+            expected[..., 7:10, 7:10] = -push * weight[1].detach()
+        torch.testing.assert_close(led, expected)
+
+
 OTHERS = [
     lambda x: x.clamp(0, 6),
     lambda x: x.clamp(min=1),

@@ -6,18 +6,21 @@ import pytest
 import torch
 
 from phosphene.core.errors import Mistake
-from phosphene.core.optimization.ascent import Ascent, Nouns, ascent, stages
+from phosphene.core.optimization.ascent import Ascent, Nouns, ascent, mean_colour, stages, transform
 from phosphene.core.optimization.constraints import box
 from phosphene.core.optimization.engine import argmin
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
+from phosphene.core.optimization.operators import blurred, clip_contribution, clip_norm, shrink
 from phosphene.core.optimization.optimizers import adam, normalized, sign
 from phosphene.core.optimization.parameterizations import Fourier, Pixels
-from phosphene.core.optimization.priors import total_variation
+from phosphene.core.optimization.priors import l_alpha, total_variation
 from phosphene.core.optimization.settings import Settings
-from phosphene.core.optimization.terms import channel
-from phosphene.core.optimization.transforms import roll
+from phosphene.core.optimization.steps import Step
+from phosphene.core.optimization.terms import Reading, channel
+from phosphene.core.optimization.transforms import as_is, compose, crop, noisy, over_noise, roll, several, shake
 from tests.core.optimization.test_engine import bowl, photos, small
+from tests.small import noise
 
 SIZE = (20, 20)
 PARTS = [([0, 1], channel("3", [2, 5]))]
@@ -106,6 +109,54 @@ def test_memory_is_flat_in_the_views_and_problems_that_look_at_one_another_stay_
         assert max(sizes) == most
 
 
+def test_what_a_picture_has_to_survive_comes_in_order_backgrounds_shaking_cropping_noise():
+    """Backgrounds lie behind the picture, so they move with it; noise is on what the network sees."""
+    chosen = Settings(transparency="learned", pad=0.1, jitter=0.2, smallest=0.8, largest=1.5, rotate=15.0,
+                      border="reflect", crop_from=0.4, crop_to=0.9, noise=0.1, views=2)  # fmt: skip
+    shaken = shake(pad=2, jitter=4, scale=(0.8, 1.5), rotate=15.0, border="reflect")
+    expected = several(2, compose(over_noise(), shaken, crop(0.4, 0.9, 12), noisy(0.1)))
+    x, rows, key = noise(2, 4, 20, 20), torch.arange(2), Key(0).at(3)
+    for one, other in zip(transform(chosen, SIZE, 12)(x, rows, key), expected(x, rows, key), strict=True):
+        assert torch.equal(one, other)
+    assert transform(Settings(), SIZE, 12) is as_is
+
+
+def test_after_a_move_a_picture_decays_is_blurred_and_then_clipped():
+    network, x, g = small(), photos(2), photos(2, seed=1) - 0.5
+    chosen = Settings(parameterization="pixels", shrink=0.2, blur_width=0.7, blur_every=2, small_norm=30.0,
+                      small_contribution=60.0)  # fmt: skip
+    center = mean_colour(network)
+    for index in (0, 1):
+        y = shrink(0.2, center)(x, torch.arange(2), g, index)
+        y = blurred(y, 0.7) if index == 1 else y
+        y = clip_norm(30.0, center)(y, torch.arange(2), g, index)
+        y = clip_contribution(60.0, center)(y, torch.arange(2), g, index)
+        found = ascent(chosen, network, SIZE).operator(x, torch.arange(2), g, index)
+        torch.testing.assert_close(found, y)
+
+
+def test_priors_add_up_those_of_the_settings_the_opacity_and_the_one_that_is_given():
+    network = small()
+    chosen = Settings(tv=0.2, l2=3.0, transparency="learned", opacity=0.7)
+    priors = ascent(chosen, network, SIZE, Nouns(prior=5 * total_variation(2))).priors
+    x, at = noise(2, 4, 20, 20), torch.arange(2)
+    reading = Reading(x, at, x[:, :3], at)
+    found = sum(prior.of(reading) for prior in priors)
+    expected = 0.2 * total_variation().of(reading) + 3 * l_alpha(2, mean_colour(network)).of(reading)
+    expected = expected + 0.7 * x[:, 3].mean((1, 2)) + 5 * total_variation(2).of(reading)
+    torch.testing.assert_close(found, expected)
+    ways = [ascent(Settings(transparency=one), network, SIZE) for one in ("none", "learned", "gradient")]
+    assert [way.accumulated for way in ways] == [False, False, True]
+
+
+def test_pixels_start_as_noise_about_the_mean_colour_of_their_seed_and_problem():
+    network, chosen = small(), Settings(parameterization="pixels", deviation=0.03)
+    found = ascent(chosen, network, SIZE).begin(network, Key(5, [4, 9]), SIZE, many=2)()
+    noise_of_each = Key(5, [4, 9]).normal(torch.arange(2), 3, *SIZE)
+    middle = torch.tensor(mean_colour(network)).double().view(-1, 1, 1)
+    torch.testing.assert_close(found, (middle + 0.03 * noise_of_each).clamp(0, 1))
+
+
 def test_operators_need_pixels_that_can_be_set():
     with pytest.raises(Mistake, match="need pixels that can be set, which cppn has not"):
         ascent(Settings(parameterization="cppn", shrink=0.1), small(), SIZE)
@@ -125,11 +176,20 @@ def test_stages_are_counted_through_and_each_has_its_own_key_and_starts_where_th
 
         return ascend
 
-    steps = list(stages([stage(3), stage(0), stage(2)], Key(7)))
-    assert seen == [(7, 0, None), (7, 1, 3), (7, 2, 3)]
+    steps = list(stages([stage(3), stage(0), stage(2)], Key(7, stage=4)))
+    assert seen == [(7, 4, None), (7, 5, 3), (7, 6, 3)]
     assert [step.index for step in steps] == [0, 1, 2, 3, 3, 3, 4, 5]
     whole = list(argmin(Pixels(photos(1)), bowl(photos(1, seed=1)), optimizer=sign(0.01), steps=5))
     torch.testing.assert_close(steps[-1].pictures, whole[-1].pictures)
+
+
+@pytest.mark.parametrize(("first", "then"), [(False, True), (True, False), (True, True), (False, False)])
+def test_over_all_stages_a_picture_is_still_only_where_it_was_so_in_each(first, then):
+    def stage(still):
+        flags = {"alive": torch.tensor([True]), "still": torch.tensor([still])}
+        return lambda key, before: iter([Step(0, photos(1), torch.zeros(1), **flags)])
+
+    assert [step.still.item() for step in stages([stage(first), stage(then)])] == [first, first and then]
 
 
 def test_an_ascent_without_settings_is_adam_on_fourier_coefficients():

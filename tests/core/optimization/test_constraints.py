@@ -167,3 +167,37 @@ def test_an_attack_in_the_l2_ball_goes_to_its_edge_along_the_gradient():
 
     *_, last = argmin(Pixels(center), linear, optimizer=steepest(1.0), constraint=l2(center, 0.2), steps=2)
     torch.testing.assert_close(last.pictures, center + 0.2 * w / w.norm())
+
+
+def test_the_box_is_that_of_pictures_unless_another_is_given():
+    assert torch.equal(box()(pictures(0), ROWS), pictures(0).clamp(0, 1))
+
+
+@pytest.mark.parametrize("name", SPHERES)
+def test_beside_pictures_that_are_outside_one_that_is_inside_stays_bit_for_bit(name):
+    (ball, _), center, x = SPHERES[name], 0.5 + 0.1 * (inside(0) - 0.5), pictures(1)
+    x[1] = center[ROWS[1]] + 1e-4
+    there = ball(center, 0.5)(x, ROWS)
+    assert torch.equal(there[1], x[1])
+    for row in (0, 2):
+        assert torch.equal(there[[row]], ball(center, 0.5)(x[[row]], ROWS[[row]]))
+
+
+@pytest.mark.parametrize("name", SPHERES)
+def test_pictures_in_single_precision_are_projected_in_double(name):
+    (ball, _), center, x = SPHERES[name], inside(0).float(), pictures(1).float()
+    for radius in (0.7, RADII):
+        there = ball(center, radius)(x, ROWS)
+        limit = radius.float().double() if isinstance(radius, torch.Tensor) else radius
+        assert there.dtype == torch.float32
+        assert torch.equal(there, ball(center.double(), limit)(x.double(), ROWS).float())
+
+
+@pytest.mark.parametrize("name", SPHERES)
+def test_around_corners_of_the_box_half_of_the_ball_is_missing(name):
+    (ball, order), center, x = SPHERES[name], inside(0).round(), pictures(1)
+    x[..., 2:] = center[ROWS][..., 2:]
+    there = ball(center, 0.8)(x, ROWS)
+    for row, problem in enumerate(ROWS.tolist()):
+        expected = slow_nearest(x[row].flatten(), center[problem].flatten(), 0.8, order)
+        np.testing.assert_allclose(there[row].flatten().numpy(), expected, rtol=0, atol=1e-12)

@@ -127,6 +127,46 @@ def test_the_constraint_holds_at_every_step():
     assert (step.pictures - x).abs().max() > 0.99 * radius
 
 
+def test_an_operator_comes_before_the_constraint_and_is_told_which_rows_move_and_what_moved_them():
+    """The middle problem stops at once and the first one later: operator and constraint see the others' own."""
+    x, target, seen = photos(3), photos(3, seed=1), []
+    lows = torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64)
+
+    def brighter(pictures, rows, gradient, index):
+        seen.append((rows.tolist(), index))
+        before = torch.stack([steps[-1].pictures[row] for row in rows])
+        torch.testing.assert_close(gradient, 2 * (before - target[rows]))
+        torch.testing.assert_close(pictures, before - 0.01 * gradient.sign())
+        return pictures + lows[rows].view(-1, 1, 1, 1) / 10 + 0.001 * index
+
+    def at_least(pictures, rows):
+        return torch.maximum(pictures, 2 * lows[rows].view(-1, 1, 1, 1)).clamp(max=0.9)
+
+    def stop(pictures, rows, now):
+        return (rows == 1) | ((rows == 0) & (len(steps) == 2))
+
+    def watched(parameters):
+        update = sign(0.01)(parameters)
+
+        def told(values, gradients, rows, evaluate):
+            torch.testing.assert_close(values, bowl(target)(parameters[0][rows], rows, Key()).values)
+            update(values, gradients, rows, evaluate)
+
+        return told
+
+    steps = []
+    for step in argmin(Pixels(x), bowl(target), optimizer=watched, operator=brighter, constraint=at_least,
+                       steps=4, stop=stop):  # fmt: skip
+        steps.append(step)
+    assert seen == [([0, 2], 0), ([0, 2], 1), ([2], 2), ([2], 3)]
+    for row, moves in ((0, 2), (1, 0), (2, 4)):
+        expected = x[row]
+        for index in range(moves):
+            expected = expected - 0.01 * (expected - target[row]).sign() + lows[row] / 10 + 0.001 * index
+            expected = torch.maximum(expected, 2 * lows[row]).clamp(max=0.9)
+        torch.testing.assert_close(steps[-1].pictures[row], expected)
+
+
 def test_an_optimizer_may_evaluate_again_with_the_same_key():
     keys, on_the_way = [], []
 

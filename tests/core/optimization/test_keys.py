@@ -29,7 +29,9 @@ def test_different_keys_give_different_numbers():
         for step in (-1, 0, 1)
         for stream in (0, 1, 2)
     ]
-    keys += [Key(0, [0], step=0).child(0).child(1), Key(0, [0], step=0).child(1).child(0)]
+    parent = Key(0, [0], step=2)
+    family = [parent, *(parent.child(i) for i in range(3)), *(parent.child(0).child(i) for i in range(3))]
+    keys += [*family, parent.child(1).child(0), parent.child(2).child(0)]
     assert len({key.uniform(torch.arange(1), 1).item() for key in keys}) == len(keys)
 
 
@@ -57,3 +59,25 @@ def test_problems_are_numbered_like_their_rows_where_nothing_else_is_said():
     rows = torch.tensor([2, 0])
     assert torch.equal(Key(1).normal(rows, 3), Key(1, [0, 1, 2]).normal(rows, 3))
     assert torch.equal(Key(1, [7, 8, 9]).of([2]).normal(torch.arange(1), 3), Key(1, [9]).normal(torch.arange(1), 3))
+
+
+def test_behind_the_count_of_the_numbers_come_stage_stream_and_step_and_words_below_zero_wrap():
+    key, counter = (np.array(w, dtype=np.uint64) for w in ([2**64 - 1, 2**64 - 5], [0, 4, 2, 2**64 - 1]))
+    generator = np.random.Generator(np.random.Philox(key=key, counter=counter))
+    ours = Key(-1, [-5], stage=4, stream=2).normal(torch.arange(1), 4)
+    assert ours[0].tolist() == generator.standard_normal(4).tolist()
+
+
+def test_the_parts_of_a_composition_have_streams_that_no_other_composition_of_up_to_1023_parts_has():
+    assert [Key(stream=2).child(index).stream for index in (0, 1, 1023)] == [2049, 2050, 3072]
+    assert [Key().child(1).child(0).stream, Key().child(0).child(1).stream] == [2049, 1026]
+
+
+def test_a_key_of_another_step_keeps_all_the_rest():
+    assert Key(1, [2], 3, 4, 5).at(6) == Key(1, [2], 3, 6, 5)
+    assert Key(1, [2, 7], 3, 4, 5).of([1, 1]) == Key(1, [7, 7], 3, 4, 5)
+
+
+def test_whole_numbers_are_uniform_ones_times_their_bound_rounded_down():
+    key, rows = Key(3), torch.tensor([1, 0])
+    assert torch.equal(key.integers(rows, 5, 7), (7 * key.uniform(rows, 5)).floor().long())

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from phosphene.core.optimization.engine import NotFinite
+from phosphene.core.optimization.engine import Evaluation, NotFinite
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import Accumulated, chunked, gradient, grouped, mean, total, unblocked
 from phosphene.core.optimization.priors import total_variation
@@ -199,3 +199,48 @@ def test_a_group_has_its_own_problems_and_their_numbers():
     assert seen == [("a", [1, 0], [10, 13]), ("b", [1], [12])]
     alone = gradient(small(), energy("1"))(x[[0, 2, 3]], torch.arange(3), key(3))
     torch.testing.assert_close(found.gradients, alone.gradients)
+
+
+def shut():
+    """A unit of a rectifier that is closed everywhere: relu(w . x - 9) at every pixel."""
+    network = of(nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU()))
+    nn.init.constant_(network.model[0].bias, -9.0)
+    return network
+
+
+def test_the_first_sixteen_steps_are_led_past_a_closed_rectifier_and_the_seventeenth_is_not():
+    network, x = shut(), photos(1, 4)
+    objective = unblocked(network, -channel("1", [1]), lambda x, rows, key: (x / 2, torch.arange(len(x))))
+    weight = network.model[0].weight[1].detach() / 16 / 2
+    for index in (0, 1, 14, 15, 16, 17):
+        found = objective(x, torch.arange(1), key(1, index))
+        expected = -weight.expand(1, 3, 4, 4) if index < 16 else torch.zeros(1, 3, 4, 4).double()
+        torch.testing.assert_close(found.gradients, expected)
+        assert found.values.item() == 0
+
+
+def test_only_the_pictures_that_are_blocked_are_led_anywhere_and_their_gradient_was_seen_before():
+    network, x, seen = shut(), photos(3, 4), []
+    with torch.no_grad():
+        network.model[0].weight[0], network.model[0].weight[1] = 2.0, 1.0
+    x[1] *= 100  # opens the units
+
+    def watched(plain):
+        def objective(pictures, rows, key):
+            seen.append(plain(pictures, rows, key).gradients.clone())
+            return plain(pictures, rows, key)
+
+        return objective
+
+    rows, term = torch.tensor([2, 0, 1]), -channel("1", [0, 1, 1])
+    found = unblocked(network, term, watched=watched)(x, rows, key(3, 0)).gradients
+    plain = gradient(network, term)(x, rows, key(3, 0)).gradients
+    assert torch.equal(seen[0], plain) and torch.equal(found[1], plain[1]) and not plain[[0, 2]].any()
+    torch.testing.assert_close(found[[0, 2]], torch.full((2, 3, 4, 4), -1 / 16, dtype=torch.float64))
+
+
+def test_a_fifth_of_the_pixels_are_opaque_and_the_others_by_how_much_their_gradients_add_up_to():
+    gradients = torch.arange(1.0, 101).view(1, 1, 10, 10).double().expand(1, 3, 10, 10)
+    seen = Accumulated(lambda pictures, rows, key: Evaluation(torch.zeros(1), gradients), 1)
+    seen(torch.zeros(1, 3, 10, 10), torch.arange(1), key(1))
+    torch.testing.assert_close(seen.visible()[0, 0].flatten(), (torch.arange(1.0, 101).double() / 80).clamp(max=1))

@@ -60,6 +60,16 @@ def test_blur_equals_scipys(deviation):
     torch.testing.assert_close(total, torch.ones_like(total))
 
 
+def test_a_blurred_point_is_a_gaussian_out_to_four_deviations():
+    point = torch.zeros(1, 1, 21, 21, dtype=torch.float64)
+    point[..., 10, 10] = 1
+    at = torch.arange(-10, 11).double()
+    for deviation, reach in ((0.5, 2), (1.0, 4), (1.2, 5)):
+        weights = torch.where(at.abs() <= reach, torch.exp(-at.square() / (2 * deviation**2)), 0)
+        weights /= weights.sum()
+        torch.testing.assert_close(blurred(point, deviation)[0, 0], weights[:, None] * weights)
+
+
 def test_a_blur_every_four_moves_blurs_the_fourth_and_the_eighth():
     x, changed = pictures(), []
     for index in range(8):

@@ -5,8 +5,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phosphene.core.errors import Mistake
 from phosphene.core.optimization.operators import blurred
-from phosphene.core.optimization.priors import PriorWeights, high_pass, l_alpha, power, total_variation, weighted_priors
+from phosphene.core.optimization.priors import (
+    PriorWeights,
+    high_pass,
+    l_alpha,
+    opacity,
+    power,
+    total_variation,
+    weighted_priors,
+)
 from phosphene.core.optimization.terms import Reading
 from tests.small import noise
 
@@ -124,3 +133,83 @@ def test_weighted_priors_are_those_with_a_weight():
     assert len(terms) == 2
     for one, other in zip(terms, expected, strict=True):
         torch.testing.assert_close(one.of(reading(x)), other.of(reading(x)))
+
+
+def test_the_weights_of_a_flat_picture_are_powers_of_its_distance_from_the_mean_colour():
+    x, center = torch.full((1, 3, 6, 6), 0.75, dtype=torch.float64), (0.25, 0.25, 0.25)
+    for name, value in (("tv", 0.0), ("l2", 0.5**2), ("l6", 0.5**6), ("high_pass", 0.0)):
+        (term,) = weighted_priors(PriorWeights(**{name: 3.0}), center)
+        assert term.of(reading(x)).item() == pytest.approx(3 * value)
+
+
+def test_at_zero_powers_from_one_on_have_their_gradient_and_smaller_ones_none():
+    for exponent, expected in ((0.3, 0.0), (0.99, 0.0), (1, 1.0), (1.5, 0.0), (2, 0.0)):
+        at = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+        y = power(at, exponent)
+        (gradient,) = torch.autograd.grad(y.sum(), at)
+        assert not y.any() and gradient.tolist() == [expected, expected]
+
+
+def test_what_is_left_out_is_the_usual_choice():
+    x = picture(2)
+    for usual, told in (
+        (total_variation(), total_variation(1.0)),
+        (l_alpha(), l_alpha(2.0, (0.5,))),
+        (l_alpha(6), l_alpha(6, (0.5, 0.5, 0.5))),
+        (high_pass(), high_pass(1.0)),
+    ):
+        assert torch.equal(usual.of(reading(x)), told.of(reading(x))) and usual.name == told.name
+
+
+def test_a_prior_says_what_it_is():
+    assert [prior.name for prior in (total_variation(), l_alpha(), l_alpha(2.5), high_pass(), opacity())] == [
+        "total variation",
+        "L2 norm",
+        "L2.5 norm",
+        "high-pass energy",
+        "opacity",
+    ]
+
+
+def test_the_high_pass_energy_is_half_the_mean_square_of_what_a_blur_takes_away():
+    x = picture(2, 3, 8, 9)
+    for deviation in (0.7, 1.0, 2.0):
+        expected = ((x - blurred(x, deviation)) ** 2).flatten(1).mean(1) / 2
+        torch.testing.assert_close(high_pass(deviation).of(reading(x)), expected)
+
+
+@pytest.mark.parametrize("prior", [total_variation, l_alpha, high_pass])
+def test_a_prior_of_colours_does_not_look_at_alpha(prior):
+    x = picture(2, 4)
+    assert torch.equal(prior(1.5).of(reading(x)), prior(1.5).of(reading(x[:, :3])))
+
+
+def test_opacity_is_the_mean_of_alpha():
+    x = picture(2, 4, 5, 6)
+    torch.testing.assert_close(opacity().of(reading(x)), x[:, 3].flatten(1).mean(1))
+    with pytest.raises(Mistake, match=r"^opacity needs pictures with alpha, 4 channels, not 3; see Transparent$"):
+        opacity().of(reading(x[:, :3]))
+
+
+@pytest.mark.parametrize(
+    ("prior", "sentence"),
+    [
+        (total_variation, "total_variation needs beta > 0, got {}; 1 keeps edges, 2 smooths"),
+        (l_alpha, "l_alpha needs alpha > 0, got {}; 2 is the usual decay, 6 bounds the values"),
+        (high_pass, "high_pass needs a deviation above 0 pixels, got {}"),
+    ],
+)
+def test_what_is_not_positive_is_refused_in_a_sentence(prior, sentence):
+    for value in (0, -1.5):
+        with pytest.raises(ValueError, match=f"^{sentence.format(value)}$"):
+            prior(value)
+    assert prior(0.5).of(reading(picture())).isfinite()
+
+
+def test_the_weight_of_each_prior_is_that_of_its_formula():
+    x, center = picture(2), (0.4, 0.5, 0.6)
+    formulas = {"tv": total_variation(), "l2": l_alpha(2, center), "l6": l_alpha(6, center), "high_pass": high_pass()}
+    for name, formula in formulas.items():
+        (term,) = weighted_priors(PriorWeights(**{name: 3.0}), center)
+        torch.testing.assert_close(term.of(reading(x)), 3 * formula.of(reading(x)))
+    assert not list(weighted_priors(PriorWeights(), center))

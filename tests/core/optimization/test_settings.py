@@ -24,6 +24,40 @@ def test_every_setting_has_one_sentence_and_is_refused_out_of_its_bounds(name):
             Settings(**{name: bounds.low - 1})
 
 
+DEFAULTS = {
+    "tv": 0, "l2": 0, "l6": 0, "high_pass": 0, "steps": 256, "parameterization": "fourier", "decay": 1,
+    "deviation": 0.01, "optimizer": "adam", "rate": 0.05, "pad": 0, "jitter": 0, "smallest": 1, "largest": 1,
+    "rotate": 0, "border": "grey", "channel_reach": 1, "crop_from": 0, "crop_to": 0, "views": 1, "noise": 0,
+    "shrink": 0, "blur_width": 0, "blur_every": 1, "small_norm": 0, "small_contribution": 0, "transparency": "none",
+    "opacity": 1, "until": 0, "stretch": False,
+}  # fmt: skip
+"""Lucid's Fourier coefficients (`param/spatial.py`: decay 1, deviation .01) and Adam (`render.py`: .05), and nothing
+else."""
+
+
+def test_by_default_an_ascent_is_lucids_adam_on_fourier_coefficients_and_everything_else_is_off():
+    assert {field.name: getattr(Settings(), field.name) for field in fields(Settings)} == DEFAULTS
+
+
+def test_the_robustnesses_are_these_numbers():
+    off = {name: DEFAULTS[name] for name in ("crop_from", "crop_to", "views", "noise")}
+    written = {
+        "strong": {
+            "pad": 0.1, "jitter": 0.15, "smallest": 0.6, "largest": 1.6, "rotate": 20, "border": "reflect",
+            "channel_reach": 0.25, **off,
+        },
+        "lucid": {
+            "pad": 12 / 128, "jitter": (8 + 4) / 128, "smallest": 0.9, "largest": 1.1, "rotate": 10, "border": "grey",
+            "channel_reach": 1, **off,
+        },
+        "none": {
+            "pad": 0, "jitter": 0, "smallest": 1, "largest": 1, "rotate": 0, "border": "grey", "channel_reach": 1,
+            **off,
+        },
+    }  # fmt: skip
+    assert written == ROBUSTNESS
+
+
 def test_a_word_that_is_none_of_the_choices_is_answered_with_the_nearest():
     with pytest.raises(Mistake, match="'furier' is not a valid value for parameterization; did you mean 'fourier'"):
         Settings().but({"parameterization": "furier"})

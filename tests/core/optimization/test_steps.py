@@ -8,7 +8,7 @@ from phosphene.core.optimization.engine import argmin
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.optimizers import sign
 from phosphene.core.optimization.parameterizations import Pixels
-from phosphene.core.optimization.steps import averaged, best
+from phosphene.core.optimization.steps import Step, averaged, best
 from tests.core.optimization.test_engine import ALL, bowl, photos
 
 
@@ -56,3 +56,34 @@ def test_the_average_of_a_problem_that_has_stopped_is_what_it_would_be_alone():
     alone, many = path(1), path(3)
     assert len(alone) < len(many)
     torch.testing.assert_close(many[-1].pictures[0], alone[-1].pictures[0])
+
+
+def at(index, values):
+    """A step whose pictures and outputs are made of its values, which they can be told by."""
+    values = torch.tensor(values)
+    pictures = values.view(-1, 1, 1, 1).expand(-1, 3, 2, 2)
+    outputs = {"scores": -values[:, None].expand(-1, 5), "maps": 2 * pictures}
+    return Step(index, pictures, values, values > index, outputs)
+
+
+def test_best_keeps_the_outputs_of_the_pictures_that_it_keeps_and_what_the_step_says_of_itself():
+    steps = [at(0, [3.0, 1.0]), at(1, [2.0, 4.0]), at(2, [2.0, 0.5])]
+    for step, found, values in zip(steps, best(iter(steps)), ([3.0, 1.0], [2.0, 1.0], [2.0, 0.5]), strict=True):
+        kept = at(step.index, values)
+        assert torch.equal(found.values, kept.values) and torch.equal(found.pictures, kept.pictures)
+        assert found.outputs.keys() == kept.outputs.keys()
+        assert all(torch.equal(y, kept.outputs[name]) for name, y in found.outputs.items())
+        assert found.index == step.index and torch.equal(found.alive, step.alive)
+
+
+def test_of_two_pictures_with_one_value_best_keeps_the_first():
+    first, second = at(0, [1.0]), at(1, [1.0])
+    second = Step(1, second.pictures + 1, second.values, second.alive, second.outputs)
+    assert torch.equal(list(best(iter([first, second])))[1].pictures, first.pictures)
+
+
+def test_an_average_over_time_forgets_a_hundredth_at_each_step_unless_it_is_told_otherwise():
+    steps = [at(0, [3.0, 9.0]), at(1, [2.0, 9.0]), at(2, [2.5, 9.0])]
+    found = list(averaged(iter(steps)))
+    for step, mean in zip(found, slow_averages([step.pictures.double() for step in steps], 0.99), strict=True):
+        torch.testing.assert_close(step.pictures.double(), mean, rtol=1e-5, atol=0)

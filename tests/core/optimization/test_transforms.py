@@ -178,6 +178,12 @@ def test_lucids_view_of_128_pixels_is_140_wide():
     assert shown(lucid(), torch.rand(1, 3, 128, 128)).shape == (1, 3, 140, 140)
 
 
+def test_lucids_is_a_shake_by_these_numbers():
+    x = pictures(2, 40, 30)
+    expected = shown(shake(pad=12, jitter=8 + 4, scale=(0.9, 1.1), rotate=10.0, border="grey"), x, 3)
+    assert torch.equal(shown(lucid(), x, 3), expected)
+
+
 def test_noise_has_its_deviation_and_belongs_to_its_problem():
     x = torch.zeros(2, 3, 40, 40, dtype=torch.float64)
     views = shown(noisy(0.1), x)
@@ -203,6 +209,23 @@ def test_parts_are_square_and_lie_anywhere():
     assert views.shape == (2, 3, 7, 7)
     assert of.tolist() == [0, 1]
     assert not torch.equal(views, shown(crop(0.2, 0.5, 7), pictures(2, 12, 20), step=1))
+
+
+def test_parts_are_spread_about_the_middle_as_they_say_and_by_no_number_that_is_used_twice():
+    """On a picture that rises evenly down and across, the mean of a view tells where its middle was."""
+    places = (torch.arange(40.0, dtype=torch.float64) + 0.5) / 40
+    ramps = torch.stack([places[:, None].expand(40, 20), places[::2].expand(40, 20), 0 * places[::2].expand(40, 20)])
+    many, spread = 500, 0.05
+    views, _ = crop(0.1, 0.3, 4, spread)(ramps.expand(many, -1, -1, -1), torch.arange(many), key(many))
+    middles = views[:, :2].mean((2, 3)) - 0.5
+    assert middles.std(0).tolist() == pytest.approx([spread, spread], rel=0.1)
+    assert middles.mean(0).abs().max() < 0.3 * spread
+    part = (views[:, 0, 3] - views[:, 0, 0]).mean(1) / 0.75 * 2  # of the height; the shorter side is half of it
+    expected = 0.1 + 0.2 * key(many).uniform(torch.arange(many), 1)[:, 0]
+    torch.testing.assert_close(part, expected)
+    assert torch.corrcoef(torch.cat([middles, part[:, None]], 1).T).triu(1).abs().max() < 0.15
+    usual, written = (shown(crop(0.2, 0.5, 7, *more), pictures(2, 12, 12)) for more in ((), (0.15,)))
+    assert torch.equal(usual, written)
 
 
 def test_several_views_of_a_picture_differ_and_say_whose_they_are():

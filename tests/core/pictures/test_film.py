@@ -1,5 +1,7 @@
 """Films read back: the start first, the result last, bounded whatever the number of steps."""
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import torch
 from PIL import Image, ImageSequence
 
 import phosphene
+from phosphene.core import saving
 from phosphene.core.errors import Mistake
 from phosphene.core.optimization.steps import Step
 from phosphene.core.pictures.film import HOLD, SMALLEST, Film
@@ -170,3 +173,39 @@ def test_nothing_is_no_film_and_leaves_nothing_behind():
     with pytest.raises(Mistake, match="at least one step"):
         Film("a.gif").write()
     assert not list(Path().iterdir())
+
+
+def filmed(path):
+    film = Film(path)
+    for index in range(5):
+        film.add(index, levels(1, 3, 20, 32, seed=index))
+    return film.write().read_bytes()
+
+
+@pytest.mark.parametrize("name", ["film.gif", "film.mp4"])
+def test_the_same_frames_have_the_same_bytes(name):
+    assert filmed(name) == filmed("again-" + name)
+
+
+def no_place(path, data):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def no_encoder(*_, **__):
+    raise RuntimeError("there is no encoder for this")
+
+
+@pytest.mark.parametrize(
+    ("where", "what", "said"),
+    [
+        (saving.Path, ("write_bytes", no_place), "film.gif cannot be written: no space left on device"),
+        (Image.Image, ("save", no_encoder), "film.gif cannot be written: there is no encoder for this"),
+    ],
+)
+def test_a_film_that_can_not_be_written_leaves_the_old_one(monkeypatch, where, what, said):
+    old = filmed("film.gif")
+    with monkeypatch.context() as patch, pytest.raises(Mistake, match=said):
+        patch.setattr(where, *what)
+        filmed("film.gif")
+    assert Path("film.gif").read_bytes() == old
+    assert [path.name for path in Path().iterdir()] == ["film.gif"]

@@ -60,5 +60,9 @@ def test_a_network_without_labels_has_numbers_alone():
         class_index(network, "zebra")
 
 
+def test_what_an_embedding_answers_is_a_number_and_no_class():
+    assert label(convnet(labels=None, head="numbers"), 3) == "number 3"
+
+
 def test_a_label_is_its_first_synonym():
     assert [label(convnet(), i) for i in range(4)] == ["tabby cat", "zebra", "crane", "crane"]

@@ -1,41 +1,68 @@
-"""The program itself: its help, its version, and what it does not know."""
+"""Where the program begins: tracebacks are for --debug, and an interruption is one from the first line on."""
 
-import re
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
-from phosphene import catalogue
+from phosphene.core.errors import Terminated
+from phosphene.faces.cli import program
 
 
 @pytest.fixture
-def run(small):
-    return small
+def failing(run, monkeypatch):
+    """The program, whose run raises this."""
+
+    def call(error, *words):
+        def raises(given):
+            assert "--debug" not in given
+            raise error
+
+        monkeypatch.setattr(program, "run", raises)
+        return run(*words)
+
+    return call
 
 
-def quick(*words):
-    """In a fresh process: its output, and whether torch was imported."""
-    code = (
-        "import sys\nfrom phosphene.faces.cli.main import main\n"
-        f"try:\n    main({list(words)!r})\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
-        "print('torch' in sys.modules, 'numpy' in sys.modules)"
+def test_a_traceback_is_shown_with_debug_alone_before_or_behind_the_command(failing):
+    code, out, err = failing(ZeroDivisionError("no"), "predict")
+    assert (code, out) == (2, "") and err.count("\n") == 1 and err.startswith("error: phosphene fails")
+    for words in (["--debug", "predict"], ["predict", "--debug"]):
+        code, out, err = failing(ZeroDivisionError("no"), *words)
+        assert (code, out) == (2, "")
+        assert "in raises" in err and "ZeroDivisionError: no" in err and err.startswith("error: phosphene fails")
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (Terminated(), 143)])
+def test_an_interruption_has_the_code_that_shells_know(error, code, failing):
+    assert failing(error, "predict") == (code, "", "interrupted\n")
+
+
+def test_sigterm_is_an_interruption_and_its_handler_is_put_back(run, monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(program, "run", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    assert run("predict") == (143, "", "interrupted\n")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_while_the_program_is_loaded_is_no_traceback(number, code):
+    # a process in the background lacks the handler
+    code_of = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from phosphene.faces.cli.main import main; print(1, flush=True); main()"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return done.stdout
-
-
-def test_help_and_version_do_not_import_torch():
-    shown = quick("--help")
-    assert shown.endswith("False False\n")
-    for name in catalogue.commands():
-        assert re.search(rf"{name} +{re.escape(catalogue.sentence(name))}", shown)
-    shown = quick("--version")
-    assert re.fullmatch(r"phosphene \d+\.\d+\.\d+\S*\nFalse False\n", shown)
-
-
-def test_an_unknown_command_or_option_is_exit_code_2(run):
-    assert run("visualise", net=None)[0] == 2
-    code, _, err = run("predict", "cat.png", "--colour", "3")
-    assert code == 2
-    assert "--colour" in err
+    words = [sys.executable, "-c", code_of, "predict"]
+    for after in (0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8):
+        pipe = subprocess.PIPE
+        with subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True) as process:
+            assert process.stdout.readline() == "1\n"
+            time.sleep(after + 0.005)
+            process.send_signal(number)
+            out, err = process.communicate()
+        assert "Traceback" not in err, (after, err)
+        assert process.returncode in (code, -number), (after, out, err)

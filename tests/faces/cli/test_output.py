@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from phosphene.faces.cli.output import results_apart, tell
+from phosphene.faces.cli.output import error, note, results_apart, tell
 from tests.small import SOURCE
 
 TALKATIVE = (
@@ -31,6 +31,14 @@ def talks():
 @pytest.fixture
 def run(small):
     return small
+
+
+def test_what_is_said_is_a_line_on_the_standard_error_as_it_is(capsys):
+    error("[red] is no colour here: " + "x" * 300)
+    note("nor [here]")
+    note("nothing", quiet=True)
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", f"error: [red] is no colour here: {'x' * 300}\nnor [here]\n")
 
 
 def test_what_is_printed_beside_results_is_none(capsys):

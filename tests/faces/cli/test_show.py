@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from phosphene.faces.cli import show
 from tests.faces.commands import files, is_one_sentence
 
 
@@ -176,15 +175,3 @@ def test_code_that_ends_the_program_is_one_sentence(run):
     )
     for net in ("leaves.py", "leaves.py:leaves"):
         assert "sys.exit(" in is_one_sentence(*run("predict", "cat.png", net=net))
-
-
-def test_a_reader_who_has_seen_enough_is_not_the_networks_doing(capsys):
-    def leave():
-        try:
-            raise BrokenPipeError
-        except BrokenPipeError:
-            raise SystemExit(1)  # noqa: B904 (as rich does it)
-
-    with pytest.raises(SystemExit), show.guarded():
-        leave()
-    assert capsys.readouterr().err == ""

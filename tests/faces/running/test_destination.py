@@ -13,6 +13,7 @@ from phosphene.core.errors import Mistake
 from phosphene.core.pictures.files import open_photo
 from phosphene.core.results.results import Result
 from phosphene.faces.running import destination as writing
+from phosphene.faces.running.claims import Claims
 from phosphene.faces.running.destination import Destination, photo_stem
 
 ENDS = [".png", ".figure.png", ".json", ".input.png", ".npy"]
@@ -132,30 +133,69 @@ def test_a_lossy_ending_is_refused():
 
 
 def full(folder):
-    """save_png, for which this folder's disk is full."""
-    save = writing.save_png
+    """`save`, for which this folder's disk is full."""
+    save = writing.save
 
-    def fails(picture, path, text=None):
-        if Path(path).resolve().is_relative_to(folder):
-            raise OSError(errno.ENOSPC, "No space left on device")
-        save(picture, path, text)
+    def fails(files):
+        if next(iter(files)).resolve().is_relative_to(folder):
+            raise Mistake("it cannot be written") from OSError(errno.ENOSPC, "No space left on device")
+        save(files)
 
     return fails
 
 
 def test_when_the_disk_is_full_it_goes_elsewhere_and_says_where(monkeypatch, tmp_path):
     here = tmp_path / "here"
-    monkeypatch.setattr(writing, "save_png", full(here))
+    monkeypatch.setattr(writing, "save", full(here))
     written = Destination("try", str(here / "cat.png"), False).write(result())
     assert not written.path.is_relative_to(here)
     assert sorted(p.name for p in written.path.parent.iterdir()) == sorted(f"cat{end}" for end in ENDS)
     assert written.note == (f"{here} could not be written to (no space left on device); it is in {written.path.parent}")
+    written.add(result(), Path("way.gif"))
+    assert json.loads(written.path.with_suffix(".json").read_text())["outputs"][-1] == "way.gif"
 
 
-def test_when_every_disk_is_full_it_is_a_mistake(monkeypatch, tmp_path):
-    monkeypatch.setattr(writing, "save_png", full(Path("/")))
+def test_when_every_disk_is_full_it_is_a_mistake_and_nothing_is_left(monkeypatch, tmp_path):
+    monkeypatch.setattr(writing.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(writing.Path, "home", lambda: tmp_path)
+    monkeypatch.setattr(writing, "save", full(Path("/")))
     with pytest.raises(Mistake, match=r"could not be written .*no space left on device.* nowhere else either"):
         Destination("try", "cat.png", False).write(result())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_came_there_meanwhile_is_not_overwritten_without_force():
+    to = Destination("try", "cat.png", False)
+    to.check_files(["one"])
+    Path("cat.json").write_text("precious")
+    written = to.write(result())
+    assert Path("cat.json").read_text() == "precious" and not Path("cat.png").exists()
+    assert "could not be written to (cat.json is there by now); it is in" in written.note
+    assert sorted(p.name for p in written.path.parent.iterdir()) == sorted(f"cat{end}" for end in ENDS)
+    assert Destination("try", "cat.png", True).write(result()).note == ""
+
+
+def test_a_name_is_held_from_the_beginning_until_the_command_ends():
+    with Claims() as claims:
+        Destination("try", "deep/er/cat.png", False, claims=claims).begin(["one"])
+        with Claims() as others, pytest.raises(Mistake, match=r"cat\.png is being made by another process"):
+            Destination("try", "deep/er/cat.png", False, claims=others).begin()
+        Destination("try", "deep/er/cat.png", True).begin(["one"])
+    assert list(Path().iterdir()) == []
+
+
+def test_photographs_that_are_called_alike_are_all_checked_before_the_first_one():
+    Path("try-cat-2-one.json").write_text("precious")
+    with pytest.raises(Mistake, match=r"^try-cat-2-one\.json is there already"):
+        Destination("try", None, False, photos=["cat", "cat-2"]).begin(["one"])
+    with pytest.raises(Mistake, match=r"one\.png is one picture, but 2 are made; give a folder"):
+        Destination("try", "one.png", False, photos=["cat", "dog"]).check_folder()
+
+
+def test_a_folder_with_the_name_of_a_file_is_refused_even_with_force():
+    Path("cat.npy").mkdir()
+    with pytest.raises(Mistake, match=r"cat\.npy is a folder; give another --out"):
+        Destination("try", "cat.png", True).check_files(["one"])
 
 
 @pytest.mark.parametrize(
@@ -171,10 +211,11 @@ def test_a_film_is_one_of_the_files_and_its_name_is_checked_first():
         Destination("try", None, False, film="way.gif")
     to = Destination("try", None, True, film="way.gif")
     to.film.add(0, torch.full((1, 3, 9, 11), 0.2))
-    assert to.write_film() == ""
+    written = to.write(result())
+    to.write_film(result(), written)
+    assert written.record["outputs"][-1] == "way.gif"
     with Image.open("way.gif") as film:
         assert film.n_frames >= 1
-    assert Destination("try", None, False).write_film() == ""
 
 
 # ------------------------------------------------------------------------------------------------------ strange names

@@ -36,19 +36,39 @@ def test_a_folder_that_can_not_be_written_to_is_told_before_the_work_starts(word
 
 
 def test_a_disk_that_fills_up_sends_the_result_elsewhere(run, monkeypatch, tmp_path):
-    save = writing.save_png
+    save = writing.save
 
-    def full(picture, path, text=None):
-        if Path(path).resolve().is_relative_to(tmp_path / "here"):
+    def full(files):
+        if next(iter(files)).resolve().is_relative_to(tmp_path / "here"):
             raise OSError(errno.ENOSPC, "No space left on device")
-        save(picture, path, text)
+        save(files)
 
-    monkeypatch.setattr(writing, "save_png", full)
+    monkeypatch.setattr(writing, "save", full)
     code, out, err = run("invert", "cat.png", "--steps", 1, "--out", "here/x.png")
-    assert code == 0
+    assert code == 2
     assert last(out).exists()
-    assert not last(out).resolve().is_relative_to(tmp_path / "here")
+    assert not Path("here").exists()
     assert f"could not be written to (no space left on device); it is in {last(out).parent}" in err
+
+
+def test_photographs_that_are_called_alike_get_names_of_their_own(run):
+    Path("q").mkdir()
+    for name in ("q/cat.png", "Cat.png"):
+        Image.new("RGB", (20, 26), "blue").save(name)
+    code, _, err = run("attribute", "cat.png", "q/cat.png", "Cat.png", "--fit", "whole", "--out", "x")
+    assert (code, err) == (0, "")
+    assert {name.partition("-saliency")[0] for name in files("x")} == {
+        "attribute-cat", "attribute-cat-2", "attribute-Cat-3",
+    }  # fmt: skip
+    assert np.load("x/attribute-cat-saliency.npy").shape == (30, 40)
+    before = {path: path.read_bytes() for path in Path("x").iterdir()}
+    Path("x/attribute-cat-saliency.png").unlink()
+    said = is_one_sentence(*run("attribute", "q/cat.png", "cat.png", "--fit", "whole", "--out", "x"))
+    assert "is there already" in said and "saliency" in said
+    assert all(path.read_bytes() == before[path] for path in Path("x").iterdir())
+    words = ["attribute", "cat.png", "Cat.png", "--method", "integrated", "--fit", "whole"]
+    assert "is one picture, but 2 are made" in is_one_sentence(*run(*words, "--out", "one.png"))
+    assert "--film is of one picture, but 2 are made" in is_one_sentence(*run(*words, "--film", "way.gif"))
 
 
 def test_several_photographs_are_a_folder_and_whole_ones_keep_their_sizes(run):
@@ -167,13 +187,35 @@ def test_of_many_photographs_those_that_cannot_be_read_are_left_out_and_said(run
     is_one_sentence(*run("facets", "conv2:1", "gone.png"))
 
 
-@pytest.mark.parametrize("failure", [Mistake("it says nothing"), KeyboardInterrupt(), MemoryError()])
-def test_a_judge_that_fails_does_not_lose_the_picture(run, monkeypatch, failure):
+@pytest.mark.parametrize(
+    ("failure", "code", "said"),
+    [
+        (Mistake("it says nothing"), 2, "own.py did not judge: it says nothing"),
+        (KeyboardInterrupt(), 130, "own.py did not judge: interrupted"),
+        (MemoryError(), 2, "own.py fails: there is not enough memory"),
+        (KeyError("x"), 2, "own.py fails: KeyError: 'x'"),
+        (SystemExit(0), 2, "own.py fails: its code ended the program"),
+    ],
+)
+def test_a_judge_that_fails_does_not_lose_the_picture_which_is_there_before_it_is_asked(
+    failure, code, said, run, monkeypatch
+):
     def fails(*_):
+        assert open_photo("x.png").shape[2] == 16
+        assert json.loads(Path("x.json").read_text())["numbers"]["steps"] == 1
         raise failure
 
     monkeypatch.setattr("phosphene.features.judge.verdicts", fails)
-    code, out, err = run("visualize", "conv2:0", "--steps", 1, "--size", 16, "--judge", "own.py", "--out", "x.png")
-    assert code == 2
-    assert last(out) == Path("x.png") and open_photo("x.png").shape[2] == 16
-    assert err.startswith("own.py did not judge: it ")
+    words = ["visualize", "conv2:0", "--steps", 1, "--size", 16, "--judge", "own.py", "--out", "x.png"]
+    done, out, err = run(*words)
+    assert done == code
+    assert last(out) == Path("x.png") and Path("x.png").exists()
+    assert err.startswith(said) and err.count("\n") == 1
+
+
+def test_what_a_judge_says_is_added_to_the_record(run):
+    words = ["visualize", "conv2:0", "--steps", 1, "--size", 16, "--judge", "own.py", "--out", "x.png", "--json"]
+    code, out, _ = run(*words)
+    assert code == 0
+    record = json.loads(Path("x.json").read_text())
+    assert record == json.loads(out) and record["numbers"]["judged"][0]["judge"] == "own.py"

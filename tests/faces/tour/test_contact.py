@@ -5,13 +5,14 @@ import json
 import pytest
 
 from phosphene.core.pictures.files import open_photo, read_text
+from phosphene.core.pictures.writing import png_bytes
 from phosphene.faces.tour.contact import MOST_IN_A_STRIP, _chosen, contact_sheet
 from phosphene.faces.tour.guide import Guide, Section, Shown
 from tests.small import convnet, levels
 
 
 def shown(i, file=""):
-    return Shown(levels(3, 20, 20, seed=i), f"picture {i}", file or f"pictures/{i}.png", "data:", 20, 20, False)
+    return Shown(f"picture {i}", file or f"pictures/{i}.png", png_bytes(levels(3, 20, 20, seed=i)))
 
 
 @pytest.mark.parametrize("many", [1, 6, 7, 8, 30])
@@ -31,15 +32,17 @@ def test_few_are_all_chosen_and_many_evenly_from_the_first_to_the_last(many, pai
 
 @pytest.mark.parametrize("anonymous", [False, True])
 def test_the_sheet_names_the_files_that_it_is_made_of(tmp_path, anonymous):
-    guide = Guide(convnet(), "skimage:cat", "own.py", tmp_path, True, 0, lambda title, run: run.result, anonymous)
+    guide = Guide(convnet(), "skimage:cat", "own.py", True, 0, lambda title, run: run.result, anonymous)
     hero = [shown(0, "pictures/photograph.png"), shown(1, "pictures/dream.png")]
-    guide.sections = [
-        Section("first", "", "", pictures=[*hero, shown(2)], shared=True),
-        Section("hidden", "", "", pictures=[shown(3)]),
-    ]
+    guide.made = {
+        "one": Section("first", "", "", pictures=[*hero, shown(2)], shared=True),
+        "none": None,
+        "two": Section("hidden", "", "", pictures=[shown(3)]),
+    }
     made = contact_sheet(guide)
-    assert open_photo(tmp_path / "contact.png").shape[2:] == (made.height, made.width)
-    text = read_text(tmp_path / "contact.png")
+    (tmp_path / made.file).write_bytes(made.png)
+    assert made.file == "contact.png" and open_photo(tmp_path / made.file).shape[:1:-1] == made.size
+    text = read_text(tmp_path / made.file)
     if anonymous:
         assert text == {}
     else:

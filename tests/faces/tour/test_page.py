@@ -13,6 +13,7 @@ from phosphene.core.errors import Mistake
 from phosphene.core.pictures.files import open_photo, read_text
 from phosphene.faces.cli.main import main
 from phosphene.faces.replay.replay import replay
+from phosphene.faces.tour.guide import Guide
 from phosphene.faces.tour.page import beside_spec
 from phosphene.models import specs
 from tests.small import SOURCE
@@ -250,6 +251,40 @@ def test_a_photograph_with_a_difficult_name_gets_commands_that_can_be_pasted(tmp
     text = Path("tour/index.html").read_text()
     assert "<b>" not in text
     assert all(shlex.split(c)[2] == name for c in commands(text) if shlex.split(c)[1] in ("predict", "dream", "invert"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("net", "after"), [("own.py", range(1, 12)), ("embedded:photo", [3, 8])])
+def test_a_tour_that_is_stopped_again_and_again_has_the_bytes_of_one_that_is_not(
+    tmp_path, monkeypatch, capsys, net, after
+):
+    monkeypatch.chdir(tmp_path)
+    Path("own.py").write_text(SOURCE)
+    words = ["tour", "--fast", "--quiet", "--net", net, "--beside", net, "--out"]
+    assert call(*words, "whole") == 0
+    take = Guide.take
+    stops = len(STOPS + BESIDE)
+    for number in [*after, stops]:
+
+        def taken(guide, stop, number=number):
+            if len(guide.made) == number:
+                raise KeyboardInterrupt
+            take(guide, stop)
+
+        monkeypatch.setattr(Guide, "take", taken)
+        capsys.readouterr()
+        code = call(*words, "often")
+        assert code == (0 if number == stops else 130)
+        if code:
+            there = (
+                f"interrupted: {number} of {stops} stops are in often/index.html; the same command goes on from there"
+            )
+            assert capsys.readouterr().err.splitlines()[-1] == there
+    assert contents("often") == contents("whole")
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
 
 
 def quick(words):

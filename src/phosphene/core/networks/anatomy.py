@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from phosphene.core.errors import Mistake, Note, first_line
+from phosphene.core.errors import Failure, Mistake, Note, first_line
 from phosphene.core.networks.borrowing import Locks, borrowed
 from phosphene.core.networks.calling import PLAINLY, Calling, missing_input
 from phosphene.core.networks.detections import as_logits, classes_of, is_detections
@@ -313,7 +313,7 @@ class Anatomy:
             except (Mistake, MemoryError, torch.OutOfMemoryError):
                 raise
             except Exception as error:  # whatever a stranger's model raises
-                raise Mistake(f"{self.name} fails: {type(error).__name__}: {first_line(error)}") from error
+                raise Failure(f"{self.name} fails: {type(error).__name__}: {first_line(error)}") from error
 
     @once
     def layers(self) -> dict[str, Layer]:

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from phosphene.core.errors import Mistake, first_line, nearest
+from phosphene.core.errors import Failure, Mistake, first_line, nearest
 from phosphene.core.networks.anatomy import Anatomy
 from phosphene.core.networks.borrowing import unwrapped
 from phosphene.core.networks.calling import Calling
@@ -387,7 +387,7 @@ class Network:
         reason = first_line(error)
         if size != self.size:
             return Mistake(f"{self.name} can't take a picture of {size[0]} x {size[1]} pixels: {reason}")
-        return Mistake(f"{self.name} fails: {type(error).__name__}: {reason}")
+        return Failure(f"{self.name} fails: {type(error).__name__}: {reason}")
 
     def recording(self, size: tuple[int, int], layers: Iterable[str]) -> Recording:
         """What a reading of these layers does with pictures of this size, to be played again; the last one is kept.

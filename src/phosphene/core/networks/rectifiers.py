@@ -22,7 +22,8 @@ Rule = RectifierRule | Propagation
 RECTIFIERS = frozenset(
     "relu relu6 hardtanh leaky_relu prelu rrelu elu selu celu gelu silu mish hardswish threshold softplus".split()
 )
-"""Activations that a rule for the backward pass applies to; gates (sigmoid, tanh, softmax) keep their gradient."""
+"""Activations that a rule for the backward pass applies to; gates (sigmoid, hardsigmoid, tanh, softmax) keep their
+gradient."""
 
 
 class _Ruled(torch.autograd.Function):
@@ -70,15 +71,24 @@ class _Rectified(torch.autograd.Function):
 
 
 def _redirected(activation: Callable[[Tensor], Tensor], x: Tensor, above: Tensor) -> Tensor:
-    """The gradient; where all of a picture's is blocked, the part that would open closed units (lucid's redirection).
+    """The gradient; where all of a picture's is blocked, the part that leads back to where the activation is not flat.
 
-    The gradient is that of something to be made small, so a closed unit is opened by a negative signal from above.
+    `above` is the gradient R of something to be made small, and a step goes against it: R < 0 pushes the input up, R >
+    0 pushes it down. Left of the slope (ReLU below 0, hardtanh below its least value) it takes a push up to get out,
+    right of it (ReLU6 above 6, hardtanh above its largest value) a push down:
+
+        left of it, min(R, 0); right of it, max(R, 0)
+
+    which is the table of lucid's `redirected_relu6_grad`; a push further out would change nothing. An activation is
+    right of its slope where it has the value that it has at infinity: for all but hardtanh and ReLU6 that is nowhere.
     """
     with torch.enable_grad():
         x = x.detach().requires_grad_()
-        (through,) = torch.autograd.grad(activation(x), x, above)
-    blocked = (through.flatten(1) == 0).all(1).view(-1, *[1] * (x.dim() - 1))
-    return torch.where(blocked, above.clamp(max=0), through)
+        y = activation(x)
+        (through,) = torch.autograd.grad(y, x, above)
+    beyond = y.detach() == activation(torch.full_like(x.detach(), torch.inf))
+    blocked = (through.reshape(len(x), -1) == 0).all(1).view(-1, *[1] * (x.dim() - 1))
+    return torch.where(blocked, torch.where(beyond, above.clamp(min=0), above.clamp(max=0)), through)
 
 
 def ruled(rule: RectifierRule, function: Callable, args: tuple, kwargs: dict) -> Tensor:
@@ -87,7 +97,7 @@ def ruled(rule: RectifierRule, function: Callable, args: tuple, kwargs: dict) ->
     With f the input and R the signal from above as in the paper; for smooth or bent activations a with derivative a'
     this program defines: guided passes (f > 0)(R > 0) a'(f) R, so that ReLU6 also blocks f > 6 and LeakyReLU's
     negative side is closed as ReLU's; deconvnet passes max(R, 0) and ignores the activation. "redirected" is the
-    gradient, except for pictures whose whole gradient is blocked (lucid, `redirected_relu_grad.py`).
+    gradient, except for pictures whose whole gradient is blocked (lucid, `redirected_relu_grad.py`; `_redirected`).
 
     A rectifier is recognized by its function (`RECTIFIERS`), and by `called` as a clamp at 0 or a maximum with 0. One
     written as a product with a mask, `x * (x > 0)`, or with `torch.where` is not recognized; a clamp at both ends is

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from phosphene.core.errors import Mistake, first_line
+from phosphene.core.errors import Mistake, failed, first_line
 from phosphene.core.networks.head import SOFTMAX
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.rectifiers import Rule
@@ -41,8 +41,12 @@ def pulled(values: Tensor, at: Tensor, name: str, unrelated: str = "") -> Tensor
         raise Mistake(cut)
     try:
         (found,) = torch.autograd.grad(values.sum(), at, allow_unused=True)
+    except (Mistake, MemoryError):
+        raise
     except RuntimeError as error:
         raise Mistake(f"the gradient of {name} can't be computed: {first_line(error)}") from error
+    except Exception as error:  # whatever a stranger's model raises on the way back
+        raise Mistake(failed(name, error)) from error
     if found is None:
         raise Mistake(unrelated or cut)
     return found

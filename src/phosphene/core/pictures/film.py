@@ -7,7 +7,6 @@ there is one too many, the one whose neighbours lie closest together on that sca
 
 import math
 import os
-import secrets
 import tempfile
 from fractions import Fraction
 from io import BytesIO
@@ -18,12 +17,13 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Mistake, first_line
 from phosphene.core.extras import needed
 from phosphene.core.paths import check_length, given_path, is_folder, reason
 from phosphene.core.pictures.eight_bit import to_uint8
 from phosphene.core.pictures.fitting import resize
 from phosphene.core.pictures.sheets import grid
+from phosphene.core.saving import save
 
 ENDINGS = {".gif": 480, ".mp4": 720}  # px of the longer side at most
 SMALLEST = 256  # px: what is smaller is shown with its pixels as squares
@@ -57,7 +57,7 @@ class Film:
             raise Mistake(f"{self.path} is a folder; give a film's name in it, such as {self.path / 'film.gif'}")
         if not is_folder(self.path.parent):
             raise Mistake(f"there is no folder {self.path.parent} for {self.path.name}; make it first")
-        if self.path.exists() and not overwrite:
+        if os.path.lexists(self.path) and not overwrite:
             raise Mistake(f"{self.path} is there already; give --force to overwrite it, or another --film")
         try:
             with tempfile.TemporaryFile(dir=self.path.parent):
@@ -83,6 +83,8 @@ class Film:
     def write(self) -> Path:
         """Write the film of what was added so far, at once: there is the old file or the whole new one.
 
+        The same frames have the same bytes.
+
         Raises:
             Mistake: nothing was added, or the file can't be written.
         """
@@ -90,15 +92,11 @@ class Film:
             raise Mistake("a film needs at least one step, and none was taken")
         frames = _alike([frame for _, frame in self._frames])
         duration = min(LONGEST, max(SHORTEST, WHOLE // len(frames) // 10 * 10))  # GIF counts in 10 ms
-        write = _write_gif if self.path.suffix.lower() == ".gif" else _write_mp4
-        beside = self.path.with_name(f".{self.path.stem[:32]}-{secrets.token_hex(4)}.part")
         try:
-            write(frames, duration, beside)
-            os.replace(beside, self.path)
-        except OSError as error:
-            raise Mistake(f"{self.path} cannot be written: {reason(error)}") from error
-        finally:
-            beside.unlink(missing_ok=True)
+            data = _gif(frames, duration) if self.path.suffix.lower() == ".gif" else _mp4(frames, duration)
+        except Exception as error:  # whatever an encoder raises
+            raise Mistake(f"{self.path} cannot be written: {first_line(error)}") from error
+        save({self.path: data})
         return self.path
 
 
@@ -111,7 +109,7 @@ def _alike(frames: list[np.ndarray]) -> list[Image.Image]:
     return [image.resize((times * width, times * height), Image.Resampling.NEAREST) for image in same]
 
 
-def _write_gif(frames: list[Image.Image], duration: int, path: Path) -> None:
+def _gif(frames: list[Image.Image], duration: int) -> bytes:
     """For ever in a circle, each frame with 256 colours of its own."""
     durations = [duration] * (len(frames) - 1) + [HOLD]
     while True:
@@ -124,20 +122,23 @@ def _write_gif(frames: list[Image.Image], duration: int, path: Path) -> None:
         scale = max(0.5, 0.95 * math.sqrt(MOST_BYTES / size))
         small = tuple(max(1, round(scale * side)) for side in first.size)
         frames = [image.resize((small[0], small[1]), Image.Resampling.LANCZOS) for image in frames]
-    path.write_bytes(data.getbuffer())
+    return data.getvalue()
 
 
-def _write_mp4(frames: list[Image.Image], duration: int, path: Path) -> None:
+def _mp4(frames: list[Image.Image], duration: int) -> bytes:
     """H.264 as every player knows it (yuv420p, which needs even sides); the last frame again and again."""
     import av
 
     width, height = (side + side % 2 for side in frames[0].size)
     shown = frames + [frames[-1]] * (HOLD // duration)
-    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
-        stream = container.add_stream("libx264", rate=Fraction(1000, duration), options={"crf": "18"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for image in shown:
-            odd = ((0, height - image.height), (0, width - image.width), (0, 0))
-            pixels = np.pad(np.asarray(image), odd, mode="edge")
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-        container.mux(stream.encode())
+    with tempfile.TemporaryDirectory() as folder:  # `faststart` reads the file once more, and by its name
+        path = Path(folder) / "film.mp4"
+        with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
+            stream = container.add_stream("libx264", rate=Fraction(1000, duration), options={"crf": "18"})
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            for image in shown:
+                odd = ((0, height - image.height), (0, width - image.width), (0, 0))
+                pixels = np.pad(np.asarray(image), odd, mode="edge")
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+            container.mux(stream.encode())
+        return path.read_bytes()

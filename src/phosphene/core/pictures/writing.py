@@ -1,7 +1,6 @@
 """Pictures as PNG files, whose 8-bit pixels come back as the same bits."""
 
 import os
-import secrets
 from collections.abc import Mapping
 from io import BytesIO
 
@@ -11,8 +10,9 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
-from phosphene.core.paths import check_length, given_path, is_folder, reason
+from phosphene.core.paths import given_path, is_folder
 from phosphene.core.pictures.eight_bit import to_pil
+from phosphene.core.saving import save
 
 
 def png_bytes(picture: Float[Tensor, "*one c h w"] | Image.Image, text: Mapping[str, str] | None = None) -> bytes:
@@ -38,14 +38,6 @@ def save_png(
     path, data = given_path(path, "picture"), png_bytes(picture, text)
     if path.suffix.lower() != ".png":
         raise Mistake(f"{path} does not end in .png, the format without loss; try {path.with_suffix('.png')}")
-    check_length(path)
     if not is_folder(path.parent):
         raise Mistake(f"there is no folder {path.parent} to save {path.name} in; make it first")
-    beside = path.with_name(f".{path.stem[:32]}-{secrets.token_hex(4)}.part")
-    try:
-        beside.write_bytes(data)
-        os.replace(beside, path)
-    except OSError as error:
-        raise Mistake(f"{path} cannot be written: {reason(error)}") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    save({path: data})

@@ -204,6 +204,20 @@ class Run:
             self._result.recipe = self.recipe
         return self._result
 
+    def picture_alone(self) -> Result:
+        """The picture of the steps that were taken, for when nothing can be said about it: the network fails.
+
+        Raises:
+            Mistake: there was none yet.
+        """
+        if self.last is None:
+            raise Mistake("nothing was computed yet")
+        image = self.shown(self.last).detach().float().cpu()
+        one = len(image) != len(self.names)
+        names = list(self.names)[:1] if one else list(self.names)
+        numbers: list[dict[str, Any]] = [{"steps": self.last.index} for _ in names]
+        return Result(grid(image) if one else image, names, numbers, recipe=self.recipe)
+
     @property
     def result(self) -> Result:
         """The result, after running to the end."""

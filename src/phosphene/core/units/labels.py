@@ -22,9 +22,10 @@ def class_names(network: Network) -> list[str]:
 
 
 def label(network: Network, index: int) -> str:
-    """The first name of a class, or its number."""
+    """The first name of a class, or its number; what has no probability is a number and no class."""
     name = dict(enumerate(class_names(network))).get(index, "")
-    return name.split(",")[0].strip() or f"class {index}"
+    kind = "class" if network.head.has_probabilities else "number"
+    return name.split(",")[0].strip() or f"{kind} {index}"
 
 
 def class_index(network: Network, name: str | int) -> int:

@@ -4,21 +4,20 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import typer
 from rich.console import Console
 
 from phosphene import catalogue
 from phosphene.catalogue import Row
 from phosphene.core.errors import Mistake, did_you_mean
-from phosphene.core.paths import given_path, is_file, shortened
 from phosphene.core.results.recipes import Recipe
 from phosphene.core.results.results import Run
 from phosphene.faces.cli import options as cli
 from phosphene.faces.cli import show, tree
+from phosphene.faces.cli.guard import Ended, guarded
 from phosphene.faces.cli.output import note, results, results_apart, tell
+from phosphene.faces.running.claims import Claims
 from phosphene.faces.running.destination import Destination
 from phosphene.faces.running.job import Done, Job, Output, perform
-from phosphene.faces.running.progress import bars
 from phosphene.faces.running.runner import watch
 from phosphene.faces.running.session import Session
 
@@ -29,7 +28,7 @@ def _command(run: Callable[..., None], parameters: Sequence[Any], doc: str) -> C
     """What typer calls: whatever goes wrong in `run(**options)` is one sentence, and only results are printed."""
 
     def command(**options: Any) -> None:
-        with results_apart(), show.guarded():
+        with results_apart(), guarded():
             cli.check_given(options, parameters)
             run(**options)
 
@@ -105,14 +104,15 @@ def _run(job: Job, options: Options) -> None:
     def say(words: str) -> None:
         note(words, quiet=quiet)
 
-    for part in job.parts(say):
-        what = perform(part, say)
-        if isinstance(what, Done):
-            code = show.done(what, quiet=quiet, as_json=as_json)
-        else:
-            code = show.swept(what, part.row.command, quiet=quiet, as_json=as_json)
-        if code:
-            raise typer.Exit(code)
+    with Claims() as claims:
+        for part in job.parts(say):
+            what = perform(part, say, claims)
+            if isinstance(what, Done):
+                code, why = show.done(what, quiet=quiet, as_json=as_json), next(iter(what.ends), None)
+            else:
+                code, why = show.swept(what, part.row.command, quiet=quiet, as_json=as_json), None
+            if code:
+                raise Ended(code) from why
 
 
 # ----------------------------------------------------------------------------------------------- others
@@ -154,12 +154,12 @@ def replay_picture(**options: Any) -> None:
     from phosphene.faces.replay.record import read_record
 
     picture, quiet = options["picture"], options["quiet"]
-    to = Destination("replay", options["out"], options["force"], picture)
     record = read_record(picture)
     name = record.recipe.name
-    to.check_folder()
-    to.check_files([name])
-    with replaying.as_many_threads(record):
+    with Claims() as claims, replaying.as_many_threads(record):
+        to = Destination("replay", options["out"], options["force"], picture, claims=claims)
+        to.check_folder()
+        to.begin([name])
         network = Session(
             options["net"] or replaying.embedded_spec(record), options["weights_file"],
             options["device"] or record.device, replaying.record_precision(record), record.network.get("head"),
@@ -168,43 +168,17 @@ def replay_picture(**options: Any) -> None:
         if isinstance(made, Run):
             watch(made, f"replay {name}", quiet=quiet)
         again = replaying.finished(record, made.result)
-    path = to.keep(again.png(), name)
+        path, elsewhere = to.keep(again.png(), name)
     if options["json"]:
         facts = {"identical": again.same, "differing": again.differing, "largest": again.largest}
         tell(json.dumps(facts | {"changes": again.changes, "picture": str(path)}, indent=1))
     else:
         Console(file=results(), quiet=quiet, soft_wrap=True).print(again.words, highlight=False, markup=False)
         tell(path)
-    if not again.same:
-        raise typer.Exit(1)
-
-
-@tool(
-    *cli.NETWORK[:5],
-    cli.option("size", int | None, None, "side of the pictures in pixels; by default the network's own"),
-    cli.option("batch", int, 1, "pictures at a time"),
-    cli.option("repeats", int, 7, "how many turns each way has"),
-    cli.option("out", str | None, None, "the file; by default plan-NETWORK.json"),
-    cli.FORCE, cli.QUIET,
-)  # fmt: skip
-def tune_network(**options: Any) -> None:
-    """Measure every way to run a network on this machine, and write the fastest into a file for --plan."""
-    from phosphene.models.tuning import candidates, chosen, measure, written
-
-    network = session(options | {"plan": None, "no_plan": False}).network
-    spelled = "".join(c if c.isalnum() else "-" for c in network.name).strip("-")
-    file = given_path(options["out"] or f"{shortened(f'plan-{spelled}')}.json", "plan")
-    if is_file(file) and not options["force"]:
-        raise Mistake(f"{file} is there already; give --force to overwrite it, or another --out")
-    every, repeats = candidates(network), options["repeats"]
-    with bars(quiet=options["quiet"]) as progress:
-        task = progress.add_task(f"tune {network.name}", total=repeats * len(every))
-        for _ in measure(network, every, size=options["size"], batch=options["batch"], repeats=repeats):
-            progress.advance(task)
-    if not options["quiet"]:
-        show.plans(every, chosen(every))
-    written(network, every, file)
-    tell(file)
+    if elsewhere:
+        note(elsewhere)
+    if elsewhere or not again.same:
+        raise Ended(2 if elsewhere else 1)
 
 
 @tool(
@@ -224,11 +198,11 @@ def take_tour(**options: Any) -> None:
 
     net, beside = options["net"], beside_spec(options["net"], options.pop("beside"))
     second = options | {"net": beside, "weights_file": None, "plan": None}  # those are of the first
-    tell(
-        tour(
-            lambda: session(dict(options)).network, options["photo"], spec=net, out=options["out"] or "tour",
-            open_beside=(lambda: session(dict(second)).network) if beside else None, beside_spec=beside,
-            force=options["force"], fast=options["fast"], seed=options["seed"], anonymous=options["no_provenance"],
-            console=Console(stderr=True, quiet=options["quiet"]),
-        )
+    made = tour(
+        lambda: session(dict(options)).network, options["photo"], spec=net, out=options["out"] or "tour",
+        open_beside=(lambda: session(dict(second)).network) if beside else None, beside_spec=beside,
+        force=options["force"], fast=options["fast"], seed=options["seed"], anonymous=options["no_provenance"],
+        console=Console(stderr=True, quiet=options["quiet"]),
     )  # fmt: skip
+    if code := show.toured(made, force=options["force"]):
+        raise Ended(code)

@@ -2,61 +2,23 @@
 
 import json
 import sys
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from phosphene.core.errors import Mistake, Note
+from phosphene.core.errors import Mistake, exit_code, failed
 from phosphene.core.networks.plan import Plan, Purpose
-from phosphene.core.paths import reason
 from phosphene.core.results.results import Result
 from phosphene.faces.cli.output import error, note, results, tell
 from phosphene.faces.running.job import Done
 from phosphene.faces.running.progress import bars
 from phosphene.faces.running.sweep import Sweep
+from phosphene.faces.tour.unfinished import Tour
 from phosphene.models.tuning import Candidate
-
-
-@contextmanager
-def guarded() -> Iterator[None]:
-    """A user's mistake, a refusal by the system or by code that ends, is one sentence; an interruption is code 130."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", Note)
-            warnings.showwarning = _told
-            yield
-    except Mistake as mistake:
-        error(str(mistake))
-        raise typer.Exit(2) from mistake
-    except BrokenPipeError:  # `phosphene layers | head`: click ends without a word
-        raise
-    except OSError as refused:
-        where = f"{refused.filename} can't be read or written" if refused.filename else "the operating system refused"
-        error(f"{where}: {reason(refused)}")
-        raise typer.Exit(2) from refused
-    except SystemExit as ended:  # the program itself leaves by typer.Exit
-        if isinstance(ended.__context__, BrokenPipeError):  # rich, for the same reason
-            raise
-        error(f"the network's code ended the program (sys.exit({ended.code or 0!r}))")
-        raise typer.Exit(2) from ended
-    except MemoryError as shortage:
-        error("there is not enough memory for this; make it smaller")
-        raise typer.Exit(2) from shortage
-    except KeyboardInterrupt as interruption:
-        note("interrupted")
-        raise typer.Exit(130) from interruption
-
-
-def _told(message: Warning | str, category: type[Warning], *where: Any, **how: Any) -> None:
-    """A line for what is worth knowing; Python's own warnings are for programmers."""
-    if issubclass(category, Note):
-        note(f"note: {message}")
 
 
 def done(what: Done, *, quiet: bool, as_json: bool) -> int:
@@ -68,7 +30,7 @@ def done(what: Done, *, quiet: bool, as_json: bool) -> int:
     if isinstance(what.stopped, KeyboardInterrupt):
         note("interrupted: this is the best so far")
     elif what.stopped is not None:
-        error(f"{what.stopped}; kept the last good picture")
+        error(f"{what.why}; kept the last good picture")
     for line in what.notes:
         note(line)
     if as_json:
@@ -78,9 +40,7 @@ def done(what: Done, *, quiet: bool, as_json: bool) -> int:
         if what.film is not None:
             console.print(escape(str(what.film)), highlight=False)
         tell(what.written.path)
-    if what.stopped is not None:
-        return 130 if isinstance(what.stopped, KeyboardInterrupt) else 2
-    return 2 if what.failed else 0
+    return what.code
 
 
 def swept(sweep: Sweep, title: str, *, quiet: bool, as_json: bool) -> int:
@@ -88,19 +48,49 @@ def swept(sweep: Sweep, title: str, *, quiet: bool, as_json: bool) -> int:
     many, before = len(sweep.units), len(sweep.units) - len(sweep.left)
     if before:
         note(f"{before} of {many} are in {sweep.folder} already; going on with the others", quiet=quiet)
+    if sweep.damaged:
+        more = f", and {len(sweep.damaged) - 1} more," if len(sweep.damaged) > 1 else ""
+        note(f"{sweep.damaged[0]}{more} can't be used; it is painted again, with the others of its part", quiet=quiet)
     try:
         with bars(quiet=quiet) as progress:
             task = progress.add_task(f"{title}, {len(sweep.left)} units", total=sweep.total)
             for taken in sweep:
                 progress.update(task, completed=taken)
-    except KeyboardInterrupt:
-        there = len(sweep.there())
-        note(f"interrupted: {there} of {many} are in {sweep.folder}; the same command goes on from there")
-        return 130
-    sheet = sweep.write_sheet()
+        sheet = sweep.write_sheet()
+    except (Exception, KeyboardInterrupt) as stopped:
+        return _swept_so_far(sweep, stopped)
     facts = {"folder": str(sweep.folder), "sheet": str(sheet), "units": dict(sweep.units)}
     tell(json.dumps(facts, indent=1) if as_json else sheet)
     return 0
+
+
+def _swept_so_far(sweep: Sweep, stopped: BaseException) -> int:
+    """Say what is there of a sweep that was stopped. The exit code."""
+    with suppress(Mistake, MemoryError, OSError):  # the disk is full, or memory: what is there stays
+        sweep.keep()
+    if not sweep.there():
+        raise stopped
+    on_the_way = f", and {len(sweep.unfinished)} more are unfinished" if sweep.unfinished else ""
+    there = f"{len(sweep.done)} of {len(sweep.units)} are in {sweep.folder}{on_the_way}"
+    if isinstance(stopped, KeyboardInterrupt):
+        note(f"interrupted: {there}; the same command goes on from there")
+    else:
+        error(f"{failed(sweep.network, stopped)}; {there}; the same command goes on from there")
+    return exit_code(stopped)
+
+
+def toured(tour: Tour, *, force: bool) -> int:
+    """Say where the page is and, where something is missing on it, why. The exit code."""
+    again = "the same command" + (" without --force" if force else "")
+    there = f"{tour.there} of {tour.many} stops are in {tour.page}; {again} goes on from there"
+    if isinstance(tour.stopped, KeyboardInterrupt):
+        note(f"interrupted: {there}")
+    elif tour.stopped is not None:
+        error(f"{failed(tour.network, tour.stopped)}; {there}")
+    elif tour.failures:
+        error(f"{tour.failures[0]}; {there}")
+    tell(tour.page)
+    return exit_code(tour.stopped) or (2 if tour.failures else 0)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -11,7 +11,7 @@ import typer
 from phosphene import catalogue
 from phosphene.core.errors import did_you_mean
 
-UnreadableLine = cast(type[Exception], typer.BadParameter.__mro__[1])
+UnreadableLine: Any = cast(Any, typer.BadParameter.__mro__[1])
 """click's UsageError."""
 
 

@@ -5,18 +5,30 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from phosphene.core.errors import Mistake
-from phosphene.core.paths import A_FOLDER, broken, check_length, given_path, is_folder, reason, shortened
+from phosphene.core.paths import (
+    A_FOLDER,
+    broken,
+    check_length,
+    given_path,
+    is_folder,
+    reason,
+    shortened,
+    told_apart,
+)
 from phosphene.core.pictures.film import Film
-from phosphene.core.pictures.writing import save_png
 from phosphene.core.results.results import Result
+from phosphene.core.saving import save
+from phosphene.faces.running.claims import Claims, check_new
 
 ENDING = 40
 """Bytes of the longest ending: `.figure.png`, `.input.png`, `.METHOD.npy`."""
@@ -29,11 +41,37 @@ def photo_stem(photo: str | None) -> str:
 
 @dataclass
 class Written:
-    """What was written: the path to tell, its record, and a note where it went elsewhere."""
+    """What was written.
+
+    Attributes:
+        path: to tell.
+        records: of each picture, by the record's file.
+        note: where it went elsewhere, why.
+        others: files that came later.
+    """
 
     path: Path
-    record: Any
+    records: dict[Path, dict[str, Any]]
     note: str = ""
+    others: list[str] = field(default_factory=list)
+
+    @property
+    def record(self) -> Any:
+        """That of the picture; of several, a list."""
+        every = list(self.records.values())
+        return every[0] if len(every) == 1 else every
+
+    def add(self, result: Result, *others: Path) -> None:
+        """Put into the records what came after the pictures: numbers, and the names of other files.
+
+        Raises:
+            Mistake: they can't be written; the old ones are there.
+        """
+        self.others += [path.name for path in others]
+        for record, numbers in zip(self.records.values(), result.numbers, strict=True):
+            record["outputs"] += [path.name for path in others]
+            record["numbers"] = numbers
+        save({file: _json(record) for file, record in self.records.items()})
 
 
 class Destination:
@@ -42,6 +80,10 @@ class Destination:
     Further numbers are in NAME.WHAT.npy. Several pictures go into a folder; a page about all of them has the first
     one's name. A film has a name of its own.
 
+    Args:
+        photos: of a command that is done photograph by photograph, the names of this one and those that are still to
+            come, without folder and ending.
+        claims: what the command holds.
     Raises:
         Mistake: the film can't be written where it is to be.
     """
@@ -54,9 +96,13 @@ class Destination:
         photo: str | None = None,
         method: str | None = None,
         film: str | None = None,
+        photos: Sequence[str] = (),
+        claims: Claims | None = None,
     ) -> None:
         self.film = None if film is None else Film(film, overwrite=force)
-        self.command, self.force, self.photo, self.method = command, force, photo_stem(photo), method
+        self.command, self.force, self.method = command, force, method
+        self.photos = list(photos) or [photo_stem(photo)]
+        self.claims = claims or Claims()
         self.out = None if out is None else given_path(out, "picture")
         self._is_folder = self.out is not None and (out or "").endswith(("/", os.sep))
 
@@ -68,6 +114,8 @@ class Destination:
         """Raise a Mistake if the folder can't be written to."""
         where = self.out or Path()
         is_picture = self._is_picture()
+        if is_picture:
+            self._check_one(len(self.photos))
         if is_picture and where.suffix.lower() != ".png":
             raise Mistake(f"{where.name} can't keep every pixel; give a name that ends in .png, or a folder")
         if is_picture:
@@ -77,7 +125,7 @@ class Destination:
             if folder.is_symlink() and (why := broken(folder)) not in (None, A_FOLDER):
                 raise Mistake(f"{folder} can't be written to: {why}")
             if is_picture or self.out is None:
-                folder.mkdir(parents=True, exist_ok=True)
+                self.claims.folder(folder)
             while not folder.exists():
                 folder = folder.parent
             with tempfile.TemporaryFile(dir=folder):
@@ -85,33 +133,61 @@ class Destination:
         except OSError as error:
             raise Mistake(f"{folder} can't be written to ({reason(error)}); give --out") from error
 
-    def _stems(self, names: list[str]) -> list[Path]:
+    def _check_one(self, many: int) -> None:
+        if many > 1 and self._is_picture():
+            raise Mistake(f"{self.out} is one picture, but {many} are made; give a folder")
+
+    def _stems(self, names: Sequence[str], photo: str | None = None) -> list[Path]:
         """The path of each picture without its ending."""
+        self._check_one(len(names))
         if len(names) > 1:
-            if self._is_picture():
-                raise Mistake(f"{self.out} is one picture, but {len(names)} are made; give a folder")
             layers = {re.sub(r"-[\w@,]+$", "", name) for name in names}
             of = self.method or (layers.pop() if len(layers) == 1 else "units")
             folder = self.out or Path(shortened(f"{self.command}-{of}"))
-            return [folder / shortened(name) for name in names]
+            return [folder / name for name in told_apart(map(shortened, names))]
         if self.out is not None and self._is_picture():
             return [self.out.with_suffix("")]
-        parts = [self.command, self.photo, *(n for n in names if n != self.command)]
+        photo = self.photos[0] if photo is None else photo
+        parts = [self.command, photo, *(n for n in names if n != self.command)]
         name = re.sub(r"[^\w.@,#-]", "_", "-".join(filter(None, parts)))
         return [(self.out or Path()) / shortened(name)]
 
-    def folder(self, names: list[str]) -> Path:
+    def folder(self, names: Sequence[str]) -> Path:
         """Where several pictures go."""
         return self._stems(names)[0].parent
 
-    def check_files(self, names: Any) -> None:
-        """Raise a Mistake if a file that would be written is there already."""
-        stems = self._stems(list(names))
-        for files in [*map(self._files, stems), [self._one_figure(stems)]]:
-            further = sorted(files[0].parent.glob(f"{glob.escape(files[0].stem)}.*.npy"))
-            there = [p for p in (*files, *further) if p.exists()]
-            if there and not self.force:
-                raise Mistake(f"{there[0]} is there already; give --force to overwrite it, or another --out")
+    def begin(self, names: Sequence[str] = ()) -> None:
+        """Hold the names of all files that will be written, so that no other process takes them in the meantime.
+
+        Args:
+            names: of the pictures; without any, only a picture's name that was given is held.
+        Raises:
+            Mistake: a file is there already, or another process holds its name; or there is no place for it.
+        """
+        if not names and not self._is_picture():
+            return
+        names = list(names) or [self.command]
+        self.check_files(names)
+        self.hold([stem.with_name(stem.name + ".png") for stem in self._every_stem(names)])
+
+    def hold(self, files: Sequence[Path]) -> None:
+        """Hold names against other processes, that of the film too; with --force, the last one wins."""
+        if not self.force:
+            self.claims.hold([*files, *([] if self.film is None else [self.film.path])])
+
+    def _every_stem(self, names: Sequence[str]) -> list[Path]:
+        """Those of this photograph and of the ones that are still to come."""
+        return [stem for photo in self.photos for stem in self._stems(names, photo)]
+
+    def check_files(self, names: Sequence[str]) -> None:
+        """Raise a Mistake if a file that would be written is there already, or a folder that has its name."""
+        check_new(self._every_file(names), force=self.force)
+
+    def _every_file(self, names: Sequence[str]) -> Iterator[Path]:
+        for stem in self._every_stem(names):
+            yield from self._files(stem)
+            yield from sorted(stem.parent.glob(f"{glob.escape(stem.name)}.*.npy"))
+        yield self._one_figure(self._stems(names))
 
     @staticmethod
     def _files(stem: Path) -> list[Path]:
@@ -122,79 +198,105 @@ class Destination:
         """Where the figure goes, if it is one of all pictures."""
         return stems[0].with_name((stems[0].name if len(stems) == 1 else self.command) + ".figure.png")
 
-    def write(self, result: Result, beside: Sequence[Path] = ()) -> Written:
-        """Write everything; where the place is full or gone, into a folder for temporary files, and say so.
+    def write(self, result: Result) -> Written:
+        """Write everything, or nothing; where the place is full or gone, into a folder for temporary files.
 
-        Args:
-            beside: what else came of it and is written already; the record lists it.
+        Raises:
+            Mistake: there is no place anywhere.
         """
         stems = self._stems(list(result.names))
-        try:
-            return self._write(result, stems, beside)
-        except OSError as error:
-            why = reason(error)
-        except Mistake as mistake:
-            if not isinstance(mistake.__cause__, OSError):
-                raise
-            why = reason(mistake.__cause__)
-        for parent in (None, Path.home()):
-            try:
-                folder = Path(tempfile.mkdtemp(prefix="phosphene-", dir=parent))
-                written = self._write(result, [folder / stem.name for stem in stems], beside)
-            except (OSError, Mistake):
-                continue
-            written.note = f"{stems[0].parent.resolve()} could not be written to ({why}); it is in {folder}"
-            return written
-        raise Mistake(f"{stems[0]} could not be written ({why}), and nowhere else either")
+        files, records = self._contents(result, stems)
+        folder, note = put(files, force=self.force)
+        path = folder / f"{stems[0].name}.png" if len(stems) == 1 else folder
+        return Written(path, {folder / file.name: record for file, record in records.items()}, note)
 
-    def write_film(self) -> str:
-        """Write the film, if there is one; where that fails, what to say: the pictures are still to be written."""
-        try:
-            if self.film is not None:
-                self.film.write()
-        except Mistake as mistake:
-            return str(mistake)
-        return ""
+    def write_film(self, result: Result, written: Written) -> None:
+        """Write the film, and put its name into the records.
 
-    def keep(self, png: bytes, name: str) -> Path:
-        """Write one picture that is a PNG already; where it went."""
+        Raises:
+            Mistake: it can't be written, or another is there by now.
+        """
+        if self.film is not None:
+            if not self.force and os.path.lexists(self.film.path):
+                raise Mistake(f"{self.film.path} is there by now, so it is not overwritten")
+            written.add(result, self.film.write())
+
+    def keep(self, png: bytes, name: str) -> tuple[Path, str]:
+        """Write one picture that is a PNG already; where it went, and why it went elsewhere."""
         path = self._files(self._stems([name])[0])[0]
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(png)
-        except OSError as error:
-            raise Mistake(f"{path} could not be written: {reason(error)}") from error
-        return path
+        folder, note = put({path: png}, force=self.force)
+        return folder / path.name, note
 
-    def _write(self, result: Result, stems: list[Path], beside: Sequence[Path]) -> Written:
-        stems[0].parent.mkdir(parents=True, exist_ok=True)
-        records = []
+    def _contents(self, result: Result, stems: list[Path]) -> tuple[dict[Path, bytes], dict[Path, dict[str, Any]]]:
+        """What is to be written, by files, and the records among them."""
+        files: dict[Path, bytes] = {}
+        records = {}
         for index, stem in enumerate(stems):
             picture, drawn, text, fed, values, page = self._files(stem)
             drawn = drawn if result.drawing is None else self._one_figure(stems)
             outputs = [picture, drawn, text]
-            parts = {"picture": picture, "figure": drawn} | ({} if result.input is None else {"input": fed})
-            if result.drawing is not None and index:  # it is written already
-                del parts["figure"]
-            for part, path in parts.items():
-                save_png(result.shown(part, index), path, result.text(part, index))
+            files[picture] = result.png("picture", index)
+            if drawn not in files:  # one of all pictures
+                files[drawn] = result.png("figure", index)
             if result.input is not None:
+                files[fed] = result.png("input", index)
                 outputs.append(fed)
-            if result.values is not None:
-                np.save(values, result.values[index])
-                outputs.append(values)
-            for name, numbers in result.further_values.items():
-                further = stem.with_name(f"{stem.name}.{name}.npy")
-                np.save(further, numbers[index])
-                outputs.append(further)
+            numbers = {values: result.values} if result.values is not None else {}
+            numbers |= {stem.with_name(f"{stem.name}.{name}.npy"): n for name, n in result.further_values.items()}
+            for file, every in numbers.items():
+                files[file] = _npy(every[index])
+                outputs.append(file)
             if result.page is not None and index == 0:
-                page.write_text(result.page, encoding="utf-8")
+                files[page] = result.page.encode()
                 outputs.append(page)
-            record = result.recipe | {
-                "outputs": [p.name for p in (*outputs, *beside)],
-                "numbers": result.numbers[index],
-            }
-            text.write_text(json.dumps(record, indent=1), encoding="utf-8")
-            records.append(record)
-        path = stems[0].with_name(stems[0].name + ".png") if len(stems) == 1 else stems[0].parent
-        return Written(path, records[0] if len(records) == 1 else records)
+            record = {"outputs": [file.name for file in outputs], "numbers": result.numbers[index]}
+            records[text] = result.recipe | record
+            files[text] = _json(records[text])
+        return files, records
+
+
+def _json(record: dict[str, Any]) -> bytes:
+    return json.dumps(record, indent=1).encode()
+
+
+def _npy(numbers: np.ndarray) -> bytes:
+    buffer = BytesIO()
+    np.save(buffer, numbers)
+    return buffer.getvalue()
+
+
+def put(files: Mapping[Path, bytes], *, force: bool = False) -> tuple[Path, str]:
+    """Write all files of one folder or none; where that can't be, into a folder for temporary files.
+
+    Args:
+        force: overwrite what is there; otherwise that is a reason, too: nothing was there when the work began.
+    Returns:
+        The folder, and where it is another one, a sentence that says why.
+    Raises:
+        Mistake: they can't be written there either.
+    """
+    first = next(iter(files))
+    folder = first.parent
+    try:
+        there = None if force else next(filter(os.path.lexists, files), None)
+        if there is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            save(files)
+            return folder, ""
+        why = f"{there.name} is there by now"
+    except OSError as error:
+        why = reason(error)
+    except Mistake as mistake:
+        if not isinstance(mistake.__cause__, OSError):
+            raise
+        why = reason(mistake.__cause__)
+    for parent in (None, Path.home()):
+        with suppress(OSError, Mistake):
+            other = Path(tempfile.mkdtemp(prefix="phosphene-", dir=parent))
+            try:
+                save({other / file.name: data for file, data in files.items()})
+            except BaseException:
+                other.rmdir()
+                raise
+            return other, f"{folder.resolve()} could not be written to ({why}); it is in {other}"
+    raise Mistake(f"{first} could not be written ({why}), and nowhere else either")

@@ -1,26 +1,29 @@
 """One picture's way from what somebody asks for to files: destination, photographs, network, recipe, judges, film."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from phosphene import catalogue
 from phosphene.catalogue import Row
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Mistake, exit_code, failed
 from phosphene.core.networks.network import Network
-from phosphene.core.paths import is_folder
+from phosphene.core.paths import is_folder, told_apart
 from phosphene.core.results.recipes import Recipe
 from phosphene.core.results.results import Result
 from phosphene.core.results.signature import Input
+from phosphene.core.saving import undisturbed
 from phosphene.core.units.inputs import said_in_words
 from phosphene.core.units.photographs import readable
 from phosphene.core.units.spelling import parse_units
 from phosphene.core.units.units import stems
 from phosphene.faces.running import sweep
+from phosphene.faces.running.claims import Claims
 from phosphene.faces.running.destination import Destination, Written, photo_stem
-from phosphene.faces.running.runner import finished
-from phosphene.faces.running.session import Session
+from phosphene.faces.running.runner import ENDS, Outcome, finished
+from phosphene.faces.running.session import Session, named
 from phosphene.faces.running.sweep import Sweep
 
 Say = Callable[[str], None]
@@ -57,6 +60,7 @@ class Job:
         given: inputs and options by name.
         session: the network.
         output: where results go.
+        photos: where it is one of several, done one by one, what its photograph and those behind it are called.
     """
 
     row: Row
@@ -65,6 +69,7 @@ class Job:
     given: Mapping[str, Any]
     session: Session
     output: Output
+    photos: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -72,11 +77,22 @@ class Job:
         return f"{self.row.command} {self.method or ''}".strip()
 
     def parts(self, say: Say) -> list["Job"]:
-        """Whole pictures have sizes of their own, so several of them are one job each, with one network."""
+        """Whole pictures have sizes of their own, so several of them are one job each, with one network.
+
+        Raises:
+            Mistake: there is one film for several.
+        """
         for one in self.recipe.inputs:
             files = self.given.get(one.name)
             if one.one and one.many and files and self.given.get("fit") == "whole" and single(files) is None:
-                return [replace(self, given={**self.given, one.name: [file]}) for file in _readable(files, say)]
+                files = _readable(files, say)
+                if len(files) > 1 and self.output.film is not None:
+                    raise Mistake(f"--film is of one picture, but {len(files)} are made; give one photograph")
+                called = told_apart(map(photo_stem, files))
+                return [
+                    replace(self, given={**self.given, one.name: [file]}, photos=tuple(called[i:]))
+                    for i, file in enumerate(files)
+                ]
         return [self]
 
 
@@ -91,50 +107,98 @@ class Done:
         film: the film's file, where there is one.
         notes: what did not go as it should.
         stopped: why the work ended early.
+        why: the same in words.
+        later: what failed when the pictures were written already.
     """
 
     result: Result
     written: Written
-    words: list[str] = field(default_factory=list)
-    film: Path | None = None
-    notes: list[str] = field(default_factory=list)
-    stopped: BaseException | None = None
-    failed: bool = False
+    words: list[str]
+    film: Path | None
+    notes: list[str]
+    stopped: BaseException | None
+    why: str
+    later: list[BaseException]
+
+    @property
+    def code(self) -> int:
+        """The exit code: of an interruption, if there was one; else whether something did not go as it should."""
+        return max(map(exit_code, self.ends), default=2 if self.notes else 0)
+
+    @property
+    def ends(self) -> list[BaseException]:
+        """Whatever ended something early, in order."""
+        return [one for one in (self.stopped, *self.later) if one is not None]
 
 
-def perform(job: Job, say: Say) -> Done | Sweep:
+def perform(job: Job, say: Say, claims: Claims) -> Done | Sweep:
     """Do it; many units are a sweep, which is still to be run.
 
+    Args:
+        claims: what the command holds; files of this job are added.
     Raises:
-        Mistake: it can't be done, or there is no place for it; nothing is computed then.
+        Mistake: it can't be done, or there is no place for it, or the network failed before there was any picture.
     """
     out = job.output
-    to = Destination(job.row.command, out.out, out.force, _first_photo(job), job.method, out.film)
+    to = Destination(
+        job.row.command, out.out, out.force, _first_photo(job), job.method, out.film, job.photos, claims
+    )  # fmt: skip
     to.check_folder()
+    to.begin()
     given = {key: value for key, value in job.given.items() if value is not None}
     if promised := job.recipe.promised(job.session.network, given):
         to.check_files(promised)
     for one in job.recipe.inputs:
         if one.many and one.name in given:
             given[one.name] = _photographs(one, given[one.name], to, say)
-    network = job.session.network
-    judges = job.session.others
-    units = _many(job, given)
-    if units:
-        return _sweep(job, given, units, to)
-    made = job.recipe(network, **given)
-    to.check_files(made.names)
-    outcome = finished(made, job.title, quiet=out.quiet, film=to.film)
-    result = outcome.result
-    if out.anonymous:
+    network, _ = job.session.network, job.session.others
+    with named(network.name):
+        units = _many(job, given)
+        if units:
+            return _sweep(job, given, units, to)
+        made = job.recipe(network, **given)
+        to.begin(made.names)
+        outcome = finished(made, job.title, quiet=out.quiet, film=to.film)
+    return _written(job, to, outcome)
+
+
+def _written(job: Job, to: Destination, outcome: Outcome) -> Done:
+    """Write the pictures first; then whatever else is to come of them, which can't take them away any more."""
+    result, stopped = outcome.result, outcome.stopped
+    if job.output.anonymous:
         result.recipe = {}
-    unfilmed = to.write_film()
     words: list[str] = []
-    unjudged = _judge(job, judges, result, words)
-    filmed = to.film.path if to.film is not None and not unfilmed else None
-    written = to.write(result, [filmed] if filmed else [])
-    notes = [note for note in (written.note, unfilmed, unjudged) if note]
-    return Done(result, written, words, filmed, notes, outcome.stopped, failed=bool(unfilmed or unjudged))
+    notes: list[str] = []
+    later: list[BaseException] = []
+    written = None
+
+    def after(name: str, what: str, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except ENDS as error:
+            later.append(error)
+            why = failed(name, error)
+            notes.append(why if why.startswith(name) else f"{name} {what}: {why}")
+
+    try:
+        with undisturbed():
+            written = to.write(result)
+    except KeyboardInterrupt as interruption:  # it came meanwhile, and waited until everything was there
+        if written is None:
+            raise
+        later.append(interruption)
+        notes.append("interrupted: the picture is written")
+    notes += filter(None, [written.note])
+    if to.film is not None:
+        after(str(to.film.path), "was not written", partial(to.write_film, result, written))
+    for spec, judge in zip(job.session.judges, job.session.others, strict=True):
+        if any(isinstance(one, KeyboardInterrupt) for one in (stopped, *later)):
+            notes.append(f"{spec} was not asked")
+        else:
+            after(spec, "did not judge", partial(_judge, job, judge, result, words, written))
+    film = to.film.path if to.film is not None and to.film.path.name in written.others else None
+    why = "" if stopped is None else failed(job.session.network.name, stopped)
+    return Done(result, written, words, film, notes, stopped, why, later)
 
 
 def single(photos: Sequence[str]) -> str | None:
@@ -156,7 +220,7 @@ def _photographs(one: Input, given: Sequence[str], to: Destination, say: Say) ->
         return alone
     files = _readable(given, say)
     if one.one and len(files) == 1:  # the others can't be read
-        to.photo = photo_stem(files[0])
+        to.photos = [photo_stem(files[0])]
     return files
 
 
@@ -168,42 +232,39 @@ def _readable(given: Sequence[str], say: Say) -> list[str]:
 
 
 def _many(job: Job, given: Mapping[str, Any]) -> dict[str, str]:
-    """The units and the names of their files, where they are too many for one batch."""
-    if not job.row.many or job.row.many not in given:
+    """The units and the names of their files, where they are a sweep: too many for one batch, or LAYER:all."""
+    option, out = job.row.many, job.output
+    if not option or option not in given:
         return {}
-    units = parse_units(job.session.network, given[job.row.many])
-    return dict(zip(map(str, units), stems(units), strict=True)) if len(units) > sweep.PART else {}
+    units = parse_units(job.session.network, given[option])
+    named = dict(zip(map(str, units), stems(units), strict=True))
+    if len(named) <= sweep.PART:
+        alone = job.recipe(job.session.network, **{**given, option: [next(iter(named))]})
+        every = any(str(one).partition(":")[2].partition("@")[0] == "all" for one in given[option])
+        if not every or len(named) == 1 or len(alone.names) > 1 or out.film or out.anonymous or job.session.judges:
+            return {}  # one picture of all of them
+    return named
 
 
 def _sweep(job: Job, given: Mapping[str, Any], units: Mapping[str, str], to: Destination) -> Sweep:
     if job.output.film is not None or job.session.judges or job.output.anonymous:
         few = f"at most {sweep.PART} units, not {len(units)}; name some of them"
         raise Mistake(f"--film, --judge and --no-provenance are for {few}")
-    option, network = job.row.many, job.session.network
+    option, network, folder = job.row.many, job.session.network, to.folder(list(units.values()))
+    to.hold([folder / sweep.SHEET])
     return Sweep(
-        lambda some: job.recipe(network, **{**given, option: list(some)}), units, to.folder(list(units.values())),
+        lambda some: job.recipe(network, **{**given, option: list(some)}), units, folder,
         force=job.output.force, option=option,
     )  # fmt: skip
 
 
-def _judge(job: Job, judges: Sequence[Network], result: Result, words: list[str]) -> str:
-    """Add what each judge sees to the words; where that fails, what to say: there is a picture all the same."""
-    for spec, judge in zip(job.session.judges, judges, strict=True):
-        try:
-            words += _verdict(job.row, judge, job.session.network, result)
-        except (Mistake, MemoryError, KeyboardInterrupt) as failure:
-            return f"{spec} did not judge: {str(failure) or 'it was interrupted, or there is not enough memory'}"
-    return ""
-
-
-def _verdict(row: Row, judge: Network, network: Network, result: Result) -> list[str]:
-    """Put what a judge sees beside the numbers; the same in words."""
-    judges = catalogue.loaded(row.judge)
-    verdicts = judges.verdicts(
-        judge, network, result.image[:, :3], [numbers.get("class") for numbers in result.numbers]
-    )
-    lines = [judges.words(verdicts)]
-    for name, numbers, one in zip(result.names, result.numbers, verdicts, strict=True):
+def _judge(job: Job, judge: Network, result: Result, words: list[str], written: Written) -> None:
+    """Put what a judge sees beside the numbers, in the record too; the same in words."""
+    judges = catalogue.loaded(job.row.judge)
+    classes = [numbers.get("class") for numbers in result.numbers]
+    verdicts = judges.verdicts(judge, job.session.network, result.image[:, :3], classes)
+    for numbers, one in zip(result.numbers, verdicts, strict=True):
         numbers.setdefault("judged", []).append(one)
-        lines.append(f"  {name}: {said_in_words(one['top'])}")
-    return lines
+    words.append(judges.words(verdicts))
+    words += [f"  {name}: {said_in_words(one['top'])}" for name, one in zip(result.names, verdicts, strict=True)]
+    written.add(result)

@@ -1,12 +1,14 @@
 """The networks of a command, each loaded once, when it is first needed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Mistake, failed, out_of_memory
 from phosphene.core.networks.head import HeadKind
 from phosphene.core.networks.network import Network
+from phosphene.models.files import without_folders
 from phosphene.models.specs import load
 
 
@@ -41,12 +43,28 @@ class Session:
         """
         if self.plan is not None and self.no_plan:
             raise Mistake(f"--plan {self.plan} and --no-plan exclude each other; leave one out")
-        return load(
-            self.net, weights=self.weights_file, device=self.device, precision=self.precision,
-            plan="none" if self.no_plan else self.plan or "auto", head=self.head,
-        )  # fmt: skip
+        with named(without_folders(self.net)):
+            return load(
+                self.net, weights=self.weights_file, device=self.device, precision=self.precision,
+                plan="none" if self.no_plan else self.plan or "auto", head=self.head,
+            )  # fmt: skip
 
     @cached_property
     def others(self) -> list[Network]:
         """The judges, on the network's device."""
-        return [load(spec, device=self.network.device.type) for spec in self.judges]
+        return [self._judge(spec) for spec in self.judges]
+
+    def _judge(self, spec: str) -> Network:
+        with named(without_folders(spec)):
+            return load(spec, device=self.network.device.type)
+
+
+@contextmanager
+def named(network: str) -> Iterator[None]:
+    """Whatever goes wrong with a network is a mistake that names it."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        if isinstance(error, (Mistake, OSError)) and not out_of_memory(error):
+            raise
+        raise Mistake(failed(network, error)) from error

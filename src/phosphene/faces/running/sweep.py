@@ -2,10 +2,16 @@
 
 Memory holds one part at a time, whatever the number of units. A part's pictures are written before the next one
 begins, each with the recipe of its part, so that it can be replayed alone.
+
+Parts are the same however often a sweep is stopped: a part is painted as a whole or not at all, because the pictures of
+a part share its recipe. So a sweep that went on has the bytes of one that was never stopped. What is in the making when
+it is stopped is written too, as far as it came, with the word `unfinished` in its recipe; it is painted again when the
+sweep goes on. So is a picture that is damaged: one that is cut off, or whose pixels are not those of its seal.
 """
 
 import json
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +21,12 @@ from PIL import Image
 
 from phosphene.catalogue import upgraded
 from phosphene.core.errors import Mistake
-from phosphene.core.pictures.files import open_photo
+from phosphene.core.paths import is_file
+from phosphene.core.pictures.files import open_photo, read_text, stored
 from phosphene.core.pictures.sheets import figure
-from phosphene.core.pictures.writing import save_png
-from phosphene.core.results.results import Result, Run
+from phosphene.core.pictures.writing import png_bytes
+from phosphene.core.results.results import Run, seal
+from phosphene.core.saving import save
 
 PART = 64
 """Pictures that are in the making at the same time."""
@@ -27,23 +35,58 @@ SHEET = "contact.png"
 SHEET_SIDE = 1800
 """Pixels that a contact sheet is about as wide as."""
 
+Record = Mapping[str, Any]
+"""How something was made; empty where it is damaged, and that can't be told."""
 
-def _same(record: Mapping[str, Any], wanted: Mapping[str, Any], option: str) -> bool:
-    """Whether a picture was made by this recipe, in whatever part of the units."""
+OTHER: Record = {"arguments": {}}
+"""Of what this program did not make."""
 
-    def but_units(recipe: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: value for key, value in recipe["arguments"].items() if key != option}
 
+def _but_units(record: Record, option: str) -> dict[str, Any]:
+    return {key: value for key, value in record["arguments"].items() if key != option}
+
+
+def _same(record: Record, wanted: Record, option: str) -> bool:
+    """Whether something was made by this recipe, in whatever part of the units."""
     keys = ("recipe", "network", "plan", "inputs")
-    return all(record.get(key) == wanted[key] for key in keys) and but_units(record) == but_units(wanted)
+    return (
+        bool(record)
+        and all(record.get(key) == wanted[key] for key in keys)
+        and _but_units(record, option) == _but_units(wanted, option)
+    )
 
 
-def _record(path: Path) -> dict[str, Any]:
+def _parsed(text: str) -> Record:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return upgraded(data) if isinstance(data, dict) and isinstance(data.get("arguments"), dict) else {}
+        data = json.loads(text)
+    except ValueError:
+        return {} if not text or text.startswith("{") else OTHER  # cut off, or a stranger's
+    try:
+        return upgraded(data) if isinstance(data, dict) and isinstance(data.get("arguments"), dict) else OTHER
+    except ValueError:  # it was made by a part of the program that works otherwise today
+        return OTHER
+
+
+def _beside(path: Path) -> Record | None:
+    """The record in a JSON file; None where there is no such file."""
+    if not os.path.lexists(path):
+        return None
+    try:
+        return _parsed(path.read_text(encoding="utf-8")) if is_file(path) else OTHER
     except (OSError, ValueError):
-        return {}
+        return OTHER
+
+
+def _within(path: Path) -> tuple[Record | None, bool]:
+    """The record in a PNG, None where there is no such file; and whether its pixels are those of its seal."""
+    if not os.path.lexists(path):
+        return None, False
+    try:
+        text = read_text(path).get("phosphene", "[]")
+        record = _parsed(text)
+        return record, record.get("seal") == seal(json.loads(text), stored(path)) if record.get("seal") else False
+    except Mistake:  # it can't be read
+        return ({} if is_file(path) else OTHER), False
 
 
 class Sweep:
@@ -56,7 +99,11 @@ class Sweep:
         force: paint what is there again.
         option: the recipe's option that is given the units.
     Attributes:
-        left: the units that are not there yet.
+        network: its name.
+        done: the units whose pictures are there.
+        left: the units of parts that are not there as a whole.
+        damaged: the pictures that are there and can't be used.
+        unfinished: the units whose pictures were stopped on their way.
     Raises:
         Mistake: a file in the folder was made in another way, or there are several pictures of each unit.
     """
@@ -71,21 +118,55 @@ class Sweep:
         option: str = "units",
     ) -> None:
         self.begin, self.units, self.folder, self.option = begin, units, folder, option
+        self.damaged: list[Path] = []
+        self.unfinished: set[str] = set()
+        self._run: Run | None = None
+        self._over = False
         first = begin([next(iter(units))])
         if len(first.names) > 1:
             raise Mistake(
                 f"several pictures of each are made of at most {PART} units, not {len(units)}; name some of them"
             )
-        wanted = json.loads(json.dumps(first.recipe))
-        self.left = [unit for unit in units if force or not self._done(units[unit], wanted)]
+        self._wanted: Record = json.loads(json.dumps(first.recipe))
+        self.network: str = self._wanted["network"]["spec"]
+        self.done = set() if force else {unit for unit in units if self._is_done(unit)}
+        if not force:
+            self._check_sheet(bool(self.done or self.damaged or self.unfinished))
+        every = list(units)
+        parts = [every[first : first + PART] for first in range(0, len(every), PART)]
+        self.left = [unit for part in parts if not self.done.issuperset(part) for unit in part]
 
-    def _done(self, stem: str, wanted: Mapping[str, Any]) -> bool:
-        path = self.folder / f"{stem}.png"
-        if not path.exists():
+    def _is_done(self, unit: str) -> bool:
+        """Whether a unit's picture is there, whole and finished.
+
+        Raises:
+            Mistake: what is there was made in another way.
+        """
+        picture, text = (self.folder / f"{self.units[unit]}{end}" for end in (".png", ".json"))
+        (drawn, whole), said = _within(picture), _beside(text)
+        if drawn is None and said is None:
             return False
-        if not _same(_record(path.with_suffix(".json")), wanted, self.option):
-            raise Mistake(f"{path} is there already and was made in another way; give --force, or another --out")
-        return True
+        own = [record is not None and _same(record, self._wanted, self.option) for record in (drawn, said)]
+        for path, record, ours in zip((picture, text), (drawn, said), own, strict=True):
+            if not ours and (record or not any(own)) and record is not None:
+                raise self._foreign(path)
+        if any(record and "unfinished" in record for record in (drawn, said)):
+            self.unfinished.add(unit)
+        elif not (all(own) and whole):
+            self.damaged.append(picture)
+        else:
+            return True
+        return False
+
+    def _check_sheet(self, goes_on: bool) -> None:
+        """Raise a Mistake if another sheet is there; one that can't be read is this sweep's where the pictures are."""
+        record, _ = _within(self.folder / SHEET)
+        if record is not None and not _same(record, self._wanted, self.option) and not (goes_on and record == {}):
+            raise self._foreign(self.folder / SHEET)
+
+    @staticmethod
+    def _foreign(path: Path) -> Mistake:
+        return Mistake(f"{path} is there already and was made in another way; give --force, or another --out")
 
     @property
     def total(self) -> int:
@@ -94,38 +175,63 @@ class Sweep:
 
     def __iter__(self) -> Iterator[int]:
         """Paint part by part; yields how many steps were taken."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         taken = 0
         for first in range(0, len(self.left), PART):
-            run = self.begin(self.left[first : first + PART])
+            run = self._run = self.begin(self.left[first : first + PART])
             for step in run:
                 yield taken + step.index
             taken += run.total
-            self._write(run.result)
-            self.write_sheet()
+            self._over = True
+            self.keep()
 
-    def _write(self, result: Result) -> None:
+    def keep(self) -> None:
+        """Write the part that is in the making, as far as it came; over no picture that is finished."""
+        if self._run is None or self._run.last is None:
+            return
+        result, files, painted = self._run.so_far(), dict[Path, bytes](), []
+        if not self._over:
+            result.recipe = {**result.recipe, "unfinished": True}
+        units = {stem: unit for unit, stem in self.units.items()}
         for index, name in enumerate(result.names):
-            path = self.folder / f"{name}.png"
-            record = result.recipe | {"outputs": [path.name], "numbers": result.numbers[index]}
-            path.with_suffix(".json").write_text(json.dumps(record, indent=1), encoding="utf-8")
-            save_png(result.shown("picture", index), path, result.text("picture", index))
+            if self._over or units[name] not in self.done:
+                path = self.folder / f"{name}.png"
+                record = result.recipe | {"outputs": [path.name], "numbers": result.numbers[index]}
+                files |= {path: result.png("picture", index), path.with_suffix(".json"): _json(record)}
+                painted.append(units[name])
+        self.folder.mkdir(parents=True, exist_ok=True)
+        save(files)
+        self.unfinished |= set(painted)
+        if self._over:
+            self.done |= set(painted)
+            self.unfinished -= set(painted)
+        self._run, self._over = None, False
+        self.write_sheet()
 
     def there(self) -> list[str]:
-        """The units whose pictures are in the folder, in order."""
-        return [unit for unit, stem in self.units.items() if (self.folder / f"{stem}.png").exists()]
+        """The units that there is a picture of, in order, unfinished ones too."""
+        return [unit for unit in self.units if unit in self.done | self.unfinished]
 
     def write_sheet(self) -> Path:
         """All pictures so far on one sheet, each with its number."""
         there = self.there()
         columns = max(4, math.ceil(math.sqrt(len(there) * 1.5)))
         side = max(48, min(160, SHEET_SIDE // columns - 24))
-        panels = [(unit.partition(":")[2] or unit, self._small(self.units[unit], side)) for unit in there]
+        panels = [(self._caption(unit), self._small(self.units[unit], side)) for unit in there]
         layer = there[0].partition(":")[0]
-        title = f"{len(there)} of {len(self.units)} units" if len(there) < len(self.units) else f"{layer}: all units"
-        save_png(figure(panels, title, columns=columns, side=side), self.folder / SHEET)
+        every = f"{layer}: all units"
+        title = f"{len(self.done)} of {len(self.units)} units" if len(self.done) < len(self.units) else every
+        made = {**self._wanted, "arguments": _but_units(self._wanted, self.option)}
+        text = json.dumps({**made, "parts": [f"{self.units[unit]}.png" for unit in there]})
+        save({self.folder / SHEET: png_bytes(figure(panels, title, columns=columns, side=side), {"phosphene": text})})
         return self.folder / SHEET
+
+    def _caption(self, unit: str) -> str:
+        return (unit.partition(":")[2] or unit) + (" unfinished" if unit in self.unfinished else "")
 
     def _small(self, stem: str, side: int) -> torch.Tensor:
         with Image.open(self.folder / f"{stem}.png") as image:
             return open_photo(image.convert("RGB").resize((side, side), Image.Resampling.LANCZOS))
+
+
+def _json(record: Record) -> bytes:
+    return json.dumps(record, indent=1).encode()

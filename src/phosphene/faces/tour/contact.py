@@ -3,17 +3,17 @@
 import json
 from pathlib import Path
 
-from phosphene.core.pictures.files import open_photo
 from phosphene.core.pictures.sheets import Strip, contact
 from phosphene.core.pictures.writing import png_bytes
-from phosphene.faces.tour.guide import Guide, Section, Shown, address
+from phosphene.faces.tour.guide import Guide, Section, Shown
 
+SHEET = "contact.png"
 MOST_IN_A_STRIP = 7  # so that each is large enough to be looked at
 HERO = ("pictures/photograph.png", "pictures/dream.png")
 
 
 def contact_sheet(guide: Guide) -> Shown | None:
-    """Write the best of the tour's pictures as one; its text chunk names the files that it is made of.
+    """The best of the tour's pictures as one; its text chunk names the files that it is made of.
 
     None where there is nothing to share.
     """
@@ -29,12 +29,9 @@ def contact_sheet(guide: Guide) -> Shown | None:
     photo = Path(guide.photo.removeprefix("skimage:")).name
     beside = f", beside {guide.beside.name}" if guide.beside else ""
     drawing = contact(strips, f"What {guide.network.name} sees in {photo}", f"made with phosphene{beside}")
-    picture = open_photo(drawing)
     parts = [shown.file for _, chosen in rows for shown in chosen]
     text = None if guide.anonymous else {"phosphene": json.dumps({"command": "tour", "parts": parts})}
-    png = png_bytes(picture, text)
-    (guide.folder / "contact.png").write_bytes(png)
-    return Shown(picture, "the tour on one sheet", "contact.png", address(picture, png), *drawing.size, False)
+    return Shown("the tour on one sheet", SHEET, png_bytes(drawing, text))
 
 
 def _chosen(section: Section) -> list[Shown]:

@@ -3,16 +3,16 @@
 import base64
 import io
 import shlex
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
+from PIL import Image
 from torch import Tensor
 
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Failure, Mistake, failed
 from phosphene.core.networks.network import Network
 from phosphene.core.pictures.eight_bit import to_pil
 from phosphene.core.pictures.files import open_photo
@@ -24,17 +24,37 @@ Ran = Callable[[str, Run], Result]
 """Runs a recipe to its end under a progress bar with this title."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Shown:
-    """One picture of the page: itself, its caption, where it is at full size, and itself as a data address."""
+    """One picture of the page: its caption, its file beside the page, and that file's bytes."""
 
-    picture: Tensor
     caption: str
     file: str
-    address: str
-    width: int
-    height: int
-    pixelated: bool
+    png: bytes
+
+    @cached_property
+    def picture(self) -> Tensor:
+        """(1, 3, h, w) in [0, 1]."""
+        return open_photo(Image.open(io.BytesIO(self.png)))
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """(width, height)."""
+        return Image.open(io.BytesIO(self.png)).size
+
+    @property
+    def pixelated(self) -> bool:
+        """Whether it is so small that its pixels are shown as squares."""
+        return max(self.size) < 100
+
+    @cached_property
+    def address(self) -> str:
+        """Itself as a data address: the PNG, or a WebP where that is large."""
+        if len(self.png) <= LARGEST_INSIDE:
+            return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+        buffer = io.BytesIO()
+        to_pil(self.picture).save(buffer, "WEBP", quality=90)
+        return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 @dataclass
@@ -42,7 +62,8 @@ class Section:
     """One stop of the tour.
 
     Attributes:
-        pairs: its pictures belong together two by two.
+        known: what later stops ask about, ready for JSON.
+        pairs: its pictures belong together two by two, one of each network.
         shared: its pictures are on the contact sheet.
     """
 
@@ -53,52 +74,62 @@ class Section:
     pictures: list[Shown] = field(default_factory=list)
     answers: list[dict[str, Any]] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    known: dict[str, Any] = field(default_factory=dict)
     pairs: bool = False
     shared: bool = False
-    seconds: float = 0.0
-
-
-def address(picture: Tensor, png: bytes) -> str:
-    """A picture as a data address: the PNG itself, or a WebP where that is large."""
-    if len(png) <= LARGEST_INSIDE:
-        return f"data:image/png;base64,{base64.b64encode(png).decode()}"
-    buffer = io.BytesIO()
-    to_pil(picture).save(buffer, "WEBP", quality=90)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 @dataclass
 class Guide:
     """What every stop needs: which network, which photograph, how thoroughly, and where pictures go.
 
+    A stop depends on the earlier ones by `earlier` alone, so that it is the same whether they were made just now or
+    by a tour that was stopped.
+
     Attributes:
         network: the network to read.
         photo: the photograph, a path or `skimage:NAME`.
         spec: as the page's commands name the network.
-        folder: the page's; its pictures are in `pictures` inside of it.
         fast: few steps and small pictures.
         seed: of all random numbers.
         ran: runs a recipe to its end, with a progress bar.
         anonymous: how they were made is left out of the pictures.
-        sections: the page, as far as it is made.
         beside, beside_spec: a second network, to compare with.
-        made: the result that each picture is of, by the picture's name.
-        eps: how far an attack may move a pixel.
+        made: the section of each stop so far, by its name; none where it has nothing to say.
+        again: the stops that may come out otherwise when they are made again.
+        failures: what went wrong that was no refusal.
     """
 
     network: Network
     photo: str
     spec: str
-    folder: Path
     fast: bool
     seed: int
     ran: Ran
     anonymous: bool = False
-    sections: list[Section] = field(default_factory=list)
     beside: Network | None = None
     beside_spec: str = ""
-    made: dict[str, Result] = field(default_factory=dict)
-    eps: float = 2 / 255
+    made: dict[str, Section | None] = field(default_factory=dict)
+    again: set[str] = field(default_factory=set)
+    failures: list[str] = field(default_factory=list)
+    _now: str = ""
+
+    @property
+    def sections(self) -> list[Section]:
+        """The page, as far as it is made."""
+        return [section for section in self.made.values() if section is not None]
+
+    def take(self, stop: "Stop") -> None:
+        """Make a stop, the next one of the page."""
+        self._now = stop.__name__
+        self.made[self._now] = None
+        stop(self)
+
+    def earlier(self, stop: "Stop") -> Section | None:
+        """The section of an earlier stop; what builds on one that is to be made again is to be made again, too."""
+        if stop.__name__ in self.again:
+            self.again.add(self._now)
+        return self.made.get(stop.__name__)
 
     def command(self, words: str, *, photo: bool = True, spec: str | None = None) -> str:
         """The line that makes a picture alone, at full quality."""
@@ -109,18 +140,15 @@ class Guide:
         return " ".join(["phosphene", *given, *net])
 
     def show(self, section: Section, caption: str, name: str, result: Result, *part: str | int) -> None:
-        """Write a part of a result (its picture, unless another one is named) beside the page and into the section."""
+        """Put a part of a result (its picture, unless another one is named) into the section."""
         if self.anonymous:
             result.recipe = {}
-        data = result.png(*(part or ("picture", 0)))
-        (self.folder / "pictures" / f"{name}.png").write_bytes(data)
-        self.made[name] = result
-        picture = open_photo(result.shown(*(part or ("picture", 0))))
-        height, width = picture.shape[-2:]
-        small = max(height, width) < 100
-        section.pictures.append(
-            Shown(picture, caption, f"pictures/{name}.png", address(picture, data), width, height, small)
-        )
+        section.pictures.append(Shown(caption, f"pictures/{name}.png", result.png(*(part or ("picture", 0)))))
+
+    def shown(self, stop: "Stop", name: str) -> Shown | None:
+        """A picture of an earlier stop."""
+        section = self.earlier(stop)
+        return next((one for one in section.pictures if one.file == f"pictures/{name}.png"), None) if section else None
 
     @contextmanager
     def stop(
@@ -128,16 +156,34 @@ class Guide:
     ) -> Iterator[Section]:
         """A section; what a network can't do is said in it, and the tour goes on."""
         section = Section(title, teaching, source, list(commands), pairs=pairs, shared=shared)
-        start = time.perf_counter()
-        self.sections.append(section)
+        self.made[self._now] = section
         with self.trying(section):
             yield section
-        section.seconds = time.perf_counter() - start
 
     @contextmanager
     def trying(self, section: Section) -> Iterator[None]:
-        """What fails for this network is left out with a line that says why."""
+        """What fails is left out with a line that says why; unless that is a refusal, it may work another time."""
         try:
             yield
         except Mistake as mistake:
-            section.missing += [] if str(mistake) in section.missing else [str(mistake)]
+            words = str(mistake)
+            self.doubt(mistake)
+            self.failures += [words] if isinstance(mistake, Failure) else []
+        except (Exception, SystemExit) as error:  # too little memory, or whatever a stranger's code raises
+            names = " or ".join(one.name for one in (self.network, self.beside if section.pairs else None) if one)
+            words = failed(names, error)
+            self.again.add(self._now)
+            self.failures.append(words)
+        else:
+            return
+        section.missing += [] if words in section.missing else [words]
+
+    def doubt(self, mistake: Mistake) -> None:
+        """What only a foreign error was a reason for may not be so when it is tried again."""
+        cause = mistake.__cause__
+        if isinstance(mistake, Failure) or (isinstance(cause, Exception) and not isinstance(cause, Mistake)):
+            self.again.add(self._now)
+
+
+Stop = Callable[[Guide], None]
+"""Adds at most one section; its name is the stop's."""

@@ -31,9 +31,9 @@ def test_the_units_are_those_that_are_most_unusual_among_the_references(many):
     assert found[:many] == [f"conv2:{int(i)}" for i in unusual.argsort(descending=True)[:many]]
 
 
-def test_the_whole_photograph_is_asked_about_where_the_network_says_the_same_of_it(tmp_path):
+def test_the_whole_photograph_is_asked_about_where_the_network_says_the_same_of_it():
     network = convnet(torch.float32)
-    guide = Guide(network, "skimage:cat", "own.py", tmp_path, False, 0, lambda title, run: run.result)
+    guide = Guide(network, "skimage:cat", "own.py", False, 0, lambda title, run: run.result)
     said = int(logits(network, feed(network, "skimage:cat", "whole"))[0].argmax())
     assert fit_for(guide, {"class": said}) == "whole"
     assert fit_for(guide, {"class": (said + 1) % 4}) == "crop"

@@ -10,6 +10,7 @@ from phosphene.adversarial import pgd
 from phosphene.attribution import gradient, guided, occlusion
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
+from phosphene.core.results.results import Result
 from phosphene.core.units.default_layers import spread
 from phosphene.core.units.inputs import Fit, feed, logits, said_in_words
 from phosphene.core.units.labels import class_index, label
@@ -56,7 +57,7 @@ def consists(guide: Guide) -> None:
         guide.show(section, result.title, "architecture", result)
 
 
-def says(guide: Guide) -> Said:
+def says(guide: Guide) -> None:
     """What the network says; stops after this ask about its first answer."""
     with guide.stop(
         "What it says",
@@ -67,7 +68,12 @@ def says(guide: Guide) -> Said:
         result = predict(guide.network, guide.photo)
         section.answers = result.numbers[0]["top"]
         guide.show(section, f"what the network is fed: {said_in_words(section.answers)}", "fed", result)
-    return section.answers[0] if section.answers else None
+
+
+def said_by(guide: Guide) -> Said:
+    """The network's first answer."""
+    section = guide.earlier(says)
+    return section.answers[0] if section and section.answers else None
 
 
 def filters(guide: Guide) -> None:
@@ -116,9 +122,9 @@ def class_word(network: Network, index: int) -> str:
         return str(index)
 
 
-def looks_for(guide: Guide, said: Said) -> None:
+def looks_for(guide: Guide) -> None:
     """What the units that this photograph excites look for."""
-    network = guide.network
+    network, said = guide.network, said_by(guide)
     with guide.stop(
         "What its units look for",
         "Starting from noise, these pictures climb the activation of one unit each, under random shifts, scalings and "
@@ -148,30 +154,29 @@ def fit_for(guide: Guide, said: dict[str, Any]) -> Fit:
         return "crop"
     try:
         whole = logits(guide.network, feed(guide.network, guide.photo, "whole"))
-    except Mistake:  # it can't take this size
+    except Mistake as mistake:  # it can't take this size
+        guide.doubt(mistake)
         return "crop"
     return "whole" if int(guide.network.head.decided(whole)[0]) == said["class"] else "crop"
 
 
-def matters(guide: Guide, said: Said) -> None:
+def matters(guide: Guide) -> None:
     """Which pixels the first answer rests on."""
+    said = said_by(guide)
     if said is None:
         return
     network, target = guide.network, said["class"]
-    word = shlex.quote(class_word(network, target))
-    fit = fit_for(guide, said)
     with guide.stop(
         "Which pixels matter",
         f"The gradient tells how the score of {said['label']} moves with every pixel; guided backprop, which passes "
         "only what speaks for it, looks clearest and knows least about the class. The occlusion map covers one place "
         "after another and looks whether the score drops (red) or rises (blue).",
         "Simonyan et al. 2014, arXiv:1312.6034; Springenberg et al. 2015, arXiv:1412.6806; Zeiler & Fergus 2014",
-        *(
-            guide.command(f"attribute --method {m} --target {word} --fit {fit}")
-            for m in ("gradient", "guided", "occlusion")
-        ),
         shared=True,
     ) as section:
+        word, fit = shlex.quote(class_word(network, target)), fit_for(guide, said)
+        methods = ("gradient", "guided", "occlusion")
+        section.commands = [guide.command(f"attribute --method {m} --target {word} --fit {fit}") for m in methods]
         with guide.trying(section):
             result = gradient(network, guide.photo, target=target, fit=fit)
             guide.show(section, "what it is asked about", "asked-about", result, "panel", 0, 0)
@@ -238,8 +243,8 @@ def fooled(guide: Guide) -> None:
         shared=True,
     ) as section:
         for levels in LEVELS:
-            guide.eps = levels / 255
-            run = pgd(guide.network, guide.photo, eps=guide.eps, steps=4 if guide.fast else 40, seed=guide.seed)
+            section.known["levels"] = levels
+            run = pgd(guide.network, guide.photo, eps=levels / 255, steps=4 if guide.fast else 40, seed=guide.seed)
             result = guide.ran("attack", run)
             if changed := result.numbers[0]["fooled"]:
                 break
@@ -249,5 +254,19 @@ def fooled(guide: Guide) -> None:
             else f" With {levels} of them it says the same still."
         )
         section.commands = [guide.command(f"attack --eps {levels}/255")]
-        for index, name in enumerate(("before", "change", "adversarial")):
-            guide.show(section, result.panels[0][index][0], name, result, "panel", 0, index)
+        section.known["answer"] = fallen(result)
+        captions = [caption for caption, _ in result.panels[0]]
+        guide.show(section, captions[0], "before", result, "panel", 0, 0)
+        guide.show(section, captions[1], "change", result, "panel", 0, 1)
+        guide.show(section, captions[2], "adversarial", result)
+
+
+def fallen(result: Result) -> str:
+    """The answer before and after an attack."""
+    numbers = result.numbers[0]
+    kept = "" if numbers["fooled"] else "still "
+    return f"{said_in_words(numbers['before'])}, attacked {kept}{said_in_words(numbers['after'])}"
+
+
+STOPS = (consists, says, filters, looks_for, matters, dreams, remembers, fooled)
+"""In the order of the page."""

@@ -6,6 +6,7 @@ sees, because the attack takes them away. What is left to it is what people use 
 """
 
 import shlex
+from dataclasses import dataclass
 from typing import Any
 
 from phosphene.adversarial import pgd
@@ -14,10 +15,9 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.results.results import Result
 from phosphene.core.units.default_layers import spread
-from phosphene.core.units.inputs import said_in_words
 from phosphene.core.units.labels import class_index, label
-from phosphene.faces.tour.guide import Guide, Section
-from phosphene.faces.tour.stops.alone import Said, fit_for
+from phosphene.faces.tour.guide import Guide, Section, Shown
+from phosphene.faces.tour.stops.alone import LEVELS, fallen, fit_for, fooled, matters, remembers, said_by
 from phosphene.features import visualize
 from phosphene.inversion import invert
 
@@ -35,16 +35,27 @@ def short(spec: str) -> str:
     return spec.removeprefix("embedded:").removeprefix("torchvision:").partition("?")[0].partition(".py")[0]
 
 
-def stops(guide: Guide, other: Network, said: Said) -> None:
-    """Four stops: the same classes, the same photograph, the same attack and the same depth, of both networks."""
-    if said is None:
-        return
-    ours, theirs = short(guide.network.name), short(other.name)
-    names = (ours, theirs if theirs != ours else f"{theirs} again")
-    _classes(guide, other, names, said)
-    _pixels(guide, other, names, said)
-    _attacked(guide, other, names)
-    _survives(guide, other, names)
+@dataclass(frozen=True)
+class Both:
+    """The two networks, and the first one's first answer.
+
+    Attributes:
+        names: as captions call them.
+        said: the first answer of ours; both are asked about it.
+    """
+
+    other: Network
+    names: tuple[str, str]
+    said: dict[str, Any]
+
+
+def _both(guide: Guide) -> Both | None:
+    """None where there is no second network, or nothing to ask both about."""
+    said = said_by(guide)
+    if guide.beside is None or said is None:
+        return None
+    ours, theirs = short(guide.network.name), short(guide.beside.name)
+    return Both(guide.beside, (ours, theirs if theirs != ours else f"{theirs} again"), said)
 
 
 def same_classes(one: Network, other: Network, first: str, many: int) -> list[tuple[int, int]]:
@@ -73,13 +84,20 @@ def _commands(guide: Guide, ours: str, theirs: str, *, photo: bool = True) -> li
     return [guide.command(ours, photo=photo), guide.command(theirs, photo=photo, spec=guide.beside_spec)]
 
 
-def _show(guide: Guide, section: Section, captions: tuple[str, str], pair: tuple[Result, Result], name: str) -> None:
-    """The pictures of two results side by side."""
-    for side, caption, result in zip(("ours", "theirs"), captions, pair, strict=True):
-        guide.show(section, caption, f"{side}-{name}", result)
+def _show(
+    guide: Guide, section: Section, name: str, captions: tuple[str, str], ours: Shown, theirs: Result, *part: str | int
+) -> None:
+    """A picture of ours that is on the page already, and a part of the other network's result, side by side."""
+    guide.show(section, captions[1], f"theirs-{name}", theirs, *part)
+    section.pictures.insert(-1, Shown(captions[0], f"pictures/ours-{name}.png", ours.png))
 
 
-def _classes(guide: Guide, other: Network, names: tuple[str, str], said: dict[str, Any]) -> None:
+def classes(guide: Guide) -> None:
+    """The same classes, painted from noise by both."""
+    both = _both(guide)
+    if both is None:
+        return
+    other, names, said = both.other, both.names, both.said
     with guide.stop(
         "Two ideas of the same classes",
         f"The same climb from noise, towards the same classes, of {names[0]} (left) and {names[1]} (right). An "
@@ -103,7 +121,12 @@ def _classes(guide: Guide, other: Network, names: tuple[str, str], said: dict[st
                 guide.show(section, caption, f"{side}-class-{i}", result, "picture", index)
 
 
-def _pixels(guide: Guide, other: Network, names: tuple[str, str], said: dict[str, Any]) -> None:
+def pixels(guide: Guide) -> None:
+    """The same photograph's gradient in both."""
+    both = _both(guide)
+    if both is None:
+        return
+    other, names, said = both.other, both.names, both.said
     with guide.stop(
         "Two gradients",
         "How the score moves with every pixel, in both. An ordinary network's gradient looks like noise; a robust "
@@ -124,41 +147,47 @@ def _pixels(guide: Guide, other: Network, names: tuple[str, str], said: dict[str
         ]
         for method, name in ((gradient, "gradient"), (guided, "guided-backprop")):
             with guide.trying(section):
-                mine, theirs = guide.made.get(name), method(other, guide.photo, target=target, fit=fit)
+                mine, theirs = guide.shown(matters, name), method(other, guide.photo, target=target, fit=fit)
                 if mine is not None:
                     words = name.replace("-", " ")
-                    _show(guide, section, (f"{words}: {names[0]}", f"{words}: {names[1]}"), (mine, theirs), name)
+                    _show(guide, section, name, (f"{words}: {names[0]}", f"{words}: {names[1]}"), mine, theirs)
 
 
-def _attacked(guide: Guide, other: Network, names: tuple[str, str]) -> None:
+def attacked(guide: Guide) -> None:
+    """The same attack on both."""
+    both = _both(guide)
+    if both is None:
+        return
+    other, names = both.other, both.names
+    before = guide.earlier(fooled)
+    known = {"levels": LEVELS[0]} | (before.known if before else {})
+    levels = known["levels"]
     with guide.stop(
         "Two attacks",
-        f"Every pixel of both pictures may move by at most {255 * guide.eps:.0f}/255. What matters is how far each "
+        f"Every pixel of both pictures may move by at most {levels}/255. What matters is how far each "
         "answer falls: a robust network may lose some certainty and keep its answer, where an ordinary one is sure of "
         "something else. The price is that it is right a little less often when nobody attacks.",
         "Madry et al. 2018, arXiv:1706.06083; Tsipras et al. 2019, arXiv:1805.12152",
-        *_commands(guide, f"attack --eps {255 * guide.eps:.0f}/255", f"attack --eps {255 * guide.eps:.0f}/255"),
+        *_commands(guide, f"attack --eps {levels}/255", f"attack --eps {levels}/255"),
         pairs=True, shared=True,
     ) as section:  # fmt: skip
-        run = pgd(other, guide.photo, eps=guide.eps, steps=4 if guide.fast else 40, seed=guide.seed)
+        run = pgd(other, guide.photo, eps=levels / 255, steps=4 if guide.fast else 40, seed=guide.seed)
         theirs = guide.ran(f"attack on {names[1]}", run)
-        mine = guide.made.get("adversarial")
-        if mine is None:
+        mine, change = (guide.shown(fooled, name) for name in ("adversarial", "change"))
+        if mine is None or change is None:
             raise Mistake(f"{names[0]} could not be attacked, so there is nothing to compare")
-        captions = [f"{name}: {_fallen(result)}" for name, result in zip(names, (mine, theirs), strict=True)]
-        _show(guide, section, (captions[0], captions[1]), (mine, theirs), "attacked")
-        for side, name, result in zip(("ours", "theirs"), names, (mine, theirs), strict=True):
-            guide.show(section, f"{name}: {result.panels[0][1][0]}", f"{side}-change", result, "panel", 0, 1)
+        captions = (f"{names[0]}: {known['answer']}", f"{names[1]}: {fallen(theirs)}")
+        _show(guide, section, "attacked", captions, mine, theirs)
+        captions = (f"{names[0]}: {change.caption}", f"{names[1]}: {theirs.panels[0][1][0]}")
+        _show(guide, section, "change", captions, change, theirs, "panel", 0, 1)
 
 
-def _fallen(result: Result) -> str:
-    """The answer before and after."""
-    numbers = result.numbers[0]
-    kept = "" if numbers["fooled"] else "still "
-    return f"{said_in_words(numbers['before'])}, attacked {kept}{said_in_words(numbers['after'])}"
-
-
-def _survives(guide: Guide, other: Network, names: tuple[str, str]) -> None:
+def survives(guide: Guide) -> None:
+    """The same photograph, from the same depth of both."""
+    both = _both(guide)
+    if both is None:
+        return
+    other, names = both.other, both.names
     with guide.stop(
         "What survives in both",
         "A picture with the same activations in a deep layer, looked for from noise. What an ordinary network knows "
@@ -171,9 +200,13 @@ def _survives(guide: Guide, other: Network, names: tuple[str, str]) -> None:
         layers = [found[min(3, len(found) - 1)] for found in stages]
         section.commands = _commands(guide, *(f"invert --layer {shlex.quote(layer)}" for layer in layers))
         run = invert(other, guide.photo, layer=layers[1], steps=8 if guide.fast else 200, seed=guide.seed)
-        theirs_made = guide.ran(f"invert {layers[1]} of {names[1]}", run)
-        mine_made = guide.made.get(f"inverted-{layers[0]}")
-        if mine_made is None:
+        theirs = guide.ran(f"invert {layers[1]} of {names[1]}", run)
+        mine = guide.shown(remembers, f"inverted-{layers[0]}")
+        if mine is None:
             raise Mistake(f"{layers[0]} of {names[0]} could not be inverted, so there is nothing to compare")
         captions = (f"from {layers[0]}: {names[0]}", f"from {layers[1]}: {names[1]}")
-        _show(guide, section, captions, (mine_made, theirs_made), "survives")
+        _show(guide, section, "survives", captions, mine, theirs)
+
+
+STOPS = (classes, pixels, attacked, survives)
+"""In the order of the page."""

@@ -1,0 +1,258 @@
+"""Every command and every line of Python that README and docs print: they can be typed, and do what is said."""
+
+import glob
+import html
+import importlib.util
+import inspect
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+
+import phosphene
+from benchmarks.__main__ import NAMES as BENCHMARKS
+from phosphene import catalogue
+from phosphene.core.errors import Mistake
+from phosphene.core.results.recipes import Recipe
+from phosphene.core.units.labels import class_index
+from phosphene.core.units.spelling import parse_units
+from phosphene.faces.cli.main import application
+from tests.docs import printed
+from tests.docs.printed import NOT_TYPED, PAGES, ROOT, blocks, commands, is_usage, lines, links, sentences, spans, typed
+
+README = PAGES[0]
+
+NAMED = {
+    "layer": lambda network, name: network.layer(name),
+    **dict.fromkeys(("units", "unit", "start", "end"), parse_units),
+    **dict.fromkeys(("target", "against", "class_name"), class_index),
+}
+"""What looks up a name on a network, by the option that gives it."""
+
+ELSEWHERE = {
+    "logits:cat@10,20,64,64": "of a class map",
+    "logits:like=other.jpg": "of networks that end in a code",
+    "rollout": "of vision transformers",
+}
+"""Names that the default network does not have, and whose they are."""
+
+
+def sizes_put_in(monkeypatch):
+    """Have every recipe take few steps, and make small pictures."""
+    small = {"steps": 1, "size": 32, "masks": 16, "samples": 2, "others": 1, "starts": 2, "cells": 3, "count": 2}
+    small |= {"nearby": 1}
+    call = Recipe.__call__
+
+    def quick(self, *args, **kwargs):
+        return call(self, *args, **kwargs | {o.name: small[o.name] for o in self.options if o.name in small})
+
+    monkeypatch.setattr(Recipe, "__call__", quick)
+
+
+@pytest.fixture
+def reader(tmp_path, monkeypatch):
+    """In a reader's folder, with small sizes put in."""
+    printed.reader(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    sizes_put_in(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return phosphene.load()
+
+
+def parsed(words):
+    """The options of a line of the program, by name, as they are parsed; nothing is computed."""
+    group = typer.main.get_command(application(words[0]))
+    command = group.get_command(group.make_context("phosphene", list(words), resilient_parsing=True), words[0])
+    assert command is not None, f"there is no command {words[0]}"
+    return command.make_context(words[0], list(words[1:])).params
+
+
+def of_program(found):
+    return [line for line in found if line.split()[0] == "phosphene"]
+
+
+ALL = [line for page in PAGES for line in commands(page)]
+TYPED = [words for line in of_program(ALL) if len(line.split()) > 2 for words in typed(line)]
+
+
+# --------------------------------------------------------------------------------------------------- without computing
+
+
+def test_every_line_is_this_programs_or_there_is_a_reason_why_it_is_not_typed():
+    assert {line.split()[0] for line in ALL} <= {"phosphene", *NOT_TYPED}
+
+
+@pytest.mark.parametrize("words", TYPED, ids=" ".join)
+def test_a_printed_command_parses_and_names_what_the_default_network_has(words, network):
+    given = parsed(words)
+    if given.get("net", network.name) != network.name:
+        return
+    if "method" in given:
+        catalogue.method(words[0], given["method"])
+    for name, look_up in NAMED.items():
+        for value in given.get(name) if isinstance(given.get(name), (list, tuple)) else [given.get(name)]:
+            if value is not None:
+                look_up(network, value)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_a_page_shows_or_refers_to_are_there(page):
+    assert [link for link in links(page) if not (page.parent / link).exists()] == []
+
+
+def test_every_command_that_is_mentioned_exists():
+    mentioned = {line.split()[1] for line in of_program(ALL)}
+    for file in (ROOT / "src").rglob("*.py"):
+        mentioned |= set(re.findall(r"(?:`|: )phosphene ([a-z]+)", file.read_text(encoding="utf-8")))
+    assert mentioned <= set(catalogue.commands())
+
+
+def test_every_option_that_is_mentioned_exists():
+    flags = {"--version", "--help"}
+    for name in catalogue.commands():
+        group = typer.main.get_command(application(name))
+        flags |= {flag for one in group.commands[name].params for flag in (*one.opts, *one.secondary_opts)}
+    for page in (README, ROOT / "docs" / "attribution.md"):
+        mentioned = {word for span in spans(page) for word in span.split() if word.startswith("--")}
+        assert mentioned <= flags
+
+
+def test_units_that_are_mentioned_are_those_of_the_default_network(network):
+    names = [span.strip('"') for span in spans(README) if re.match(r'"?(mixed|conv|logits|max_pool)\w*[:#.]', span)]
+    assert len(names) > 3
+    for name in set(names) - set(ELSEWHERE):
+        try:
+            network.layer(name)
+        except Mistake:
+            parse_units(network, name)
+
+
+def table(heading):
+    """The names in the first column of the README's table with this head."""
+    rows = sentences(README).partition(f"\n{heading}\n|---|---|\n")[2].partition("\n\n")[0]
+    return [name for row in rows.splitlines() for name in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
+
+
+def test_the_tables_name_every_method_every_extra_and_arguments_that_there_are():
+    methods = set(catalogue.methods("attribute"))
+    assert methods <= set(spans(README))
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(table("| extra | for |")) == set(extras) - {"test", "bench", "all"}
+    commands_of_table = {words[0] for line in lines(README) for words in typed(line) if line.startswith("phosphene")}
+    assert commands_of_table == set(catalogue.commands())
+    assert {"channels", "head", "output", "input", "inputs", "shown"} <= set(
+        inspect.signature(phosphene.Network).parameters
+    )
+    presets = next(one for one in phosphene.visualize.options if one.name == "preset").hint
+    assert {"default", "best", "lucid", "maco", "simonyan", "yosinski-a", "yosinski-d", "plain"} <= set(
+        re.findall(r"[a-z][a-z-]+", str(presets))
+    )
+
+
+def test_python_is_python_and_its_public_names_are_there():
+    found = [block for page in PAGES for block in blocks(page) if block.language]
+    assert found and all(block.language == "python" for block in found)
+    for block in found:
+        compile(block.text, block.where, "exec")
+        assert set(re.findall(r"phosphene\.(\w+)\(", block.text)) <= set(catalogue.NAMES)
+
+
+def test_benchmarks_and_trainings_that_are_mentioned_exist():
+    for line in ALL:
+        words = shlex.split(line)
+        if words[1:2] == ["-m"]:
+            assert importlib.util.find_spec(words[2]) is not None
+            assert words[2] != "benchmarks" or words[3] in {*BENCHMARKS, "NAME"}
+
+
+# -------------------------------------------------------------------------------------------------------------- typed
+
+
+def type_all(run, found):
+    """Type lines in order, files named by a star as a shell names them; what was refused, or is not where it says."""
+    faults = []
+    for words in found:
+        extra = ["--repeats", "1"] if words[0] == "tune" else []
+        starred = [name for word in words for name in (sorted(glob.glob(word)) if "*" in word else [word])]
+        code, out, err = run(*starred, *extra)
+        last = out.splitlines()[-1] if out else ""
+        if code:
+            faults.append(f"{' '.join(words)}: {err or out}")
+        elif words[0] not in ("networks", "layers"):
+            faults += [f"{' '.join(words)}: no {path}" for path in promised(Path(last)) if not path.exists()]
+    return faults
+
+
+def promised(path):
+    """The files that are said to be there: a picture, its figure, and how it was made; of a replay it alone."""
+    if path.suffix != ".png" or path.name.startswith("replay"):
+        return [path]
+    return [path, path.with_suffix(".figure.png"), path.with_suffix(".json")]
+
+
+@pytest.mark.slow
+def test_a_reader_types_every_line_one_after_the_other(run, reader):
+    found = [words for page in PAGES for line in of_program(lines(page)) if not is_usage(line) for words in typed(line)]
+    assert type_all(run, found) == []
+
+
+@pytest.mark.slow
+def test_a_reader_types_what_sentences_mention(run, reader):
+    mentioned = [line for page in PAGES for line in of_program(commands(page)) if line not in lines(page)]
+    found = [words for line in mentioned if len(line.split()) > 2 for words in typed(line)]
+    for index, words in enumerate(found):
+        assert type_all(run, [[*words, "--out", f"{index}/"]]) == []
+
+
+@pytest.mark.slow
+def test_python_runs_as_printed(reader):
+    for page in PAGES:
+        names: dict = {}
+        for block in blocks(page):
+            if block.language == "python":
+                exec(compile(block.text, block.where, "exec"), names)
+                for name in re.findall(r'\.save\("(.*?)"\)', block.text):
+                    assert Path(name).exists()
+
+
+@pytest.mark.slow
+def test_the_packages_own_example_runs(reader):
+    example = (phosphene.__doc__ or "").partition("\n\n")[2]
+    Path("dog.jpg").write_bytes(Path("cat.jpg").read_bytes())
+    exec(example, {})
+    assert Path("units.png").exists() and Path("dream.png").exists()
+
+
+@pytest.mark.slow
+def test_every_network_of_the_table_loads(reader, monkeypatch):
+    timm = pytest.importorskip("timm")
+    from phosphene.models import timm as ours
+    from phosphene.models.torchvision import import_torchvision
+
+    torchvision = import_torchvision()
+    create, untrained = timm.create_model, torchvision.models.resnet18(weights=None).state_dict()
+    monkeypatch.setattr(timm, "create_model", lambda name, pretrained, **options: create(name, **options))
+    monkeypatch.setattr(ours, "_unreachable", lambda: None)
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", lambda *a, **k: untrained)
+    specs = table("| spec | |")
+    assert len(specs) == 7
+    for spec in specs:
+        if spec == "path/to/file.py:factory":
+            continue  # the reader's own, which another test reads
+        assert phosphene.load(spec).classes in (10, 100, 1000)
+
+
+@pytest.mark.slow
+def test_the_commands_that_a_tours_page_prints_can_be_typed_one_after_the_other(run, reader):
+    code, out, _ = run("tour", "cat.jpg", "--out", "page")
+    assert code == 0
+    page = Path(out.splitlines()[-1]).read_text(encoding="utf-8")
+    found = [shlex.split(html.unescape(line))[1:] for line in re.findall(r"<code>(phosphene .*?)</code>", page)]
+    assert len(found) > 15
+    assert type_all(run, found) == []
