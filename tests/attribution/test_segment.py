@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from phosphene.attribution import saliency, segment
-from phosphene.attribution.segment import box_around, largest_part, overlap, parsed_box, seeded
+from phosphene.attribution.segment import box_around, largest_part, overlap, parsed_box, salient, seeded
 from phosphene.core.errors import Mistake
 from tests.small import LABELS, convnet, levels, linear, noise
 
@@ -231,6 +231,24 @@ def test_the_same_is_cut_out_whatever_opencv_was_doing_before():
         assert (segment(network, photo).values == first).all()
         assert cv2.getNumThreads() == 2
     cv2.setNumThreads(before)
+
+
+@given(st.lists(st.floats(0.01, 9), min_size=2, max_size=30))
+def test_what_is_salient_is_the_smallest_part_with_half_of_the_saliency(values):
+    part = round(salient(np.array([values])) * len(values))
+    largest = sorted(values, reverse=True)
+    assert sum(largest[:part]) >= sum(values) / 2 * (1 - 1e-9)
+    assert sum(largest[: part - 1]) <= sum(values) / 2 * (1 + 1e-9)
+
+
+def test_a_cut_out_that_is_far_larger_than_what_is_salient_says_so(monkeypatch):
+    small = segment(known(), scene(), target=1)
+    assert "far larger" not in small.title
+    monkeypatch.setattr(cv2, "grabCut", lambda image, mask, *_: mask.fill(cv2.GC_FGD))
+    whole = segment(known(), scene(), target=1)
+    assert whole.numbers[0]["area"] == 1 > 2 * whole.numbers[0]["salient"]
+    assert whole.title.endswith(": the cut-out is far larger than what is salient")
+    assert "cut out: 100 % of the picture (half of the saliency is in" in whole.panels[0][3][0]
 
 
 # ------------------------------------------------------------------------------------------------------ mistakes

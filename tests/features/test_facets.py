@@ -9,8 +9,8 @@ from phosphene.core.errors import Mistake
 from phosphene.core.units.inputs import feed
 from phosphene.core.units.units import Unit, unit_term
 from phosphene.features import facets
-from phosphene.features.facets import clustered, compared_at, most_exciting, read
-from tests.small import convnet, levels, normal
+from phosphene.features.facets import clustered, compared_at, most_exciting, read, unexcited
+from tests.small import convnet, levels, linear, normal
 
 PHOTOS = [levels(1, 3, 18, 16, seed=i) for i in range(8)]
 SMALL = {"count": 2, "size": 16, "steps": 2}
@@ -65,6 +65,44 @@ def test_photographs_are_compared_at_the_units_own_layer_or_the_last_with_rows_a
     network = convnet()
     assert compared_at(network, Unit("conv2", 1)) == "conv2"
     assert compared_at(network, Unit("logits", 1)) == "relu3"
+
+
+def test_a_class_that_no_photograph_shows_is_said_to_be_shown_by_none():
+    run = facets(convnet(), "logits:zebra", PHOTOS, **SMALL)
+    ranks = [int((convnet().read(feed(convnet(), p), ["logits"])["logits"][0].argsort(descending=True) == 1).nonzero())
+             for p in PHOTOS]  # fmt: skip
+    assert read(convnet(), PHOTOS, unit_term([Unit("logits", 1)]), "conv2", index=1)[2] == ranks
+    assert min(ranks) > 0  # of this network zebra is the best class of none
+    assert run.result.title.endswith(": no photograph shows it, as it is the best class of none")
+    assert all("no photograph shows it" in numbers["nothing"] for numbers in run.numbers)
+
+
+@pytest.mark.parametrize(
+    ("excited", "ranks", "said"),
+    [
+        ([0.2, 0.1], [], ""),
+        ([0.0, -1.0], [], "no photograph excites it, as it is 0 at most"),
+        ([0.5, 0.5], [], "all photographs excite it alike"),
+        ([-3.0, -4.0], [0, 2], ""),
+        ([9.0, 8.0], [1, 2], "no photograph shows it, as it is the best class of none"),
+    ],
+)
+def test_what_no_photograph_excites_is_told(excited, ranks, said):
+    assert unexcited(convnet(), torch.tensor(excited), ranks) == said
+
+
+def test_of_many_classes_the_five_best_are_shown():
+    many = linear(torch.zeros(100, 3, 8, 8, dtype=torch.float64), torch.zeros(100))
+    assert unexcited(many, torch.ones(2), [4, 50]) == ""
+    assert unexcited(many, torch.ones(2), [5, 50]).endswith("as it is among the 5 best classes of none")
+
+
+def test_what_is_wrong_whatever_the_photographs_are_is_told_before_they_are_read():
+    network = convnet()
+    assert facets.promised(network, {"unit": "conv2:1", "count": 2}) == ["conv2-1-1", "conv2-1-2"]
+    for given, said in (({"unit": "conv9:1"}, "no layer 'conv9'"), ({"unit": "conv2:1", "layer": "x"}, "no layer 'x'")):
+        with pytest.raises(Mistake, match=said):
+            facets.promised(network, given)
 
 
 def test_mistakes_are_told(monkeypatch):

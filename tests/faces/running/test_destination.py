@@ -100,6 +100,27 @@ def test_a_folder_for_one_picture_names_it_inside():
     assert Destination("try", "there", False, "cat.jpg").write(result()).path == Path("there/try-cat-one.png")
 
 
+def test_the_picture_has_the_very_name_that_was_given():
+    written = Destination("try", "Cat.PNG", False).write(result())
+    assert written.path == Path("Cat.PNG")
+    assert {p.name for p in Path().glob("Cat*")} == {f"Cat{'.PNG' if end == '.png' else end}" for end in ENDS}
+    with pytest.raises(Mistake, match=r"^Cat\.PNG is there already"):
+        Destination("try", "Cat.PNG", False).check_files(["one"])
+
+
+@pytest.mark.parametrize("out", ["v1.2", "my.pictures", "out.v2/", "a.b.c"])
+def test_a_folder_that_is_still_to_come_may_have_a_dot_in_its_name(out):
+    to = Destination("try", out, False)
+    to.check_folder()
+    assert to.write(result(["a-1", "a-2"])).path == Path(out)
+
+
+@pytest.mark.parametrize("out", ["cat.jpg", "cat.pgn", "cat.JPEG", "cat.svg"])
+def test_a_name_that_ends_like_another_file_is_no_folder(out):
+    with pytest.raises(Mistake, match="give a name that ends in .png, or a folder"):
+        Destination("try", out, False).check_folder()
+
+
 def test_a_folder_may_have_a_dot_in_its_name_if_it_is_there():
     Path("v1.2").mkdir()
     to = Destination("try", "v1.2", False)
