@@ -7,8 +7,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
-sys.dont_write_bytecode = True  # the data folder is read-only, and its networks are Python files
+from tests.annotations import check_annotations
+
+check_annotations("phosphene")
+settings.register_profile(
+    "phosphene",
+    deadline=None,  # nothing here is measured by the clock: other work on the machine is no fault
+    suppress_health_check=[HealthCheck.too_slow],  # that is a clock, too
+    derandomize="CI" in os.environ,  # there the same examples every time, elsewhere others
+    print_blob=True,
+)
+settings.load_profile("phosphene")
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many workers as cores: two threads each wait for one another for minutes
     torch.set_num_threads(1)
@@ -57,7 +68,9 @@ def shared_module(data):
         pytest.importorskip("safetensors")
         spec = importlib.util.spec_from_file_location(name, data / "models" / f"{name}.py")
         module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "dont_write_bytecode", True)  # nothing is written beside the data
+            spec.loader.exec_module(module)
         return module
 
     return load

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phosphene import catalogue
 from phosphene.core.errors import (
     Mistake,
     Terminated,
-    check_range,
     did_you_mean,
     exit_code,
     failed,
@@ -104,9 +104,9 @@ def test_shortage_of_memory_is_told_through_what_others_made_of_it_and_once():
 
 
 def test_an_error_of_this_program_is_not_the_networks():
-    with pytest.raises(TypeError) as bug:
-        check_range("octaves", "no number", 1)
-    words = "TypeError: '<=' not supported between instances of 'int' and 'str'; --debug shows where"
+    with pytest.raises(KeyError) as bug:
+        catalogue.sentence("nothing")
+    words = "KeyError: 'nothing'; --debug shows where"
     assert failed("net", bug.value) == f"phosphene fails on net: {words}"
     assert failed("", bug.value) == f"phosphene fails: {words}"
 

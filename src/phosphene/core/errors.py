@@ -59,6 +59,15 @@ def failed(name: str, error: BaseException) -> str:
     return f"phosphene fails{f' on {name}' if name else ''}: {words}; --debug shows where"
 
 
+def unless_interrupted(name: str, error: BaseException) -> BaseException:
+    """What to raise where work with a network ended and nothing came of it: a Mistake that says why."""
+    if isinstance(error, KeyboardInterrupt):
+        return error
+    mistake = Mistake(failed(name, error))
+    mistake.__cause__ = error
+    return mistake
+
+
 def out_of_memory(error: BaseException) -> BaseException | None:
     """What says that memory is short, the error itself or one that it comes from; None where nothing does."""
     cause: BaseException | None = error

@@ -117,7 +117,7 @@ def test_a_folder_that_is_still_to_come_may_have_a_dot_in_its_name(out):
 
 @pytest.mark.parametrize("out", ["cat.jpg", "cat.pgn", "cat.JPEG", "cat.svg"])
 def test_a_name_that_ends_like_another_file_is_no_folder(out):
-    with pytest.raises(Mistake, match="give a name that ends in .png, or a folder"):
+    with pytest.raises(Mistake, match=r"give a name that ends in \.png, or a folder"):
         Destination("try", out, False).check_folder()
 
 
@@ -134,6 +134,12 @@ def test_nothing_that_exists_is_overwritten_without_force(end):
     with pytest.raises(Mistake, match=rf"^cat{end} is there already; give --force"):
         Destination("try", "cat.png", False).check_files(["one"])
     Destination("try", "cat.png", True).check_files(["one"])
+
+
+def test_pictures_of_several_layers_go_into_a_folder_called_after_what_the_command_is_about():
+    names = ["mixed4a-1", "logits-2"]
+    folders = [Destination("try", None, False, about=about).write(result(names)).path for about in ("one", "an/other")]
+    assert folders == [Path("try-one"), Path("try-an_other")]
 
 
 def test_several_pictures_do_not_fit_one_file():

@@ -15,7 +15,7 @@ from PIL import Image
 import phosphene
 from phosphene import catalogue
 from phosphene.core import saving
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Mistake, Terminated
 from phosphene.core.optimization.steps import Step
 from phosphene.core.pictures.eight_bit import to_pil
 from phosphene.core.pictures.files import read_text
@@ -191,17 +191,18 @@ def whole(undisturbed):
     return files("whole")
 
 
-class Terminated(KeyboardInterrupt):
-    """As the signal of a batch queue raises it."""
-
-
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
         (KeyboardInterrupt(), 130, "interrupted: "),
-        (Terminated(), 130, "interrupted: "),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 2, "error: net.py fails: RuntimeError: Default"),
-        (MemoryError(), 2, "error: net.py fails: MemoryError; "),
+        (Terminated(), 143, "interrupted: "),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+            2,
+            "error: net.py fails: there is not enough memory; ",
+        ),
+        (MemoryError(), 2, "error: net.py fails: there is not enough memory; "),
+        (ZeroDivisionError("by 0"), 2, "error: net.py fails: ZeroDivisionError: by 0; "),
         (Mistake("net.py fails: ValueError: boom"), 2, "error: net.py fails: ValueError: boom; "),
     ],
 )
@@ -224,12 +225,32 @@ def test_a_part_that_is_stopped_is_kept_as_far_as_it_came_and_painted_again(whol
     assert files() == whole
 
 
-def test_what_is_stopped_before_its_first_step_leaves_nothing():
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ZeroDivisionError("by 0")])
+def test_what_is_stopped_before_its_first_step_leaves_nothing(error):
     painter = Painter()
-    painter.at, painter.error = ("conv2:0", 0), KeyboardInterrupt()
-    with pytest.raises(KeyboardInterrupt):
+    painter.at, painter.error = ("conv2:0", 0), error
+    with pytest.raises((KeyboardInterrupt, Mistake), match=r"^$|net.py fails: ZeroDivisionError: by 0"):
         painter.swept("new/layer")
     assert not Path("new").exists()
+
+
+def test_where_the_network_can_say_nothing_about_a_part_its_pictures_are_kept_alone(whole, monkeypatch):
+    painter = Painter()
+
+    def no_words(run):
+        if run.last.index == 2 or painter.at:
+            painter.at = True
+            raise ZeroDivisionError("by 0")
+        return so_far(run)
+
+    so_far = Run.so_far
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "so_far", no_words)
+        assert painter.swept() == 2
+    assert json.loads(Path("layer/conv2-1.json").read_text())["unfinished"] is True
+    assert np.array_equal(Image.open("layer/conv2-1.png"), Image.open("whole/conv2-1.png"))
+    assert Painter().swept() == 0
+    assert files() == whole
 
 
 def test_a_part_that_is_stopped_writes_over_no_picture_that_is_finished(whole):

@@ -11,7 +11,7 @@ from PIL import Image
 from rich.console import Console
 
 from phosphene.core import saving
-from phosphene.core.errors import Failure, Mistake
+from phosphene.core.errors import Failure, Mistake, Terminated
 from phosphene.core.results.results import Result
 from phosphene.faces.tour.page import tour
 from phosphene.faces.tour.stops import alone
@@ -19,10 +19,6 @@ from phosphene.faces.tour.unfinished import STATE
 from tests.small import convnet, levels
 
 NETWORK = convnet()
-
-
-class Terminated(KeyboardInterrupt):
-    """As the signal of a batch queue raises it."""
 
 
 class Trap:
@@ -97,7 +93,7 @@ def test_a_stopped_tour_keeps_its_page_and_goes_on_to_the_same_bytes(trap, whole
     trap.at = None
     trap.taken.clear()
     made = walk()
-    assert (made.there, made.stopped, made.failures) == (3, None, [])
+    assert (made.there, made.why) == (3, None)
     assert trap.taken == ["first", "second", "third"][there:]
     assert files("tour") == whole
     assert b"unfinished" not in whole["index.html"]
@@ -106,10 +102,10 @@ def test_a_stopped_tour_keeps_its_page_and_goes_on_to_the_same_bytes(trap, whole
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "the network fails: RuntimeError: DefaultCPU"),
-        (MemoryError(), "the network fails: MemoryError"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "the network fails: there is not enough memory; "),
+        (MemoryError(), "the network fails: there is not enough memory; "),
         (ZeroDivisionError("by 0"), "the network fails: ZeroDivisionError: by 0"),
-        (SystemExit(3), "the network fails: SystemExit: 3"),
+        (SystemExit(3), "the network fails: its code ended the program (sys.exit(3))"),
         (Failure("own.py fails: IndexError: 7"), "own.py fails: IndexError: 7"),
     ],
 )
@@ -118,20 +114,20 @@ def test_a_stop_that_fails_is_told_and_made_again_with_what_builds_on_it(trap, w
     made = walk(network=NETWORK)
     words = words.replace("the network", NETWORK.name)
     assert made.stopped is None and made.there == 1
-    assert made.failures[0].startswith(words)
+    assert made.why is error and next(iter(made.failures)).startswith(words)
     page = Path("tour/index.html").read_text()
     assert f'class="missing">Left out: {words.partition(":")[0]}' in page and "This page is unfinished" in page
     assert "The third stop" in page and "third, alone" in page
     trap.at = None
     trap.taken.clear()
-    assert walk().failures == []
+    assert walk().why is None
     assert trap.taken == ["first", "third"]
     assert files("tour") == whole
 
 
 def test_what_a_network_can_not_do_leaves_a_tour_finished(trap):
     trap.at, trap.error = "second", Mistake("it has no rectifiers")
-    assert walk().failures == []
+    assert walk().why is None
     assert not Path("tour", STATE).exists()
     assert "Left out: it has no rectifiers." in Path("tour/index.html").read_text()
 
@@ -287,3 +283,16 @@ def test_a_tour_that_was_stopped_before_its_last_step_is_finished_by_the_same_co
     trap.taken.clear()
     walk()
     assert trap.taken == [] and files("tour") == whole
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no locks")
+@pytest.mark.parametrize("force", [False, True])
+def test_a_second_tour_in_the_same_folder_is_refused_while_the_first_is_under_way(trap, monkeypatch, force):
+    def meanwhile(guide):
+        with pytest.raises(Mistake, match=r"index.html is being made by another process"):
+            walk(force=force)
+
+    monkeypatch.setattr(alone, "STOPS", (*alone.STOPS, meanwhile))
+    made = walk()
+    assert (made.there, made.why) == (4, None)
+    assert not list(Path("tour").glob(".*"))

@@ -19,7 +19,7 @@ from phosphene.faces.running.claims import Claims
 from phosphene.faces.running.destination import Destination
 from phosphene.faces.running.job import Done, Job, Output, perform
 from phosphene.faces.running.runner import watch
-from phosphene.faces.running.session import Session
+from phosphene.faces.running.session import Session, named
 
 Options = dict[str, Any]
 
@@ -110,7 +110,7 @@ def _run(job: Job, options: Options) -> None:
             if isinstance(what, Done):
                 code, why = show.done(what, quiet=quiet, as_json=as_json), next(iter(what.ends), None)
             else:
-                code, why = show.swept(what, part.row.command, quiet=quiet, as_json=as_json), None
+                code, why = show.swept(what, part.row.command, quiet=quiet, as_json=as_json), what.stopped
             if code:
                 raise Ended(code) from why
 
@@ -164,10 +164,11 @@ def replay_picture(**options: Any) -> None:
             options["net"] or replaying.embedded_spec(record), options["weights_file"],
             options["device"] or record.device, replaying.record_precision(record), record.network.get("head"),
         ).network  # fmt: skip
-        made = replaying.begin(record, network, options["input"])
-        if isinstance(made, Run):
-            watch(made, f"replay {name}", quiet=quiet)
-        again = replaying.finished(record, made.result)
+        with named(network.name):
+            made = replaying.begin(record, network, options["input"])
+            if isinstance(made, Run):
+                watch(made, f"replay {name}", quiet=quiet)
+            again = replaying.finished(record, made.result)
         path, elsewhere = to.keep(again.png(), name)
     if options["json"]:
         facts = {"identical": again.same, "differing": again.differing, "largest": again.largest}
@@ -185,10 +186,10 @@ def replay_picture(**options: Any) -> None:
     cli.argument("photo", str, cli.DEFAULT_PHOTO, "a picture, or skimage:NAME"),
     *cli.NETWORK,
     cli.option("beside", str | None, None, "a second network to compare with, as --net; none for none"),
-    cli.option("out", str | None, None, "the page's folder; by default tour"),
+    cli.option("out", str | None, None, "the page's folder, by default tour; an unfinished tour in it goes on"),
     cli.option("fast", bool, False, "a smoke run: few steps, small pictures"),
     cli.option("seed", int, 0, "of all random numbers"),
-    cli.option("force", bool, False, "overwrite a page that is there"),
+    cli.option("force", bool, False, "begin anew, over what is there"),
     cli.ANONYMOUS,
     cli.option("quiet", bool, False, "say nothing but where the page is"),
 )
@@ -205,4 +206,4 @@ def take_tour(**options: Any) -> None:
         console=Console(stderr=True, quiet=options["quiet"]),
     )  # fmt: skip
     if code := show.toured(made, force=options["force"]):
-        raise Ended(code)
+        raise Ended(code) from made.why

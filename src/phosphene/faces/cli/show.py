@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from phosphene.core.errors import Mistake, exit_code, failed
+from phosphene.core.errors import exit_code, failed, unless_interrupted
 from phosphene.core.networks.plan import Plan, Purpose
 from phosphene.core.results.results import Result
 from phosphene.faces.cli.output import error, note, results, tell
 from phosphene.faces.running.job import Done
 from phosphene.faces.running.progress import bars
+from phosphene.faces.running.runner import ENDS
 from phosphene.faces.running.sweep import Sweep
 from phosphene.faces.tour.unfinished import Tour
 from phosphene.models.tuning import Candidate
@@ -57,7 +58,7 @@ def swept(sweep: Sweep, title: str, *, quiet: bool, as_json: bool) -> int:
             for taken in sweep:
                 progress.update(task, completed=taken)
         sheet = sweep.write_sheet()
-    except (Exception, KeyboardInterrupt) as stopped:
+    except ENDS as stopped:
         return _swept_so_far(sweep, stopped)
     facts = {"folder": str(sweep.folder), "sheet": str(sheet), "units": dict(sweep.units)}
     tell(json.dumps(facts, indent=1) if as_json else sheet)
@@ -65,32 +66,35 @@ def swept(sweep: Sweep, title: str, *, quiet: bool, as_json: bool) -> int:
 
 
 def _swept_so_far(sweep: Sweep, stopped: BaseException) -> int:
-    """Say what is there of a sweep that was stopped. The exit code."""
-    with suppress(Mistake, MemoryError, OSError):  # the disk is full, or memory: what is there stays
+    """Keep and say what is there of a sweep that was stopped. The exit code."""
+    sweep.stopped = stopped
+    with suppress(*ENDS):  # the disk is full, or somebody is in a hurry: what is there stays
         sweep.keep()
     if not sweep.there():
-        raise stopped
+        raise unless_interrupted(sweep.network, stopped)
     on_the_way = f", and {len(sweep.unfinished)} more are unfinished" if sweep.unfinished else ""
     there = f"{len(sweep.done)} of {len(sweep.units)} are in {sweep.folder}{on_the_way}"
-    if isinstance(stopped, KeyboardInterrupt):
-        note(f"interrupted: {there}; the same command goes on from there")
-    else:
-        error(f"{failed(sweep.network, stopped)}; {there}; the same command goes on from there")
+    _told_so_far(sweep.network, stopped, f"{there}; the same command goes on from there")
     return exit_code(stopped)
+
+
+def _told_so_far(network: str, stopped: BaseException, there: str) -> None:
+    if isinstance(stopped, KeyboardInterrupt):
+        note(f"interrupted: {there}")
+    else:
+        error(f"{failed(network, stopped)}; {there}")
 
 
 def toured(tour: Tour, *, force: bool) -> int:
     """Say where the page is and, where something is missing on it, why. The exit code."""
     again = "the same command" + (" without --force" if force else "")
     there = f"{tour.there} of {tour.many} stops are in {tour.page}; {again} goes on from there"
-    if isinstance(tour.stopped, KeyboardInterrupt):
-        note(f"interrupted: {there}")
-    elif tour.stopped is not None:
-        error(f"{failed(tour.network, tour.stopped)}; {there}")
+    if tour.stopped is not None:
+        _told_so_far(tour.network, tour.stopped, there)
     elif tour.failures:
-        error(f"{tour.failures[0]}; {there}")
+        error(f"{next(iter(tour.failures))}; {there}")
     tell(tour.page)
-    return exit_code(tour.stopped) or (2 if tour.failures else 0)
+    return exit_code(tour.stopped) or 2 * bool(tour.failures)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -25,8 +25,9 @@ from phosphene.core.paths import is_file
 from phosphene.core.pictures.files import open_photo, read_text, stored
 from phosphene.core.pictures.sheets import figure
 from phosphene.core.pictures.writing import png_bytes
-from phosphene.core.results.results import Run, seal
+from phosphene.core.results.results import Result, Run, seal
 from phosphene.core.saving import save
+from phosphene.faces.running.runner import ENDS
 
 PART = 64
 """Pictures that are in the making at the same time."""
@@ -104,6 +105,7 @@ class Sweep:
         left: the units of parts that are not there as a whole.
         damaged: the pictures that are there and can't be used.
         unfinished: the units whose pictures were stopped on their way.
+        stopped: why it ended early.
     Raises:
         Mistake: a file in the folder was made in another way, or there are several pictures of each unit.
     """
@@ -120,6 +122,7 @@ class Sweep:
         self.begin, self.units, self.folder, self.option = begin, units, folder, option
         self.damaged: list[Path] = []
         self.unfinished: set[str] = set()
+        self.stopped: BaseException | None = None
         self._run: Run | None = None
         self._over = False
         first = begin([next(iter(units))])
@@ -188,7 +191,7 @@ class Sweep:
         """Write the part that is in the making, as far as it came; over no picture that is finished."""
         if self._run is None or self._run.last is None:
             return
-        result, files, painted = self._run.so_far(), dict[Path, bytes](), []
+        result, files, painted = self._so_far(self._run), dict[Path, bytes](), []
         if not self._over:
             result.recipe = {**result.recipe, "unfinished": True}
         units = {stem: unit for unit, stem in self.units.items()}
@@ -206,6 +209,16 @@ class Sweep:
             self.unfinished -= set(painted)
         self._run, self._over = None, False
         self.write_sheet()
+
+    def _so_far(self, run: Run) -> Result:
+        """The part; where what is said about it can't be had, as that needs the network, its pictures alone."""
+        try:
+            return run.so_far()
+        except ENDS:
+            if self._over:
+                self._over = False
+                raise
+            return run.picture_alone()
 
     def there(self) -> list[str]:
         """The units that there is a picture of, in order, unfinished ones too."""

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from phosphene.core.errors import Failure, Mistake, failed
+from phosphene.core.errors import Failure, Mistake, failed, out_of_memory
 from phosphene.core.networks.network import Network
 from phosphene.core.pictures.eight_bit import to_pil
 from phosphene.core.pictures.files import open_photo
@@ -97,7 +97,7 @@ class Guide:
         beside, beside_spec: a second network, to compare with.
         made: the section of each stop so far, by its name; none where it has nothing to say.
         again: the stops that may come out otherwise when they are made again.
-        failures: what went wrong that was no refusal.
+        failures: what went wrong that was no refusal, by the sentence that says so.
     """
 
     network: Network
@@ -111,7 +111,7 @@ class Guide:
     beside_spec: str = ""
     made: dict[str, Section | None] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)
-    failures: list[str] = field(default_factory=list)
+    failures: dict[str, BaseException] = field(default_factory=dict)
     _now: str = ""
 
     @property
@@ -132,12 +132,19 @@ class Guide:
         return self.made.get(stop.__name__)
 
     def command(self, words: str, *, photo: bool = True, spec: str | None = None) -> str:
-        """The line that makes a picture alone, at full quality."""
+        """The line that makes a picture alone, at full quality.
+
+        Args:
+            words: the command and its options.
+            photo: whether it takes the photograph.
+            spec: of the second network, whose pictures go into a folder of their own, as they have the same names.
+        """
+        beside = [] if spec is None else ["--out", "beside/"]
         spec = spec or self.spec
         parts = words.split(" ", 1)
         given = [parts[0], *([shlex.quote(self.photo)] if photo else []), *parts[1:]]
         net = [] if spec == "embedded:photo" else ["--net", shlex.quote(spec)]
-        return " ".join(["phosphene", *given, *net])
+        return " ".join(["phosphene", *given, *net, *beside])
 
     def show(self, section: Section, caption: str, name: str, result: Result, *part: str | int) -> None:
         """Put a part of a result (its picture, unless another one is named) into the section."""
@@ -165,23 +172,19 @@ class Guide:
         """What fails is left out with a line that says why; unless that is a refusal, it may work another time."""
         try:
             yield
-        except Mistake as mistake:
-            words = str(mistake)
-            self.doubt(mistake)
-            self.failures += [words] if isinstance(mistake, Failure) else []
-        except (Exception, SystemExit) as error:  # too little memory, or whatever a stranger's code raises
+        except (Exception, SystemExit) as error:  # whatever a stranger's code raises
             names = " or ".join(one.name for one in (self.network, self.beside if section.pairs else None) if one)
             words = failed(names, error)
-            self.again.add(self._now)
-            self.failures.append(words)
-        else:
-            return
-        section.missing += [] if words in section.missing else [words]
+            section.missing += [] if words in section.missing else [words]
+            if isinstance(error, Mistake) and not isinstance(error, Failure) and not out_of_memory(error):
+                self.doubt(error)
+            else:
+                self.again.add(self._now)
+                self.failures.setdefault(words, error)
 
     def doubt(self, mistake: Mistake) -> None:
         """What only a foreign error was a reason for may not be so when it is tried again."""
-        cause = mistake.__cause__
-        if isinstance(mistake, Failure) or (isinstance(cause, Exception) and not isinstance(cause, Mistake)):
+        if isinstance(mistake.__cause__, Exception) and not isinstance(mistake.__cause__, Mistake):
             self.again.add(self._now)
 
 

@@ -5,7 +5,6 @@ so far is written, and a tour that was stopped goes on with what is missing: its
 """
 
 import shlex
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -16,13 +15,15 @@ import torch
 from jinja2 import Environment, PackageLoader, Template
 from rich.console import Console
 
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Mistake, unless_interrupted
 from phosphene.core.networks.network import Network
-from phosphene.core.paths import given_path, reason
+from phosphene.core.paths import given_path
 from phosphene.core.pictures.files import open_photo
 from phosphene.core.results.provenance import network_record, photo_record, versions
 from phosphene.core.results.results import Result, Run
+from phosphene.faces.running.claims import Claims
 from phosphene.faces.running.progress import bars
+from phosphene.faces.running.runner import ENDS
 from phosphene.faces.tour.contact import contact_sheet
 from phosphene.faces.tour.guide import Guide, Ran, Shown, Stop
 from phosphene.faces.tour.stops import alone
@@ -67,7 +68,9 @@ def tour(
     console = console or Console(stderr=True)
     folder = given_path(out, "folder")
     open_photo(photo)
-    with _made(folder):
+    with Claims() as claims:
+        claims.hold([folder / PAGE])
+        claims.folder(folder / PICTURES)
         kept = Unfinished(folder, force)
         network, beside = open_network(), open_beside and open_beside()
         with _progress(console) as ran:
@@ -79,11 +82,11 @@ def tour(
             stopped = None
             try:
                 _walk(guide, kept, stops)
-            except (Exception, KeyboardInterrupt, SystemExit) as caught:
+            except ENDS as caught:
                 stopped = caught
             there = kept.there()
             if stopped is not None and there is None:
-                raise stopped
+                raise unless_interrupted(network.name, stopped)
     many = len(stops)
     return Tour(network.name, folder / PAGE, many if there is None else there, many, guide.failures, stopped)
 
@@ -110,7 +113,7 @@ def _walk(guide: Guide, kept: Unfinished, stops: list[Stop]) -> None:
 
 def _so_far(guide: Guide, stops: list[Stop]) -> str:
     there, many = len(guide.made.keys() - guide.again), len(stops)
-    return f"{there} of {many} stops are made" + (f", and {guide.failures[0]}" if guide.failures else "")
+    return f"{there} of {many} stops are made" + (f", and {next(iter(guide.failures))}" if guide.failures else "")
 
 
 def _of(guide: Guide) -> dict[str, Any]:
@@ -134,24 +137,6 @@ def beside_spec(net: str, given: str | None) -> str:
     if given is None:
         return f"{net}-robust" if net.removeprefix("embedded:") + "-robust" in EMBEDDED else ""
     return "" if given == "none" else given
-
-
-@contextmanager
-def _made(folder: Path) -> Iterator[None]:
-    """A folder that one may write to; where nothing came into it, it goes again."""
-    new = [one for one in (folder / PICTURES, folder, *folder.parents) if not one.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise Mistake(f"{folder} can't be written to: {reason(error)}") from error
-    try:
-        yield
-    finally:
-        for one in new:
-            with suppress(OSError):  # something is in it
-                one.rmdir()
 
 
 @contextmanager

@@ -31,7 +31,7 @@ class Tour:
         network: its name.
         page: the path of index.html.
         there, many: how many stops are finished, and how many there are.
-        failures: what failed in stops, other than what a network can't do.
+        failures: what failed in stops, other than what a network can't do, by the sentence that says so.
         stopped: why it ended early.
     """
 
@@ -39,8 +39,13 @@ class Tour:
     page: Path
     there: int
     many: int
-    failures: list[str]
+    failures: Mapping[str, BaseException]
     stopped: BaseException | None = None
+
+    @property
+    def why(self) -> BaseException | None:
+        """The first thing that went wrong."""
+        return self.stopped or next(iter(self.failures.values()), None)
 
 
 class Unfinished:
@@ -125,7 +130,6 @@ class Unfinished:
         self.files |= {name: hashlib.sha256(data).hexdigest() for name, data in new.items()}
         self.stops = {stop: _plain(section) for stop, section in guide.made.items() if stop not in guide.again}
         kept = {"of": self.of, "day": self.day, "force": self.force, "files": self.files, "stops": self.stops}
-        (self.folder / PICTURES).mkdir(exist_ok=True)
         state = json.dumps(kept).encode()  # first, so that what is renamed behind it is known to be the tour's
         save({self.folder / STATE: state} | {self.folder / name: data for name, data in new.items()})
         self._written |= set(new) - {PAGE}
