@@ -60,6 +60,16 @@ def test_what_a_model_prints_is_not_among_the_results(words, run):
     assert "!" not in out and "forward!" in err
 
 
+def test_a_photograph_whose_name_is_no_utf_8_has_results(run):
+    name = os.fsdecode(b"caf\xe9.png")
+    Path("cat.png").rename(name)
+    for words in (["predict", name], ["attribute", name], ["attribute", name, "--json", "--force"]):
+        code, out, err = run(*words)
+        assert code == 0, err
+        assert "caf" in out
+    assert Path(os.fsdecode(b"predict-caf\xe9.png")).exists()
+
+
 PRINTS = """
 import os, sys
 from phosphene.faces.cli.output import error, legible, note, tell

@@ -2,6 +2,8 @@
 
 import errno
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,12 @@ def test_one_picture_is_five_files_beside_each_other():
     assert record["outputs"] == [f"cat{end}" for end in ENDS]
     assert record["numbers"] == {"value": 0}
     assert record == written.record
+
+
+def test_a_page_names_what_is_no_utf_8_in_letters_that_are():
+    page = f"<p>{os.fsdecode(bytes([0x63, 0xE9]))}</p>"
+    Destination("try", "cat.png", False).write(replace(result(), page=page))
+    assert Path("cat.html").read_text() == r"<p>c\udce9</p>"
 
 
 def test_a_page_is_written_beside_its_picture_and_once_for_several():

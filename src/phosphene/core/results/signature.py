@@ -10,7 +10,7 @@ import math
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import Annotated, Any, Literal, SupportsFloat, Union, Unpack, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -154,7 +154,8 @@ class Option:
             return [self._in_words(one) for one in value]
         if isinstance(value, bool) or not isinstance(value, Real):
             return value
-        return value if any(_allows(member, value) for member in members(self.hint)) else str(value)
+        numbers = [Real if member is float else Integral for member in members(self.hint) if member in (int, float)]
+        return value if isinstance(value, tuple(numbers)) else str(value)
 
     def _check_type(self, value: Any, called: str) -> None:
         """Raise a Mistake where a value is of a type that the recipe can't take."""

@@ -260,7 +260,7 @@ class Destination:
                 files[file] = _npy(every[index])
                 outputs.append(file)
             if result.page is not None and index == 0:
-                files[page] = result.page.encode()
+                files[page] = result.page.encode(errors="backslashreplace")  # names of files may be no UTF-8
                 outputs.append(page)
             record = {"outputs": [file.name for file in outputs], "numbers": result.numbers[index]}
             records[text] = result.recipe | record
