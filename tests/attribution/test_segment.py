@@ -239,13 +239,17 @@ def test_what_is_salient_is_the_smallest_part_with_half_of_the_saliency(values):
 
 
 def test_a_cut_out_that_is_far_larger_than_what_is_salient_says_so(monkeypatch):
-    small = segment(known(), scene(), target=1)
-    assert "far larger" not in small.title
-    monkeypatch.setattr(cv2, "grabCut", lambda image, mask, *_: mask.fill(cv2.GC_FGD))
-    whole = segment(known(), scene(), target=1)
-    assert whole.numbers[0]["area"] == 1 > 2 * whole.numbers[0]["salient"]
-    assert whole.title.endswith(": the cut-out is far larger than what is salient")
-    assert "cut out: 100 % of the picture (half of the saliency is in" in whole.panels[0][3][0]
+    for part, larger in ((3, False), (SIZE, True)):  # columns of the picture that are cut out
+        monkeypatch.setattr(cv2, "grabCut", lambda image, mask, *_, part=part: _cut_out(mask, part))
+        found = segment(convnet(), levels(3, SIZE, SIZE), target=1)
+        area, half = found.numbers[0]["area"], found.numbers[0]["salient"]
+        assert area == part / SIZE and (area > 2 * half) == larger
+        assert found.title.endswith(": the cut-out is far larger than what is salient") == larger
+        assert f"cut out: {100 * area:.0f} % of the picture (half of the saliency is in" in found.panels[0][3][0]
+
+
+def _cut_out(mask, columns):
+    mask[:], mask[:, :columns] = cv2.GC_BGD, cv2.GC_FGD
 
 
 # ------------------------------------------------------------------------------------------------------ mistakes

@@ -280,7 +280,7 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     assert sentence(tmp_path / "secret.png") == f"{tmp_path}/secret.png cannot be read: permission denied"
 
 

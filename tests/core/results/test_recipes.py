@@ -135,7 +135,7 @@ def test_a_number_where_words_are_wanted_is_the_word_that_the_command_line_takes
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"by": "8/255"}, "'8/255' is not a valid value for by: it must be a number, 0 to 1"),
+        ({"by": "8/ten"}, "'8/ten' is not a valid value for by: it must be a number, 0 to 1"),
         ({"by": None}, "None is not a valid value for by: it must be a number, 0 to 1"),
         ({"by": [0.5]}, "[0.5] is not a valid value for by: it must be a number, 0 to 1"),
         ({"by": True}, "True is not a valid value for by: it must be a number, 0 to 1"),

@@ -74,7 +74,7 @@ class Recipe(Generic[P, R]):
         """
         given = self._bound(args, kwargs)
         given["network"] = _network(given["network"], self.name).planned(self.purpose)
-        given |= {option.name: option.taken(given[option.name], option.name) for option in self.options}
+        given |= {option.name: option.read(given[option.name], option.name) for option in self.options}
         given |= {one.name: one.taken(given[one.name], self.name) for one in self.inputs}
         left_out = {option.name for option in self.options if option.setting and given[option.name] is None}
         function: Callable[..., Any] = self.function

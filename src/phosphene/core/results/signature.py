@@ -11,13 +11,13 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from numbers import Integral, Real
-from typing import Annotated, Any, Literal, SupportsFloat, Union, Unpack, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, Unpack, get_args, get_origin, get_type_hints
 
 import numpy as np
 from torch import Tensor
 
 from phosphene.core.errors import Mistake, brief, check_choice
-from phosphene.core.options import ANY, Bounds, Flag, Words
+from phosphene.core.options import ANY, Bounds, Flag, Words, read_number
 from phosphene.core.pictures.files import Photo
 
 MISSING: Any = inspect.Parameter.empty
@@ -124,28 +124,34 @@ class Option:
         """Whether a value out of a file has a type that this option may have."""
         return (value is None and self.optional) or _allows(self.hint, value)
 
-    def taken(self, value: Any, called: str = "") -> Any:
-        """A value as the recipe takes it; where words are wanted a number is one, as on the command line.
+    @property
+    def numeric(self) -> bool:
+        """Whether it is a number."""
+        return self.kind in (int, float)
+
+    def read(self, value: Any, called: str = "") -> Any:
+        """A value as the recipe takes it: numbers may be given in words, such as "8/255", and words as numbers.
 
         Args:
             called: how the option is called where the value was given; by default as on the command line.
         Raises:
-            Mistake: it is of another type, not one of the choices, or out of bounds.
+            Mistake: it is not one of the choices, no such number, out of bounds, or of another type.
         """
         called = called or self.called
+        if self.kind is object and isinstance(value, PLAIN):
+            raise Mistake(f"{brief(value)} is not a valid value for {called}: it takes an object, in Python alone")
         if self.kind is str and not self.choices:
             value = self._in_words(value)
-        self._check_type(value, called)
-        if self.choices and not self._in_python(value):
+        if self._in_python(value):
+            return value
+        if self.numeric:
+            return read_number(value, called, self.bounds, whole=self.kind is int)
+        if self.choices:
             check_choice(called, value, self.choices)
-        if self.bounded and not self._in_python(value):
-            try:
-                good = self.bounds.low <= value <= self.bounds.high
-            except TypeError:
-                good = False
-            if not good:
-                wrong = shown(value) if isinstance(value, float) else repr(value)
-                raise Mistake(f"{wrong} is not a valid value for {called}: it must be {range_words(self.bounds)}")
+        elif self.kind is bool and value not in (True, False):
+            raise Mistake(f"{brief(value)} is not a valid value for {called}: it must be True or False")
+        elif self.kind is str:
+            self._check_words(value, called)
         return value
 
     def _in_words(self, value: Any) -> Any:
@@ -157,31 +163,13 @@ class Option:
         numbers = [Real if member is float else Integral for member in members(self.hint) if member in (int, float)]
         return value if isinstance(value, tuple(numbers)) else str(value)
 
-    def _check_type(self, value: Any, called: str) -> None:
-        """Raise a Mistake where a value is of a type that the recipe can't take."""
-        if self.kind is object:
-            if isinstance(value, PLAIN):
-                raise Mistake(f"{value!r} is not a valid value for {called}: it takes an object, in Python alone")
-            return
-        if self._in_python(value) or self.choices:
-            return
-        if value is None:
-            raise Mistake(f"None is not a valid value for {called}: it must be {self._must}")
-        if self.kind in (int, float) and (isinstance(value, (str, bool)) or not isinstance(value, SupportsFloat)):
-            raise Mistake(f"{brief(value)} is not a valid value for {called}: it must be {self._must}")
-        if self.kind is bool and value not in (True, False):
-            raise Mistake(f"{brief(value)} is not a valid value for {called}: it must be True or False")
+    def _check_words(self, value: Any, called: str) -> None:
+        """Raise a Mistake where something else than words was given, or none."""
         sequence = any(get_origin(member) is Sequence for member in members(self.hint))
-        if self.kind is str and not (isinstance(value, (str, Real)) or (sequence and isinstance(value, Iterable))):
+        if not (isinstance(value, (str, Real)) or (sequence and isinstance(value, Iterable))):
             raise Mistake(f"{brief(value)} is not a valid value for {called}: it must be a word")
         if isinstance(value, str) and not value.strip():
             raise Mistake(f"what was given as {called} is empty; give a value, or leave it out")
-
-    @property
-    def _must(self) -> str:
-        """What it has to be, in words."""
-        within = f", {range_words(self.bounds)}" if self.bounded else ""
-        return {int: "a whole number", float: "a number", bool: "True or False"}.get(self.kind, "a word") + within
 
     def _in_python(self, value: Any) -> bool:
         """Whether a value is None, where that is allowed, or an object that only Python can give."""
@@ -253,25 +241,6 @@ def members(hint: Any) -> tuple[Any, ...]:
     """The types of a union, without None; of any other type itself."""
     every = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     return tuple(member for member in every if member is not type(None))
-
-
-def shown(value: Any) -> str:
-    """A value for people: 8/255 where that is shorter than its digits."""
-    if not isinstance(value, float):
-        return str(value)
-    if not math.isfinite(value) or float(f"{value:.3g}") == value:
-        return f"{value:g}"
-    halves = value * 510
-    return f"{round(halves) / 2:g}/255" if abs(halves - round(halves)) < 1e-9 and value < 1 else f"{value:g}"
-
-
-def range_words(bounds: Bounds) -> str:
-    """`1 to 16`, `at least 0`."""
-    if math.isinf(bounds.high):
-        return f"at least {shown(float(bounds.low))}"
-    if math.isinf(bounds.low):
-        return f"at most {shown(float(bounds.high))}"
-    return f"{shown(float(bounds.low))} to {shown(float(bounds.high))}"
 
 
 def plain(value: Any) -> Any:
@@ -349,5 +318,5 @@ def _allows(hint: Any, value: Any) -> bool:
             return _allows(parts[0], value)
         return isinstance(value, list) and all(_allows(parts[0], item) for item in value)
     if hint is float:
-        return type(value) in (int, float) and math.isfinite(value)
+        return type(value) is int or (type(value) is float and math.isfinite(value))
     return value is None if hint is type(None) else hint in PLAIN and type(value) is hint

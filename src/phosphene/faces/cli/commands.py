@@ -9,12 +9,13 @@ from rich.console import Console
 from phosphene import catalogue
 from phosphene.catalogue import Row
 from phosphene.core.errors import Mistake, did_you_mean
+from phosphene.core.options import Bounds
 from phosphene.core.results.recipes import Recipe
 from phosphene.core.results.results import Run
 from phosphene.faces.cli import options as cli
 from phosphene.faces.cli import show, tree
 from phosphene.faces.cli.guard import Ended, guarded
-from phosphene.faces.cli.output import note, results, results_apart, tell
+from phosphene.faces.cli.output import escape, note, results, results_apart, tell
 from phosphene.faces.running.claims import Claims
 from phosphene.faces.running.destination import Destination
 from phosphene.faces.running.job import Done, Job, Output, perform
@@ -37,7 +38,9 @@ def _command(run: Callable[..., None], parameters: Sequence[Any], doc: str) -> C
 
 def tool(*parameters: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """A command that is not a recipe, with these options."""
-    return lambda function: _command(function, parameters, function.__doc__ or "")
+    return lambda function: _command(
+        lambda **options: function(**cli.read(parameters, options)), parameters, function.__doc__ or ""
+    )
 
 
 def session(options: Options) -> Session:
@@ -174,7 +177,7 @@ def replay_picture(**options: Any) -> None:
         facts = {"identical": again.same, "differing": again.differing, "largest": again.largest}
         tell(json.dumps(facts | {"changes": again.changes, "picture": str(path)}, indent=1))
     else:
-        Console(file=results(), quiet=quiet, soft_wrap=True).print(again.words, highlight=False, markup=False)
+        Console(file=results(), quiet=quiet, soft_wrap=True).print(escape(again.words), highlight=False)
         tell(path)
     if elsewhere:
         note(elsewhere)
@@ -188,7 +191,7 @@ def replay_picture(**options: Any) -> None:
     cli.option("beside", str | None, None, "a second network to compare with, as --net; none for none"),
     cli.option("out", str | None, None, "the page's folder, by default tour; an unfinished tour in it goes on"),
     cli.option("fast", bool, False, "a smoke run: few steps, small pictures"),
-    cli.option("seed", int, 0, "of all random numbers"),
+    cli.option("seed", int, 0, "of all random numbers", bounds=Bounds(0, 2**32 - 1)),
     cli.option("force", bool, False, "begin anew, over what is there"),
     cli.ANONYMOUS,
     cli.option("quiet", bool, False, "say nothing but where the page is"),

@@ -4,16 +4,17 @@ Whatever a recipe says about an option (`core/results/signature.py`) is what its
 are given, so that the recipe's own defaults hold, and those of the method that is chosen.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from inspect import Parameter, Signature
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from phosphene.core.errors import Mistake, brief, check_choice
+from phosphene.core.errors import Mistake, check_choice
+from phosphene.core.options import ANY, Bounds, range_words, read_number, shown
 from phosphene.core.results.recipes import Recipe
-from phosphene.core.results.signature import Argument, Input, Option, members, range_words, shown
+from phosphene.core.results.signature import Argument, Input, Option, members
 
 DEFAULT_PHOTO = "skimage:coffee"
 """Ships with scikit-image, and both embedded networks name it rightly: an espresso."""
@@ -22,64 +23,58 @@ Recipes = Mapping[str, Recipe[..., Any]]
 """The methods of a command by name; of a command without methods its one recipe."""
 
 
-def option(name: str, kind: Any, default: Any, words: str, flag: str = "") -> Parameter:
-    """One option of a command.
+@dataclass(frozen=True)
+class Number:
+    """Beside the words that typer hands on: the number that they are to be."""
+
+    bounds: Bounds
+    whole: bool
+
+
+def option(name: str, kind: Any, default: Any, words: str, flag: str = "", bounds: Bounds = ANY) -> Parameter:
+    """One option of a command; typer hands on a number as it is written, so that there is one reader of numbers.
 
     Args:
-        kind: str, int, bool, list[str]; a number, where it is float.
+        kind: str, int, float, bool, list[str].
         flag: how it is spelled, where that is not its name.
+        bounds: of a number.
     """
     flag = flag or "--" + name.replace("_", "-")
     declared = [f"{flag}/--no-{flag[2:]}"] if kind is bool and default is not False else [flag]
     shows = default is not False and default not in (None, [], "")  # 0 is a default like any other
-    given = typer.Option(*declared, help=words, show_default=shows, **_read(kind, declared[0].lstrip("-")))
+    if kind in (int, float, int | None, float | None):
+        whole = kind in (int, int | None)
+        given = typer.Option(*declared, help=words, show_default=shows, metavar="INTEGER" if whole else "NUMBER")
+        annotation: Any = Annotated[str | None, given, Number(bounds, whole)]
+        return Parameter(name, Parameter.KEYWORD_ONLY, default=default if default is None else shown(default),
+                         annotation=annotation)  # fmt: skip
+    extra = _one_of(kind, declared[0].lstrip("-"))
+    given = typer.Option(*declared, help=words, show_default=shows, **extra)
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, given])
 
 
-def argument(name: str, kind: Any, default: Any, words: str) -> Parameter:
-    """What a command takes by its place."""
-    several = kind == list[str]
-    metavar = name.removesuffix("_name").removesuffix("s" if several else "").upper() + ("..." if several else "")
-    given = typer.Argument(help=words, **{"metavar": metavar, **_read(kind, name)})
-    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, given])
-
-
-def number(text: str) -> float:
-    """A number, which may be written as a fraction: 8/255.
+def read(parameters: Iterable[Parameter], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a command that is no recipe, with its numbers read.
 
     Raises:
-        ValueError, ArithmeticError: it is none.
+        Mistake: one is no number, or out of bounds.
     """
-    return float(Fraction(text.replace(" ", "")))
+    found = dict(options)
+    for one in parameters:
+        for note in get_args(one.annotation):
+            if isinstance(note, Number) and found[one.name] is not None:
+                called = one.name.replace("_", "-")
+                found[one.name] = read_number(found[one.name], called, note.bounds, whole=note.whole)
+    return found
 
 
-READERS: Mapping[type, tuple[Callable[[str], Any], str, str]] = {
-    int: (int, "<int>", "a whole number"),
-    float: (number, "NUMBER", "a number, such as 0.03 or 8/255"),
-}
-"""How a word is read, what help calls it, and what it must be."""
-
-
-def _read(kind: Any, called: str) -> dict[str, Any]:
-    """How typer reads an option of this kind, where it would say what is wrong with it in its own words."""
+def _one_of(kind: Any, called: str) -> dict[str, Any]:
+    """How typer reads one of a few words; it would say what is wrong with another in its own."""
     (first, *_) = members(kind)
-    if get_origin(first) is Literal:
-        choices = get_args(first)
-        return {"parser": _one_of(choices, called), "metavar": f"<{'|'.join(choices)}>"}
-    if first not in READERS:
+    if get_origin(first) is not Literal:
         return {}
-    read, metavar, must = READERS[first]
+    choices = get_args(first)
 
-    def parse(text: Any) -> Any:  # typer also hands a default to its parser, as it is
-        try:
-            return read(text) if isinstance(text, str) else text
-        except (ValueError, ArithmeticError) as error:
-            raise typer.BadParameter(f"{brief(text)} is not a valid value for {called}: it must be {must}") from error
-
-    return {"parser": parse, "metavar": metavar}
-
-
-def _one_of(choices: Sequence[str], called: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         try:
             check_choice(called, text, choices)
@@ -87,12 +82,20 @@ def _one_of(choices: Sequence[str], called: str) -> Callable[[str], str]:
             raise typer.BadParameter(str(mistake)) from mistake
         return text
 
-    return parse
+    return {"parser": parse, "metavar": f"<{'|'.join(choices)}>"}
+
+
+def argument(name: str, kind: Any, default: Any, words: str) -> Parameter:
+    """What a command takes by its place."""
+    several = kind == list[str]
+    metavar = name.removesuffix("_name").removesuffix("s" if several else "").upper() + ("..." if several else "")
+    given = typer.Argument(help=words, **{"metavar": metavar, **_one_of(kind, name)})
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, given])
 
 
 def called(parameter: Parameter) -> str:
     """What people know an option or an argument by."""
-    (_, how) = get_args(parameter.annotation)
+    (_, how, *_) = get_args(parameter.annotation)
     flags = (str(one) for one in (how.default, *(how.param_decls or ())))  # typer keeps the first one as the default
     return next((one.partition("/")[0] for one in flags if one.startswith("--")), how.metavar or parameter.name)
 
@@ -100,6 +103,8 @@ def called(parameter: Parameter) -> str:
 def check_given(options: Mapping[str, Any], parameters: Iterable[Parameter]) -> None:
     """Raise a Mistake where something was given that says nothing: an empty word."""
     for one in parameters:
+        if any(isinstance(note, Number) for note in get_args(one.annotation)):
+            continue  # which is no number, then
         value = options.get(one.name)
         words = value if isinstance(value, list) else [value]
         if any(isinstance(word, str) and not word.strip() for word in words):
@@ -180,7 +185,7 @@ def taken(given: Mapping[str, Any], recipe: Recipe[..., Any], method: str, recip
             (flag, *_) = (one.flag for one in takers.values() if isinstance(one, Option))
             raise Mistake(f"{flag} is not an option of {method}; it belongs to {', '.join(takers)}")
         if not unset:
-            found[key] = one.taken(value, one.called) if isinstance(one := takes[key], Option) else value
+            found[key] = one.read(value, one.called) if isinstance(one := takes[key], Option) else value
     return found
 
 

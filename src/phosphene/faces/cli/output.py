@@ -9,8 +9,16 @@ from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
 from typing import Any
 
+from rich import markup
 from rich.console import Console
-from rich.markup import escape
+
+from phosphene.core.errors import printable
+
+
+def escape(words: str) -> str:
+    """Anybody's words as they are: neither rich nor the terminal does what they say."""
+    return markup.escape(printable(words))
+
 
 _results: ContextVar[Any] = ContextVar("results", default=None)
 

@@ -4,6 +4,7 @@ Its commands are the rows of the catalogue. `phosphene --help` and `--version` i
 command that was chosen is loaded.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Annotated
@@ -12,7 +13,7 @@ import typer
 
 from phosphene import catalogue
 from phosphene.faces.cli import usage
-from phosphene.faces.cli.output import error, legible, note
+from phosphene.faces.cli.output import error, legible
 
 
 def application(chosen: str | None) -> typer.Typer:
@@ -85,5 +86,5 @@ def run(given: Sequence[str]) -> int:
         if given:
             error(usage.sentence(unreadable, chosen or ""))
         else:  # the help is what is said to no words at all
-            note(str(unreadable))
+            print(unreadable, file=sys.stderr)
         return 2
