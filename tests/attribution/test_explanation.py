@@ -113,7 +113,7 @@ def test_each_photograph_is_asked_about_the_class_that_is_seen_in_it():
         ({"unit": "conv1:99"}, "conv1 has channels 0 to 5, not 99"),
         ({"target": "zebr"}, "did you mean 'zebra'"),
         ({"against": "horse"}, "no class 'horse'"),
-        ({"batch": 0}, "0 is not a valid value for batch: it must be at least 1"),
+        ({"batch": 0}, "0 is not a valid value for batch: it must be 1 to 1024"),
         ({"show": "rainbow"}, "'rainbow' is not a valid value for show; there are colours, grey, heat, overlay"),
         ({"scale": "logarithmic"}, "'logarithmic' is not a valid value for scale; there are own, common"),
     ],

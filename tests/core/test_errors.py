@@ -7,13 +7,16 @@ from hypothesis import strategies as st
 from phosphene import catalogue
 from phosphene.core.errors import (
     Mistake,
+    Note,
     Terminated,
+    brief,
     did_you_mean,
     exit_code,
     failed,
     first_line,
     nearest,
     out_of_memory,
+    printable,
 )
 
 SHORT, LESS = "there is not enough memory", "a smaller picture, or fewer of them at a time, needs less"
@@ -55,7 +58,7 @@ def test_the_suggestion_reads_as_a_sentence_goes_on(given, said):
     assert did_you_mean(given, LAYERS) == said
 
 
-@given(st.text(min_size=1), st.lists(st.text(), max_size=5))
+@given(st.text(min_size=1, max_size=200), st.lists(st.text(), max_size=5))
 def test_a_name_that_is_there_is_its_own_nearest(name, others):
     near = nearest(name, [*others, name])
     assert near[0].casefold() == name.casefold()
@@ -64,6 +67,49 @@ def test_a_name_that_is_there_is_its_own_nearest(name, others):
 
 def test_an_error_is_told_by_its_first_line():
     assert first_line(ValueError("bad.\nmore")) == "bad" and first_line(KeyError()) == "KeyError"
+
+
+HOSTILE = "a\x1b[2J\x07\n\u202eb\x85\ud800\x9b\u2028c\u200f"
+
+
+@pytest.mark.parametrize("kind", [Mistake, Note])
+def test_what_steers_a_terminal_is_written_and_not_done(kind):
+    said = str(kind(f"no layer '{HOSTILE}'"))
+    assert said == r"no layer 'a\x1b[2J\x07\n\u202eb \ud800\x9b c\u200f'"
+    said.encode()
+
+
+@given(st.text())
+def test_words_are_made_printable_once_and_letters_stay(words):
+    said = printable(words)
+    assert said.isprintable() and printable(said) == said
+    assert "".join(c for c in words if c.isprintable()) == words or said != words
+
+
+def test_letters_of_every_alphabet_stay_and_any_space_is_a_plain_one():
+    assert printable("été\u00a0café 猫 кот") == "été café 猫 кот"
+
+
+def test_a_sentence_about_a_megabyte_is_no_megabyte():
+    said = str(Mistake("no layer '" + "x" * 10**6 + "'; did you mean 'conv1'?"))
+    assert len(said) < 1600 and said.startswith("no layer 'xxx") and said.endswith("did you mean 'conv1'?")
+    assert nearest("conv1" * 100_000, LAYERS) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (2.5, "2.5"),
+        ("abc", "'abc'"),
+        ("9" * 400, "'" + "9" * 51 + "...999' (400 letters)"),
+        (10**400 - 1, "a number of about 400 digits"),
+        (-(10**5000), "a number of about 5000 digits"),
+        ("\x1b[2J", r"'\x1b[2J'"),
+    ],
+    ids=range(6),
+)
+def test_what_was_given_is_repeated_and_shortened(value, said):
+    assert brief(value) == said
 
 
 def raised(error, cause=None):

@@ -174,7 +174,7 @@ def test_an_interruption_of_a_factory_interrupts(strange):
     [
         ("https://example.org/net.py", "addresses are not opened"),
         ("https://example.org/net.pt", "addresses are not opened"),
-        ("a" * 300 + ".py:build", "there is no file aaa"),
+        ("a" * 300 + ".py:build", "aaa.py can.t be read: file name too long"),
     ],
 )
 def test_what_is_no_file_is_told(spec, said):

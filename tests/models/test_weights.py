@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -163,10 +164,14 @@ def test_what_is_no_file_of_weights_is_called_what_it_is(own, tmp_path, monkeypa
     assert "can't be read (file name too long)" in told(own, tmp_path / ("a" * 300))
     torch.save({}, tmp_path / "secret.pt")
 
-    def refuse(*_):
-        raise PermissionError(13, "Permission denied")
+    way = os.open
 
-    monkeypatch.setattr(Path, "open", refuse)
+    def refuse(path, *how):
+        if "secret" in str(path):
+            raise PermissionError(13, "Permission denied")
+        return way(path, *how)
+
+    monkeypatch.setattr(os, "open", refuse)
     assert "secret.pt can't be used as weights: it can't be read (permission denied)" in told(
         own, tmp_path / "secret.pt"
     )

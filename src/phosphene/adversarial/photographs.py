@@ -20,7 +20,7 @@ from phosphene.core.networks.preprocessing import shown
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.steps import Step
-from phosphene.core.options import Words
+from phosphene.core.options import Bounds, Seed, Words
 from phosphene.core.pictures.files import Photo
 from phosphene.core.results.recipes import Recipe, docstring
 from phosphene.core.results.results import Result, Run
@@ -40,9 +40,9 @@ class Common(TypedDict, total=False):
     """
 
     target: Annotated[str | int | None, Words("the class that it shall say; by default any other than now")]
-    eps: Annotated[float, Words("how far a pixel may move, in [0, 1]")]
+    eps: Annotated[float, Bounds(1 / 255, 1), Words("how far a pixel may move, in [0, 1]")]
     fit: Annotated[Fit, Words("how the photograph becomes the network's input")]
-    seed: Annotated[int, Words("of what is random")]
+    seed: Annotated[Seed, Words("of what is random")]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -109,10 +109,6 @@ def _attacked(
     seed: int = 0,
 ) -> Run:
     """The recipe of an attack."""
-    if not 1 / 255 - 1e-6 <= eps <= 1:
-        raise Mistake(
-            f"{eps:g} is not a valid value for eps: it must be 1/255 (the next 8-bit value) to 1, such as 8/255"
-        )
     fed = feed(network, photo, fit)
     before = logits(network, fed)[0]
     case = _Case(network, fed, before, *_wanted(network, before, target), eps, function.__name__)

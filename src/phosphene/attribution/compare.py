@@ -29,7 +29,7 @@ from phosphene.core.networks.preprocessing import shown
 from phosphene.core.optimization.engine import NotFinite
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score
-from phosphene.core.options import Bounds, Words
+from phosphene.core.options import Batch, Bounds, Words
 from phosphene.core.pictures.files import Photo, Photos
 from phosphene.core.pictures.sheets import grid
 from phosphene.core.results.recipes import recipe
@@ -74,9 +74,9 @@ def compare(
         Score | None, Words("of a class: the logit, log p or p; by default what is usual for each method")
     ] = None,
     methods: Annotated[str, Words("the methods, by their names, separated by commas")] = EVERY,
-    masks: Annotated[int, Bounds(1), Words("how many of them RISE takes, which takes longest")] = 1000,
+    masks: Annotated[int, Bounds(1, 100_000), Words("how many of them RISE takes, which takes longest")] = 1000,
     fit: Annotated[Fit, Words("how a photograph becomes the network's input")] = "crop",
-    batch: Annotated[int, Bounds(1), Words("so many pictures go through the network at a time")] = 16,
+    batch: Annotated[Batch, Words("so many pictures go through the network at a time")] = 16,
 ) -> Run:
     """Show what every method says, side by side, each with its usual options.
 

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal, get_args
 import torch
 
 from phosphene.attribution.exemplar_pages import Block, album, nines, ten_rows
-from phosphene.core.errors import Mistake, check_range
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.rectifiers import Rule
-from phosphene.core.options import Bounds
+from phosphene.core.options import Batch, Bounds
 from phosphene.core.pictures.files import Photo
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result
@@ -36,12 +36,12 @@ def exemplars(
     *,
     units: str | AnyUnit | Sequence[str | AnyUnit] = (),
     layers: str | Sequence[str] = (),
-    each: int = 3,
+    each: Annotated[int, Bounds(1, LIMIT)] = 3,
     count: Annotated[int | None, Bounds(1, 100)] = None,
     figure: Figure = "rows",
     sees: Sees = "all",
     fit: Fit = "crop",
-    batch: Annotated[int, Bounds(1)] = 16,
+    batch: Batch = 16,
 ) -> Result:
     """Show the parts of PHOTOS that excite units most, one a photograph, and what of them does it.
 
@@ -103,7 +103,6 @@ def _asked(
     Raises:
         Mistake: neither, or more than a figure can show.
     """
-    check_range("each", each, 1, LIMIT)
     named = [_single(unit) for unit in parse_units(network, units)] if units else []
     names = [layers] if isinstance(layers, str) else layers
     searched = list(dict.fromkeys(network.layer(name).name for name in names))

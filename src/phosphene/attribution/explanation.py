@@ -30,7 +30,7 @@ from phosphene.core.networks.plan import Purpose
 from phosphene.core.networks.preprocessing import shown
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score
-from phosphene.core.options import Bounds, Words
+from phosphene.core.options import Batch, Words
 from phosphene.core.paths import told_apart
 from phosphene.core.pictures.colours import grey_heat, heat, overlay, scales, signed_picture
 from phosphene.core.pictures.files import Photo, Photos
@@ -94,7 +94,7 @@ class Showing(TypedDict, total=False):
     check: Annotated[
         bool, Words("also say how far to believe it: randomized weights, deletion, a shifted input, a mosaic")
     ]
-    batch: Annotated[int, Bounds(1), Words("so many pictures go through the network at a time")]
+    batch: Annotated[Batch, Words("so many pictures go through the network at a time")]
 
 
 class Asking(TypedDict, total=False):

@@ -7,9 +7,35 @@ import traceback
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
+LONGEST_SENTENCE = 1500  # letters of what is said; a list of every layer of a network is not read either
+LONGEST_NAME = 200  # letters of a name that others are compared with, which takes the product of both lengths
+
+
+def printable(words: str) -> str:
+    """Words that do nothing to a terminal but stand there: what steers one (escape sequences, line ends, marks that
+    turn the direction of writing, halves of surrogates) is written as Python writes it, and any space is a plain one.
+    """
+    if words.isprintable():
+        return words
+    return "".join(c if c.isprintable() else " " if c.isspace() and ord(c) > 127 else ascii(c)[1:-1] for c in words)
+
+
+def brief(value: object, most: int = 60) -> str:
+    """What somebody gave, as a sentence repeats it: as Python writes it, without its middle where it is long."""
+    if isinstance(value, int) and abs(value) >= 10**18:  # Python writes no integer of thousands of digits
+        return f"a number of about {round(math.log10(abs(value)))} digits"
+    words = printable(repr(value))
+    return words if len(words) <= most else f"{words[: most - 8]}...{words[-4:]} ({len(words) - 2} letters)"
+
 
 class Mistake(ValueError):
-    """A user's mistake, told in one sentence: what was given, what was expected, the nearest valid choice."""
+    """A user's mistake, told in one sentence: what was given, what was expected, the nearest valid choice.
+
+    Whatever is told there of names, files and records of others can be printed as it is.
+    """
+
+    def __init__(self, words: str) -> None:
+        super().__init__(_sentence(words))
 
 
 class Failure(Mistake):
@@ -22,6 +48,16 @@ class Terminated(KeyboardInterrupt):
 
 class Note(UserWarning):
     """What a person should know about what they gave, and what was done about it; said once, and not an error."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(_sentence(words))
+
+
+def _sentence(words: str) -> str:
+    words = printable(words)
+    if len(words) <= LONGEST_SENTENCE:
+        return words
+    return f"{words[: LONGEST_SENTENCE - 300]} ... {words[-280:]}"
 
 
 def first_line(error: BaseException) -> str:
@@ -104,8 +140,10 @@ def nearest(name: str, choices: Iterable[str], n: int = 3) -> list[str]:
     """The at most `n` choices that `name` may have meant, best first; none is better than a far-fetched one.
 
     Similarity is difflib's ratio without regard to case. A choice that contains `name`, or is contained in it,
-    always counts, as people remember one half of a long name.
+    always counts, as people remember one half of a long name. Nothing is near what is longer than any name.
     """
+    if len(name) > LONGEST_NAME:
+        return []
     scores = {choice: _similarity(name.casefold(), choice.casefold()) for choice in choices}
     good = [choice for choice, score in scores.items() if score >= 0.6]  # 0.6: difflib's own cutoff
     return sorted(good, key=lambda choice: -scores[choice])[:n]

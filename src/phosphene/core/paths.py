@@ -5,10 +5,12 @@ Nothing here opens an address, waits for a pipe, or lets an error of the operati
 
 import codecs
 import errno
+import math
 import os
 import re
 import stat
 from collections.abc import Iterable
+from io import BufferedReader
 from itertools import count
 from pathlib import Path
 from zlib import crc32
@@ -20,13 +22,20 @@ LONGEST_NAME = 255
 
 A_FOLDER, NO_FILE = "it is a folder", "there is no such file"
 
+MOST_TEXT = 10_000_000
+"""Bytes of a file that people or programs write, such as a plan or a network's source."""
+
 _ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]+:/|data:|www\.)", re.IGNORECASE)
 """With one slash too, as `Path` writes an address; `C:/` is none."""
 
 
+class Unreadable(OSError):
+    """There is nothing to be read; says why, as the end of a sentence ("it is a folder")."""
+
+
 def reason(error: OSError) -> str:
-    """What the operating system says, in small letters."""
-    return (error.strerror or str(error)).lower()
+    """What the operating system says, in small letters; or why there is nothing to be read."""
+    return str(error) if isinstance(error, Unreadable) else (error.strerror or str(error)).lower()
 
 
 def given_path(given: str | os.PathLike[str], what: str = "file") -> Path:
@@ -44,6 +53,10 @@ def given_path(given: str | os.PathLike[str], what: str = "file") -> Path:
         raise Mistake(f"addresses are not opened, and {text} is one; give the path: {_after_scheme(text)}")
     if _ADDRESS.match(text):
         raise Mistake(f"addresses are not opened, and {text} is an address, not a file; download it first")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError as error:
+        raise Mistake(f"the name {text} has letters that names of files here can't have; rename it") from error
     if "\0" in text:
         raise Mistake(f"the name of the {what} has a zero byte in it, which no file's name has")
     path = Path(text)
@@ -81,21 +94,88 @@ def is_file(path: str | os.PathLike[str]) -> bool:
     return stat.S_ISREG(_mode(path))
 
 
-def broken(path: Path) -> str | None:
-    """Why there is nothing to be read, as the end of a sentence ("it is a folder"); None where there is.
+def opened(path: Path, most: float = math.inf) -> BufferedReader:
+    """A file that somebody named, open for reading: one that is there, is a file, and not too large.
 
+    It is looked at before it is opened, which a device may take for a command, and once more afterwards, when nobody
+    can exchange it any more. Nothing waits: a pipe that takes the file's place is opened without its other end.
+
+    Args:
+        most: so many bytes; what is read into memory may have as many as the machine has, whatever is given.
     Raises:
-        OSError: one may not look.
+        Unreadable: there is none, or it is something else.
+        OSError: one may not look, or read.
     """
+    _check_kind(path, _looked_at(path), most)
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    file = os.fdopen(os.open(path, flags), "rb")
     try:
-        mode = os.stat(path).st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return f"it is a link to {os.readlink(path)}, which is not there" if os.path.islink(path) else NO_FILE
+        _check_kind(path, os.fstat(file.fileno()), most)
+    except Unreadable:
+        file.close()
+        raise
+    return file
+
+
+def _looked_at(path: Path) -> os.stat_result:
+    try:
+        return os.stat(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        linked = f"it is a link to {os.readlink(path)}, which is not there" if os.path.islink(path) else NO_FILE
+        raise Unreadable(linked) from error
     except OSError as error:
         if error.errno == errno.ELOOP:
-            return "it is a link that leads in a circle"
+            raise Unreadable("it is a link that leads in a circle") from error
         raise
-    return A_FOLDER if stat.S_ISDIR(mode) else None if stat.S_ISREG(mode) else "it is a device or a pipe"
+
+
+def _check_kind(path: Path, found: os.stat_result, most: float) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise Unreadable(A_FOLDER)
+    if not stat.S_ISREG(found.st_mode):
+        raise Unreadable("it is a device or a pipe")
+    if found.st_size > (limit := min(most, _memory())):
+        raise Unreadable(f"it has {_size_words(found.st_size)}, and {_size_words(limit)} is the limit")
+
+
+def _memory() -> float:
+    """Bytes of this machine's memory, as far as it says."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # not on Windows
+        return math.inf
+
+
+def _size_words(size: float) -> str:
+    return f"{size / 1e9:,.0f} GB" if size >= 1e9 else f"{size / 1e6:.3g} MB"
+
+
+def content(path: Path, most: int = MOST_TEXT) -> bytes:
+    """All of a file that somebody named.
+
+    Raises:
+        Unreadable, OSError: as `opened`; or it has no end, as files that the system makes up while one reads.
+    """
+    with opened(path, most) as file:
+        found = file.read(most + 1) or b""
+    if len(found) > most:
+        raise Unreadable(f"it has more than {_size_words(most)}, which is the limit")
+    return found
+
+
+def broken(path: Path, most: float = math.inf) -> str | None:
+    """Why there is nothing to be read, as the end of a sentence ("it is a folder"); None where there is.
+
+    Args:
+        most: so many bytes.
+    Raises:
+        OSError: one may not look, or read.
+    """
+    try:
+        opened(path, most).close()
+    except Unreadable as error:
+        return str(error)
+    return None
 
 
 def textual(head: bytes) -> str | None:

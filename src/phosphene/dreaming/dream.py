@@ -23,7 +23,7 @@ from phosphene.core.optimization.settings_options import FurtherOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Term
 from phosphene.core.optimization.transforms import as_is, compose, roll
-from phosphene.core.options import Bounds, Words
+from phosphene.core.options import Bounds, Seed, Steps, Weight, Words
 from phosphene.core.pictures.eight_bit import precise
 from phosphene.core.pictures.files import Photo, open_photo
 from phosphene.core.results.recipes import recipe
@@ -87,13 +87,13 @@ def dream(
     photo: Photo,
     *,
     layer: str | None = None,
-    octaves: Annotated[int, Bounds(1)] = 4,
-    zoom: Annotated[float, Bounds(1.01)] = 1.4,
-    steps: Annotated[int, Bounds(0)] = 10,
-    rate: float = 1.5 / 255,
-    jitter: Annotated[int, Bounds(0), Words("range of the random shifts, in pixels")] = 32,
-    tv: Annotated[float, Words("weight of the total variation")] = 0.0,
-    seed: int = 0,
+    octaves: Annotated[int, Bounds(1, 100)] = 4,
+    zoom: Annotated[float, Bounds(1.01, 10)] = 1.4,
+    steps: Steps = 10,
+    rate: Weight = 1.5 / 255,
+    jitter: Annotated[int, Bounds(0, 10_000), Words("range of the random shifts, in pixels")] = 32,
+    tv: Annotated[Weight, Words("weight of the total variation")] = 0.0,
+    seed: Seed = 0,
     **given: Unpack[FurtherOptions],
 ) -> Run:
     """Amplify what LAYER already sees in PHOTO, at the photo's own size (DeepDream).

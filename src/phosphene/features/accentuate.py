@@ -6,7 +6,7 @@ the unit divided by what it says about the photograph, so that a weight keeps it
 off the whole picture, the unit off random crops. What the gradients on the way passed by is shown in grey.
 """
 
-from typing import Annotated, Unpack
+from typing import Unpack
 
 import torch
 
@@ -17,7 +17,7 @@ from phosphene.core.optimization.objectives import values
 from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score, code_distance
-from phosphene.core.options import Bounds
+from phosphene.core.options import Batch, Seed, Weight
 from phosphene.core.pictures.files import Photo
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
@@ -35,11 +35,11 @@ def accentuate(
     *,
     target: str | int | None = None,
     layer: str | None = None,
-    weight: Annotated[float, Bounds(0)] = 1.0,
+    weight: Weight = 1.0,
     score: Score = "logit",
     fit: Fit = "crop",
-    batch: int = 16,
-    seed: int = 0,
+    batch: Batch = 16,
+    seed: Seed = 0,
     **given: Unpack[SettingsOptions],
 ) -> Run:
     """Make TARGET see more of what it sees in PHOTO, changing as little as it takes.

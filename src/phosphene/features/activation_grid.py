@@ -19,7 +19,7 @@ from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import direction
-from phosphene.core.options import Bounds
+from phosphene.core.options import Batch, Bounds, Seed
 from phosphene.core.pictures.files import LEAST_SIDE, Photo
 from phosphene.core.pictures.fitting import resize
 from phosphene.core.pictures.sheets import figure, grid
@@ -42,13 +42,13 @@ def activation_grid(
     photo: Photo,
     *,
     layer: str | None = None,
-    groups: int | None = None,
+    groups: Annotated[int | None, Bounds(1, 10_000)] = None,
     cell: Annotated[int | None, Bounds(LEAST_SIDE, 1000)] = None,
     scaled: bool = False,
     power: Annotated[float, Bounds(0, 100)] = 1.0,
     fit: Fit = "crop",
-    batch: Annotated[int, Bounds(1)] = 64,
-    seed: int = 0,
+    batch: Batch = 64,
+    seed: Seed = 0,
     **given: Unpack[SettingsOptions],
 ) -> Run:
     """Paint what LAYER sees at each place of PHOTO, and lay the pictures out as the photograph is.

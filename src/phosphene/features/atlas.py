@@ -8,18 +8,19 @@ would make the layer say that.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Unpack
+from typing import Annotated, Any, Unpack
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.core.errors import Mistake, check_range
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
+from phosphene.core.options import Batch, Bounds, Seed
 from phosphene.core.pictures.files import LEAST_SIDE, Photo
 from phosphene.core.pictures.fitting import resize
 from phosphene.core.pictures.sheets import figure
@@ -43,17 +44,17 @@ def atlas(
     photos: Sequence[Photo],
     *,
     layer: str,
-    cells: int = 12,
-    least: int = 2,
-    per_photo: int = 8,
+    cells: Annotated[int, Bounds(1, 200)] = 12,
+    least: Annotated[int, Bounds(1, 1_000_000)] = 2,
+    per_photo: Annotated[int, Bounds(1, 10_000)] = 8,
     whiten: bool = False,
-    power: float = 2.0,
+    power: Annotated[float, Bounds(0, 100)] = 2.0,
     scaled: bool = False,
-    size: int = 80,
+    size: Annotated[int, Bounds(LEAST_SIDE, 1000)] = 80,
     preset: AnyPreset = "default",
     fit: Fit = "crop",
-    batch: int = 16,
-    seed: int = 0,
+    batch: Batch = 16,
+    seed: Seed = 0,
     **given: Unpack[SettingsOptions],
 ) -> Run:
     """Map what LAYER finds in PHOTOS: activations laid out by t-SNE, each cell's mean painted (an activation atlas).
@@ -80,11 +81,6 @@ def atlas(
     """
     usual: SettingsOptions = {"steps": 128}
     chosen = replace(settings(preset, usual | given), transparency="none")
-    for name, value, low, high in (
-        ("cells", cells, 1, 200), ("least", least, 1, None), ("per-photo", per_photo, 1, None),
-        ("size", size, LEAST_SIDE, 1000), ("batch", batch, 1, None),
-    ):  # fmt: skip
-        check_range(name, value, low, *([] if high is None else [high]))
     at = network.layer(layer).name
     found = sample(network, photos, at, per_photo, fit=fit, batch=batch, seed=seed)
     grid = cells_of(layout(found.codes, seed), cells, least)

@@ -11,7 +11,7 @@ from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.settings_options import FurtherOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import likeness
-from phosphene.core.options import Bounds
+from phosphene.core.options import Bounds, Seed, Steps, Weight
 from phosphene.core.pictures.files import Photo
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
@@ -28,12 +28,12 @@ def caricature(
     *,
     layer: str | None = None,
     power: Annotated[float, Bounds(0, 100)] = 1.0,
-    steps: int = 128,
-    rate: float = 0.05,
+    steps: Steps = 128,
+    rate: Weight = 0.05,
     jitter: Annotated[float, Bounds(0, 0.5)] = 0.07,
-    tv: float = 0.0,
+    tv: Weight = 0.0,
     fit: Fit = "crop",
-    seed: int = 0,
+    seed: Seed = 0,
     **given: Unpack[FurtherOptions],
 ) -> Run:
     """Exaggerate what LAYER sees in PHOTO, starting at noise.

@@ -19,8 +19,7 @@ from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
-from phosphene.core.options import Bounds
-from phosphene.core.pictures.files import LEAST_SIDE
+from phosphene.core.options import Batch, Bounds, Seed, Side
 from phosphene.core.pictures.sheets import Strip, contact
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
@@ -42,9 +41,9 @@ def context(
     starts: Annotated[int, Bounds(1, 1000)] = 6,
     others: Annotated[int, Bounds(0, 1000)] = 4,
     preset: AnyPreset = "default",
-    size: Annotated[int | None, Bounds(LEAST_SIDE, 10_000)] = None,
-    batch: Annotated[int, Bounds(1)] = 16,
-    seed: int = 0,
+    size: Side | None = None,
+    batch: Batch = 16,
+    seed: Seed = 0,
     **given: Unpack[SettingsOptions],
 ) -> Run:
     """Paint CLASS several times, and say which other classes the network sees in these pictures.

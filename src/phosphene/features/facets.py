@@ -19,8 +19,8 @@ from phosphene.core.optimization.objectives import values
 from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score, Term
-from phosphene.core.options import Bounds
-from phosphene.core.pictures.files import LEAST_SIDE, Photo
+from phosphene.core.options import Batch, Bounds, Seed, Side
+from phosphene.core.pictures.files import Photo
 from phosphene.core.pictures.fitting import resize
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
@@ -45,11 +45,11 @@ def facets(
     fraction: Annotated[float, Bounds(0, 1)] = 0.2,
     layer: str | None = None,
     preset: AnyPreset = "default",
-    size: Annotated[int | None, Bounds(LEAST_SIDE, 10_000)] = None,
+    size: Side | None = None,
     score: Score = "logit",
     fit: Fit = "crop",
-    batch: Annotated[int, Bounds(1)] = 16,
-    seed: int = 0,
+    batch: Batch = 16,
+    seed: Seed = 0,
     **given: Unpack[SettingsOptions],
 ) -> Run:
     """Paint the facets of UNIT: those of PHOTOS that excite it most, in clusters, and an ascent from the mean of each.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise, zip_longest
-from typing import Annotated, Literal, Unpack
+from typing import Literal, Unpack
 from zlib import crc32
 
 import torch
@@ -16,8 +16,7 @@ from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
-from phosphene.core.options import Bounds
-from phosphene.core.pictures.files import LEAST_SIDE
+from phosphene.core.options import Batch, Seed, Side
 from phosphene.core.pictures.sheets import Strip, contact
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
@@ -74,9 +73,9 @@ def gallery(
     *,
     only: Only | None = None,
     preset: Preset | None = None,
-    size: Annotated[int | None, Bounds(LEAST_SIDE, 10_000)] = None,
-    batch: Annotated[int, Bounds(1)] = 16,
-    seed: int = 0,
+    size: Side | None = None,
+    batch: Batch = 16,
+    seed: Seed = 0,
     **given: Unpack[SettingsOptions],
 ) -> Run:
     """Show the classes and units of a PAPER's figure (simonyan, yosinski, olah), its way and ours side by side.

@@ -9,8 +9,7 @@ from phosphene.core.networks.network import Network
 from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
-from phosphene.core.options import Bounds
-from phosphene.core.pictures.files import LEAST_SIDE
+from phosphene.core.options import Batch, Bounds, Seed, Side
 from phosphene.core.pictures.sheets import figure
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
@@ -39,9 +38,9 @@ def interpolate(
     *,
     count: Annotated[int, Bounds(2, 100)] = 7,
     preset: AnyPreset = "default",
-    size: Annotated[int | None, Bounds(LEAST_SIDE, 10_000)] = None,
-    batch: Annotated[int, Bounds(1)] = 16,
-    seed: int = 0,
+    size: Side | None = None,
+    batch: Batch = 16,
+    seed: Seed = 0,
     **given: Unpack[SettingsOptions],
 ) -> Run:
     """Paint a strip from one unit to another: each picture excites a weighted sum of the two of UNITS.

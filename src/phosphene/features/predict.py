@@ -18,7 +18,7 @@ def predict(
     network: Network,
     photo: Photo,
     *,
-    top_k: Annotated[int, Bounds(1), Words("how many classes"), Flag("--top")] = 5,
+    top_k: Annotated[int, Bounds(1, 1000), Words("how many classes"), Flag("--top")] = 5,
     fit: Annotated[Fit, Words("how the photograph becomes the network's input")] = "crop",
 ) -> Result:
     """Say what NETWORK sees in PHOTO: its most probable classes; of plain numbers, the largest.

@@ -15,8 +15,8 @@ from phosphene.core.optimization.ascent import Nouns, Parts
 from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Score, Term, diversity
-from phosphene.core.options import Bounds, Words
-from phosphene.core.pictures.files import LEAST_SIDE, Photo, open_photo
+from phosphene.core.options import Batch, Bounds, Seed, Side, Weight, Words
+from phosphene.core.pictures.files import Photo, open_photo
 from phosphene.core.pictures.fitting import resize
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
@@ -43,15 +43,15 @@ def visualize(
     units: Sequence[str | AnyUnit],
     *,
     preset: AnyPreset = "default",
-    size: Annotated[int | None, Bounds(LEAST_SIDE, 10_000)] = None,
+    size: Side | None = None,
     negative: bool = False,
     score: Score = "logit",
     starts: Annotated[int, Bounds(1, 1000), Words("so many pictures of each unit, from different noise")] = 1,
-    diverse: float = 0.0,
+    diverse: Weight = 0.0,
     start: Photo | None = None,
-    render: Annotated[int | None, Bounds(LEAST_SIDE, 10_000)] = None,
-    batch: Annotated[int, Bounds(1)] = 16,
-    seed: int = 0,
+    render: Side | None = None,
+    batch: Batch = 16,
+    seed: Seed = 0,
     **given: Unpack[SettingsOptions],
 ) -> Run:
     """Paint what excites each of UNITS most: LAYER:UNIT, LAYER:0-63, LAYER:UNIT@ROW,COLUMN or logits:CLASS.

@@ -5,7 +5,7 @@ and the picture is not, the layer has forgotten the difference. The normalized e
 """
 
 from dataclasses import replace
-from typing import Annotated, Unpack
+from typing import Unpack
 
 import torch
 
@@ -19,7 +19,7 @@ from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.settings_options import FurtherOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import code_distance
-from phosphene.core.options import Bounds
+from phosphene.core.options import Seed, Steps, Weight
 from phosphene.core.pictures.files import Photo
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
@@ -36,11 +36,11 @@ def invert(
     photo: Photo,
     *,
     layer: str | None = None,
-    steps: Annotated[int, Bounds(0)] = 400,
-    tv: Annotated[float, Bounds(0)] = 0.02,
-    rate: float = 0.05,
+    steps: Steps = 400,
+    tv: Weight = 0.02,
+    rate: Weight = 0.05,
     fit: Fit = "crop",
-    seed: int = 0,
+    seed: Seed = 0,
     **given: Unpack[FurtherOptions],
 ) -> Run:
     """Find a picture that LAYER can't tell from PHOTO, starting at noise.

@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 
 from phosphene.core.errors import Mistake, did_you_mean, first_line
-from phosphene.core.paths import given_path, is_file, is_folder
+from phosphene.core.paths import A_FOLDER, MOST_TEXT, NO_FILE, broken, given_path, is_folder, reason
 from phosphene.core.results.provenance import file_sha256
 from phosphene.models.embedded import EMBEDDED
 from phosphene.models.facts import facts_of, query_options
@@ -41,10 +41,8 @@ def network_of_file(spec: str) -> tuple[nn.Module, dict[str, Any]]:
     if not match:
         raise _not_a_spec(spec)
     file, name, query = given_path(match["file"], "network's file"), match["name"] or "build", match["query"] or ""
-    if is_folder(file):
-        raise Mistake(f"{file} is a folder, not a Python file; name the file in it")
-    if not is_file(file):
-        raise Mistake(f"there is no file {file}{did_you_mean(file.name, [p.name for p in _siblings(file)])}")
+    if why := _no_source(file):
+        raise Mistake(why)
     module = _imported(file)
     factory = getattr(module, name, None)
     if not callable(factory):
@@ -65,6 +63,19 @@ def network_of_file(spec: str) -> tuple[nn.Module, dict[str, Any]]:
         what = type(model).__name__ if isinstance(facts, Mapping) else f"a module and {type(facts).__name__}"
         raise Mistake(f"{file.name}:{name} returned {what}, not a torch.nn.Module, or one and a dict of mean, std, ...")
     return model, facts_of(facts)
+
+
+def _no_source(file: Path) -> str:
+    """Why this is no Python file, if it is none."""
+    try:
+        why = broken(file, MOST_TEXT)
+    except OSError as error:
+        return f"{file} can't be read: {reason(error)}"
+    if why == NO_FILE:
+        return f"there is no file {file}{did_you_mean(file.name, [p.name for p in _siblings(file)])}"
+    if why == A_FOLDER:
+        return f"{file} is a folder, not a Python file; name the file in it"
+    return "" if why is None else f"{file} {why.removeprefix('it ')}, so it is not the Python file of a network"
 
 
 def _siblings(file: Path) -> list[Path]:

@@ -8,7 +8,7 @@ import torch
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.plan import PRECISIONS, Plans, parse_plans, plain
-from phosphene.core.paths import given_path, reason
+from phosphene.core.paths import content, given_path, reason
 
 
 def chosen_plans(given: str | Path | Plans, precision: str, dtype: torch.dtype, sha256: str) -> Plans:
@@ -37,10 +37,10 @@ def read_plans(file: str | Path, sha256: str) -> Plans:
     """
     path = given_path(file, "plan")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(content(path).decode())
     except OSError as error:
         raise Mistake(f"the plan {file} can't be read: {reason(error)}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Mistake(f"{file} is not a plan; `phosphene tune` writes one") from error
     network = found.get("network") if isinstance(found, dict) else None
     if not isinstance(network, dict) or "plans" not in found:

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from phosphene.core.errors import Mistake, first_line
-from phosphene.core.paths import broken, given_path, reason, textual
+from phosphene.core.paths import broken, given_path, opened, reason, textual
 from phosphene.models.checkpoints import Entries, entries, weights_for
 
 _scalar: Any = np.float64(0).__reduce__()[0]
@@ -32,8 +32,6 @@ def _refusal(file: Path) -> str | None:
     try:
         if why := broken(file):
             return why
-        with file.open("rb"):
-            pass
     except OSError as error:
         return f"it can't be read ({reason(error)})"
     if not zipfile.is_zipfile(file):
@@ -55,8 +53,8 @@ def read_weights(given: str | Path) -> Entries:
     file = given_path(given, "file of weights")
     if why := _refusal(file):
         raise Mistake(f"{file.name} can't be used as weights: {why}; give a safetensors file or a state dict")
-    with file.open("rb") as opened:
-        head = opened.read(512)
+    with opened(file) as begun:
+        head = begun.read(512)
     try:
         content = _content(file, head)
     except Exception as error:  # parsers of files from anywhere raise nearly anything
@@ -84,8 +82,8 @@ def read_weights(given: str | Path) -> Entries:
 def _content(file: Path, head: bytes) -> Any:
     """What is in a file, without executing code; a safetensors file is told by how it begins, whatever it is called."""
     if head[8:9] == b"{":
-        with safe_open(file, "pt") as opened:
-            return {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 (not a mapping)
+        with safe_open(file, "pt") as held:
+            return {key: held.get_tensor(key) for key in held.keys()}  # noqa: SIM118 (not a mapping)
     with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(PLAIN):  # about pickle's protocol
         return torch.load(file, map_location="cpu", weights_only=True)
 

@@ -15,7 +15,6 @@ from tests.core.photographs import noise
 
 
 @given(st.integers(1, 12), st.integers(1, 5), st.integers(1, 5), st.integers(0, 3), st.none() | st.integers(1, 5))
-@settings(deadline=None)
 def test_a_grid_keeps_every_picture_in_reading_order_on_white(n, h, w, gap, columns):
     x = noise(n, 3, h, w)
     sheet = grid(x, columns, gap)
@@ -93,7 +92,7 @@ def test_a_figure_of_nothing_is_a_mistake():
 
 
 @given(st.lists(st.tuples(st.integers(8, 300), st.integers(8, 300)), min_size=1, max_size=6))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_a_contact_sheet_is_as_wide_as_asked_and_holds_every_strip(sizes):
     panels = [("caption", torch.rand(1, 3, *size)) for size in sizes]
     sheet = contact([Strip("one", panels), Strip("none", [])], "title", width=600, highest=100)

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phosphene.core.errors import Mistake
-from phosphene.core.options import ANY, Bounds, Flag, Words, options_of
+from phosphene.core.options import Bounds, Flag, Words, options_of
 from phosphene.core.pictures.files import Photo, Photos
-from phosphene.core.results.signature import MISSING, Input, Option, arguments_of, range_words, shown
+from phosphene.core.results.signature import MISSING, Input, Option, arguments_of
 from phosphene.core.units.units import AnyUnit
 
 
@@ -95,9 +95,9 @@ def test_settings_are_flattened_with_what_the_dataclass_behind_them_says():
     assert (steps.sentence, steps.bounds, steps.default, steps.optional) == ("how many moves", Bounds(0), None, True)
     assert (rate.sentence, rate.bounds) == ("its step", Bounds(0, 1))
     assert steps.setting and not BY_NAME["octaves"].setting
-    steps.check(None)
+    assert steps.read(None) is None
     with pytest.raises(Mistake, match=r"^-1 is not a valid value for steps: it must be at least 0$"):
-        steps.check(-1)
+        steps.read(-1)
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_settings_are_flattened_with_what_the_dataclass_behind_them_says():
     [
         ("octaves", 0, "0 is not a valid value for octaves: it must be 1 to 16"),
         ("octaves", 17, "17 is not a valid value for octaves: it must be 1 to 16"),
-        ("octaves", "many", "'many' is not a valid value for octaves: it must be 1 to 16"),
-        ("octaves", None, "None is not a valid value for octaves: it must be 1 to 16"),
+        ("octaves", "many", "'many' is not a valid value for octaves: it must be a whole number, 1 to 16"),
+        ("octaves", None, "None is not a valid value for octaves: it must be a whole number, 1 to 16"),
         ("eps", 0.001, "0.001 is not a valid value for eps: it must be 1/255 to 1"),
         ("eps", float("nan"), "nan is not a valid value for eps: it must be 1/255 to 1"),
         ("mode", "fats", "'fats' is not a valid value for mode; did you mean 'fast'?"),
@@ -119,29 +119,30 @@ def test_settings_are_flattened_with_what_the_dataclass_behind_them_says():
 )
 def test_what_is_not_possible_is_one_sentence(name, value, said):
     with pytest.raises(Mistake) as mistake:
-        BY_NAME[name].check(value)
+        BY_NAME[name].read(value)
     assert str(mistake.value) == said
 
 
 def test_an_object_that_only_python_can_give_is_not_asked_whether_it_is_a_word():
-    BY_NAME["move"].check(lambda x: x)
-    BY_NAME["prior"].check(lambda x: x)
+    BY_NAME["move"].read(lambda x: x)
+    BY_NAME["prior"].read(lambda x: x)
 
 
 @given(st.integers(-100, 100))
 def test_a_number_is_refused_exactly_where_it_is_out_of_bounds(value):
     if 1 <= value <= 16:
-        BY_NAME["octaves"].check(value)
+        assert BY_NAME["octaves"].read(value) == BY_NAME["octaves"].read(str(value)) == value
     else:
         with pytest.raises(Mistake):
-            BY_NAME["octaves"].check(value)
+            BY_NAME["octaves"].read(value)
 
 
 @pytest.mark.parametrize(
     ("name", "value", "good"),
     [
         ("octaves", 3, True), ("octaves", 3.0, False), ("octaves", True, False), ("octaves", "3", False),
-        ("eps", 1, True), ("eps", float("inf"), False), ("eps", None, False), ("target", None, True),
+        ("eps", 1, True), ("eps", 10**400, True), ("eps", float("inf"), False), ("eps", None, False),
+        ("target", None, True),
         ("target", 3, True), ("target", {"a": 1}, False), ("units", ["a", "b"], True), ("units", [3], False),
         ("box", [1, 2.5], True), ("box", "1,2", True), ("mode", "fast", True), ("mode", "eval", False),
         ("prior", None, True), ("prior", "x", False), ("steps", None, True), ("steps", "1", False),
@@ -157,19 +158,3 @@ def test_the_schema_of_an_option_is_plain():
         "low": 1, "high": 16, "choices": [], "sentence": "number of sizes",
     }  # fmt: skip
     assert BY_NAME["layer"].schema()["default"] is None
-
-
-@pytest.mark.parametrize(
-    ("value", "words"), [(8 / 255, "8/255"), (1.5 / 255, "1.5/255"), (0.1, "0.1"), (4, "4"), (1 / 7, "0.142857")]
-)
-def test_numbers_are_shown_as_fractions_of_255_where_that_is_shorter(value, words):
-    assert shown(value) == words
-
-
-def test_a_range_is_said_with_the_ends_that_it_has():
-    assert [range_words(b) for b in (Bounds(1, 2), Bounds(0.5), Bounds(high=3))] == [
-        "1 to 2",
-        "at least 0.5",
-        "at most 3",
-    ]
-    assert Bounds() == ANY

@@ -50,10 +50,10 @@ def test_json_of_several_pictures_is_a_list(run):
             "'relu3' of own.py has no weights of its own; the nearest that can be shown: 'conv3' and 'fc'",
         ),
         (["visualize", "conv1:0", "--size", 0], "0 is not a valid value for size: it must be 8 to 10000"),
-        (["visualize", "conv1:0", "--steps", -1], "-1 is not a valid value for steps: it must be at least 0"),
-        (["predict", "cat.png", "--top", 0], "0 is not a valid value for top: it must be at least 1"),
+        (["visualize", "conv1:0", "--steps", -1], "-1 is not a valid value for steps: it must be 0 to 100000"),
+        (["predict", "cat.png", "--top", 0], "0 is not a valid value for top: it must be 1 to 1000"),
         (["attack", "cat.png", "--eps", 0], "0 is not a valid value for eps: it must be 1/255"),
-        (["dream", "cat.png", "--octaves", 0], "0 is not a valid value for octaves: it must be at least 1"),
+        (["dream", "cat.png", "--octaves", 0], "0 is not a valid value for octaves: it must be 1 to 100"),
         (["attribute", "cat.png", "--method", "occlusion", "--window", 99], "a window of 99 px does not fit"),
         (["predict", "cat.png", "--device", "gpu"], "device 'gpu' is not here"),
         (["predict", "cat.png", "--precision", "8"], "precision '8' is not known"),
@@ -175,3 +175,13 @@ def test_code_that_ends_the_program_is_one_sentence(run):
     )
     for net in ("leaves.py", "leaves.py:leaves"):
         assert "sys.exit(" in is_one_sentence(*run("predict", "cat.png", net=net))
+
+
+def test_a_strangers_words_do_nothing_to_the_terminal(capsys):
+    hostile = "\x1b[2J\x1b]0;you\x07 [bold]red[/] \u202eelgoog\n"
+    output.error(hostile)
+    output.note(hostile)
+    show.table(["name"], [[hostile]])
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 2 and err.count("\n") == 2
+    assert (out + err).replace("\n", "").isprintable() and (out + err).count("[bold]red[/]") == 3

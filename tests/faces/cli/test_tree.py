@@ -59,6 +59,13 @@ def test_a_shared_module_says_its_other_names(capsys):
     assert re.search(r"^0 +Conv2d, also 2 ", capsys.readouterr().out, re.MULTILINE)
 
 
+def test_the_names_of_a_strangers_classes_do_nothing_to_the_terminal(capsys):
+    hostile = type("\x1b[2J\u202e", (nn.ReLU,), {})()
+    list_layers(Network(nn.Sequential(nn.Conv2d(3, 3, 1), hostile, nn.Flatten(), nn.Linear(192, 2)), size=8))
+    out = capsys.readouterr().out
+    assert out.replace("\n", "").isprintable() and r"\x1b[2J\u202e" in out
+
+
 def test_json_keeps_the_order_of_execution(capsys):
     network = convnet()
     list_layers(network, as_json=True)

@@ -115,6 +115,12 @@ def test_nothing_that_exists_is_overwritten_without_force(end):
     Destination("try", "cat.png", True).check_files(["one"])
 
 
+def test_pictures_of_several_layers_go_into_a_folder_called_after_what_the_command_is_about():
+    names = ["mixed4a-1", "logits-2"]
+    folders = [Destination("try", None, False, about=about).write(result(names)).path for about in ("one", "an/other")]
+    assert folders == [Path("try-one"), Path("try-an_other")]
+
+
 def test_several_pictures_do_not_fit_one_file():
     with pytest.raises(Mistake, match=r"cat.png is one picture, but 2 are made; give a folder"):
         Destination("try", "cat.png", False).check_files(["a-1", "a-2"])

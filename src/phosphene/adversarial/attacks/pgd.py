@@ -22,7 +22,7 @@ from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.optimizers import sign
 from phosphene.core.optimization.parameterizations import Pixels
 from phosphene.core.optimization.steps import Step, best
-from phosphene.core.options import Bounds, Words
+from phosphene.core.options import Bounds, Steps, Words
 
 
 @attack
@@ -35,7 +35,7 @@ def pgd(
     until_fooled: bool = True,
     key: Key = Key(),
     *,
-    steps: Annotated[int, Bounds(0), Words("how many steps")] = 40,
+    steps: Annotated[Steps, Words("how many steps")] = 40,
     step_size: Annotated[
         float | None, Bounds(1e-6, 1), Words("length of a step, in [0, 1]; by default a tenth of eps")
     ] = None,

@@ -20,7 +20,7 @@ What biases contributed, and what the stabilizer takes, reaches no pixel; it is 
 """
 
 from dataclasses import replace
-from typing import Annotated, Literal, Unpack
+from typing import Literal, Unpack
 
 import torch
 from torch import Tensor
@@ -33,7 +33,7 @@ from phosphene.attribution.question import Pictures, Question, copied, every
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import REWRITES
-from phosphene.core.options import Bounds
+from phosphene.core.options import Weight
 
 Composite = Literal[
     "epsilon", "gamma", "epsilon-plus", "epsilon-plus-flat", "epsilon-gamma-box", "epsilon-alpha2-beta1",
@@ -74,8 +74,8 @@ def lrp(
     pictures: Pictures,
     *,
     composite: Composite = "epsilon-plus-flat",
-    epsilon: Annotated[float, Bounds(0)] = 1e-6,
-    gamma: Annotated[float, Bounds(0)] = 0.25,
+    epsilon: Weight = 1e-6,
+    gamma: Weight = 0.25,
     **common: Unpack[Common],
 ) -> Maps:
     """Show the relevance of every colour of every pixel: the score, handed down layer by layer to what it came from.

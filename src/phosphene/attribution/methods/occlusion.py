@@ -8,7 +8,7 @@ occluders that cover it (as Captum does).
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Unpack
+from typing import Annotated, Any, Literal, Unpack
 
 import torch
 from jaxtyping import Float, Int
@@ -21,8 +21,9 @@ from phosphene.attribution.incremental.reader import IncrementalReader
 from phosphene.attribution.maps import Growing, Maps
 from phosphene.attribution.methods.cam import layers_before
 from phosphene.attribution.question import Pictures, Question
-from phosphene.core.errors import Mistake, check_range
+from phosphene.core.errors import Mistake
 from phosphene.core.optimization.terms import Reading
+from phosphene.core.options import Bounds, Seed
 from phosphene.core.pictures.colours import PALETTE, categories, heat
 from phosphene.core.results.results import Panel
 from phosphene.core.units.labels import label
@@ -77,13 +78,13 @@ def occlusion(
     asked: Question,
     pictures: Pictures,
     *,
-    window: int | None = None,
-    stride: int | None = None,
+    window: Annotated[int | None, Bounds(1, 10_000)] = None,
+    stride: Annotated[int | None, Bounds(1, 10_000)] = None,
     occluder: Baseline = "grey",
     form: Literal["pixels", "positions"] = "pixels",
     layer: str | None = None,
     incremental: bool = True,
-    seed: int = 0,
+    seed: Seed = 0,
     **common: Unpack[Common],
 ) -> Growing:
     """Show how much a score drops when a square covers each place; red is what speaks for it, blue against.
@@ -103,8 +104,6 @@ def occlusion(
     Raises:
         Mistake: a square that is larger than the picture.
     """
-    for name, given in (("window", window), ("stride", stride)):
-        check_range(name, given, 1)
     size = height, width = pictures.shape[2], pictures.shape[3]
     side = window or max(1, round(min(height, width) / 7))
     step = stride or max(1, side // 2)

@@ -19,7 +19,7 @@ from phosphene.attribution.explanation import Common, explains
 from phosphene.attribution.maps import Growing, Maps
 from phosphene.attribution.question import Pictures, Question, every
 from phosphene.core.optimization.keys import Key
-from phosphene.core.options import Bounds
+from phosphene.core.options import Bounds, Seed
 
 
 @explains("what each colour adds to the score, to first order", "contribution", "heat")
@@ -58,7 +58,7 @@ def integrated(
     pictures: Pictures,
     *,
     baseline: Baseline = "black",
-    steps: Annotated[int, Bounds(1)] = 50,
+    steps: Annotated[int, Bounds(1, 10_000)] = 50,
     rule: Literal["midpoint", "gauss-legendre"] = "midpoint",
     **common: Unpack[Common],
 ) -> Growing:
@@ -109,10 +109,10 @@ def smoothgrad(
     asked: Question,
     pictures: Pictures,
     *,
-    samples: Annotated[int, Bounds(1)] = 25,
-    noise: Annotated[float, Bounds(0)] = 0.1,
+    samples: Annotated[int, Bounds(1, 10_000)] = 25,
+    noise: Annotated[float, Bounds(0, 10)] = 0.1,
     average: Literal["mean", "squared", "variance"] = "mean",
-    seed: int = 0,
+    seed: Seed = 0,
     **common: Unpack[Common],
 ) -> Growing:
     """Show the mean gradient of the picture under noise (SmoothGrad, Smilkov et al.).
@@ -152,10 +152,10 @@ def gradient_shap(
     asked: Question,
     pictures: Pictures,
     *,
-    samples: Annotated[int, Bounds(1)] = 50,
+    samples: Annotated[int, Bounds(1, 10_000)] = 50,
     baseline: Baseline = "noise",
-    noise: Annotated[float, Bounds(0)] = 0.0,
-    seed: int = 0,
+    noise: Annotated[float, Bounds(0, 10)] = 0.0,
+    seed: Seed = 0,
     **common: Unpack[Common],
 ) -> Growing:
     """Show GradientSHAP: the mean of gradient times change at random places of random ways (Lundberg & Lee).

@@ -19,7 +19,7 @@ from phosphene.attribution.maps import Growing, Maps
 from phosphene.attribution.question import Pictures, Question, every
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.optimization.keys import Key
-from phosphene.core.options import Bounds
+from phosphene.core.options import Bounds, Seed
 
 
 def random_masks(
@@ -60,11 +60,11 @@ def rise(
     asked: Question,
     pictures: Pictures,
     *,
-    masks: Annotated[int, Bounds(1)] = 4000,
-    cells: int = 7,
-    visible: float = 0.5,
+    masks: Annotated[int, Bounds(1, 100_000)] = 4000,
+    cells: Annotated[int, Bounds(1, 1000)] = 7,
+    visible: Annotated[float, Bounds(0, 1)] = 0.5,
     occluder: Baseline = "zero",
-    seed: int = 0,
+    seed: Seed = 0,
     **common: Unpack[Common],
 ) -> Growing:
     """Show how high the score is on average where a pixel is visible, behind random masks (RISE, Petsiuk et al.).

@@ -9,7 +9,7 @@ import importlib
 import inspect
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any, Unpack
+from typing import Annotated, Any, Unpack
 
 import torch
 from jaxtyping import Float, Int
@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from phosphene.attribution.explanation import Common, explains
 from phosphene.attribution.maps import Explainer, Growing, Maps
 from phosphene.attribution.question import Pictures, Question
-from phosphene.core.errors import Mistake, check_range, did_you_mean
+from phosphene.core.errors import Mistake, did_you_mean
 from phosphene.core.networks.borrowing import borrowed
 from phosphene.core.optimization.terms import Reading
+from phosphene.core.options import Bounds, Seed
 
 PREFIX = "captum:"
 HOOKED = ("DeepLift", "DeepLiftShap", "GuidedBackprop", "GuidedGradCam", "Deconvolution", "LRP")
@@ -85,7 +86,12 @@ def captum_method(name: str) -> Explainer:
     """
 
     def captum(
-        asked: Question, pictures: Pictures, *, square: int = 16, seed: int = 0, **common: Unpack[Common]
+        asked: Question,
+        pictures: Pictures,
+        *,
+        square: Annotated[int, Bounds(1, 10_000)] = 16,
+        seed: Seed = 0,
+        **common: Unpack[Common],
     ) -> Growing:
         """Show what a method of Captum says (Kokhlikyan et al. 2020, arXiv:2009.07896).
 
@@ -93,7 +99,6 @@ def captum_method(name: str) -> Explainer:
             square: side in pixels of the squares that methods which perturb features take as such.
             seed: of random numbers.
         """
-        check_range("square", square, 1)
         known = algorithms()
         if name not in known:
             near = did_you_mean(name, known) or f"; there are {', '.join(sorted(known))}"

@@ -18,7 +18,7 @@ from torch import Tensor
 from phosphene.core.errors import Mistake
 from phosphene.core.optimization.operators import blurred, colour
 from phosphene.core.optimization.terms import Reading, Term
-from phosphene.core.options import Words
+from phosphene.core.options import Bounds, Words
 
 
 def power(x: Tensor, exponent: float) -> Tensor:
@@ -114,18 +114,24 @@ class Weighs:
 class PriorWeights:
     """The weight of each prior, 0 for none."""
 
-    tv: Annotated[float, Weighs(lambda center: total_variation()), Words("weight of the total variation")] = 0.0
+    tv: Annotated[
+        float, Bounds(0, 1_000_000), Weighs(lambda center: total_variation()), Words("weight of the total variation")
+    ] = 0.0
     l2: Annotated[
         float,
+        Bounds(0, 1_000_000),
         Weighs(lambda center: l_alpha(2, center)),
         Words("weight of the mean square distance from the mean colour"),
     ] = 0.0
     l6: Annotated[
         float,
+        Bounds(0, 1_000_000),
         Weighs(lambda center: l_alpha(6, center)),
         Words("weight of the mean sixth power of the distance from the mean colour, which bounds values"),
     ] = 0.0
-    high_pass: Annotated[float, Weighs(lambda center: high_pass()), Words("weight of what a blur removes")] = 0.0
+    high_pass: Annotated[
+        float, Bounds(0, 1_000_000), Weighs(lambda center: high_pass()), Words("weight of what a blur removes")
+    ] = 0.0
 
 
 def weighted_priors(weights: PriorWeights, center: Sequence[float]) -> Iterator[Term]:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from phosphene.core.errors import Mistake, check_range, did_you_mean
+from phosphene.core.errors import Mistake, did_you_mean
 from phosphene.core.optimization.priors import PriorWeights
-from phosphene.core.options import Bounds, Words
+from phosphene.core.options import Bounds, Words, read_number
 
 ParameterizationName = Literal["fourier", "pixels", "laplacian", "cppn", "phase", "deep-prior", "shared"]
 OptimizerName = Literal["adam", "nadam", "steepest", "normalized", "lbfgs"]
@@ -24,7 +24,7 @@ Transparency = Literal["none", "learned", "gradient"]
 class Settings(PriorWeights):
     """One way to ascend; lengths are fractions of the picture's side where nothing else is said."""
 
-    steps: Annotated[int, Bounds(0), Words("how many moves")] = 256
+    steps: Annotated[int, Bounds(0, 100_000), Words("how many moves")] = 256
     parameterization: Annotated[
         ParameterizationName,
         Words(
@@ -35,12 +35,12 @@ class Settings(PriorWeights):
     ] = "fourier"
     decay: Annotated[float, Bounds(0, 10), Words("how much low frequencies are preferred (fourier)")] = 1.0
     deviation: Annotated[
-        float, Bounds(0), Words("of the starting noise, where it is pixels (about the mean colour) or fourier")
+        float, Bounds(0, 1000), Words("of the starting noise, where it is pixels (about the mean colour) or fourier")
     ] = 0.01
     optimizer: Annotated[OptimizerName, Words("how far a move goes")] = "adam"
     rate: Annotated[
         float,
-        Bounds(0),
+        Bounds(0, 1_000_000),
         Words(
             "adam's and nadam's step; what the gradient is multiplied by (steepest); the mean change of a parameter "
             "(normalized); lbfgs finds its own"
@@ -68,7 +68,7 @@ class Settings(PriorWeights):
     noise: Annotated[float, Bounds(0, 10), Words("deviation of the noise that is added to each view")] = 0.0
     shrink: Annotated[float, Bounds(0, 1), Words("part of the way to the mean colour after a move (L2 decay)")] = 0.0
     blur_width: Annotated[float, Bounds(0, 100), Words("deviation in pixels of a blur after a move")] = 0.0
-    blur_every: Annotated[int, Bounds(1), Words("blur only after so many moves")] = 1
+    blur_every: Annotated[int, Bounds(1, 100_000), Words("blur only after so many moves")] = 1
     small_norm: Annotated[
         float,
         Bounds(0, 100),
@@ -84,15 +84,17 @@ class Settings(PriorWeights):
             "way"
         ),
     ] = "none"
-    opacity: Annotated[float, Words("weight of the mean opacity, where it is learned")] = 1.0
-    until: Annotated[float, Words("stop a picture when its unit passes this value (0: go on)")] = 0.0
+    opacity: Annotated[float, Bounds(0, 1_000_000), Words("weight of the mean opacity, where it is learned")] = 1.0
+    until: Annotated[
+        float, Bounds(-1_000_000, 1_000_000), Words("stop a picture when its unit passes this value (0: go on)")
+    ] = 0.0
     stretch: Annotated[
         bool, Words("show it with full contrast about the mean colour, as papers print such pictures")
     ] = False
 
     def __post_init__(self) -> None:
         for name, hint in _hints().items():
-            _check(name.replace("_", "-"), getattr(self, name), hint)
+            object.__setattr__(self, name, _read(name.replace("_", "-"), getattr(self, name), hint))
         if self.smallest > self.largest:
             raise Mistake(f"smallest {self.smallest:g} is above largest {self.largest:g}; exchange them")
 
@@ -108,9 +110,11 @@ class Settings(PriorWeights):
         robustness = given.get("robustness")
         if robustness is not None and robustness not in ROBUSTNESS:
             raise Mistake(f"'{robustness}' is not a valid value for robustness; there are {', '.join(ROBUSTNESS)}")
-        own = {k: v for k, v in given.items() if k in names and v is not None and not callable(v)}
-        for name, value in own.items():
-            _check(name.replace("_", "-"), value, _hints()[name])
+        own = {
+            k: _read(k.replace("_", "-"), v, _hints()[k])
+            for k, v in given.items()
+            if k in names and v is not None and not callable(v)
+        }
         return replace(self, **(ROBUSTNESS[robustness] if robustness else {}) | own)
 
 
@@ -119,14 +123,13 @@ def _hints() -> dict[str, Any]:
     return get_type_hints(Settings, include_extras=True)
 
 
-def _check(name: str, value: Any, hint: Any) -> None:
+def _read(name: str, value: Any, hint: Any) -> Any:
     choices = get_args(hint.__origin__) if get_origin(hint.__origin__) is Literal else ()
     if choices and value not in choices:
         near = did_you_mean(str(value), choices) or f"; there are {', '.join(choices)}"
         raise Mistake(f"'{value}' is not a valid value for {name}{near}")
-    for note in hint.__metadata__:
-        if isinstance(note, Bounds):
-            check_range(name, value, note.low, note.high)
+    bounds = next((note for note in hint.__metadata__ if isinstance(note, Bounds)), None)
+    return value if bounds is None else read_number(value, name, bounds, whole=hint.__origin__ is int)
 
 
 def _transforms(**given: Any) -> dict[str, Any]:

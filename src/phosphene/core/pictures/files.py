@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.core.errors import Mistake, did_you_mean
-from phosphene.core.paths import NO_FILE, broken, given_path, is_folder, reason, textual
+from phosphene.core.paths import A_FOLDER, NO_FILE, Unreadable, given_path, opened, reason, textual
 from phosphene.core.pictures.eight_bit import fraction, to_pil
 
 Photo = str | os.PathLike[str] | Image.Image | np.ndarray | Tensor
@@ -27,6 +27,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 READABLE = "JPEG, PNG, WebP, TIFF, BMP and GIF work"
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"BM", b"GIF8")
 MOST_PIXELS = 100_000_000  # 1.2 GB as float32
+MOST_BYTES = 2_000_000_000  # so many pixels as 16-bit RGBA take 800 MB
 LEAST_SIDE = 8
 
 # The photographs and drawings that come inside scikit-image's wheel; its other pictures are downloads.
@@ -158,21 +159,28 @@ def _opened(path: Path) -> Image.Image:
 def _head(path: Path) -> bytes:
     """The first bytes of a file that is there, is one, and may be read."""
     try:
-        if is_folder(path):
-            raise Mistake(f"{path} is a folder, not a picture; {_example(path)}")
-        why = broken(path)
-        if why == NO_FILE:
-            raise Mistake(_missing(path))
-        if why is not None:
-            kind = "" if path.is_symlink() else f", not a picture; {READABLE}"
-            raise Mistake(f"{path} {why.removeprefix('it ')}{kind}")
-        with path.open("rb") as file:
+        with opened(path, MOST_BYTES) as file:
             head = file.read(512)
     except OSError as error:
-        raise Mistake(f"{path} cannot be read: {reason(error)}") from error
+        raise Mistake(_unreadable(path, error)) from error
     if not head:
         raise Mistake(f"{path} is empty (0 bytes); {READABLE}")
     return head
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    """Why nothing can be read, and what could be."""
+    why = reason(error)
+    try:
+        if why == A_FOLDER:
+            return f"{path} is a folder, not a picture; {_example(path)}"
+        if why == NO_FILE:
+            return _missing(path)
+    except OSError as refused:  # one may not look into the folder
+        return f"{path} cannot be read: {reason(refused)}"
+    if not isinstance(error, Unreadable):
+        return f"{path} cannot be read: {why}"
+    return f"{path} {why.removeprefix('it ')}" + ("" if path.is_symlink() else f", not a picture; {READABLE}")
 
 
 def _example(folder: Path) -> str:

@@ -99,7 +99,8 @@ class Film:
         try:
             data = _gif(frames, duration) if self.path.suffix.lower() == ".gif" else _mp4(frames, duration)
         except Exception as error:  # whatever an encoder raises
-            raise Mistake(f"{self.path} cannot be written: {first_line(error)}") from error
+            why = reason(error) if isinstance(error, OSError) else first_line(error)
+            raise Mistake(f"{self.path} cannot be written: {why}") from error
         save({self.path: data})
         return self.path
 

@@ -68,7 +68,7 @@ class Recipe(Generic[P, R]):
         bound.apply_defaults()
         given = dict(bound.arguments)
         for option in self.options:
-            option.check(given[option.name])
+            given[option.name] = option.read(given[option.name])
         given["network"] = given["network"].planned(self.purpose)
         left_out = {option.name for option in self.options if option.setting and given[option.name] is None}
         function: Callable[..., Any] = self.function

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Annotated, Any, Literal, Union, Unpack, get_args, get_origin, get_type_hints
 
-from phosphene.core.errors import Mistake, did_you_mean
-from phosphene.core.options import ANY, Bounds, Flag, Words
+from phosphene.core.errors import Mistake, brief, did_you_mean
+from phosphene.core.options import ANY, Bounds, Flag, Words, read_number
 from phosphene.core.pictures.files import Photo
 
 MISSING: Any = inspect.Parameter.empty
@@ -95,21 +95,25 @@ class Option:
         """Whether a value out of a file has a type that this option may have."""
         return (value is None and self.optional) or _allows(self.hint, value)
 
-    def check(self, value: Any) -> None:
-        """Raise a Mistake if a value is not one of the choices, or out of bounds."""
+    @property
+    def numeric(self) -> bool:
+        """Whether it is a number."""
+        return self.kind in (int, float)
+
+    def read(self, value: Any) -> Any:
+        """A value as the recipe takes it: numbers may also be given in words, such as "8/255".
+
+        Raises:
+            Mistake: it is not one of the choices, no such number, or out of bounds.
+        """
         if self.kind is object and isinstance(value, PLAIN):
-            raise Mistake(f"{value!r} is not a valid value for {self.called}: it takes an object, in Python alone")
+            raise Mistake(f"{brief(value)} is not a valid value for {self.called}: it takes an object, in Python alone")
         if self.choices and value not in self.choices and not self._in_python(value):
             near = did_you_mean(str(value), self.choices) or f"; there are {', '.join(self.choices)}"
             raise Mistake(f"'{value}' is not a valid value for {self.called}{near}")
-        if self.bounded and not self._in_python(value):
-            try:
-                good = self.bounds.low <= value <= self.bounds.high
-            except TypeError:
-                good = False
-            if not good:
-                wrong = shown(value) if isinstance(value, float) else repr(value)
-                raise Mistake(f"{wrong} is not a valid value for {self.called}: it must be {range_words(self.bounds)}")
+        if self.numeric and not self._in_python(value):
+            return read_number(value, self.called, self.bounds, whole=self.kind is int)
+        return value
 
     def _in_python(self, value: Any) -> bool:
         """Whether a value is None, where that is allowed, or an object that only Python can give."""
@@ -172,25 +176,6 @@ def members(hint: Any) -> tuple[Any, ...]:
     """The types of a union, without None; of any other type itself."""
     every = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     return tuple(member for member in every if member is not type(None))
-
-
-def shown(value: Any) -> str:
-    """A value for people: 8/255 where that is shorter than its digits."""
-    if not isinstance(value, float):
-        return str(value)
-    if not math.isfinite(value) or float(f"{value:.3g}") == value:
-        return f"{value:g}"
-    halves = value * 510
-    return f"{round(halves) / 2:g}/255" if abs(halves - round(halves)) < 1e-9 and value < 1 else f"{value:g}"
-
-
-def range_words(bounds: Bounds) -> str:
-    """`1 to 16`, `at least 0`."""
-    if math.isinf(bounds.high):
-        return f"at least {shown(float(bounds.low))}"
-    if math.isinf(bounds.low):
-        return f"at most {shown(float(bounds.high))}"
-    return f"{shown(float(bounds.low))} to {shown(float(bounds.high))}"
 
 
 def plain(value: Any) -> Any:
@@ -268,5 +253,5 @@ def _allows(hint: Any, value: Any) -> bool:
             return _allows(parts[0], value)
         return isinstance(value, list) and all(_allows(parts[0], item) for item in value)
     if hint is float:
-        return type(value) in (int, float) and math.isfinite(value)
+        return type(value) is int or (type(value) is float and math.isfinite(value))
     return value is None if hint is type(None) else hint in PLAIN and type(value) is hint

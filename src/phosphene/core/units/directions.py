@@ -19,10 +19,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.core.errors import Mistake
-from phosphene.core.paths import given_path
+from phosphene.core.errors import Mistake, first_line
+from phosphene.core.paths import NO_FILE, Unreadable, broken, given_path, reason
 
 SUFFIXES = (".npy", ".safetensors")
+MOST_BYTES = 100_000_000  # twelve million numbers
 
 
 def number(value: float) -> str:
@@ -101,13 +102,18 @@ def read_direction(path: str | Path) -> Float[Tensor, " channels"]:
     if path.suffix not in SUFFIXES:
         raise Mistake(f"{path.name} is not a file of a direction; give a {' or '.join(SUFFIXES)} file")
     try:
+        if why := broken(path, MOST_BYTES):
+            raise Unreadable(why)
         tensor = _npy(path) if path.suffix == ".npy" else _safetensors(path)
-    except FileNotFoundError as error:
-        raise Mistake(f"there is no file {path}; a direction is one vector in a .npy or .safetensors file") from error
-    except (OSError, ValueError, EOFError) as error:
+    except OSError as error:
+        if (why := reason(error)) == NO_FILE:
+            why = f"there is no file {path}; a direction is one vector in a .npy or .safetensors file"
+            raise Mistake(why) from error
+        raise Mistake(f"{path.name} can't be read as a direction: {why}") from error
+    except (ValueError, EOFError) as error:
         if isinstance(error, Mistake):
             raise
-        raise Mistake(f"{path.name} can't be read as {path.suffix}: {str(error).partition(chr(10))[0]}") from error
+        raise Mistake(f"{path.name} can't be read as {path.suffix}: {first_line(error)}") from error
     if tensor.is_complex() or tensor.dtype == torch.bool:
         raise Mistake(f"{path.name} holds {str(tensor.dtype).removeprefix('torch.')}, not real numbers")
     if sum(size > 1 for size in tensor.shape) > 1:

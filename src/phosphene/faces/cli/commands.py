@@ -9,13 +9,14 @@ from rich.console import Console
 from phosphene import catalogue
 from phosphene.catalogue import Row
 from phosphene.core.errors import Mistake, did_you_mean
+from phosphene.core.options import Bounds
 from phosphene.core.results.recipes import Recipe
 from phosphene.core.results.results import Run
 from phosphene.core.results.signature import Option
 from phosphene.faces.cli import options as cli
 from phosphene.faces.cli import show, tree
 from phosphene.faces.cli.guard import Ended, guarded
-from phosphene.faces.cli.output import note
+from phosphene.faces.cli.output import escape, note
 from phosphene.faces.running.claims import Claims
 from phosphene.faces.running.destination import Destination
 from phosphene.faces.running.job import Done, Job, Output, perform
@@ -31,7 +32,7 @@ def tool(*parameters: Any) -> Callable[[Callable[..., None]], Callable[..., None
     def made(function: Callable[..., None]) -> Callable[..., None]:
         def command(**options: Any) -> None:
             with guarded():
-                function(**options)
+                function(**cli.read(parameters, options))
 
         return cli.signed(command, parameters, function.__doc__ or "")
 
@@ -109,7 +110,8 @@ def _taken(given: Options, recipe: Recipe[..., Any], method: str, recipes: cli.R
             flag = next(one.flag for one in takers.values() if isinstance(one, Option))
             raise Mistake(f"{flag} is not an option of {method}; it belongs to {', '.join(takers)}")
         if not unset:
-            found[key] = value
+            one = next(one for one in recipe.arguments if one.name == key)
+            found[key] = one.read(value) if isinstance(one, Option) and one.numeric else value
     return found
 
 
@@ -188,7 +190,7 @@ def replay_picture(**options: Any) -> None:
         facts = {"identical": again.same, "differing": again.differing, "largest": again.largest}
         print(json.dumps(facts | {"changes": again.changes, "picture": str(path)}, indent=1))
     else:
-        Console(quiet=quiet, soft_wrap=True).print(again.words, highlight=False, markup=False)
+        Console(quiet=quiet, soft_wrap=True).print(escape(again.words), highlight=False)
         print(path)
     if elsewhere:
         note(elsewhere)
@@ -200,10 +202,10 @@ def replay_picture(**options: Any) -> None:
     cli.argument("photo", str, cli.DEFAULT_PHOTO, "a picture, or skimage:NAME"),
     *cli.NETWORK,
     cli.option("beside", str | None, None, "a second network to compare with, as --net; none for none"),
-    cli.option("out", str | None, None, "the page's folder; by default tour"),
+    cli.option("out", str | None, None, "the page's folder, by default tour; an unfinished tour in it goes on"),
     cli.option("fast", bool, False, "a smoke run: few steps, small pictures"),
-    cli.option("seed", int, 0, "of all random numbers"),
-    cli.option("force", bool, False, "overwrite a page that is there"),
+    cli.option("seed", int, 0, "of all random numbers", bounds=Bounds(0, 2**32 - 1)),
+    cli.option("force", bool, False, "begin anew, over what is there"),
     cli.ANONYMOUS,
     cli.option("quiet", bool, False, "say nothing but where the page is"),
 )

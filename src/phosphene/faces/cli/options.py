@@ -5,14 +5,15 @@ are given, so that the recipe's own defaults hold, and those of the method that 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from fractions import Fraction
+from dataclasses import dataclass
 from inspect import Parameter, Signature
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 
+from phosphene.core.options import ANY, Bounds, range_words, read_number, shown
 from phosphene.core.results.recipes import Recipe
-from phosphene.core.results.signature import Argument, Input, Option, range_words, shown
+from phosphene.core.results.signature import Argument, Input, Option
 
 DEFAULT_PHOTO = "skimage:coffee"
 """Ships with scikit-image, and both embedded networks name it rightly: an espresso."""
@@ -21,19 +22,48 @@ Recipes = Mapping[str, Recipe[..., Any]]
 """The methods of a command by name; of a command without methods its one recipe."""
 
 
-def option(name: str, kind: Any, default: Any, words: str, flag: str = "") -> Parameter:
-    """One option of a command.
+@dataclass(frozen=True)
+class Number:
+    """Beside the words that typer hands on: the number that they are to be."""
+
+    bounds: Bounds
+    whole: bool
+
+
+def option(name: str, kind: Any, default: Any, words: str, flag: str = "", bounds: Bounds = ANY) -> Parameter:
+    """One option of a command; typer hands on a number as it is written, so that there is one reader of numbers.
 
     Args:
-        kind: str, int, bool, list[str]; a number, where it is float.
+        kind: str, int, float, bool, list[str].
         flag: how it is spelled, where that is not its name.
+        bounds: of a number.
     """
     flag = flag or "--" + name.replace("_", "-")
     declared = [f"{flag}/--no-{flag[2:]}"] if kind is bool and default is not False else [flag]
-    extra: dict[str, Any] = {"parser": number, "metavar": "NUMBER"} if kind in (float, float | None) else {}
     shows = default is not False and default not in (None, [], "")  # 0 is a default like any other
-    given = typer.Option(*declared, help=words, show_default=shows, **extra)
+    if kind in (int, float, int | None, float | None):
+        whole = kind in (int, int | None)
+        given = typer.Option(*declared, help=words, show_default=shows, metavar="INTEGER" if whole else "NUMBER")
+        annotation: Any = Annotated[str | None, given, Number(bounds, whole)]
+        return Parameter(name, Parameter.KEYWORD_ONLY, default=default if default is None else shown(default),
+                         annotation=annotation)  # fmt: skip
+    given = typer.Option(*declared, help=words, show_default=shows)
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, given])
+
+
+def read(parameters: Iterable[Parameter], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a command that is no recipe, with its numbers read.
+
+    Raises:
+        Mistake: one is no number, or out of bounds.
+    """
+    found = dict(options)
+    for one in parameters:
+        for note in get_args(one.annotation):
+            if isinstance(note, Number) and found[one.name] is not None:
+                called = one.name.replace("_", "-")
+                found[one.name] = read_number(found[one.name], called, note.bounds, whole=note.whole)
+    return found
 
 
 def argument(name: str, kind: Any, default: Any, words: str) -> Parameter:
@@ -42,14 +72,6 @@ def argument(name: str, kind: Any, default: Any, words: str) -> Parameter:
     metavar = name.removesuffix("_name").removesuffix("s" if several else "").upper() + ("..." if several else "")
     given = typer.Argument(help=words, metavar=metavar)
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, given])
-
-
-def number(text: str | float) -> float:
-    """A number, which may be written as a fraction: 8/255 (typer also hands a default to its parser, as it is)."""
-    try:
-        return float(Fraction(text.replace(" ", ""))) if isinstance(text, str) else text
-    except (ValueError, ArithmeticError) as error:
-        raise typer.BadParameter(f"'{text}' is not a number; write 0.03 or 8/255") from error
 
 
 NETWORK = (

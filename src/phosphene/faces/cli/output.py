@@ -1,7 +1,14 @@
 """What is said beside the results: on the standard error, a line at a time."""
 
+from rich import markup
 from rich.console import Console
-from rich.markup import escape
+
+from phosphene.core.errors import printable
+
+
+def escape(words: str) -> str:
+    """Anybody's words as they are: neither rich nor the terminal does what they say."""
+    return markup.escape(printable(words))
 
 
 def error(words: str) -> None:

@@ -7,13 +7,12 @@ from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from phosphene.core.errors import exit_code, failed, unless_interrupted
 from phosphene.core.networks.plan import Plan, Purpose
 from phosphene.core.results.results import Result
-from phosphene.faces.cli.output import error, note
+from phosphene.faces.cli.output import error, escape, note
 from phosphene.faces.running.job import Done
 from phosphene.faces.running.progress import bars
 from phosphene.faces.running.runner import ENDS

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from phosphene.core.errors import printable
 from phosphene.core.networks.layers import Layer, other_names, parameter_count
 from phosphene.core.networks.network import Network
 
@@ -26,7 +27,7 @@ def list_layers(network: Network, *, as_json: bool = False) -> None:
         return
     console = Console(soft_wrap=True, highlight=False)
     total = sum(p.numel() for p in network.model.parameters())
-    console.print(f"{network.name}: {_facts(network)}; {_spaced(total)} parameters", markup=False)
+    console.print(f"{printable(network.name)}: {_facts(network)}; {_spaced(total)} parameters", markup=False)
     for line in _lines(network, rows, console.width if sys.stdout.isatty() else None):
         console.print(line)
 
@@ -99,7 +100,7 @@ def _lines(network: Network, rows: dict[str, dict[str, Any]], width: int | None)
     table = []
     for name, depth in tree(list(rows)):
         row = rows[name]
-        kind = ", also ".join([row["kind"], *shared.get(name, [])])
+        kind = printable(", also ".join([row["kind"], *shared.get(name, [])]))
         number = _spaced(row["parameters"]) if row["parameters"] else ""
         cells = [kind, " x ".join(map(str, row["shape"])), row["receptive_field"], number]
         table.append((_name(name, depth), cells))
@@ -129,5 +130,5 @@ def _columns(cells: list[str], widths: list[int]) -> str:
 
 def _name(name: str, depth: int) -> Text:
     """The whole name, indented; what the lines above have already said is faint."""
-    above, dot, last = name.rpartition(".")
+    above, dot, last = printable(name).rpartition(".")
     return Text.assemble("  " * depth, (above + dot, "dim"), last)

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from phosphene.core.options import Bounds
 from phosphene.core.paths import given_path, shortened
 from phosphene.faces.cli import options as cli
 from phosphene.faces.cli import show
@@ -18,9 +19,12 @@ from phosphene.models.tuning import candidates, chosen, measure, measured
 
 @tool(
     *cli.NETWORK[:5],
-    cli.option("size", int | None, None, "side of the pictures in pixels; by default the network's own"),
-    cli.option("batch", int, 1, "pictures at a time"),
-    cli.option("repeats", int, 7, "how many turns each way has"),
+    cli.option(
+        "size", int | None, None, "side of the pictures in pixels; by default the network's own",
+        bounds=Bounds(8, 10_000),
+    ),
+    cli.option("batch", int, 1, "pictures at a time", bounds=Bounds(1, 1024)),
+    cli.option("repeats", int, 7, "how many turns each way has", bounds=Bounds(2, 1000)),
     cli.option("out", str | None, None, "the file; by default plan-NETWORK.json"),
     cli.FORCE, cli.QUIET,
 )  # fmt: skip

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from phosphene.core.errors import Mistake
+from phosphene.core.paths import reason
 from phosphene.core.pictures.files import SAMPLES
 from phosphene.core.results.provenance import file_sha256, pixels_record
 from phosphene.core.units.photographs import pictures_in
@@ -18,15 +19,21 @@ class Files:
         self.files = pictures_in(inputs)
         self._named = {str(file) for file in inputs}
 
+    @property
+    def names(self) -> str:
+        """What was named."""
+        return " and ".join(sorted(self._named))
+
     @cached_property
     def of_file(self) -> dict[str, str]:
-        """From the SHA-256 of a file to it."""
+        """From the SHA-256 of a file to it; what can't be read in a folder is no picture."""
         by_hash = {}
         for file in self.files:
             try:
                 by_hash[file_sha256(file)] = file
             except OSError as error:
-                raise Mistake(f"{file} cannot be read: {(error.strerror or str(error)).lower()}") from error
+                if file in self._named:
+                    raise Mistake(f"{file} cannot be read: {reason(error)}") from error
         return by_hash
 
     @cached_property
@@ -70,7 +77,8 @@ def photograph(picture: str, record: Mapping[str, Any], given: Files) -> str:
     if sought in own:
         return own[sought]
     if not given.files:
-        raise Mistake(f"{picture} was made from the photograph {name!r}: name the file with --input")
+        empty = f", as there is no picture in the folder {given.names}" if given.names else ""
+        raise Mistake(f"{picture} was made from the photograph {name!r}: name the file with --input{empty}")
     begins = f"the SHA-256 begins with {' and '.join(sha256[:12] for sha256 in own)}, not {str(record.get(key))[:12]}"
     if len(given.files) > 3:
         raise Mistake(

@@ -77,13 +77,15 @@ class Written:
 class Destination:
     """The files of one command: NAME.png, NAME.figure.png, NAME.json, NAME.input.png, NAME.npy, NAME.html.
 
-    Further numbers are in NAME.WHAT.npy. Several pictures go into a folder; a page about all of them has the first
-    one's name. A film has a name of its own.
+    Further numbers are in NAME.WHAT.npy. Several pictures go into a folder, called after their method or layer, or, of
+    several layers, after what the command is about; a page about all of them has the first one's name. A film has a
+    name of its own.
 
     Args:
         photos: of a command that is done photograph by photograph, the names of this one and those that are still to
             come, without folder and ending.
         claims: what the command holds.
+        about: what the command is about, for the name of a folder.
     Raises:
         Mistake: the film can't be written where it is to be.
     """
@@ -98,9 +100,10 @@ class Destination:
         film: str | None = None,
         photos: Sequence[str] = (),
         claims: Claims | None = None,
+        about: str = "",
     ) -> None:
         self.film = None if film is None else Film(film, overwrite=force)
-        self.command, self.force, self.method = command, force, method
+        self.command, self.force, self.method, self.about = command, force, method, about
         self.photos = list(photos) or [photo_stem(photo)]
         self.claims = claims or Claims()
         self.out = None if out is None else given_path(out, "picture")
@@ -142,8 +145,8 @@ class Destination:
         self._check_one(len(names))
         if len(names) > 1:
             layers = {re.sub(r"-[\w@,]+$", "", name) for name in names}
-            of = self.method or (layers.pop() if len(layers) == 1 else "units")
-            folder = self.out or Path(shortened(f"{self.command}-{of}"))
+            of = self.method or (layers.pop() if len(layers) == 1 else self.about or "units")
+            folder = self.out or Path(shortened(re.sub(r"[^\w.@,#+-]", "_", f"{self.command}-{of}")))
             return [folder / name for name in told_apart(map(shortened, names))]
         if self.out is not None and self._is_picture():
             return [self.out.with_suffix("")]

@@ -141,7 +141,7 @@ def perform(job: Job, say: Say, claims: Claims) -> Done | Sweep:
     """
     out = job.output
     to = Destination(
-        job.row.command, out.out, out.force, _first_photo(job), job.method, out.film, job.photos, claims
+        job.row.command, out.out, out.force, _first_photo(job), job.method, out.film, job.photos, claims, _about(job)
     )  # fmt: skip
     to.check_folder()
     to.begin()
@@ -210,6 +210,12 @@ def _first_photo(job: Job) -> str | None:
         if one.required and (value := job.given.get(one.name)):
             return value if isinstance(value, str) else single(value)
     return None
+
+
+def _about(job: Job) -> str:
+    """The one word that a command is about, where it takes one: a gallery's paper."""
+    words = (one.name for one in job.recipe.options if one.required and one.positional and one.kind is str)
+    return next((value for word in words if isinstance(value := job.given.get(word), str)), "")
 
 
 def _photographs(one: Input, given: Sequence[str], to: Destination, say: Say) -> str | list[str]:
