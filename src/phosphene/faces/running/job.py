@@ -187,7 +187,7 @@ def _written(job: Job, to: Destination, outcome: Outcome) -> Done:
         if written is None:
             raise
         later.append(interruption)
-        notes.append("interrupted: the picture is written")
+        notes += [] if isinstance(stopped, KeyboardInterrupt) else ["interrupted: the picture is written"]
     notes += filter(None, [written.note])
     if to.film is not None:
         after(str(to.film.path), "was not written", partial(to.write_film, result, written))
