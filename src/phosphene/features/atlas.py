@@ -88,6 +88,7 @@ def atlas(
     """
     usual: SettingsOptions = {"steps": 128}
     chosen = replace(settings(preset, usual | given), transparency="none")
+    network.allowance.check_made(1, (cells * size, cells * size))
     at = network.layer(layer).name
     found = sample(network, photos, at, per_photo, fit=fit, batch=batch, seed=seed)
     grid = cells_of(layout(found.codes, seed), cells, least)
