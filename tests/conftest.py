@@ -7,8 +7,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
-sys.dont_write_bytecode = True  # the data folder is read-only, and its networks are Python files
+from tests.annotations import check_annotations
+
+check_annotations("phosphene")
+settings.register_profile(
+    "phosphene",
+    deadline=None,  # nothing here is measured by the clock: other work on the machine is no fault
+    suppress_health_check=[HealthCheck.too_slow],  # that is a clock, too
+    derandomize="CI" in os.environ,  # there the same examples every time, elsewhere others
+    print_blob=True,
+)
+settings.load_profile("phosphene")
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many workers as cores: two threads each wait for one another for minutes
     torch.set_num_threads(1)
@@ -57,7 +68,9 @@ def shared_module(data):
         pytest.importorskip("safetensors")
         spec = importlib.util.spec_from_file_location(name, data / "models" / f"{name}.py")
         module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "dont_write_bytecode", True)  # nothing is written beside the data
+            spec.loader.exec_module(module)
         return module
 
     return load
@@ -80,6 +93,7 @@ def shared_network(shared_module):
 def zoo():
     """zoo(name, **options) -> an untrained torchvision network in float64 whose every number matters."""
     from phosphene.models.torchvision import import_torchvision
+    from tests.small import stirred
 
     models = import_torchvision().models
 
@@ -87,18 +101,3 @@ def zoo():
         return stirred(models.get_model(name, weights=None, **options).double())
 
     return load
-
-
-@torch.no_grad()
-def stirred(model):
-    """The model with no parameter or running statistic left at a value that hides it (0 or 1)."""
-    generator = torch.Generator().manual_seed(1)
-    for parameter in model.parameters():
-        if parameter.dim() < 2:
-            parameter += 0.1 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
-        elif not parameter.any():
-            parameter += torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype) / len(parameter[0])
-    for name, buffer in model.named_buffers():
-        if name.endswith(("running_mean", "running_var")):
-            buffer += 0.3 * torch.rand(buffer.shape, generator=generator, dtype=buffer.dtype)
-    return model.eval()

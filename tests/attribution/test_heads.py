@@ -136,24 +136,28 @@ def test_every_method_answers_by_default(name, recipe):
     network = of(name)[0]
     found = recipe(network, levels(3, 16, 16), **QUICK.get(recipe.about.name, {})).result
     assert np.isfinite(found.values).all()
-    kind = "number" if name == "numbers" else "class"
-    words = found.numbers[0].get("words", kind)
-    assert words.startswith((kind, "logit") if name == "numbers" or recipe is not rise else "p of")
+    if recipe.about.asks:
+        score = "" if name == "numbers" else "p of " if recipe is rise else "logit of "
+        assert found.numbers[0]["words"] == score + (
+            "yes" if name.startswith("one") else "number 0" if name == "numbers" else "class 0"
+        )
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_the_checks_are_made_of_probabilities_where_there_are_some(name):
+def test_the_checks_are_made_of_probabilities_where_there_are_some(name, monkeypatch):
     network, _, p = of(name)
     asked = question(network, photos(1))
     assert in_p(asked).score == ("p" if p else "logit")
-    mosaic = cast(network, photos(1))
-    assert mosaic is None or (p is not None and network.classes >= 4)
     found = gradient(network, levels(3, 16, 16), check=True).result
     told = found.numbers[0]["checks"]
     assert {"deletion", "insertion", "randomization", "shift"} <= set(told)
-    assert "pointing" in told or "skipped" in told
+    assert list(told["skipped"]) == ["pointing"]  # to these networks all photographs are alike
     own = told["deletion"]["curve"]
-    assert p is None or 0 <= min(own) <= max(own) <= 1
+    low, high = (0, 1) if p else (-np.inf, np.inf)
+    assert low <= min(own) <= max(own) <= high
+    different = [(photo, index) for index, photo in enumerate(photos(4).split(1))]
+    monkeypatch.setattr("phosphene.attribution.checks.pointing._candidates", lambda *_: different)
+    assert (cast(network, photos(1)) is not None) == (p is not None and network.classes >= 4)
 
 
 def test_one_logit_is_asked_about_by_its_answers():

@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from phosphene.attribution import saliency, segment
-from phosphene.attribution.segment import box_around, largest_part, overlap, parsed_box, seeded
+from phosphene.attribution.segment import box_around, largest_part, overlap, parsed_box, salient, seeded
 from phosphene.core.errors import Mistake
 from tests.small import LABELS, convnet, levels, linear, noise
 
@@ -33,7 +33,6 @@ def slow_quantile(values, share):
 
 
 @given(st.integers(2, 9), st.integers(2, 9), st.integers(0, 99))
-@settings(deadline=None)
 def test_seeds_are_the_pixels_above_95_and_below_30_of_100_one_by_one(height, width, seed):
     x = np.random.default_rng(seed).random((height, width))
     object_, behind = seeded(x)
@@ -47,12 +46,11 @@ def test_seeds_are_the_pixels_above_95_and_below_30_of_100_one_by_one(height, wi
 
 
 @given(hnp.arrays(np.float64, (6, 7), elements=st.sampled_from([0.0, 1.0, 2.0])))
-@settings(deadline=None)
 def test_whatever_is_alike_there_are_both_kinds_of_seeds_and_none_is_both(x):
-    if x.max() > x.min():
-        object_, behind = seeded(x)
-        assert object_.any() and behind.any() and not (object_ & behind).any()
-        assert x[object_].min() > x[behind].max()
+    assume(x.max() > x.min())
+    object_, behind = seeded(x)
+    assert object_.any() and behind.any() and not (object_ & behind).any()
+    assert x[object_].min() > x[behind].max()
 
 
 def slow_parts(mask):
@@ -74,7 +72,6 @@ def slow_parts(mask):
 
 
 @given(hnp.arrays(bool, (7, 8)))
-@settings(deadline=None)
 def test_the_largest_part_is_that_of_a_flood_fill_and_its_box_the_smallest(mask):
     found = largest_part(mask)
     parts = slow_parts(mask)
@@ -233,12 +230,34 @@ def test_the_same_is_cut_out_whatever_opencv_was_doing_before():
     cv2.setNumThreads(before)
 
 
+@given(st.lists(st.floats(0.01, 9), min_size=2, max_size=30))
+def test_what_is_salient_is_the_smallest_part_with_half_of_the_saliency(values):
+    part = round(salient(np.array([values])) * len(values))
+    largest = sorted(values, reverse=True)
+    assert sum(largest[:part]) >= sum(values) / 2 * (1 - 1e-9)
+    assert sum(largest[: part - 1]) <= sum(values) / 2 * (1 + 1e-9)
+
+
+def test_a_cut_out_that_is_far_larger_than_what_is_salient_says_so(monkeypatch):
+    for part, larger in ((3, False), (SIZE, True)):  # columns of the picture that are cut out
+        monkeypatch.setattr(cv2, "grabCut", lambda image, mask, *_, part=part: _cut_out(mask, part))
+        found = segment(convnet(), levels(3, SIZE, SIZE), target=1)
+        area, half = found.numbers[0]["area"], found.numbers[0]["salient"]
+        assert area == part / SIZE and (area > 2 * half) == larger
+        assert found.title.endswith(": the cut-out is far larger than what is salient") == larger
+        assert f"cut out: {100 * area:.0f} % of the picture (half of the saliency is in" in found.panels[0][3][0]
+
+
+def _cut_out(mask, columns):
+    mask[:], mask[:, :columns] = cv2.GC_BGD, cv2.GC_FGD
+
+
 # ------------------------------------------------------------------------------------------------------ mistakes
 
 
 def test_without_opencv_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(Mistake, match=r"segment needs OpenCV, for GrabCut: pip install 'phosphene\[segment\]'"):
+    with pytest.raises(Mistake, match=r"segment needs OpenCV: pip install 'phosphene\[segment\]'"):
         segment(known(), scene())
 
 

@@ -6,8 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phosphene.features import visualize
-from phosphene.features.portraits import stretched
+from phosphene.features.portraits import default_side, stretched
 from tests.small import convnet, noise
+
+
+@pytest.mark.parametrize(("own", "side"), [(16, 128), (140, 140), (224, 160), ((299, 150), 150), ((90, 224), 128)])
+def test_a_picture_is_of_the_networks_size_between_128_and_160_px(own, side):
+    assert default_side(convnet(size=own)) == side
 
 
 def test_contrast_is_stretched_about_the_centre_until_a_hundredth_is_at_an_end():

@@ -225,3 +225,22 @@ def test_weights_that_are_not_finite_are_refused():
 def test_an_unknown_layer_is_answered_with_the_nearest():
     with pytest.raises(Mistake, match="no layer 'conv9'; did you mean 'conv1'"):
         weights(convnet(), layer="conv9")
+
+
+class Block(nn.Module):
+    """A convolution and its rectifier, as architectures hold them."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.conv, self.relu = nn.Conv2d(channels, 4, 3), nn.ReLU()
+
+    def forward(self, x):
+        return self.relu(self.conv(x))
+
+
+def test_a_layer_that_holds_a_single_one_with_weights_shows_those():
+    blocks = Block(3), nn.Sequential(Block(4), Block(4)), nn.Flatten(), nn.Linear(4 * 6 * 6, 2)
+    network = Network(nn.Sequential(*blocks), size=12)
+    assert weights(network, layer="0").numbers == weights(network, layer="0.conv").numbers
+    with pytest.raises(Mistake, match="has no weights of its own; the nearest"):
+        weights(network, layer="1")

@@ -6,17 +6,11 @@ import pytest
 
 from phosphene.core.errors import Mistake
 from phosphene.models.specs import load
-from phosphene.models.torchvision import import_torchvision
-
-
-@pytest.fixture(autouse=True)
-def _torchvision():
-    """timm imports it, and does not know how where its operators can't be loaded."""
-    import_torchvision()
+from tests.foreign import foreign
 
 
 def test_timm_untrained_is_seeded_and_knows_how_to_be_fed():
-    pytest.importorskip("timm")
+    foreign("timm")
     one, two = (load("timm:resnet10t?weights=none") for _ in range(2))
     assert one.sha256 == two.sha256
     assert one.size == (176, 176)
@@ -25,7 +19,7 @@ def test_timm_untrained_is_seeded_and_knows_how_to_be_fed():
 
 
 def test_timm_names_are_answered_too():
-    pytest.importorskip("timm")
+    foreign("timm")
     with pytest.raises(Mistake, match="timm has no network 'resnet19'; did you mean 'resnet1"):
         load("timm:resnet19?weights=none")
     with pytest.raises(Mistake, match="colour"):
@@ -33,7 +27,7 @@ def test_timm_names_are_answered_too():
 
 
 def test_timms_weights_that_can_not_be_fetched_are_a_sentence(monkeypatch, tmp_path):
-    builder = pytest.importorskip("timm.models._builder")
+    builder = foreign("timm.models._builder")
 
     def offline(*args, **kwargs):
         raise urllib.error.URLError("Name or service not known")
@@ -47,7 +41,7 @@ def test_timms_weights_that_can_not_be_fetched_are_a_sentence(monkeypatch, tmp_p
 
 @pytest.mark.parametrize("cached", [False, True])
 def test_hugging_face_is_asked_once_and_then_only_what_was_fetched_before_is_used(cached, monkeypatch):
-    hub, builder = pytest.importorskip("huggingface_hub"), pytest.importorskip("timm.models._builder")
+    hub, builder = pytest.importorskip("huggingface_hub"), foreign("timm.models._builder")
     asked = []
 
     class Session:

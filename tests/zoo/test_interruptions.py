@@ -146,7 +146,8 @@ def interrupted(name, random):
     with unchanged(model):
         with suppress(Stopped, KeyboardInterrupt, Mistake):
             watched(catalogue.recipe(name), network_of(model), at if kind == "step" else None)
-        assert kind == "step" or trap.counts[trap.kind] >= at
+        if kind != "step":
+            assert trap.counts[trap.kind] >= at
     trap.set()
 
 

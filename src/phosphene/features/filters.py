@@ -42,6 +42,13 @@ def shown_module(network: Network, layer: Layer) -> nn.Conv2d | nn.ConvTranspose
     return module if isinstance(module, PLACED) and isinstance(module.weight, Tensor) else None
 
 
+def with_weights(network: Network, layer: Layer) -> Layer:
+    """The only layer inside of this one whose weights can be shown, if it has none itself: `conv1.conv` of `conv1`."""
+    inside = [one for one in network.layers.values() if one.name.startswith(f"{layer.name}.")]
+    shown = [one for one in inside if shown_module(network, one) is not None]
+    return shown[0] if len(shown) == 1 and shown_module(network, layer) is None else layer
+
+
 def first_layer(network: Network) -> Layer:
     """The first one whose weights can be shown.
 

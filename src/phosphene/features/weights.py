@@ -23,7 +23,7 @@ from phosphene.core.pictures.plates import Legend, Marks, plate
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result
 from phosphene.core.units.labels import label
-from phosphene.features.filters import Filters, first_layer, in_order, no_weights, shown_module
+from phosphene.features.filters import Filters, first_layer, in_order, no_weights, shown_module, with_weights
 
 WIDEST = 1600  # px of a sheet's longer side, unless more is asked for
 LARGEST_SHEET = 8192  # px, whatever is asked for
@@ -47,14 +47,14 @@ def weights(
 
     Args:
         network: the network to read.
-        layer: a convolution or a fully connected layer; by default the first one.
+        layer: a convolution or a fully connected layer, or what holds only one; by default the first one.
         common: one scale for all filters, so that their strengths can be compared.
         filters: which ones, as 7 or 0-31; by default as many as can be seen well.
         inputs: which of the channels that they read, as 7 or 0-31; by default as many as can be seen well.
     Raises:
         Mistake: this layer has no weights to be shown (the nearest that have are told), or not that many.
     """
-    chosen = network.layer(layer) if layer else first_layer(network)
+    chosen = with_weights(network, network.layer(layer)) if layer else first_layer(network)
     module = shown_module(network, chosen)
     if module is None:
         raise Mistake(no_weights(network, chosen))

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from phosphene.attribution.checks import charts
@@ -72,7 +72,6 @@ def test_names_make_a_legend_above_and_a_long_one_takes_two_rows():
     st.floats(2, 20),
     st.floats(2, 20),
 )
-@settings(deadline=None)
 def test_dashes_are_together_as_long_as_their_part_of_the_line(points, on, off):
     length = sum(math.dist(a, b) for a, b in pairwise(points))
     dashes = charts._dashes(points, on, off)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from phosphene.attribution.checks.curves import (
@@ -71,7 +71,6 @@ def test_the_order_is_from_the_largest_to_the_smallest():
 
 
 @given(st.integers(1, 8), st.integers(1, 8), st.integers(1, 3))
-@settings(deadline=None)
 def test_an_order_names_every_pixel_once(height, width, n):
     maps = (noise(n, height, width) * 3).round()  # with ties
     for places in (order(maps), random_order(maps, 0), random_order(maps, 1)):

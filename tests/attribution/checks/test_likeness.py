@@ -102,7 +102,7 @@ def test_of_a_map_whose_numbers_mean_something_beside_each_other_only_the_smalle
 
 
 @given(st.integers(0, 2**31))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_likeness_has_no_direction(seed):
     a, b = normal(2, 3, 9, 9, seed=seed), normal(2, 3, 9, 9, seed=seed + 1)
     one, other = likeness(a, b, CONTRIBUTION), likeness(b, a, CONTRIBUTION)

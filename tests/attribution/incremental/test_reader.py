@@ -15,9 +15,8 @@ from phosphene.attribution.incremental.reader import IncrementalReader, batch_fo
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import PURPOSES, Plan
-from tests.conftest import stirred
 from tests.core.witness import state
-from tests.small import noise
+from tests.small import noise, stirred
 
 PLANS = [
     Plan("float64", False, ("local_response_norm", "batch_norm")),
@@ -101,7 +100,7 @@ def stacks(draw):
     return nn.Sequential(*found, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 3))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(stacks(), st.tuples(st.integers(1, 9), st.integers(1, 9)), st.sampled_from(PLANS), st.data())
 def test_stacks_of_anything_equal_the_plain_model_at_the_borders_and_anywhere(model, window, plan, data):
     size = 17, 14

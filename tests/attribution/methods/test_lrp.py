@@ -16,6 +16,7 @@ from phosphene.attribution.question import question
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from tests.core.witness import apart, state
+from tests.foreign import foreign
 from tests.small import convnet, levels, noise
 
 COMPOSITES = get_args(Composite)
@@ -74,17 +75,9 @@ def vgg(norm=False):
 # -------------------------------------------------------------------------------------------------------- zennit
 
 
-def zennit(part):
-    """A module of zennit, which needs torchvision, or a skip."""
-    from phosphene.models.torchvision import import_torchvision
-
-    import_torchvision()
-    return pytest.importorskip(f"zennit.{part}")
-
-
 def zennits(name, model, x, target=2, canonizers=()):
     """The relevance of the score that zennit hands down, in the model's own space: the same number for each colour."""
-    composites = zennit("composites")
+    composites = foreign("zennit.composites")
     bounds = {"low": LOW[None], "high": HIGH[None]} if name.endswith("box") else {}
     fed = (LOW + x * (HIGH - LOW)).requires_grad_()
     composite = getattr(composites, THEIRS[name])(canonizers=list(canonizers), **bounds)
@@ -106,7 +99,7 @@ def test_it_is_zennits_on_a_network_like_vgg(composite):
 
 @pytest.mark.parametrize("composite", THEIRS)
 def test_batch_normalization_is_folded_as_zennit_folds_it(composite):
-    canonizers = zennit("canonizers")
+    canonizers = foreign("zennit.canonizers")
     model, x = vgg(norm=True), noise(2, 3, 16, 16)
     ours = relevance(of(model), x, composite=composite)
     assert close(ours, zennits(composite, model, x, canonizers=[canonizers.SequentialMergeBatchNorm()]))
@@ -123,7 +116,7 @@ def test_batch_normalization_that_cannot_be_folded_passes_relevance_on_as_zennit
 
 @pytest.mark.parametrize("composite", THEIRS)
 def test_residual_networks_share_at_their_additions_as_zennits_do(composite):
-    canonizer = zennit("torchvision").ResNetCanonizer()
+    canonizer = foreign("zennit.torchvision").ResNetCanonizer()
     from torchvision import models
 
     model = uneven(models.resnet.ResNet(models.resnet.BasicBlock, [1, 1, 1, 1], num_classes=5))
@@ -262,7 +255,7 @@ def unbiased(seed=0, act=nn.ReLU):
     ).double().eval()  # fmt: skip
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.sampled_from([name for name in COMPOSITES if "beta" not in name]), st.integers(0, 1000))
 def test_relevance_is_conserved_where_there_are_no_biases(composite, seed):
     x = noise(2, 3, 16, 16, seed=seed)

@@ -14,6 +14,7 @@ from phosphene.attribution.question import question
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from tests.core.witness import apart, state
+from tests.foreign import foreign
 from tests.small import convnet, levels, noise
 
 WAYS = ["sdpa", "softmax", "module", "module with weights", "encoder"]
@@ -268,7 +269,7 @@ def test_vision_transformers_of_the_zoo_have_a_rollout(spec, grid):
     from phosphene.models.specs import load
 
     if spec.startswith("timm"):
-        pytest.importorskip("timm")
+        foreign("timm")
     network = load(f"{spec}?weights=none")
     network = Network(network.model, size=224)
     x = noise(2, 3, 224, 224, dtype=torch.float32)

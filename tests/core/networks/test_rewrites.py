@@ -21,7 +21,7 @@ def slow_local_response_norm(x, size, alpha, beta, k):
     return torch.stack(channels, 1)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.integers(1, 9), st.integers(1, 12), st.sampled_from([0.5, 0.75, 1.0, 2.0]), st.floats(1e-4, 2), st.floats(0.5, 3)
 )

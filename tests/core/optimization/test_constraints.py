@@ -96,7 +96,7 @@ def slow_nearest(x, c, radius, order):
 
 @pytest.mark.parametrize("name", SPHERES)
 @given(seed=st.integers(0, 99), spread=st.sampled_from([0.01, 0.2, 1.0, 5.0]))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_ball_and_the_box_have_the_nearest_picture_of_both(name, seed, spread):
     (ball, order), center, x = SPHERES[name], inside(seed), pictures(seed + 1, spread=spread)
     there = ball(center, RADII)(x, ROWS)
@@ -109,7 +109,7 @@ def test_a_ball_and_the_box_have_the_nearest_picture_of_both(name, seed, spread)
 @given(seed=st.integers(0, 99), radius=st.floats(0, 5))
 @example(seed=73, radius=3.3707650712343207)  # on the ball but for rounding
 @example(seed=86, radius=0.0)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_ball_is_idempotent_and_its_pictures_are_inside(name, seed, radius):
     (ball, order), center = SPHERES[name], inside(seed)
     there = ball(center, radius)(pictures(seed + 1), ROWS)

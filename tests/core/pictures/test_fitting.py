@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from torch.nn import functional as F
@@ -17,7 +17,6 @@ from tests.core.photographs import close, noise
 
 @pytest.mark.parametrize("how", ["crop", "squash", "whole"])
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 40), st.integers(1, 40))
-@settings(deadline=None)
 def test_fitting_gives_exactly_the_size_in_eight_bits(how, height, width, h, w):
     fitted = fit(noise(1, 3, height, width), (h, w), how)
     assert fitted.shape == (1, 3, h, w)

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from phosphene.core.errors import Mistake
-from phosphene.core.pictures.sheets import Strip, contact, figure, grid
+from phosphene.core.pictures.sheets import Strip, contact, figure, grid, rows
 from tests.core.photographs import noise
 
 
 @given(st.integers(1, 12), st.integers(1, 5), st.integers(1, 5), st.integers(0, 3), st.none() | st.integers(1, 5))
-@settings(deadline=None)
 def test_a_grid_keeps_every_picture_in_reading_order_on_white(n, h, w, gap, columns):
     x = noise(n, 3, h, w)
     sheet = grid(x, columns, gap)
@@ -87,13 +86,23 @@ def test_rows_have_four_panels_at_most_and_fill_evenly(n, asked, across):
     assert sheet.height == 64 + math.ceil(n / across) * 124 - 24
 
 
+def test_rows_of_a_figure_have_headings_and_their_own_lengths():
+    x = noise(3, 20, 20)
+    plain = rows([Strip("", [("", x)] * 2), Strip("", [("", x)])], side=100)
+    assert plain.size == (64 + 2 * 124 - 24, 64 + 2 * 124 - 24)
+    assert np.array_equal(np.asarray(plain), np.asarray(figure([("", x)] * 3, columns=2, side=100)))
+    headed = rows([Strip("one", [("", x)] * 2), Strip("two", [("", x)])], "title", "words", columns=4, side=100)
+    assert headed.width == 64 + 4 * 124 - 24
+    assert headed.height > rows([Strip("one", [("", x)] * 2), Strip("", [("", x)])], "title", "words", 4, 100).height
+
+
 def test_a_figure_of_nothing_is_a_mistake():
     with pytest.raises(Mistake, match="at least one panel"):
         figure([])
 
 
 @given(st.lists(st.tuples(st.integers(8, 300), st.integers(8, 300)), min_size=1, max_size=6))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_a_contact_sheet_is_as_wide_as_asked_and_holds_every_strip(sizes):
     panels = [("caption", torch.rand(1, 3, *size)) for size in sizes]
     sheet = contact([Strip("one", panels), Strip("none", [])], "title", width=600, highest=100)

@@ -13,13 +13,13 @@ def test_letters_that_the_font_lacks_are_spelled():
 
 
 @given(st.text(max_size=60))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_any_caption_can_be_drawn(caption):
     assert figure([(caption, torch.ones(3, 8, 8))], caption, side=80).width == 144
 
 
 @given(st.text(st.characters(codec="ascii", exclude_categories=["C"]), max_size=80), st.integers(40, 300))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_lines_are_not_wider_than_their_place(text, width):
     lines = typesetting.wrapped(text, 15, width)
     assert len(lines) <= 2 and all(typesetting.width_of(line, 15) <= width for line in lines)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 
 from phosphene.core.errors import Mistake
 from phosphene.core.pictures.eight_bit import to_uint8
@@ -19,7 +19,6 @@ from tests.core.pictures.test_files import eight_bit, texts
 
 
 @given(eight_bit, texts)
-@settings(deadline=None)
 def test_a_png_keeps_its_pixels_and_its_text_to_the_bit(pixels, text):
     picture = torch.from_numpy(pixels.astype(np.float32) / np.float32(255))
     with tempfile.TemporaryDirectory() as folder:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -86,7 +86,6 @@ def test_a_unit_that_k_of_n_photographs_excite_alike_stands_out_by_a_closed_form
 
 
 @given(st.integers(0, 99), st.floats(0.01, 100), st.floats(-50, 50))
-@settings(deadline=None)
 def test_how_far_a_unit_stands_out_does_not_depend_on_its_scale(seed, scale, shift):
     x = normal(8, 2, seed=seed)
     place = torch.zeros(8, 2, 0, dtype=torch.long)
@@ -97,7 +96,6 @@ def test_how_far_a_unit_stands_out_does_not_depend_on_its_scale(seed, scale, shi
 
 
 @given(st.integers(-9, 9), st.integers(-9, 9), st.integers(1, 12), st.integers(1, 12))
-@settings(deadline=None)
 def test_a_cut_is_the_picture_inside_and_grey_outside_pixel_by_pixel(top, left, height, width):
     x = noise(1, 3, 6, 5)
     part = cut(x, (top, left, top + height, left + width), 0.5)

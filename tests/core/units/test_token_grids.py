@@ -13,6 +13,7 @@ from phosphene.core.units.spelling import parse_unit, parse_units
 from phosphene.core.units.units import Unit, unit_term
 from phosphene.models.torchvision import import_torchvision
 from tests.core.units.test_units import TOKENS, Attentive, asked, assert_by_hooks, one, tiny, transformer
+from tests.foreign import foreign
 from tests.small import convnet, noise
 
 
@@ -123,11 +124,11 @@ def test_seeing_into_torchs_attention_changes_nothing(options, masked):
 
 
 def test_the_heads_of_timms_attention_are_units():
-    pytest.importorskip("timm")
-    from timm.models.vision_transformer import VisionTransformer
-
+    timm = foreign("timm.models.vision_transformer")
     torch.manual_seed(0)
-    model = VisionTransformer(img_size=32, patch_size=8, depth=1, num_heads=2, embed_dim=16, num_classes=5).double()
+    model = timm.VisionTransformer(
+        img_size=32, patch_size=8, depth=1, num_heads=2, embed_dim=16, num_classes=5
+    ).double()
     network = Network(model.eval(), size=32)
     layer = network.layer("blocks.0.attn.scaled_dot_product_attention")
     assert (layer.shape, layer.channels) == ((2, 17, 8), 2)

@@ -31,9 +31,8 @@ def test_a_direction_out_of_a_file_is_made_again_without_the_file(run):
     words = ["visualize", "conv2:0 - 0.5*conv2:file=mine.npy^2", "--steps", "3", "--size", "24"]
     made(run, *words)
     Path("mine.npy").unlink()
-    for end in (".png", ".figure.png"):
-        if Path(f"made{end}").exists():
-            assert replay(f"made{end}", phosphene.load("own.py")).same
+    for picture in ("made.png", "made.figure.png"):
+        assert replay(picture, phosphene.load("own.py")).same
     (unit,) = read_record("made.png").arguments["units"]
     assert unit == f"conv2:0 - 0.5*conv2:mine=[1,-2,{float(np.float32(0.3))!r},0,0,1,1,5]^2"
 

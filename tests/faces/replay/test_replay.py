@@ -1,7 +1,9 @@
 """Pictures made again from the recipes that they carry, to the pixel."""
 
+import errno
 import json
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +155,26 @@ def test_a_picture_of_a_head_that_was_said_is_made_again(run):
     assert record["network"]["head"] == "sigmoid"
     code, out, err = run("replay", "said.png", "--out", "again.png")
     assert (code, err) == (0, "") and "identical: all" in out
+
+
+def test_a_full_disk_leaves_what_was_there_and_the_picture_is_elsewhere(run, picture, monkeypatch, tmp_path):
+    Path("again.png").write_text("old")
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    write = Path.write_bytes
+
+    def full(path, data):
+        if path.parent == Path():
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    words = ["replay", "made.png", "--net", "own.py", "--input", "cat.png", "--out", "again.png"]
+    assert run(*words)[0] == 2
+    code, out, err = run(*words, "--force")
+    assert code == 2 and "could not be written to (no space left on device); it is in" in err
+    assert Path("again.png").read_text() == "old" and not list(Path().glob(".*"))
+    assert (pixels(out.splitlines()[-1]) == pixels("made.png")).all()
 
 
 def test_a_record_of_more_threads_than_there_are_runs_with_all_of_them_and_says_so(run, monkeypatch):

@@ -25,7 +25,11 @@ def test_a_command_names_photograph_and_network_so_that_it_can_be_pasted(guide):
     assert guide.command("attribute --method gradient") == (
         "phosphene attribute 'my cat.png' --method gradient --net own.py"
     )
-    assert guide.command("weights", photo=False, spec="embedded:photo") == "phosphene weights"
+    assert guide.command("weights", photo=False) == "phosphene weights --net own.py"
+
+
+def test_pictures_of_the_second_network_go_where_those_of_the_first_are_not(guide):
+    assert guide.command("weights", photo=False, spec="embedded:photo") == "phosphene weights --out beside/"
 
 
 def test_a_picture_goes_into_its_section_with_its_recipe(guide, tmp_path):

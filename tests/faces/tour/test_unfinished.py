@@ -283,3 +283,16 @@ def test_a_tour_that_was_stopped_before_its_last_step_is_finished_by_the_same_co
     trap.taken.clear()
     walk()
     assert trap.taken == [] and files("tour") == whole
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no locks")
+@pytest.mark.parametrize("force", [False, True])
+def test_a_second_tour_in_the_same_folder_is_refused_while_the_first_is_under_way(trap, monkeypatch, force):
+    def meanwhile(guide):
+        with pytest.raises(Mistake, match=r"index.html is being made by another process"):
+            walk(force=force)
+
+    monkeypatch.setattr(alone, "STOPS", (*alone.STOPS, meanwhile))
+    made = walk()
+    assert (made.there, made.why) == (4, None)
+    assert not list(Path("tour").glob(".*"))

@@ -59,7 +59,8 @@ def class_index(network: Network, name: str | int) -> int:
         raise Mistake(f"{network.name} has no names for its classes, so '{text}' means nothing to it; give a number")
     every = [part.strip() for full in names for part in full.split(",") if part.strip()]
     raise Mistake(
-        f"no class '{text}'{did_you_mean(text, every)} ({network.classes} in all, 0 to {network.classes - 1})"
+        f"no class '{text}'{did_you_mean(text, every)} ({network.classes} in all, 0 to {network.classes - 1}: "
+        "phosphene layers --classes)"
     )
 
 

@@ -9,10 +9,11 @@ from phosphene.faces.cli import options as cli
 from phosphene.faces.cli import show
 from phosphene.faces.cli.commands import session, tool
 from phosphene.faces.cli.guard import Ended
-from phosphene.faces.cli.output import note
+from phosphene.faces.cli.output import note, tell
 from phosphene.faces.running.claims import Claims, check_new
 from phosphene.faces.running.destination import put
 from phosphene.faces.running.progress import bars
+from phosphene.faces.running.session import named
 from phosphene.models.tuning import candidates, chosen, measure, measured
 
 
@@ -33,9 +34,10 @@ def tune_network(**options: Any) -> None:
     spelled = "".join(c if c.isalnum() else "-" for c in network.name).strip("-")
     file = given_path(options["out"] or f"{shortened(f'plan-{spelled}')}.json", "plan")
     check_new([file], force=options["force"])
-    every, repeats = candidates(network), options["repeats"]
-    with Claims() as claims, bars(quiet=options["quiet"]) as progress:
+    repeats = options["repeats"]
+    with Claims() as claims, named(network.name), bars(quiet=options["quiet"]) as progress:
         claims.hold([] if options["force"] else [file])
+        every = candidates(network)
         task = progress.add_task(f"tune {network.name}", total=repeats * len(every))
         for _ in measure(network, every, size=options["size"], batch=options["batch"], repeats=repeats):
             progress.advance(task)
@@ -43,7 +45,7 @@ def tune_network(**options: Any) -> None:
         folder, elsewhere = put({file: found.encode()}, force=options["force"])
     if not options["quiet"]:
         show.plans(every, chosen(every))
-    print(folder / file.name)
+    tell(folder / file.name)
     if elsewhere:
         note(elsewhere)
         raise Ended(2)

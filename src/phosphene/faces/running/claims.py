@@ -48,12 +48,12 @@ class Claims:
         Raises:
             Mistake: another process holds one; or there is no place for it.
         """
-        try:
-            for path in files:
+        for path in files:
+            try:
                 self.folder(path.parent)
                 self._hold(path)
-        except OSError as error:
-            raise Mistake(f"{error.filename} can't be written ({reason(error)}); give --out") from error
+            except OSError as error:
+                raise Mistake(f"{path.parent} can't be written to ({reason(error)}); give --out") from error
 
     def folder(self, folder: Path) -> None:
         """Make a folder, with those above it.

@@ -141,11 +141,13 @@ def perform(job: Job, say: Say, claims: Claims) -> Done | Sweep:
     """
     out = job.output
     to = Destination(
-        job.row.command, out.out, out.force, _first_photo(job), job.method, out.film, job.photos, claims
+        job.row.command, out.out, out.force, _first_photo(job), job.method, out.film, job.photos, claims, _about(job)
     )  # fmt: skip
     to.check_folder()
     to.begin()
     given = {key: value for key, value in job.given.items() if value is not None}
+    if promised := job.recipe.promised(job.session.network, given):
+        to.check_files(promised)
     for one in job.recipe.inputs:
         if one.many and one.name in given:
             given[one.name] = _photographs(one, given[one.name], to, say)
@@ -185,7 +187,7 @@ def _written(job: Job, to: Destination, outcome: Outcome) -> Done:
         if written is None:
             raise
         later.append(interruption)
-        notes.append("interrupted: the picture is written")
+        notes += [] if isinstance(stopped, KeyboardInterrupt) else ["interrupted: the picture is written"]
     notes += filter(None, [written.note])
     if to.film is not None:
         after(str(to.film.path), "was not written", partial(to.write_film, result, written))
@@ -210,6 +212,12 @@ def _first_photo(job: Job) -> str | None:
         if one.required and (value := job.given.get(one.name)):
             return value if isinstance(value, str) else single(value)
     return None
+
+
+def _about(job: Job) -> str:
+    """The one word that a command is about, where it takes one: a gallery's paper."""
+    words = (one.name for one in job.recipe.options if one.required and one.positional and one.kind is str)
+    return next((value for word in words if isinstance(value := job.given.get(word), str)), "")
 
 
 def _photographs(one: Input, given: Sequence[str], to: Destination, say: Say) -> str | list[str]:

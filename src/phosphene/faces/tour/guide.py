@@ -132,12 +132,19 @@ class Guide:
         return self.made.get(stop.__name__)
 
     def command(self, words: str, *, photo: bool = True, spec: str | None = None) -> str:
-        """The line that makes a picture alone, at full quality."""
+        """The line that makes a picture alone, at full quality.
+
+        Args:
+            words: the command and its options.
+            photo: whether it takes the photograph.
+            spec: of the second network, whose pictures go into a folder of their own, as they have the same names.
+        """
+        beside = [] if spec is None else ["--out", "beside/"]
         spec = spec or self.spec
         parts = words.split(" ", 1)
         given = [parts[0], *([shlex.quote(self.photo)] if photo else []), *parts[1:]]
         net = [] if spec == "embedded:photo" else ["--net", shlex.quote(spec)]
-        return " ".join(["phosphene", *given, *net])
+        return " ".join(["phosphene", *given, *net, *beside])
 
     def show(self, section: Section, caption: str, name: str, result: Result, *part: str | int) -> None:
         """Put a part of a result (its picture, unless another one is named) into the section."""

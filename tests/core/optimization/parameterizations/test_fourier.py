@@ -78,7 +78,7 @@ def test_fourier_equals_its_formula(size, decay):
         torch.testing.assert_close(ours()[row].detach(), expected, rtol=1e-12, atol=1e-12)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(2, 9), st.integers(2, 9), st.sampled_from([0.0, 1.0, 1.5]), st.integers(0, 9))
 def test_a_picture_comes_back_from_its_coefficients(height, width, decay, seed):
     x = photo(2, height, width, seed)

@@ -26,7 +26,7 @@ def test_a_pyramid_equals_its_formula(size):
         torch.testing.assert_close(image()[row].detach(), torch.from_numpy(slow_coloured(channels)))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 5), st.integers(0, 9))
 def test_a_picture_comes_back_from_its_levels(height, width, levels, seed):
     x = 0.01 + 0.98 * noise(2, 3, height, width, seed=seed)

@@ -74,7 +74,7 @@ def test_moving_a_photographs_phases_leaves_its_magnitudes():
     torch.testing.assert_close(after[middle], before[middle])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 12), st.integers(1, 12), st.sampled_from([4, 10]), st.integers(3, 7))
 def test_resampling_keeps_what_is_linear_in_frequency(height, width, rows, half):
     assume((rows, half) != (height, width // 2 + 1))  # which is taken as it is, whether of an even or an odd width

@@ -67,7 +67,7 @@ def test_what_the_sigmoid_never_reaches_is_refused(wrong):
 # ----------------------------------------------------------------------------------------------------- backgrounds
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 99))
 def test_what_is_opaque_hides_the_background_and_alpha_mixes_evenly(step):
     x = noise(2, 4, 6, 8, seed=step)
