@@ -130,14 +130,8 @@ FORCE = option("force", bool, False, "overwrite what is there")
 QUIET = option("quiet", bool, False, "say nothing but where the picture is")
 JSON = option("json", bool, False, "print the results as JSON")
 ANONYMOUS = option("no_provenance", bool, False, "leave out of the files how they were made")
-FILM = option(
-    "film", str | None, None,
-    "also write the way there: NAME.gif or NAME.mp4; a film does not replay; its last frame is the picture",
-)  # fmt: skip
-JUDGE = option(
-    "judge", list[str], [],
-    "another network, as --net, that says what it sees in each picture; may be given several times",
-)  # fmt: skip
+FILM = option("film", str | None, None, "also write the way there, NAME.gif or NAME.mp4; a film does not replay")
+JUDGE = option("judge", list[str], [], "another network, as --net, to say what it sees in each picture; repeatable")
 
 
 def names(parameters: Iterable[Parameter]) -> list[str]:
