@@ -36,6 +36,11 @@ def test_a_traceback_is_shown_with_debug_alone_before_or_behind_the_command(fail
         assert "in raises" in err and "ZeroDivisionError: no" in err and err.startswith("error: phosphene fails")
 
 
+def test_the_program_is_a_module_too():
+    ran = subprocess.run([sys.executable, "-m", "phosphene", "--version"], capture_output=True, text=True)
+    assert ran.returncode == 0 and ran.stdout.startswith("phosphene ")
+
+
 @pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (Terminated(), 143)])
 def test_an_interruption_has_the_code_that_shells_know(error, code, failing):
     assert failing(error, "predict") == (code, "", "interrupted\n")
