@@ -42,29 +42,21 @@ def option(name: str, kind: Any, default: Any, words: str, flag: str = "", bound
     flag = flag or "--" + name.replace("_", "-")
     declared = [f"{flag}/--no-{flag[2:]}"] if kind is bool and default is not False else [flag]
     shows = default is not False and default not in (None, [], "")  # 0 is a default like any other
-    if kind in (int, float, int | None, float | None):
-        whole = kind in (int, int | None)
-        given = typer.Option(*declared, help=words, show_default=shows, metavar="INTEGER" if whole else "NUMBER")
-        annotation: Any = Annotated[str | None, given, Number(bounds, whole)]
-        return Parameter(name, Parameter.KEYWORD_ONLY, default=default if default is None else shown(default),
-                         annotation=annotation)  # fmt: skip
-    extra = _one_of(kind, declared[0].lstrip("-"))
+    extra, note, whole = _one_of(kind, declared[0].lstrip("-")), None, kind in (int, int | None)
+    if whole or kind in (float, float | None):
+        kind, extra, note = str | None, {"metavar": "INTEGER" if whole else "NUMBER"}, Number(bounds, whole)
+        default = default if default is None else shown(default)
     given = typer.Option(*declared, help=words, show_default=shows, **extra)
-    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, given])
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, given, note])
 
 
 def read(parameters: Iterable[Parameter], options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a command that is no recipe, with its numbers read.
-
-    Raises:
-        Mistake: one is no number, or out of bounds.
-    """
+    """The options of a command that is no recipe, its numbers read; a Mistake where one is none, or out of bounds."""
     found = dict(options)
     for one in parameters:
-        for note in get_args(one.annotation):
-            if isinstance(note, Number) and found[one.name] is not None:
-                called = one.name.replace("_", "-")
-                found[one.name] = read_number(found[one.name], called, note.bounds, whole=note.whole)
+        note = next((note for note in get_args(one.annotation) if isinstance(note, Number)), None)
+        if note is not None and (text := found[one.name]) is not None:
+            found[one.name] = read_number(text, one.name.replace("_", "-"), note.bounds, whole=note.whole)
     return found
 
 
