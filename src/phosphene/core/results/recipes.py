@@ -94,7 +94,7 @@ class Recipe(Generic[P, R]):
             return []
         wanted = inspect.signature(self.first).parameters
         options = [option for option in self.options if option.name in wanted]
-        return self.first(network, **{one.name: one.taken(given.get(one.name, one.default)) for one in options})
+        return self.first(network, **{one.name: one.read(given.get(one.name, one.default)) for one in options})
 
     def _bound(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Every argument by its name."""
