@@ -154,27 +154,6 @@ def of_recipes(recipes: Recipes) -> list[Parameter]:
     return [_parameter(takers, len(recipes)) for takers in by_name.values()]
 
 
-def taken(given: Mapping[str, Any], recipe: Recipe[..., Any], method: str, recipes: Recipes) -> dict[str, Any]:
-    """What was given, without what was not.
-
-    Raises:
-        Mistake: the method does not take it, or not like this.
-    """
-    takes = {one.name: one for one in recipe.arguments}
-    found: dict[str, Any] = {}
-    for key, value in given.items():
-        takers = {m: one for m, r in recipes.items() for one in r.arguments if one.name == key}
-        unset = (
-            value is None or value == [] or (value is False and any(one.default is False for one in takers.values()))
-        )
-        if not unset and key not in takes:
-            (flag, *_) = (one.flag for one in takers.values() if isinstance(one, Option))
-            raise Mistake(f"{flag} is not an option of {method}; it belongs to {', '.join(takers)}")
-        if not unset:
-            found[key] = one.read(value, one.called) if isinstance(one := takes[key], Option) else value
-    return found
-
-
 def _parameter(takers: Mapping[str, Argument], methods: int) -> Parameter:
     """An argument that some methods of a command take."""
     first = next(iter(takers.values()))
