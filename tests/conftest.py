@@ -93,6 +93,7 @@ def shared_network(shared_module):
 def zoo():
     """zoo(name, **options) -> an untrained torchvision network in float64 whose every number matters."""
     from phosphene.models.torchvision import import_torchvision
+    from tests.small import stirred
 
     models = import_torchvision().models
 
@@ -100,18 +101,3 @@ def zoo():
         return stirred(models.get_model(name, weights=None, **options).double())
 
     return load
-
-
-@torch.no_grad()
-def stirred(model):
-    """The model with no parameter or running statistic left at a value that hides it (0 or 1)."""
-    generator = torch.Generator().manual_seed(1)
-    for parameter in model.parameters():
-        if parameter.dim() < 2:
-            parameter += 0.1 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
-        elif not parameter.any():
-            parameter += torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype) / len(parameter[0])
-    for name, buffer in model.named_buffers():
-        if name.endswith(("running_mean", "running_var")):
-            buffer += 0.3 * torch.rand(buffer.shape, generator=generator, dtype=buffer.dtype)
-    return model.eval()

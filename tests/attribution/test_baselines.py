@@ -56,3 +56,4 @@ def test_noise_is_uniform_from_its_seeds_key_which_is_zero_unless_it_is_given():
     for seed, options in ((0, {}), (0, {"seed": 0}), (7, {"seed": 7})):
         drawn = Key(seed, [0], step=0).uniform(rows, 3, 8, 8).expand(2, 3, 8, 8)
         assert torch.equal(baseline_pictures(convnet(), pictures, "noise", **options), drawn)
+    assert baseline_pictures(convnet(), pictures.float(), "noise").dtype == torch.float32

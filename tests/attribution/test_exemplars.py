@@ -165,6 +165,15 @@ def test_of_a_transformers_units_the_token_is_found_and_the_whole_picture_shown(
         assert told["box"]["width"] == 16
 
 
+def test_what_is_wrong_whatever_the_photographs_are_is_told_before_they_are_read():
+    network = convnet()
+    assert exemplars.promised(network, {"units": ["conv2:1", "conv3:0"]}) == ["conv2-1", "conv3-0"]
+    assert len(exemplars.promised(network, {"units": ["conv2:1"], "layers": ["conv3"], "each": 2})) == 3
+    for given, said in (({"units": ["conv2:99"]}, "conv2 has channels 0 to 7"), ({"layers": ["x"]}, "no layer 'x'")):
+        with pytest.raises(Mistake, match=said):
+            exemplars.promised(network, given)
+
+
 def test_mistakes_are_told():
     network, tell = convnet(), {}
     tell["no unit was given; give --unit"] = {}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from phosphene.attribution import saliency, segment
-from phosphene.attribution.segment import box_around, largest_part, overlap, parsed_box, seeded
+from phosphene.attribution.segment import box_around, largest_part, overlap, parsed_box, salient, seeded
 from phosphene.core.errors import Mistake
 from tests.small import LABELS, convnet, levels, linear, noise
 
@@ -230,12 +230,34 @@ def test_the_same_is_cut_out_whatever_opencv_was_doing_before():
     cv2.setNumThreads(before)
 
 
+@given(st.lists(st.floats(0.01, 9), min_size=2, max_size=30))
+def test_what_is_salient_is_the_smallest_part_with_half_of_the_saliency(values):
+    part = round(salient(np.array([values])) * len(values))
+    largest = sorted(values, reverse=True)
+    assert sum(largest[:part]) >= sum(values) / 2 * (1 - 1e-9)
+    assert sum(largest[: part - 1]) <= sum(values) / 2 * (1 + 1e-9)
+
+
+def test_a_cut_out_that_is_far_larger_than_what_is_salient_says_so(monkeypatch):
+    for part, larger in ((3, False), (SIZE, True)):  # columns of the picture that are cut out
+        monkeypatch.setattr(cv2, "grabCut", lambda image, mask, *_, part=part: _cut_out(mask, part))
+        found = segment(convnet(), levels(3, SIZE, SIZE), target=1)
+        area, half = found.numbers[0]["area"], found.numbers[0]["salient"]
+        assert area == part / SIZE and (area > 2 * half) == larger
+        assert found.title.endswith(": the cut-out is far larger than what is salient") == larger
+        assert f"cut out: {100 * area:.0f} % of the picture (half of the saliency is in" in found.panels[0][3][0]
+
+
+def _cut_out(mask, columns):
+    mask[:], mask[:, :columns] = cv2.GC_BGD, cv2.GC_FGD
+
+
 # ------------------------------------------------------------------------------------------------------ mistakes
 
 
 def test_without_opencv_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(Mistake, match=r"segment needs OpenCV, for GrabCut: pip install 'phosphene\[segment\]'"):
+    with pytest.raises(Mistake, match=r"segment needs OpenCV: pip install 'phosphene\[segment\]'"):
         segment(known(), scene())
 
 

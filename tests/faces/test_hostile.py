@@ -9,7 +9,10 @@ import itertools
 import json
 import os
 import signal
+import subprocess
+import sys
 import tempfile
+import time
 import warnings
 from functools import cache
 from pathlib import Path
@@ -22,6 +25,7 @@ from PIL import Image
 
 from phosphene import catalogue
 from phosphene.core.results.signature import Input
+from tests.small import SOURCE
 from tests.zoo import test_interruptions as zoo
 
 FILE = """
@@ -144,43 +148,35 @@ def stopped(run, line, kind, at, trap):
     return code, out
 
 
-def check(run, here, name, tries, seed):
-    """Stop a command in some passes, over nothing and over old files."""
-    random, line = Random(f"{name} {seed}"), words(name)
+def check(run, here, name, tries):
+    """Stop a command in random passes, over nothing and over old files."""
+    random, line = Random(name), words(name)
     trap, _ = trapped("transformer" if name == "rollout" else "convolutions")
     trap.set()
-    assert run(*line)[0] == 0, name
+    assert run(*line)[0] == 0
     many, whole = trap.count, contents()
     assert_is_whole(whole)
-    for kind in tries:
-        for old in ({}, dict.fromkeys(whole, b"old")):
-            for file in contents():
-                Path("out", file).unlink()
-            for file, data in old.items():
-                Path("out", file).write_bytes(data)
-            _, out = stopped(run, [*line, *(["--force"] if old else [])], kind, random.randint(1, many), trap)
-            new = contents()
-            if out:
-                assert_is_whole({file: data for file, data in new.items() if data != b"old"})
-            else:
-                assert new == old, (name, kind)
+    for kind, old in itertools.product(tries, ({}, dict.fromkeys(whole, b"old"))):
+        for file in contents():
+            Path("out", file).unlink()
+        for file, data in old.items():
+            Path("out", file).write_bytes(data)
+        _, out = stopped(run, [*line, *(["--force"] if old else [])], kind, random.randint(1, many), trap)
+        new = contents()
+        if out:
+            assert_is_whole({file: data for file, data in new.items() if data != b"old"})
+        else:
+            assert new == old, (name, kind)
     assert not any(here.iterdir())
 
 
-FEW = ["visualize", "saliency", "pgd"]
 RECIPES = [zoo.FAMILIES.get(name, name) for name in catalogue.recipes()]
-
-
-@pytest.mark.parametrize("name", FEW)
-def test_a_command_that_is_stopped_leaves_a_whole_set_or_what_was_there(name, run, here):
-    check(run, here, name, ["a model's error", "no memory, says PyTorch", "SIGTERM"], 0)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_command_that_is_stopped_leaves_a_whole_set_or_what_was_there(name, run, here):
-    for seed in range(3):
-        check(run, here, name, KINDS if seed == 0 else ["a model's error", "Ctrl-C"], seed)
+    check(run, here, name, [*KINDS, "a model's error", "Ctrl-C", "a model's error", "Ctrl-C"])
 
 
 @pytest.mark.slow
@@ -218,6 +214,7 @@ def fill(patch, kind, at):
     patch.setattr(where, kind, full)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["write_bytes", "replace"])
 def test_where_no_disk_has_room_nothing_is_new(kind, run, here, monkeypatch):
     line = [*words("predict"), "--force"]
@@ -244,4 +241,70 @@ def test_ctrl_c_while_files_are_written_waits_until_they_are_there(run, here, mo
     monkeypatch.setattr(Path, "write_bytes", interrupted)
     code, _, err = run(*words("predict"))
     assert code == 130 and err.startswith("interrupted")
+    assert_is_whole(contents())
+
+
+# ------------------------------------------------------------------------------------------------ real processes
+
+
+@pytest.fixture
+def started(here):
+    """started("x.png") -> a process that paints into that file for long, and has begun."""
+    Path("slow.py").write_text(
+        f"{SOURCE}\nimport time\n\ndef slow():\n    model = Small()\n"
+        "    model.register_forward_pre_hook(lambda *_: time.sleep(0.02))\n    return model, SPEC\n"
+    )
+    begin = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # the background has none
+    begin += "from phosphene.faces.cli.main import main; main()"
+
+    def start(*more):
+        line = ["visualize", "conv2:0", "--steps", "2000", "--net", "slow.py:slow", "--out", "out/x.png", *more]
+        pipe = subprocess.PIPE
+        process = subprocess.Popen([sys.executable, "-c", begin, *line], stdout=pipe, stderr=pipe, text=True)
+        every.append(process)
+        return process
+
+    every = []
+    yield start
+    for process in every:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(path):
+    for _ in range(600):
+        if Path(path).exists():
+            return
+        time.sleep(0.1)
+    pytest.fail(f"there is no {path}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("numbers", "code"), [(["SIGINT"], 130), (["SIGINT"] * 2, 130), (["SIGTERM"], 143)])
+def test_of_two_processes_one_is_refused_and_the_other_interrupted_keeps_the_best_so_far(numbers, code, started):
+    first = started()
+    wait_for("out/.x.png.lock")
+    second = started()
+    assert second.communicate()[1].startswith("error: out/x.png is being made by another process")
+    assert second.returncode == 2
+    time.sleep(3)
+    for name in numbers:
+        first.send_signal(getattr(signal, name))
+        time.sleep(0.05)
+    out, err = first.communicate()
+    assert (first.returncode, err.count("\n")) == (code, 1) and err.startswith("interrupted"), err
+    new = contents()
+    if out:
+        assert_is_whole(new)
+    else:
+        assert new == {} and not Path("out").exists()
+
+
+@pytest.mark.slow
+def test_a_process_that_was_killed_does_not_keep_its_name(started, run):
+    first = started()
+    wait_for("out/.x.png.lock")
+    first.kill()
+    first.wait()
+    assert run("predict", "photos/0.png", "--net", "slow.py", "--out", "out/x.png")[0] == 0
     assert_is_whole(contents())

@@ -60,5 +60,5 @@ def test_mistakes_are_told():
 
 def test_without_the_extra_its_name_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "openTSNE", None)
-    with pytest.raises(Mistake, match=r"this needs openTSNE: pip install 'phosphene\[maps\]'"):
+    with pytest.raises(Mistake, match=r"atlas needs openTSNE: pip install 'phosphene\[maps\]'"):
         layout(normal(10, 3))

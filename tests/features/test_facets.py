@@ -9,8 +9,8 @@ from phosphene.core.errors import Mistake
 from phosphene.core.units.inputs import feed
 from phosphene.core.units.units import Unit, unit_term
 from phosphene.features import facets
-from phosphene.features.facets import clustered, compared_at, most_exciting, read
-from tests.small import convnet, levels, normal
+from phosphene.features.facets import clustered, compared_at, most_exciting, read, unexcited
+from tests.small import convnet, levels, linear, normal
 
 PHOTOS = [levels(1, 3, 18, 16, seed=i) for i in range(8)]
 SMALL = {"count": 2, "size": 16, "steps": 2}
@@ -37,7 +37,8 @@ def test_the_most_exciting_come_first():
 
 def test_photographs_excite_the_unit_as_the_network_says_and_their_code_is_the_mean_of_the_layer():
     network = convnet()
-    excited, codes = read(network, PHOTOS, unit_term([Unit("conv3", 1)]), "conv2", batch=3)
+    excited, codes, ranks = read(network, PHOTOS, unit_term([Unit("conv3", 1)]), "conv2", batch=3)
+    assert ranks == []
     for i, photo in enumerate(PHOTOS):
         said = network.read(feed(network, photo), ["conv2", "conv3"])
         assert excited[i].item() == pytest.approx(said["conv3"][0, 1].mean().item())
@@ -66,6 +67,45 @@ def test_photographs_are_compared_at_the_units_own_layer_or_the_last_with_rows_a
     assert compared_at(network, Unit("logits", 1)) == "relu3"
 
 
+def test_a_class_that_no_photograph_shows_is_said_to_be_shown_by_none():
+    network = convnet()
+    said = torch.cat([network.read(feed(network, photo), ["logits"])["logits"] for photo in PHOTOS])
+    ranks = (said > said[:, :1]).sum(1).tolist()
+    assert read(network, PHOTOS, unit_term([Unit("logits", 0)]), "conv2", index=0)[2] == ranks
+    assert min(ranks) > 0  # the tabby cat is the best class of none
+    run = facets(network, "logits:0", PHOTOS, **SMALL)
+    assert run.result.title.endswith(": no photograph shows it, as it is the best class of none")
+    assert all("no photograph shows it" in numbers["nothing"] for numbers in run.numbers)
+
+
+@pytest.mark.parametrize(
+    ("excited", "ranks", "said"),
+    [
+        ([0.2, 0.1], [], ""),
+        ([0.0, -1.0], [], "no photograph excites it, as it is 0 at most"),
+        ([0.5, 0.5], [], "all photographs excite it alike"),
+        ([-3.0, -4.0], [0, 2], ""),
+        ([9.0, 8.0], [1, 2], "no photograph shows it, as it is the best class of none"),
+    ],
+)
+def test_what_no_photograph_excites_is_told(excited, ranks, said):
+    assert unexcited(convnet(), torch.tensor(excited), ranks) == said
+
+
+def test_of_many_classes_the_five_best_are_shown():
+    many = linear(torch.zeros(100, 3, 8, 8, dtype=torch.float64), torch.zeros(100))
+    assert unexcited(many, torch.arange(2), [4, 50]) == ""
+    assert unexcited(many, torch.arange(2), [5, 50]).endswith("as it is among the 5 best classes of none")
+
+
+def test_what_is_wrong_whatever_the_photographs_are_is_told_before_they_are_read():
+    network = convnet()
+    assert facets.promised(network, {"unit": "conv2:1", "count": 2}) == ["conv2-1-1", "conv2-1-2"]
+    for given, said in (({"unit": "conv9:1"}, "no layer 'conv9'"), ({"unit": "conv2:1", "layer": "x"}, "no layer 'x'")):
+        with pytest.raises(Mistake, match=said):
+            facets.promised(network, given)
+
+
 def test_mistakes_are_told(monkeypatch):
     network = convnet()
     with pytest.raises(Mistake, match=r"1 photographs are too few for 2 facets"):
@@ -73,5 +113,5 @@ def test_mistakes_are_told(monkeypatch):
     with pytest.raises(Mistake, match=r"'conv2:0-3' names several units"):
         facets(network, "conv2:0-3", PHOTOS, **SMALL)
     monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
-    with pytest.raises(Mistake, match=r"this needs sklearn: pip install 'phosphene\[maps\]'"):
+    with pytest.raises(Mistake, match=r"facets needs scikit-learn: pip install 'phosphene\[maps\]'"):
         facets(network, "conv2:1", PHOTOS, **SMALL)

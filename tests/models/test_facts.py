@@ -20,6 +20,20 @@ def test_whatever_stands_behind_the_sign_is_data_and_nothing_runs(text):
     assert list(query_options(f"x={text}")) == ["x"]
 
 
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("classes", r"'\?classes' has the part 'classes'; options are written \?NAME=VALUE&NAME=VALUE"),
+        ("=4", "has the part '=4'"),
+        ("a=1&b", "has the part 'b'"),
+        ("a=1&a=2", r"'\?a=1&a=2' has two values for a; give one"),
+    ],
+)
+def test_an_option_without_a_name_or_a_value_or_with_two_is_refused(query, said):
+    with pytest.raises(Mistake, match=said):
+        query_options(query)
+
+
 def test_a_query_calls_no_function():
     assert query_options("x=__import__('os').getcwd()") == {"x": "__import__('os').getcwd()"}
 

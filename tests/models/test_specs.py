@@ -31,6 +31,8 @@ def test_all_that_can_be_loaded_is_listed():
     [
         ("embedded:foto", "no embedded network 'foto'; did you mean 'photo'"),
         ("photo", "did you mean 'embedded:photo'"),
+        ("embedded:photo?x=1", r"embedded:photo takes no options, so '\?x=1' means nothing; leave it out"),
+        ("embedded:digits?weights=none", "embedded:digits takes no options"),
         ("torchvision:resnet19", "torchvision has no network 'resnet19'; did you mean 'resnet1"),
         ("torchvision:", "torchvision has no network ''"),
         ("torchvision:resnet18?weights=V9", "resnet18 has no weights 'V9'; there are IMAGENET1K_V1 and none"),

@@ -7,6 +7,7 @@ import torch
 
 from phosphene.core.errors import Mistake
 from phosphene.models.specs import load
+from phosphene.models.torchvision import import_torchvision
 
 
 def test_torchvision_untrained_is_seeded_and_knows_how_to_be_fed():
@@ -22,6 +23,18 @@ def test_torchvision_untrained_is_seeded_and_knows_how_to_be_fed():
     assert one.labels[207] == "golden retriever"
     torch.manual_seed(5)
     assert torch.rand(1) == after  # the caller's random numbers are untouched
+
+
+def test_a_transformer_has_the_size_that_it_was_made_for(monkeypatch):
+    """Whatever the size of the weights is that its architecture could have: vit_h_14's are of 518 px."""
+    models = import_torchvision().models
+
+    def small(name, weights, image_size=48):
+        return models.VisionTransformer(image_size, 16, num_layers=1, num_heads=2, hidden_dim=12, mlp_dim=12)
+
+    monkeypatch.setattr(models, "get_model", small)
+    assert load("torchvision:vit_h_14?weights=none").size == (48, 48)
+    assert load("torchvision:vit_h_14?weights=none&image_size=32").size == (32, 32)
 
 
 def test_weights_that_can_not_be_fetched_are_a_sentence(monkeypatch, tmp_path, capsys):

@@ -104,7 +104,7 @@ def best_scores(answer) -> torch.Tensor:
 def loaded(spec: str, precision: str = "auto"):
     """The network of a spec, its numbers away from what hides them, and how its output becomes (n, classes)."""
     from phosphene import Network, load
-    from tests.conftest import stirred
+    from tests.small import stirred
 
     if spec not in PARTS:
         network = load(spec, precision=precision)

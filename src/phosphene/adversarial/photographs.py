@@ -81,7 +81,7 @@ def attack(
     head, tail = docstring(function)
     by_name: Any = attacked  # its options are those of P and `Common`
     return PhotographAttack(
-        by_name, function.__name__, "search", (), arguments, Run, head, tail, function
+        by_name, function.__name__, "search", (), arguments, Run, head, tail, None, function
     )  # fmt: skip
 
 

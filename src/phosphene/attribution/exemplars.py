@@ -18,7 +18,17 @@ from phosphene.core.options import Batch, Bounds
 from phosphene.core.pictures.files import Photo
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result
-from phosphene.core.units.exemplars import MOST, Exemplar, Peaks, Sees, cut_out, distinctive, peaks, strongest
+from phosphene.core.units.exemplars import (
+    MOST,
+    Exemplar,
+    Peaks,
+    Sees,
+    check_places,
+    cut_out,
+    distinctive,
+    peaks,
+    strongest,
+)
 from phosphene.core.units.inputs import Fit, unit_words
 from phosphene.core.units.photographs import photo_name
 from phosphene.core.units.spelling import parse_units
@@ -29,7 +39,18 @@ LIMIT = 64  # units in one figure: 30 000 px of rows
 USUAL = {"rows": 10, "nine": 9}  # photographs of a unit, in the papers
 
 
-@recipe("reading")
+def _promised(
+    network: Network, units: str | AnyUnit | Sequence[str | AnyUnit], layers: str | Sequence[str], each: int
+) -> list[str]:
+    """The names of its pictures; those of units that are still to be found stand for one each."""
+    named, searched = _asked(network, units, layers, each)
+    for layer in dict.fromkeys([unit.layer for unit in named] + searched):
+        check_places(network, layer)
+    found = [f"{Unit(layer, None).stem}-found{i + 1}" for layer in searched for i in range(each)]
+    return stems(list(dict.fromkeys(named))) + found
+
+
+@recipe("reading", first=_promised)
 def exemplars(
     network: Network,
     photos: Sequence[Photo],

@@ -23,7 +23,7 @@ from phosphene.attribution.maps import (
     found,
     pixels,
 )
-from phosphene.attribution.question import Pictures, Question, as_list, fed_together, question, usual_score
+from phosphene.attribution.question import Pictures, Question, as_list, class_of, fed_together, question, usual_score
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import Purpose
@@ -39,6 +39,7 @@ from phosphene.core.results.results import Panel, Result, Run
 from phosphene.core.results.signature import Input, Option, arguments_of, settings
 from phosphene.core.units.inputs import Fit
 from phosphene.core.units.photographs import photo_name
+from phosphene.core.units.spelling import parse_unit, region_of
 
 Scale = Literal["own", "common"]
 
@@ -166,8 +167,8 @@ def explains(
         returns = Run if get_type_hints(method)["return"] is Growing else Result
         similar = (SIMILAR,) if about.asks else ()
         takes: tuple[Input | Option, ...] = (PHOTOS, *similar, *_options(about, own))
-        used = tuple(uses)
-        return Explainer(explained, method.__name__, purpose, used, takes, returns, head, tail, method, about)
+        used, first = tuple(uses), _asked_first if about.asks else None
+        return Explainer(explained, method.__name__, purpose, used, takes, returns, head, tail, first, method, about)
 
     return made
 
@@ -255,6 +256,20 @@ class _Shown:
         several = f"nothing in {sum(map(bool, nothing))} of {len(nothing)} maps" if any(nothing) else checked.headline
         end = nothing[0] if len(nothing) == 1 and nothing[0] else several
         return ": ".join(filter(None, [f"{self.about.name}{what} of {self.asked.network.name}", *blind, end]))
+
+
+def _asked_first(
+    network: Network, target: str | int | None, against: str | int | None, unit: str | None, region: str | None
+) -> Sequence[str]:
+    """Raise a Mistake if a class, unit or region is not there; the pictures' names are those of the photographs."""
+    for one in (target, against):
+        if one is not None:
+            class_of(network, one)
+    if unit is not None:
+        parse_unit(network, str(unit))
+    if region is not None:
+        region_of(network, region)
+    return []
 
 
 def _explained(

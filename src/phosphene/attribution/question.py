@@ -197,6 +197,17 @@ def fed_together(network: Network, photos: Photo | Sequence[Photo], fit: Fit) ->
     return torch.cat(pictures)
 
 
+def class_of(network: Network, given: str | int) -> int:
+    """The class of this name or number.
+
+    Raises:
+        Mistake: there is none, or it is a unit.
+    """
+    if isinstance(given, str) and ":" in given and given.partition(":")[0] in network.layers:
+        raise Mistake(f"'{given}' is not a class; for a unit write it as unit (--unit {given})")
+    return class_index(network, given)
+
+
 def usual_score(network: Network, score: Score) -> Score:
     """What is usually asked about classes: of plain numbers, which have no probabilities, the number itself."""
     return score if network.head.has_probabilities else "logit"
@@ -241,17 +252,15 @@ def question(
         if more:
             raise Mistake(f"'{unit}' names several units; one is asked about at a time")
         return Question(network, [asked] * len(pictures), score, batch)
-    if isinstance(target, str) and ":" in target and target.partition(":")[0] in network.layers:
-        raise Mistake(f"'{target}' is not a class; for a unit write it as unit (--unit {target})")
     if target is None:
         said = torch.cat([logits(network, some) for some in pictures.split(batch)])
         classes = [int(index) for index in network.head.decided(said)]
     else:
-        classes = [class_index(network, target)] * len(pictures)
+        classes = [class_of(network, target)] * len(pictures)
     place = None if region is None else region_of(network, region)
     units: list[AnyUnit] = [Unit("logits", index, place) for index in classes]
     if against is not None:
-        other = class_index(network, against)
+        other = class_of(network, against)
         if other in classes:
             raise Mistake(f"{label(network, other)} is what would be asked about; give --against another class")
         units = [Sum(((1.0, Unit("logits", index, place)), (-1.0, Unit("logits", other, place)))) for index in classes]

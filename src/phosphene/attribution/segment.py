@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from phosphene.attribution.question import every, question
 from phosphene.core.errors import Mistake
+from phosphene.core.extras import needed
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import shown
 from phosphene.core.options import Bounds
@@ -40,6 +41,8 @@ Box = tuple[float, float, float, float]
 FOREGROUND, BACKGROUND = 0.95, 0.3  # quantiles of the saliency, Simonyan et al., section 3.2
 SMOOTH = 0.03  # of the shorter side; .02 to .04 are as good
 ROUNDS = 5  # of GrabCut with fixed seeds, which learns the colours again in each; OpenCV's tutorial takes as many
+FAR = 2  # times as large as what holds half of the saliency: an elephant that fills the picture has 1.7
+TOO_LARGE = ": the cut-out is far larger than what is salient"
 SHOWN = 224  # px that the outline is drawn for; it is about two of them wide
 Colour = tuple[float, float, float]
 MASK_COLOUR, FOUND_COLOUR, GIVEN_COLOUR = (1.0, 0.35, 0.15), (1.0, 0.85, 0.1), (0.2, 0.75, 1.0)
@@ -81,7 +84,7 @@ def segment(
         Mistake: OpenCV is not installed, target and unit are both given, the box is none or leaves the picture, or
             nothing stands out.
     """
-    cv2 = _opencv()
+    cv2 = needed("cv2", "segment", "OpenCV", "segment")
     fed = feed(network, photo, fit)
     given = None if box is None else parsed_box(box, (fed.shape[2], fed.shape[3]))
     about = question(network, fed, target=target, unit=unit)
@@ -98,7 +101,8 @@ def segment(
         raise Mistake(
             f"all of this photograph has the colours of what the {words} does not depend on; try --seeds fixed"
         )
-    photograph, numbers = colours.float().cpu(), _numbers(asked, words, mask, given)
+    photograph, numbers = colours.float().cpu(), _numbers(asked, words, mask, given) | {"salient": salient(saliency)}
+    larger = numbers["area"] > FAR * numbers["salient"]
     boxes = [(box_around(mask), FOUND_COLOUR), *([] if given is None else [(given, GIVEN_COLOUR)])]
     panels = [
         ("the network's input", photograph),
@@ -111,23 +115,10 @@ def segment(
         names=["segment" if target is None and unit is None else asked.stem],
         numbers=[numbers],
         panels=[panels],
-        title=f"segment: {words} of {network.name}",
+        title=f"segment: {words} of {network.name}{TOO_LARGE if larger else ''}",
         input=photograph,
         values=mask[None],
     )
-
-
-def _opencv() -> Any:
-    """OpenCV.
-
-    Raises:
-        Mistake: it is not installed.
-    """
-    try:
-        import cv2
-    except ImportError as error:
-        raise Mistake("segment needs OpenCV, for GrabCut: pip install 'phosphene[segment]'") from error
-    return cv2
 
 
 # ------------------------------------------------------------------------------------------------- seeds and cuts
@@ -176,6 +167,12 @@ def _repeatable(cv2: Any) -> Iterator[None]:
         yield
     finally:
         cv2.setNumThreads(before)
+
+
+def salient(saliency: Float[np.ndarray, "h w"]) -> float:
+    """The smallest part of the picture in which half of the saliency lies, 0 to 1/2."""
+    sums = np.sort(saliency, axis=None)[::-1].cumsum()
+    return float(1 + np.searchsorted(sums, sums[-1] / 2)) / saliency.size
 
 
 def largest_part(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
@@ -242,7 +239,8 @@ def _numbers(unit: AnyUnit, words: str, mask: Bool[np.ndarray, "h w"], given: Bo
 
 def _compared(numbers: dict[str, Any]) -> str:
     """What was found, in words."""
-    share = f"cut out: {100 * numbers['area']:.0f} % of the picture"
+    share = f"cut out: {100 * numbers['area']:.0f} % of the picture (half of the saliency is in "
+    share += f"{100 * numbers['salient']:.0f} %)"
     return share + (f"; its box yellow, the given one blue: IoU {numbers['iou']:.2f}" if "iou" in numbers else "")
 
 

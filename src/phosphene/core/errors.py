@@ -4,7 +4,7 @@ import math
 import os
 import re
 import traceback
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import SequenceMatcher
 
 LONGEST_SENTENCE = 1500  # letters of what is said; a list of every layer of a network is not read either
@@ -136,15 +136,24 @@ def check_range(name: str, value: float | None, low: float, high: float = math.i
         raise Mistake(f"{value:g} is not a valid value for {name}: it must be {allowed}")
 
 
+def check_choice(name: str, value: object, choices: Collection[str]) -> None:
+    """Raise a Mistake unless the value is one of these words."""
+    if value not in choices:
+        near = did_you_mean(str(value), choices) or f"; there are {', '.join(choices)}"
+        raise Mistake(f"'{value}' is not a valid value for {name}{near}")
+
+
 def nearest(name: str, choices: Iterable[str], n: int = 3) -> list[str]:
     """The at most `n` choices that `name` may have meant, best first; none is better than a far-fetched one.
+
+    `name` itself is never among them: whoever gave it did not mean it, or it is there and is wrong in another way.
 
     Similarity is difflib's ratio without regard to case. A choice that contains `name`, or is contained in it,
     always counts, as people remember one half of a long name. Nothing is near what is longer than any name.
     """
     if len(name) > LONGEST_NAME:
         return []
-    scores = {choice: _similarity(name.casefold(), choice.casefold()) for choice in choices}
+    scores = {choice: _similarity(name.casefold(), choice.casefold()) for choice in choices if choice != name}
     good = [choice for choice, score in scores.items() if score >= 0.6]  # 0.6: difflib's own cutoff
     return sorted(good, key=lambda choice: -scores[choice])[:n]
 

@@ -89,7 +89,7 @@ def read_number(given: Any, called: str, bounds: Bounds = ANY, *, whole: bool = 
     """
     value = _in_words(given) if isinstance(given, str) else _plain(given)
     real = isinstance(value, float)
-    if value is None or (whole and real and math.isfinite(value) and not value.is_integer()):
+    if value is None or (whole and real and math.isfinite(value) and not float(value).is_integer()):
         kind = "a whole number" if whole else "a number"
         wrong = brief(given) if value is None else shown(value)
         raise Mistake(f"{wrong} is not a valid value for {called}: it must be {kind}, {range_words(bounds)}")

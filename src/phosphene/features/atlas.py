@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
+from phosphene.core.extras import needed
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.settings import Settings
@@ -38,7 +39,13 @@ from phosphene.features.presets import AnyPreset, settings
 EXAMPLES = 3  # photographs that are shown for a cell
 
 
-@recipe("picture", uses=("openTSNE", "scikit-learn"))
+def _promised(network: Network, layer: str) -> list[str]:
+    """The name of its picture."""
+    needed("openTSNE", "atlas", "openTSNE", "maps")
+    return [re.sub(r"[^\w.@,#-]", "_", network.layer(layer).name)]
+
+
+@recipe("picture", uses=("openTSNE", "scikit-learn"), first=_promised)
 def atlas(
     network: Network,
     photos: Sequence[Photo],
@@ -81,6 +88,7 @@ def atlas(
     """
     usual: SettingsOptions = {"steps": 128}
     chosen = replace(settings(preset, usual | given), transparency="none")
+    network.allowance.check_made(1, (cells * size, cells * size))
     at = network.layer(layer).name
     found = sample(network, photos, at, per_photo, fit=fit, batch=batch, seed=seed)
     grid = cells_of(layout(found.codes, seed), cells, least)
@@ -100,7 +108,7 @@ def atlas(
     facts = {"layer": at, "photographs": len(photos), "activations": len(found.codes)}
     title = f"what {at} of {network.name} finds in {len(photos)} photographs"
     charted = _Map(grid, cells, size, scaled, names, cut, facts, words, title)
-    stem = re.sub(r"[^\w.@,#-]", "_", at)
+    (stem,) = _promised(network, layer)
     groups = -(-len(grid) // batch)
     painted = _painted(network, directions, chosen, Nouns.among(given), size, seed, batch)
     return Run(

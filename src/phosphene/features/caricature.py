@@ -72,7 +72,7 @@ def caricature(
     def finish(step: Step) -> Result:
         picture = portraits.shown(step).float().cpu()
         value = float(portraits.reached(step)[0])
-        words = f"caricature by {name}: {value / own:.3g} times as far" if own > 0 else f"caricature by {name}"
+        words = f"caricature by {name}{_how_far(name, value / own)}" if own > 0 else f"caricature by {name}"
         return Result(
             image=picture,
             names=[name],
@@ -83,3 +83,14 @@ def caricature(
         )
 
     return Run(portraits.path, total=steps, names=[name], finish=finish)
+
+
+def _how_far(layer: str, ratio: float) -> str:
+    """How much is exaggerated, in words.
+
+    Args:
+        ratio: of what is made large to the same of the photograph.
+    """
+    if ratio < 1:
+        return f", not exaggerated yet: {layer} goes {100 * ratio:.0f} % as far as with the photograph; take more steps"
+    return f": {layer} goes {ratio:.3g} times as far as with the photograph, in the same direction"

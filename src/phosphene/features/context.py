@@ -20,7 +20,7 @@ from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.options import Batch, Bounds, Seed, Side
-from phosphene.core.pictures.sheets import Strip, contact
+from phosphene.core.pictures.sheets import Strip, rows
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.inputs import logits
@@ -31,6 +31,7 @@ from phosphene.features.presets import AnyPreset, settings
 from phosphene.features.visualize import parts_of
 
 TOP = 5
+ACROSS = 6  # pictures in a row of the figure
 
 
 @recipe("picture")
@@ -113,7 +114,7 @@ def _told(
         + (f" (elsewhere in {one['elsewhere']} of {others})" if one["elsewhere"] else "")
         for one in found
     ]
-    title = f"{called}: also {', '.join(words) if words else 'no class in several pictures'}"
+    beside = f"also {', '.join(words) if words else 'no class in several pictures'}"
     numbers: list[dict[str, Any]] = [
         {
             "class": index,
@@ -126,12 +127,18 @@ def _told(
     captions = [", ".join(label(network, k) for k in also[:3]) for also in best]
     captions[starts:] = [f"{label(network, k)}: {c}" for k, c in zip(classes[starts:], captions[starts:], strict=True)]
     panels = [(caption, picture[None]) for caption, picture in zip(captions, shown, strict=True)]
-    strips = [Strip("its pictures, and what else is seen in each", panels[i : min(i + 6, starts)])
-              for i in range(0, starts, 6)]  # fmt: skip
-    strips += [Strip("other classes, to compare with", panels[i : i + 6]) for i in range(starts, len(panels), 6)]
+    strips = [
+        Strip(heading if i == first else "", panels[i : min(i + ACROSS, last)])
+        for heading, first, last in (
+            ("its pictures, and the other classes that are seen in each", 0, starts),
+            ("pictures of other classes, to compare with", starts, len(panels)),
+        )
+        for i in range(first, last, ACROSS)
+    ]
+    head = f"What {network.name} takes for part of {called}"
     return Result(
         image=shown, names=names, numbers=numbers, panels=[[panel] for panel in panels],
-        title=f"{title} ({network.name})", drawing=contact(strips, called, title),
+        title=f"{called}: {beside} ({network.name})", drawing=rows(strips, head, beside, 4, 220),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
+from phosphene.core.extras import needed
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.objectives import values
@@ -27,15 +28,37 @@ from phosphene.core.results.results import Result, Run
 from phosphene.core.units.inputs import Fit, feed, unit_words
 from phosphene.core.units.photographs import fed, photo_name
 from phosphene.core.units.spelling import parse_units
-from phosphene.core.units.units import AnyUnit, Sum, unit_term
-from phosphene.features.mapping import needed
+from phosphene.core.units.units import AnyUnit, Sum, Unit, unit_term
 from phosphene.features.portraits import Portraits, default_side
 from phosphene.features.presets import AnyPreset, settings
 
 BESIDE = 6  # photographs of its cluster beside a facet
 
 
-@recipe("picture", uses=("scikit-learn",))
+def _asked(network: Network, unit: str | AnyUnit, layer: str | None) -> tuple[AnyUnit, str]:
+    """The unit, and the layer where photographs are compared.
+
+    Raises:
+        Mistake: several units, or no such layer.
+    """
+    wanted, *more = parse_units(network, unit)
+    if more:
+        raise Mistake(f"'{unit}' names several units; give one")
+    return wanted, network.layer(layer).name if layer else compared_at(network, wanted)
+
+
+def _promised(network: Network, unit: str | AnyUnit, count: int, layer: str | None) -> list[str]:
+    """The names of its pictures, if there are as many as are asked for."""
+    _sklearn_cluster()
+    wanted, _ = _asked(network, unit, layer)
+    return [f"{wanted.stem}-{i + 1}" for i in range(count)]
+
+
+def _sklearn_cluster() -> Any:
+    return needed("sklearn.cluster", "facets", "scikit-learn", "maps")
+
+
+@recipe("picture", uses=("scikit-learn",), first=_promised)
 def facets(
     network: Network,
     unit: str | AnyUnit,
@@ -73,14 +96,11 @@ def facets(
         Mistake: several units, or fewer photographs than facets.
     """
     chosen = settings(preset, given)
-    wanted, *more = parse_units(network, unit)
-    if more:
-        raise Mistake(f"'{unit}' names several units; give one")
+    wanted, at = _asked(network, unit, layer)
     if len(photos) < count:
         raise Mistake(f"{len(photos)} photographs are too few for {count} facets; give more, or a smaller --count")
     term = unit_term([wanted], score)
-    at = network.layer(layer).name if layer else compared_at(network, wanted)
-    excited, codes = read(network, photos, term, at, fit, batch)
+    excited, codes, ranks = read(network, photos, term, at, fit, batch, class_in(wanted))
     best = most_exciting(excited, max(min(2 * count, len(photos)), round(fraction * len(photos))))
     clusters = [best[one] for one in clustered(codes[best], count, seed)]
     side = size or default_side(network)
@@ -94,7 +114,8 @@ def facets(
     stems = [f"{wanted.stem}-{i + 1}" for i in range(number)]
     called = [[photo_name(photos[int(i)]) or f"photograph {int(i) + 1}" for i in one] for one in clusters]
     beside = [[feed(network, photos[int(i)], fit).float().cpu() for i in one[:BESIDE]] for one in clusters]
-    words = unit_words(network, wanted, score)
+    words, why = unit_words(network, wanted, score), unexcited(network, excited, ranks)
+    nothing = {"nothing": why} if why else {}
 
     def finish(step: Step) -> Result:
         shown = portraits.shown(step).float().cpu()
@@ -108,11 +129,17 @@ def facets(
                 + [(f"{name}: {x:.4g}", picture) for name, x, picture in zip(names, own, beside[i], strict=False)]
             )
             facts: dict[str, Any] = {"unit": wanted.short, "facet": i + 1, "value": reached[i], "steps": step.index}
+            facts |= nothing
             numbers.append(facts | {"photographs": [{"name": n, "value": x} for n, x in zip(names, own, strict=True)]})
-        title = f"facets of the {words}, {network.name}"
+        title = ": ".join(filter(None, [f"facets of the {words}, {network.name}", why]))
         return Result(image=shown, names=stems, numbers=numbers, panels=panels, title=title)
 
     return Run(portraits.path, total=chosen.steps, names=stems, finish=finish)
+
+
+def class_in(unit: AnyUnit) -> int | None:
+    """The class that a unit is, if it is one."""
+    return unit.index if isinstance(unit, Unit) and unit.layer == "logits" else None
 
 
 def compared_at(network: Network, unit: AnyUnit) -> str:
@@ -126,22 +153,50 @@ def compared_at(network: Network, unit: AnyUnit) -> str:
 
 @torch.no_grad()
 def read(
-    network: Network, photos: Sequence[Photo], term: Term, layer: str, fit: Fit = "crop", batch: int = 16
-) -> tuple[Float[Tensor, " n"], Float[Tensor, "n channels"]]:
+    network: Network, photos: Sequence[Photo], term: Term, layer: str, fit: Fit = "crop", batch: int = 16,
+    index: int | None = None,
+) -> tuple[Float[Tensor, " n"], Float[Tensor, "n channels"], list[int]]:  # fmt: skip
     """How much each photograph excites a unit, and its code: the mean of a layer over positions, of length 1.
 
+    Args:
+        index: of a class; then also how many others are before it in each photograph.
     Raises:
         Mistake: one of these numbers is not finite.
     """
-    reading, excited, codes = network.planned("reading"), [], []
+    reading, excited, codes, ranks = network.planned("reading"), [], [], []
+    layers = [layer] if index is None else [layer, "logits"]
     for _, pictures in fed(network, photos, fit, batch):
         excited.append(values(reading, term, pictures, torch.zeros(len(pictures), dtype=torch.long)).cpu())
-        y = reading.read(pictures, [layer])[layer].cpu().double()
+        said = reading.read(pictures, layers)
+        y = said[layer].cpu().double()
+        if index is not None:
+            scores = network.head.scores(network.head.flat(said["logits"]).cpu().double(), "logit")
+            ranks += (scores > scores[:, [index]]).sum(1).tolist()
         codes.append(y.flatten(2).mean(2) if y.dim() > 2 else y)
     found, code = torch.cat(excited).double(), torch.cat(codes)
     if not (found.isfinite().all() and code.isfinite().all()):
         raise Mistake(f"{network.name} answers with values that are not finite; its weights may be damaged")
-    return found, torch.nn.functional.normalize(code, dim=1)
+    return found, torch.nn.functional.normalize(code, dim=1), ranks
+
+
+def unexcited(network: Network, excited: Float[Tensor, " n"], ranks: Sequence[int]) -> str:
+    """Why no photograph can be said to excite a unit, if so; then its facets are those of something else.
+
+    A class is to be among the five best of a photograph, or of a twentieth of the classes where that is fewer; another
+    unit is to be above zero, and not the same in all of them.
+
+    Args:
+        ranks: of a class, how many others are before it in each photograph.
+    """
+    best = max(1, min(5, network.classes // 20))
+    if ranks and min(ranks) >= best:
+        among = f"among the {best} best classes" if best > 1 else "the best class"
+        return f"no photograph shows it, as it is {among} of none"
+    if not ranks and not excited.max() > 0:
+        return f"no photograph excites it, as it is {excited.max():.3g} at most"
+    if len(excited) > 1 and not excited.max() > excited.min():
+        return "all photographs excite it alike"
+    return ""
 
 
 def most_exciting(excited: Float[Tensor, " n"], many: int) -> Int[Tensor, " many"]:
@@ -152,7 +207,7 @@ def most_exciting(excited: Float[Tensor, " n"], many: int) -> Int[Tensor, " many
 def clustered(codes: Float[Tensor, "n channels"], count: int, seed: int = 0) -> list[Int[Tensor, " members"]]:
     """The members of at most `count` clusters by k-means, largest cluster first, each in the order of `codes`."""
     different = len(np.unique(codes.numpy(), axis=0))
-    means = needed("sklearn.cluster").KMeans(min(count, different), n_init=10, random_state=seed)
+    means = _sklearn_cluster().KMeans(min(count, different), n_init=10, random_state=seed)
     labels = torch.from_numpy(means.fit_predict(codes.double().numpy()).astype(np.int64))
     members = [(labels == one).nonzero().flatten() for one in labels.unique()]
     return sorted(members, key=lambda one: (-len(one), int(one[0])))

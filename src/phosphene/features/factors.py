@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phosphene.core.errors import Mistake, check_range
+from phosphene.core.extras import needed
 
 
 @dataclass(frozen=True)
@@ -40,20 +41,18 @@ def factorized(code: Float[Tensor, "1 channels h w"], groups: int, seed: int = 0
     Raises:
         Mistake: more groups than channels or positions, nothing positive, or scikit-learn is not installed.
     """
-    try:
-        from sklearn.decomposition import NMF
-        from sklearn.exceptions import ConvergenceWarning
-    except ImportError as error:
-        raise Mistake("groups need scikit-learn: pip install 'phosphene[maps]'") from error
+    decomposition, exceptions = (
+        needed(f"sklearn.{name}", "grid --groups", "scikit-learn", "maps") for name in ("decomposition", "exceptions")
+    )
     said = code[0].detach().cpu().double()
     channels, height, width = said.shape
     check_range("groups", groups, 1, min(channels, height * width))
     matrix = said.clamp(min=0).flatten(1).T.contiguous()
     if not matrix.any():
         raise Mistake("nothing in these activations is positive, and groups are found in the positive part only")
-    model = NMF(groups, init="nndsvda", random_state=seed, max_iter=500)
+    model = decomposition.NMF(groups, init="nndsvda", random_state=seed, max_iter=500)
     with warnings.catch_warnings():  # the error tells how good it is
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", exceptions.ConvergenceWarning)
         maps = torch.from_numpy(model.fit_transform(matrix.numpy()))
     directions = torch.from_numpy(model.components_)
     lengths = directions.norm(dim=1)

@@ -17,7 +17,7 @@ from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.options import Batch, Seed, Side
-from phosphene.core.pictures.sheets import Strip, contact
+from phosphene.core.pictures.sheets import Strip, rows
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.default_layers import spread, stages
@@ -149,7 +149,7 @@ class _Gallery:
                 for caption, value, picture in zip(captions, values, shown, strict=True)
             ],
             title=f"{title}; {self.lacking}" if self.lacking else title,
-            drawing=contact(self._strips(captions, shown), title, self.lacking),
+            drawing=rows(self._strips(captions, shown), title, self.lacking, 6, 120 if len(self.used) > 1 else 200),
         )
 
     def _abreast(self, step: Step) -> tuple[Float[Tensor, "kn 3 h w"], list[float]]:

@@ -7,8 +7,6 @@ stands for all of it (Carter et al. 2019, doi:10.23915/distill.00015).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
+from phosphene.core.extras import needed
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.keys import Key
 from phosphene.core.pictures.files import Photo
@@ -24,18 +23,6 @@ from phosphene.core.units.inputs import Fit, feed
 from phosphene.core.units.photographs import fed
 
 LEAST_ACTIVATIONS = 8  # fewer have no neighbourhoods to be kept
-
-
-def needed(module: str) -> Any:
-    """A module of the extra `maps`.
-
-    Raises:
-        Mistake: it is not installed.
-    """
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise Mistake(f"this needs {module.partition('.')[0]}: pip install 'phosphene[maps]'") from error
 
 
 @dataclass(frozen=True)
@@ -104,7 +91,7 @@ def layout(codes: Float[Tensor, "m channels"], seed: int = 0) -> Float[np.ndarra
             f"{len(codes)} activations are too few for a map, it needs {LEAST_ACTIVATIONS}; "
             "give more photographs, or more of each with --per-photo"
         )
-    tsne = needed("openTSNE").TSNE(
+    tsne = needed("openTSNE", "atlas", "openTSNE", "maps").TSNE(
         perplexity=min(30, (len(codes) - 1) / 3), metric="cosine", neighbors="exact", initialization="pca",
         negative_gradient_method="bh", n_jobs=1, random_state=seed,
     )  # fmt: skip

@@ -78,6 +78,8 @@ class Portraits:
         if held is not None:
             how = replace(how, priors=[*how.priors, held])
         self._way = how.trajectory(network, parts, Key(seed, names), size, start=start, batch=batch, together=together)
+        if render:
+            network.allowance.check_made(len(names), (render, render))
         self._render = render
         if render and not isinstance(self._way.parameterization, CPPN):
             raise Mistake(f"only a cppn can be rendered at another size, not {chosen.parameterization}; give a size")

@@ -135,7 +135,7 @@ def _range(option: str, text: str | None, many: int, name: str) -> range | None:
     first, dash, last = text.partition("-")
     if not first.strip().isdecimal() or (dash and not last.strip().isdecimal()):
         raise Mistake(f"--{option} is '{text}'; write 7, or 0-{min(31, many - 1)}")
-    low, high = int(first), int(last or first)
+    low, high = (int(word[:18]) for word in (first.strip(), (last or first).strip()))  # no layer has so many
     if low > high:
         raise Mistake(f"--{option} {text} goes backwards; write {high}-{low}")
     if high >= many:

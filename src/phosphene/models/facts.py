@@ -11,7 +11,11 @@ from phosphene.core.networks.checked import checked_facts, checked_size
 
 
 def query_options(query: str) -> dict[str, Any]:
-    """The options behind a spec's question mark, `classes=4&name=fast`: Python's literals, and words as they are."""
+    """The options behind a spec's question mark, `classes=4&name=fast`: Python's literals, and words as they are.
+
+    Raises:
+        Mistake: one has no name or no value, or there are two of a name.
+    """
 
     def value(text: str) -> Any:
         try:
@@ -19,8 +23,15 @@ def query_options(query: str) -> dict[str, Any]:
         except (ValueError, SyntaxError):
             return text
 
-    pairs = (part.partition("=") for part in query.split("&") if part)
-    return {name: value(text) for name, _, text in pairs}
+    found: dict[str, Any] = {}
+    for part in filter(None, query.split("&")):
+        name, sign, text = part.partition("=")
+        if not (name and sign):
+            raise Mistake(f"'?{query}' has the part '{part}'; options are written ?NAME=VALUE&NAME=VALUE")
+        if name in found:
+            raise Mistake(f"'?{query}' has two values for {name}; give one")
+        found[name] = value(text)
+    return found
 
 
 FACTS = ("mean", "std", "bgr", "labels", "output", "channels", "shown", "head", "input", "inputs")

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from phosphene.core.errors import Mistake
+from phosphene.core.extras import needs
 from phosphene.core.networks.checked import checked_facts
 from phosphene.core.networks.head import HeadKind
 from phosphene.core.networks.network import Network
@@ -66,6 +67,8 @@ def load(
     options = query_options(query)
     if kind == "embedded":
         model, facts = embedded(name)
+        if options:
+            raise Mistake(f"embedded:{name} takes no options, so '?{query}' means nothing; leave it out")
     elif kind == "torchvision":
         model, facts = torchvision_network(name, options)
     elif kind == "timm":
@@ -110,7 +113,7 @@ def networks() -> dict[str, str]:
     many = len(torchvision_names())
     found["torchvision:NAME"] = f"one of {many} classification networks; ?weights=none for untrained"
     has_timm = importlib.util.find_spec("timm") is not None
-    found["timm:NAME"] = "timm's networks" if has_timm else "timm's networks; needs: pip install 'phosphene[timm]'"
+    found["timm:NAME"] = "timm's networks" if has_timm else f"timm's networks; {needs('it', 'timm', 'timm')}"
     found["FILE.py:FACTORY"] = "your own: a function that returns a module, or a module and a dict of mean, std, ..."
     return found
 
@@ -121,7 +124,10 @@ def _device(name: str) -> torch.device:
         return torch.device("cuda" if has["cuda"] else "mps" if has["mps"] else "cpu")
     if not has.get(name.partition(":")[0], False):
         raise Mistake(f"device '{name}' is not here; there is {', '.join(d for d, there in has.items() if there)}")
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise Mistake(f"'{name}' is not a device; write cpu, cuda, cuda:1 or mps") from error
 
 
 def _dtype(precision: str) -> torch.dtype:

@@ -8,15 +8,13 @@ import torch
 from torch import nn
 
 from phosphene.core.errors import Mistake, did_you_mean, first_line
+from phosphene.core.extras import needed
 from phosphene.models.torchvision import import_torchvision
 
 
 def timm_network(name: str, options: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
     import_torchvision()
-    try:
-        import timm
-    except ImportError as error:
-        raise Mistake("timm's networks need the package timm: pip install 'phosphene[timm]'") from error
+    timm = needed("timm", "timm:NAME", "timm", "timm")
     if not timm.is_model(name):
         raise Mistake(f"timm has no network '{name}'{did_you_mean(name, timm.list_models())}")
     pretrained = str(options.pop("weights", "default")).casefold() != "none"

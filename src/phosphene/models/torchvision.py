@@ -66,4 +66,5 @@ def torchvision_network(name: str, options: dict[str, Any]) -> tuple[nn.Module, 
             f"the weights of {name} are not in the cache and could not be fetched ({first_line(error)}); "
             f"torchvision:{name}?weights=none is the untrained network"
         ) from error
+    facts["size"] = getattr(model, "image_size", facts["size"])  # of transformers, which take no other
     return model, facts

@@ -15,9 +15,8 @@ from phosphene.attribution.incremental.reader import IncrementalReader, batch_fo
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import PURPOSES, Plan
-from tests.conftest import stirred
 from tests.core.witness import state
-from tests.small import noise
+from tests.small import noise, stirred
 
 PLANS = [
     Plan("float64", False, ("local_response_norm", "batch_norm")),

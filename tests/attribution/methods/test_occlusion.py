@@ -10,6 +10,7 @@ from phosphene.attribution.baselines import baseline_pictures
 from phosphene.attribution.methods.occlusion import per_position, places
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
+from phosphene.core.units.inputs import feed
 from tests.attribution.asked import answer, on_pixels, photos
 from tests.small import LABELS, convnet, levels, linear, noise
 
@@ -131,9 +132,20 @@ def test_the_three_maps_of_zeiler_and_fergus_equal_a_loop_over_positions(increme
     assert "the network's own zero" in found.facts[0]["occluder"]
 
 
+def test_the_maps_lie_over_the_photograph():
+    network = convnet()
+    photograph = feed(network, levels(3, 16, 16)).float()
+    for _, picture in occlusion(network, photograph, window=4, stride=4).result.panels[0][-3:]:
+        assert picture.shape == photograph.shape
+        colours = (picture - 0.4 * photograph.mean(1, keepdim=True)) / 0.6  # what is left of the photograph is grey
+        assert colours.min() > -1e-5 and colours.max() < 1 + 1e-5
+        square = colours[0, :, 4:8, 4:8]  # a place's value is that of all pixels that are nearest to it
+        torch.testing.assert_close(square, square[:, :1, :1].expand(3, 4, 4), rtol=0, atol=1e-5)
+
+
 def test_by_position_a_pixel_has_the_value_of_the_nearest_square():
-    values = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-    found = per_position(values, [0, 6], [0, 6], 4, (10, 10))  # centres at 1.5 and 7.5
+    values = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    found = per_position([0, 6], [0, 6], 4, (10, 10), values)  # centres at 1.5 and 7.5
     assert found[0, 0] == found[4, 4] == 1
     assert found[4, 5] == 2
     assert found[9, 4] == 3

@@ -165,7 +165,7 @@ def test_a_place_that_does_not_work_is_told_before_anything_is_computed(path, sa
 
 def test_an_mp4_without_pyav_names_the_extra(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "av", None)
-    with pytest.raises(Mistake, match=r"needs PyAV: pip install 'phosphene\[film\]'"):
+    with pytest.raises(Mistake, match=r"mp4, unlike a GIF, needs PyAV: pip install 'phosphene\[film\]'"):
         Film("a.mp4")
 
 

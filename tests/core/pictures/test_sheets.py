@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from phosphene.core.errors import Mistake
-from phosphene.core.pictures.sheets import Strip, contact, figure, grid
+from phosphene.core.pictures.sheets import Strip, contact, figure, grid, rows
 from tests.core.photographs import noise
 
 
@@ -84,6 +84,16 @@ def test_rows_have_four_panels_at_most_and_fill_evenly(n, asked, across):
     sheet = figure([("", noise(3, 20, 20))] * n, columns=asked, side=100)
     assert sheet.width == 64 + across * 124 - 24
     assert sheet.height == 64 + math.ceil(n / across) * 124 - 24
+
+
+def test_rows_of_a_figure_have_headings_and_their_own_lengths():
+    x = noise(3, 20, 20)
+    plain = rows([Strip("", [("", x)] * 2), Strip("", [("", x)])], side=100)
+    assert plain.size == (64 + 2 * 124 - 24, 64 + 2 * 124 - 24)
+    assert np.array_equal(np.asarray(plain), np.asarray(figure([("", x)] * 3, columns=2, side=100)))
+    headed = rows([Strip("one", [("", x)] * 2), Strip("two", [("", x)])], "title", "words", columns=4, side=100)
+    assert headed.width == 64 + 4 * 124 - 24
+    assert headed.height > rows([Strip("one", [("", x)] * 2), Strip("", [("", x)])], "title", "words", 4, 100).height
 
 
 def test_a_figure_of_nothing_is_a_mistake():

@@ -89,3 +89,24 @@ def test_weights_in_8_bits_have_a_hash_too():
         torch.ao.quantization.quantize_dynamic(made, {torch.nn.Linear}) for made in (model, model, other)
     )
     assert state_sha256(one) == state_sha256(again) != state_sha256(another)
+
+
+def test_the_hash_of_weights_is_of_names_shapes_kinds_and_bytes():
+    def of(**tensors):
+        model = torch.nn.Module()
+        for name, tensor in tensors.items():
+            model.register_buffer(name, tensor)
+        return state_sha256(model)
+
+    a, b = torch.tensor([[1.0, 2.0, 3.0, 4.0]]), torch.tensor([[5.0, 6.0, 7.0, 8.0]])
+    others = [
+        of(first=b, second=a),  # exchanged
+        of(first=a, third=b),  # another name
+        of(first=a.view(2, 2), second=b),  # another shape
+        of(first=a.view(torch.int32), second=b),  # the same bytes as other numbers
+        of(first=a, second=b + 1e-6),
+        of(first=a),
+        of(first=torch.cat([a, b], 1)),
+    ]
+    own = of(first=a, second=b)
+    assert own == of(first=a.clone(), second=b.clone()) and len({own, *others}) == 1 + len(others)

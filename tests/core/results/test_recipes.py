@@ -3,11 +3,12 @@
 import inspect
 import json
 import pydoc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import pytest
 import torch
+from PIL import Image
 
 import phosphene
 from phosphene import catalogue
@@ -66,6 +67,110 @@ def test_options_are_checked_before_anything_is_done():
 
     with pytest.raises(Mistake, match="2 is not a valid value for by: it must be 0 to 1"):
         brighten(convnet(torch.float32), levels(3, 8, 8), by=2, how=harm)
+
+
+@recipe("picture")
+def gather(
+    network: Network, pictures: Sequence[Photo], *, layer: str | None = None, units: str | Sequence[str] = ()
+) -> Result:
+    """Count PICTURES.
+
+    Args:
+        network: the network that looks on.
+        pictures: which ones.
+        layer: where.
+        units: which.
+    """
+    return Result(torch.zeros(1, 3, 8, 8), ["g"], [{"many": len(pictures), "layer": layer, "units": units}])
+
+
+CAT = levels(3, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (torch.nn.Flatten(), "brighten takes a phosphene.Network, and Flatten is a module alone; write phosphene.Netw"),
+        ("embedded:photo", "brighten takes a phosphene.Network first, not 'embedded:photo'; write phosphene.load('emb"),
+        (None, "brighten takes a phosphene.Network first, not None, as phosphene.load() gives one"),
+    ],
+)
+def test_what_is_no_network_is_told(given, said):
+    with pytest.raises(Mistake) as mistake:
+        brighten(given, CAT)
+    assert str(mistake.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("picture", "said"),
+    [
+        (None, "None is not a photograph, as picture wants; give a path, skimage:NAME, a PIL image, an array or a te"),
+        (5, "5 is not a photograph, as picture wants"),
+        (["a.jpg", "b.jpg"], "brighten takes one photograph as picture, not 2 in a list; give one at a time"),
+        ((CAT,), "brighten takes one photograph as picture, not 1 in a tuple; give one at a time"),
+    ],
+)
+def test_what_is_no_photograph_or_too_many_is_told(picture, said):
+    with pytest.raises(Mistake) as mistake:
+        brighten(convnet(torch.float32), picture)
+    assert str(mistake.value).startswith(said)
+
+
+def test_one_photograph_where_many_are_taken_is_a_list_of_one():
+    network, image = convnet(torch.float32), Image.new("RGB", (8, 8))
+    for given, many in ((CAT, 1), (image, 1), ([CAT, image], 2), ((one for one in (CAT, CAT, CAT)), 3)):
+        assert gather(network, given).numbers[0]["many"] == many
+    with pytest.raises(Mistake, match="5 is not a photograph, as pictures wants"):
+        gather(network, [CAT, 5])
+
+
+def test_a_number_where_words_are_wanted_is_the_word_that_the_command_line_takes():
+    network = convnet(torch.float32)
+    assert gather(network, [CAT], layer=5).numbers[0]["layer"] == "5"
+    assert gather(network, [CAT], units=[1, "b"]).numbers[0]["units"] == ["1", "b"]
+    with pytest.raises(Mistake, match="no layer '5'"):
+        phosphene.dream(network, CAT, layer=5)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"by": "8/ten"}, "'8/ten' is not a valid value for by: it must be a number, 0 to 1"),
+        ({"by": None}, "None is not a valid value for by: it must be a number, 0 to 1"),
+        ({"by": [0.5]}, "[0.5] is not a valid value for by: it must be a number, 0 to 1"),
+        ({"by": True}, "True is not a valid value for by: it must be a number, 0 to 1"),
+    ],
+)
+def test_an_option_of_another_type_is_told(options, said):
+    with pytest.raises(Mistake) as mistake:
+        brighten(convnet(torch.float32), CAT, **options)
+    assert str(mistake.value) == said
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        ("", "what was given as layer is empty; give a value, or leave it out"),
+        (["conv1"], "['conv1'] is not a valid value for layer: it must be a word"),
+        (torch.zeros(2), "tensor([0., 0.]) is not a valid value for layer: it must be a word"),
+    ],
+)
+def test_what_is_no_word_is_told(layer, said):
+    with pytest.raises(Mistake) as mistake:
+        gather(convnet(torch.float32), [CAT], layer=layer)
+    assert str(mistake.value) == said
+
+
+def test_an_argument_that_is_not_there_is_told_with_the_nearest():
+    with pytest.raises(TypeError, match="predict has no option 'topk'; did you mean 'top_k'"):
+        phosphene.predict(convnet(torch.float32), CAT, topk=3)
+    with pytest.raises(TypeError, match=r"brighten has no option 'zzz'; help\(phosphene.brighten\) has them"):
+        brighten(convnet(torch.float32), CAT, zzz=3)
+
+
+def test_an_option_is_called_as_it_was_typed():
+    with pytest.raises(Mistake, match="0 is not a valid value for top_k: it must be at least 1"):
+        phosphene.predict(convnet(torch.float32), CAT, top_k=0)
 
 
 def test_the_network_is_run_for_the_recipes_purpose_and_the_record_says_how():

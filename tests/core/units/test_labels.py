@@ -20,7 +20,7 @@ def test_a_whole_label_tells_classes_apart_that_share_a_synonym():
     ("name", "words"),
     [
         ("crane", "'crane' is the name of 2 classes"),
-        ("zebr", "no class 'zebr'; did you mean 'zebra'"),
+        ("zebr", r"no class 'zebr'; did you mean 'zebra'\? \(4 in all, 0 to 3: phosphene layers --classes\)"),
         ("4", "has classes 0 to 3, not 4"),
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from phosphene.faces.cli import output, show
 from tests.faces.commands import files, is_one_sentence
 
 
@@ -39,7 +40,7 @@ def test_json_of_several_pictures_is_a_list(run):
         (["visualize", "conv9:0"], "no layer 'conv9'; did you mean 'conv1'"),
         (["visualize", "conv1:6"], "conv1 has channels 0 to 5, not 6"),
         (["visualize", "conv1:0-1000000"], "conv1 has channels 0 to 5, not 1000000"),
-        (["visualize", "logits:horse"], "no class 'horse' (4 in all, 0 to 3)"),
+        (["visualize", "logits:horse"], "no class 'horse' (4 in all, 0 to 3: phosphene layers --classes)"),
         (["visualize", "logits:crane"], "2 (crane, wading bird), 3 (crane, lifting machine); give the number"),
         (["attribute", "cat.png", "--target", "crane"], "'crane' is the name of 2 classes"),
         (["attack", "cat.png", "--target", "9"], "has classes 0 to 3, not 9"),
@@ -144,7 +145,7 @@ def test_a_bad_photograph_is_one_sentence(command, kind, said, run):
 @pytest.mark.parametrize(
     ("photo", "said"),
     [
-        ("", "the name of the picture is empty"),
+        ("", "what was given as PHOTO"),
         ("a" * 300 + ".png", "file name too long"),
         ("https://example.org/cat.png", "addresses are not opened"),
         ("cat.png/", "ends like a folder, but cat.png is a file"),

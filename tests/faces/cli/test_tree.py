@@ -10,9 +10,10 @@ import sys
 import pytest
 from torch import nn
 
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
-from phosphene.faces.cli.tree import list_layers, tree
-from tests.small import convnet
+from phosphene.faces.cli.tree import list_classes, list_layers, tree
+from tests.small import LABELS, convnet
 
 
 class Block(nn.Module):
@@ -51,6 +52,15 @@ def test_what_was_learnt_is_told_once_for_a_module_that_is_called_twice(capsys):
     assert counts["0"] == counts["0.conv"] == 84
     assert counts["0.conv#2"] == counts["0.relu"] == counts["0.add"] == 0
     assert counts["2"] == 386
+
+
+def test_classes_are_listed_by_number_and_name(capsys):
+    list_classes(convnet())
+    assert capsys.readouterr().out.splitlines()[1:3] == ["1  zebra", "2  crane, wading bird"]
+    list_classes(convnet(), as_json=True)
+    assert json.loads(capsys.readouterr().out) == LABELS
+    with pytest.raises(Mistake, match="has no names for its classes; their numbers are 0 to 3"):
+        list_classes(convnet(labels=None))
 
 
 def test_a_shared_module_says_its_other_names(capsys):

@@ -106,6 +106,7 @@ def test_the_number_of_threads_is_that_of_the_recipe_and_given_back(run, monkeyp
     made(run, "invert", "cat.png", "--steps", "1")
     found = json.loads(read_text("made.png")["phosphene"])
     rewrite("made.png", found | {"threads": 3})
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
     seen, own = [], torch.get_num_threads()
     original = replaying.begin
     monkeypatch.setattr(replaying, "begin", lambda *args: (seen.append(torch.get_num_threads()), original(*args))[1])
@@ -174,3 +175,68 @@ def test_a_full_disk_leaves_what_was_there_and_the_picture_is_elsewhere(run, pic
     assert code == 2 and "could not be written to (no space left on device); it is in" in err
     assert Path("again.png").read_text() == "old" and not list(Path().glob(".*"))
     assert (pixels(out.splitlines()[-1]) == pixels("made.png")).all()
+
+
+def test_a_record_of_more_threads_than_there_are_runs_with_all_of_them_and_says_so(run, monkeypatch):
+    made(run, "invert", "cat.png", "--steps", "1")
+    rewrite("made.png", json.loads(read_text("made.png")["phosphene"]) | {"threads": 1024})
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    seen, original = [], replaying.begin
+    monkeypatch.setattr(replaying, "begin", lambda *args: (seen.append(torch.get_num_threads()), original(*args))[1])
+    again = replay("made.png", phosphene.load("own.py"), ["cat.png"])
+    assert seen == [2] and again.changes == ("the number of threads was 1024, is 2",)
+
+
+# -------------------------------------------------------------------------------------------------------- identity
+
+
+def test_one_level_of_one_colour_of_one_pixel_is_not_identical(run, picture, monkeypatch):
+    original = replaying.begin
+
+    def slightly_else(*args):
+        found = original(*args)
+        levels = (found.image * 255).round()
+        levels[0, 1, 2, 3] += 1 if levels[0, 1, 2, 3] < 255 else -1
+        found.image = levels / 255
+        return found
+
+    monkeypatch.setattr(replaying, "begin", slightly_else)
+    code, out, _ = run("replay", "made.png", "--net", "own.py", "--input", "cat.png", "--out", "again.png")
+    assert code == 1 and "1 of 256 pixels differ, by at most 1/255" in out
+    assert np.abs(pixels("again.png").astype(int) - pixels("made.png")).sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"sha256": "0" * 64}, "the SHA-256 of its weights begins with"),
+        ({"code_sha256": "0" * 64}, "the SHA-256 of its file begins with"),
+        ({"size": [32, 32]}, "own.py is fed [16, 16] pixels; it was [32, 32] for made.png"),
+        ({"size": [16, 17]}, "own.py is fed [16, 16] pixels; it was [16, 17] for made.png"),
+        ({"head": "sigmoid"}, "own.py ends in softmax; it was sigmoid for made.png"),
+    ],
+)
+def test_each_fact_of_the_network_alone_is_refused(picture, change, said):
+    rewrite("made.png", picture | {"network": picture["network"] | change})
+    assert said in refused(phosphene.load("own.py"), ["cat.png"])
+
+
+def test_the_same_file_and_weights_at_another_size_are_another_network(picture):
+    Path("own.py").write_text(SOURCE)
+    assert "own.py:described is fed [24, 20] pixels" in refused(phosphene.load("own.py:described"), ["cat.png"])
+
+
+def test_each_version_alone_is_told(picture):
+    for name in picture["versions"]:
+        rewrite("made.png", picture | {"versions": picture["versions"] | {name: "0.1"}})
+        again = replay("made.png", phosphene.load("own.py"), ["cat.png"])
+        assert again.same and [change.partition(" was 0.1, is ")[0] for change in again.changes] == [name]
+
+
+def test_the_plan_of_the_record_is_followed_whatever_the_networks_own_is(picture):
+    plan = picture["plan"]["reading"]
+    for precision in ("float32", "bfloat16"):
+        rewrite("made.png", picture | {"plan": {"reading": plan | {"precision": precision}}})
+        record = read_record("made.png")
+        again = replaying.begin(record, phosphene.load("own.py", plan="none"), ["cat.png"]).result
+        assert again.recipe["plan"]["reading"]["precision"] == precision

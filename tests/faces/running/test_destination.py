@@ -2,6 +2,8 @@
 
 import errno
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,12 @@ def test_one_picture_is_five_files_beside_each_other():
     assert record["outputs"] == [f"cat{end}" for end in ENDS]
     assert record["numbers"] == {"value": 0}
     assert record == written.record
+
+
+def test_a_page_names_what_is_no_utf_8_in_letters_that_are():
+    page = f"<p>{os.fsdecode(bytes([0x63, 0xE9]))}</p>"
+    Destination("try", "cat.png", False).write(replace(result(), page=page))
+    assert Path("cat.html").read_text() == r"<p>c\udce9</p>"
 
 
 def test_a_page_is_written_beside_its_picture_and_once_for_several():
@@ -98,6 +106,27 @@ def test_without_out_the_name_is_command_input_and_unit(photo, names, expected):
 
 def test_a_folder_for_one_picture_names_it_inside():
     assert Destination("try", "there", False, "cat.jpg").write(result()).path == Path("there/try-cat-one.png")
+
+
+def test_the_picture_has_the_very_name_that_was_given():
+    written = Destination("try", "Cat.PNG", False).write(result())
+    assert written.path == Path("Cat.PNG")
+    assert {p.name for p in Path().glob("Cat*")} == {f"Cat{'.PNG' if end == '.png' else end}" for end in ENDS}
+    with pytest.raises(Mistake, match=r"^Cat\.PNG is there already"):
+        Destination("try", "Cat.PNG", False).check_files(["one"])
+
+
+@pytest.mark.parametrize("out", ["v1.2", "my.pictures", "out.v2/", "a.b.c"])
+def test_a_folder_that_is_still_to_come_may_have_a_dot_in_its_name(out):
+    to = Destination("try", out, False)
+    to.check_folder()
+    assert to.write(result(["a-1", "a-2"])).path == Path(out)
+
+
+@pytest.mark.parametrize("out", ["cat.jpg", "cat.pgn", "cat.JPEG", "cat.svg"])
+def test_a_name_that_ends_like_another_file_is_no_folder(out):
+    with pytest.raises(Mistake, match=r"give a name that ends in \.png, or a folder"):
+        Destination("try", out, False).check_folder()
 
 
 def test_a_folder_may_have_a_dot_in_its_name_if_it_is_there():

@@ -6,12 +6,13 @@ occluders that cover it (as Captum does).
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any, Literal, Unpack
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from phosphene.attribution.baselines import WORDS, Baseline, baseline_pictures
@@ -22,9 +23,10 @@ from phosphene.attribution.maps import Growing, Maps
 from phosphene.attribution.methods.cam import layers_before
 from phosphene.attribution.question import Pictures, Question
 from phosphene.core.errors import Mistake
+from phosphene.core.networks.preprocessing import shown
 from phosphene.core.optimization.terms import Reading
 from phosphene.core.options import Bounds, Seed
-from phosphene.core.pictures.colours import PALETTE, categories, heat
+from phosphene.core.pictures.colours import PALETTE, categories, over, overlay
 from phosphene.core.results.results import Panel
 from phosphene.core.units.labels import label
 from phosphene.core.units.units import Unit
@@ -62,15 +64,15 @@ class PerPixel:
 
 
 def per_position(
-    values: Float[Tensor, "rows columns"], tops: Sequence[int], lefts: Sequence[int], window: int, size: tuple[int, int]
-) -> Float[Tensor, "h w"]:
+    tops: Sequence[int], lefts: Sequence[int], window: int, size: tuple[int, int], values: Shaped[Tensor, " places"]
+) -> Shaped[Tensor, "h w"]:
     """For each pixel the value of the window whose centre is nearest to it."""
 
     def nearest(starts: Sequence[int], length: int) -> Int[Tensor, " length"]:
         centres = torch.tensor(starts) + (window - 1) / 2
         return (torch.arange(length)[:, None] - centres[None]).abs().argmin(1)
 
-    return values[nearest(tops, size[0])][:, nearest(lefts, size[1])]
+    return values.view(len(tops), len(lefts))[nearest(tops, size[0])][:, nearest(lefts, size[1])]
 
 
 @explains("how much it drops where a square covers this", "contribution", "heat", purpose="search")
@@ -113,18 +115,19 @@ def occlusion(
     tops, lefts = places(height, side, step), places(width, side, step)
     followed = _followed(asked, layer)
     corners = [(top, left) for top in tops for left in lefts]
+    laid = partial(per_position, tops, lefts, side, size)
 
     def told(one: _Found, mean: PerPixel) -> _Told:
-        drops = (one.before - one.maps["score"]).view(len(tops), len(lefts))
-        values = mean.mean() if form == "pixels" else per_position(drops, tops, lefts, side, size)
+        drops = one.before - one.maps["score"]
+        values = mean.mean() if form == "pixels" else laid(drops)
         values = torch.zeros_like(values) if one.same else values
         facts = {"window": side, "stride": step, "occluder": WORDS[occluder], "places": one.done}
         grids = {key: grid.view(len(tops), len(lefts)).clone() for key, grid in one.maps.items()}
-        return _Told(values, one.facts() | facts, one.panels(len(lefts)), grids)
+        return _Told(values, one.facts() | facts, one.panels(laid), grids)
 
     def run() -> Iterator[tuple[int, Maps]]:
         every = range(len(pictures))
-        found = [(_Found(asked, i, followed, len(corners), size), PerPixel(side, size)) for i in every]
+        found = [(_Found(asked, i, followed, len(corners), pictures), PerPixel(side, size)) for i in every]
         so_far = [told(*both) for both in found]
         for i, (one, mean) in enumerate(found):
             layers = {*asked.term.layers, "logits", *([followed] if followed else [])}
@@ -178,8 +181,9 @@ def _together(found: Sequence[_Told]) -> Maps:
 class _Found:
     """What squares did to one picture, so far."""
 
-    def __init__(self, asked: Question, index: int, followed: str | None, many: int, size: tuple[int, int]) -> None:
-        self.asked, self.index, self.followed, self.size, self.done = asked, index, followed, size, 0
+    def __init__(self, asked: Question, index: int, followed: str | None, many: int, pictures: Pictures) -> None:
+        self.asked, self.index, self.followed, self.done = asked, index, followed, 0
+        self.photograph = shown(asked.network, pictures[index : index + 1]).float().cpu()
         self.maps = {"score": torch.zeros(many, dtype=torch.float64), "class": torch.zeros(many, dtype=torch.float64)}
         if followed:
             self.maps["activation"] = torch.zeros(many, dtype=torch.float64)
@@ -222,7 +226,8 @@ class _Found:
     def _score(self, read: dict[str, Tensor]) -> Float[Tensor, " n"]:
         many, network = len(read["logits"]), self.asked.network
         device = read["logits"].device
-        nothing = torch.empty(many, network.channels, *self.size, device="meta")  # only counted, never looked at
+        size = self.photograph.shape[2:]
+        nothing = torch.empty(many, network.channels, *size, device="meta")  # only counted, never looked at
         rows, of = torch.full((many,), self.index, device=device), torch.arange(many, device=device)
         said = self.asked.term.of(Reading(nothing, rows, nothing, of, read, network.head))
         return self.asked.finite(said).cpu().double()
@@ -243,25 +248,29 @@ class _Found:
             "computed": self.words,
         } | ({} if self.deviation is None else {"largest deviation": self.deviation})
 
-    def panels(self, columns: int) -> list[Panel]:
-        """The three maps of Zeiler & Fergus."""
+    def panels(self, laid: Callable[[Tensor], Tensor]) -> list[Panel]:
+        """The three maps of Zeiler & Fergus over the photograph.
+
+        Args:
+            laid: from a number for each place of the square to one for each pixel.
+        """
         network, unit = self.asked.network, self.asked.units[self.index]
         found: list[Panel] = []
         if self.followed:
             caption = f"how strong {self.followed}:{self.strongest}, its strongest map, still is"
-            found.append((caption, heat(self.maps["activation"].view(1, -1, columns), signed=False)))
-        score = self.maps["score"].view(1, -1, columns)
+            found.append((caption, overlay(self.photograph, laid(self.maps["activation"])[None])))
         words = f"the {self.asked.words(self.index)} by the square's position"
         if isinstance(unit, Unit) and unit.layer == "logits" and unit.index is not None:
             words = f"{self.asked.score} of {label(network, unit.index)} by the square's position"
         seen = self.maps["score"][: self.done]
         span = f", {float(seen.min()):.3g} (dark) to {float(seen.max()):.3g}" if self.done else ""
-        found.append((words + span, heat(score - score.min(), signed=False)))
+        score = self.maps["score"]
+        found.append((words + span, overlay(self.photograph, laid(score - score.min())[None])))
         classes = self.maps["class"][: self.done].long().tolist()
         most = [one for one, _ in Counter(classes).most_common(len(PALETTE) - 1)]
         numbers = {one: i for i, one in enumerate(most)}
         coded = torch.tensor([numbers.get(int(one), len(PALETTE) - 1) for one in self.maps["class"].tolist()])
         names = ", ".join(f"{PALETTE[i][0]} {label(network, one)}" for i, one in enumerate(most))
         most_of = "most probable" if network.head.has_probabilities else "largest"
-        found.append((f"{most_of}: {names}", categories(coded.view(1, -1, columns))))
+        found.append((f"{most_of}: {names}", over(self.photograph, categories(laid(coded)[None]))))
         return found

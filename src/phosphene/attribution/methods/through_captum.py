@@ -5,7 +5,6 @@ needs a baseline it is black, and where it perturbs features one by one they are
 modules (DeepLift, its own guided backprop) it does right only where every activation is a module of its own.
 """
 
-import importlib
 import inspect
 import warnings
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from phosphene.attribution.explanation import Common, explains
 from phosphene.attribution.maps import Explainer, Growing, Maps
 from phosphene.attribution.question import Pictures, Question
 from phosphene.core.errors import Mistake, did_you_mean
+from phosphene.core.extras import needed
 from phosphene.core.networks.borrowing import borrowed
 from phosphene.core.optimization.terms import Reading
 from phosphene.core.options import Bounds, Seed
@@ -53,10 +53,7 @@ def algorithms() -> dict[str, type]:
     Raises:
         Mistake: Captum is not installed.
     """
-    try:
-        found = importlib.import_module("captum.attr")
-    except ImportError as error:
-        raise Mistake("methods of Captum need it: pip install 'phosphene[captum]'") from error
+    found = needed("captum.attr", "captum:NAME", "Captum", "captum")
     base = found.Attribution
     kinds = {name: kind for name, kind in vars(found).items() if inspect.isclass(kind) and issubclass(kind, base)}
     return {

@@ -7,10 +7,9 @@ name. What only the network can tell (how many classes there are) is checked whe
 import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
-from textwrap import shorten
 from typing import Any
 
-from phosphene.core.errors import Mistake, did_you_mean
+from phosphene.core.errors import Mistake, brief, did_you_mean
 from phosphene.core.networks.head import HEADS, HeadKind
 
 MOST_PIXELS_A_SIDE = 10_000
@@ -64,11 +63,6 @@ def _plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else value
 
 
-def _shown(value: Any) -> str:
-    """A value in a sentence: on one line, and not a long one."""
-    return shorten(repr(value), 60, placeholder=" ...")
-
-
 def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
@@ -86,10 +80,10 @@ def checked_numbers(name: str, value: Any) -> tuple[float, ...]:
     plain = _plain(value)
     numbers = [plain] if _is_number(plain) else plain
     if isinstance(numbers, str) or not isinstance(numbers, Sequence) or not numbers:
-        raise Mistake(f"{name} is {_shown(value)}; give numbers, one for each channel, such as (0.5, 0.5, 0.5)")
+        raise Mistake(f"{name} is {brief(value)}; give numbers, one for each channel, such as (0.5, 0.5, 0.5)")
     for number in numbers:
         if not _is_number(number) or not math.isfinite(number):
-            raise Mistake(f"{name} has {_shown(number)} in it; give finite numbers, such as (0.5, 0.5, 0.5)")
+            raise Mistake(f"{name} has {brief(number)} in it; give finite numbers, such as (0.5, 0.5, 0.5)")
     return tuple(float(number) for number in numbers)
 
 
@@ -109,10 +103,10 @@ def checked_size(name: str, value: Any) -> tuple[int, int]:
     plain = _plain(value)
     sides = [plain, plain] if _is_number(plain) else plain
     if isinstance(sides, str) or not isinstance(sides, Sequence) or len(sides) != 2:
-        raise Mistake(f"{name} is {_shown(value)}; give a side in pixels, or (height, width)")
+        raise Mistake(f"{name} is {brief(value)}; give a side in pixels, or (height, width)")
     for side in sides:
         if not _is_number(side) or side != int(side if math.isfinite(side) else 0):
-            raise Mistake(f"{name} has {_shown(side)} in it; give whole numbers of pixels, such as 224 or (224, 224)")
+            raise Mistake(f"{name} has {brief(side)} in it; give whole numbers of pixels, such as 224 or (224, 224)")
         if not 1 <= side <= MOST_PIXELS_A_SIDE:
             raise Mistake(f"{name} has {side:g} in it; a side has 1 to {MOST_PIXELS_A_SIDE} pixels")
     return int(sides[0]), int(sides[1])
@@ -121,16 +115,14 @@ def checked_size(name: str, value: Any) -> tuple[int, int]:
 def _checked_channels(name: str, value: Any) -> int:
     plain = _plain(value)
     if not _is_whole(plain) or plain < 1:
-        raise Mistake(f"{name} is {_shown(value)}; give how many channels the network's pictures have: 1, 3, 4, ...")
+        raise Mistake(f"{name} is {brief(value)}; give how many channels the network's pictures have: 1, 3, 4, ...")
     return int(plain)
 
 
 def _checked_shown(name: str, value: Any) -> tuple[int, int, int]:
     plain = _plain(value)
     if not isinstance(plain, Sequence) or len(plain) != 3 or not all(_is_whole(c) and c >= 0 for c in plain):
-        raise Mistake(
-            f"{name} is {_shown(value)}; give three channels, shown as red, green and blue, such as (3, 2, 1)"
-        )
+        raise Mistake(f"{name} is {brief(value)}; give three channels, shown as red, green and blue, such as (3, 2, 1)")
     return int(plain[0]), int(plain[1]), int(plain[2])
 
 
@@ -140,7 +132,7 @@ def _checked_shown(name: str, value: Any) -> tuple[int, int, int]:
 def _checked_bgr(name: str, value: Any) -> bool:
     plain = _plain(value)
     if not isinstance(plain, bool):
-        raise Mistake(f"{name} is {_shown(value)}; give True where the model wants blue first, else False")
+        raise Mistake(f"{name} is {brief(value)}; give True where the model wants blue first, else False")
     return plain
 
 
@@ -148,13 +140,13 @@ def _checked_head(name: str, value: Any) -> HeadKind:
     known = next((head for head in HEADS if head == value), None)
     if known is None:
         near = did_you_mean(value, HEADS) if isinstance(value, str) else ""
-        raise Mistake(f"{name} {_shown(value)} is not known{near} (there are {', '.join(HEADS)})")
+        raise Mistake(f"{name} {brief(value)} is not known{near} (there are {', '.join(HEADS)})")
     return known
 
 
 def _checked_input(name: str, value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise Mistake(f"{name} is {_shown(value)}; give the name of forward's argument that takes the pictures")
+        raise Mistake(f"{name} is {brief(value)}; give the name of forward's argument that takes the pictures")
     return value
 
 
@@ -166,7 +158,7 @@ def _checked_inputs(name: str, value: Any) -> dict[str, Any]:
 
 def _checked_output(name: str, value: Any) -> Any:
     if isinstance(value, bool) or not (isinstance(value, (str, int)) or callable(value)):
-        raise Mistake(f"{name} is {_shown(value)}; give a key, an attribute, an index or a function")
+        raise Mistake(f"{name} is {brief(value)}; give a key, an attribute, an index or a function")
     return value
 
 
@@ -186,7 +178,7 @@ def checked_labels(name: str, value: Any) -> list[str]:
     if isinstance(plain, Mapping):
         return _in_order(name, plain)
     if isinstance(plain, str) or not isinstance(plain, Sequence):
-        raise Mistake(f"{name} is {_shown(value)}; give a list with the name of each class")
+        raise Mistake(f"{name} is {brief(value)}; give a list with the name of each class")
     return [_label(name, index, label) for index, label in enumerate(plain)]
 
 
@@ -195,7 +187,7 @@ def _label(name: str, index: int, label: Any) -> str:
         return ""
     if isinstance(label, str) or _is_number(label):
         return str(label).strip()
-    raise Mistake(f"{name} has {_shown(label)} as the name of class {index}; give a word, a number or None")
+    raise Mistake(f"{name} has {brief(label)} as the name of class {index}; give a word, a number or None")
 
 
 def _in_order(name: str, given: Mapping[Any, Any]) -> list[str]:
@@ -219,7 +211,7 @@ def _pairs(name: str, given: Mapping[Any, Any]) -> list[tuple[int, str]]:
     for key, label in given.items():
         if not _is_whole(key) and not (isinstance(key, str) and key.strip().isdecimal()):
             raise Mistake(
-                f"{name} has the key {_shown(key)}; give a dict from indices to names, or from names to indices"
+                f"{name} has the key {brief(key)}; give a dict from indices to names, or from names to indices"
             )
         pairs.append((int(key), _label(name, int(key), label)))
     return pairs

@@ -16,7 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from phosphene.core.errors import Failure, Mistake, first_line, nearest
+from phosphene.core.errors import Failure, Mistake, did_you_mean, first_line
+from phosphene.core.networks.allowance import UNLIMITED, Allowance
 from phosphene.core.networks.anatomy import Anatomy
 from phosphene.core.networks.borrowing import unwrapped
 from phosphene.core.networks.calling import Calling
@@ -82,6 +83,7 @@ class Network:
     precision: str
     own_plans: Plans
     purpose: Purpose
+    allowance: Allowance
 
     def __init__(
         self,
@@ -114,9 +116,8 @@ class Network:
         vars(self).update(
             anatomy=Anatomy(own, given, normalization, Calling(input, facts["inputs"] or {})),
             normalization=normalization,
-            labels=facts["labels"] or None, shown=facts["shown"],
-            name=given.name, sha256="", code_sha256="",
-            precision=precision, own_plans={}, purpose="reading",
+            labels=facts["labels"] or None, shown=facts["shown"], name=given.name, sha256="", code_sha256="",
+            precision=precision, own_plans={}, purpose="reading", allowance=UNLIMITED,
         )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -134,6 +135,10 @@ class Network:
     def following(self, plans: Plans) -> "Network":
         """The same model, run by these plans instead of the rules."""
         return self._with(own_plans=dict(plans))
+
+    def within(self, allowance: Allowance) -> "Network":
+        """The same model, of which no more is asked from now on."""
+        return self._with(allowance=allowance)
 
     def loaded_from(self, sha256: str, code_sha256: str = "") -> "Network":
         """The same model, with the hash of its weights and of the file that made it, for the record."""
@@ -252,6 +257,7 @@ class Network:
         return self._preprocess(pictures, self.plan)
 
     def _preprocess(self, pictures: Float[Tensor, "n c h w"], plan: Plan) -> Tensor:
+        self.allowance.check_read(len(pictures), (pictures.shape[2], pictures.shape[3]))
         if pictures.shape[1] != self.channels:
             raise Mistake(f"{self.name} takes pictures of {self.channels} channels, not {pictures.shape[1]}")
         # in float32 at least: there is no resizing in half precision, and 8-bit pixels would not be kept apart
@@ -283,9 +289,7 @@ class Network:
                     break
         if name in layers:
             return layers[name]
-        close = nearest(name, layers)
-        hint = "; did you mean " + " or ".join(map(repr, close)) + "?" if close else ""
-        raise Mistake(f"no layer '{name}'{hint} ({len(layers)} in all: phosphene layers)")
+        raise Mistake(f"no layer '{name}'{did_you_mean(name, layers)} ({len(layers)} in all: phosphene layers)")
 
     @property
     def classes(self) -> int:
@@ -294,8 +298,7 @@ class Network:
 
     def receptive_field(self, name: str) -> ReceptiveField:
         """What one position of this layer sees: calculated where the graph is plain, else measured."""
-        layer = self.layer(name)
-        return layer.field or self._measured_field(layer)
+        return (layer := self.layer(name)).field or self._measured_field(layer)
 
     def _measured_field(self, layer: Layer) -> ReceptiveField:
         places = [size for axis, size in enumerate(layer.shape, start=1) if axis != layer.channel_axis]
@@ -305,8 +308,7 @@ class Network:
 
         def noise(seed: int) -> Tensor:
             generator = torch.Generator().manual_seed(seed)
-            x = torch.rand(1, self.channels, height, width, generator=generator)
-            return x.to(self.device, self.dtype)
+            return torch.rand(1, self.channels, height, width, generator=generator).to(self.device, self.dtype)
 
         return measured_field(lambda x: self.read(x, [layer.name])[layer.name], noise, (places[0], places[1]))
 
@@ -384,10 +386,9 @@ class Network:
 
     def _refusal(self, error: Exception, size: tuple[int, int]) -> Mistake:
         """Why the model can't be run, in one sentence."""
-        reason = first_line(error)
         if size != self.size:
-            return Mistake(f"{self.name} can't take a picture of {size[0]} x {size[1]} pixels: {reason}")
-        return Failure(f"{self.name} fails: {type(error).__name__}: {reason}")
+            return Mistake(f"{self.name} can't take a picture of {size[0]} x {size[1]} pixels: {first_line(error)}")
+        return Failure(f"{self.name} fails: {type(error).__name__}: {first_line(error)}")
 
     def recording(self, size: tuple[int, int], layers: Iterable[str]) -> Recording:
         """What a reading of these layers does with pictures of this size, to be played again; the last one is kept.

@@ -54,8 +54,14 @@ def overlay(
         alpha: how much of the heat map there is, 0 to 1.
     """
     values = F.interpolate(values[:, None].float(), photo.shape[2:], mode="bilinear")[:, 0]
-    grey = photo.mean(1, keepdim=True)
-    return (1 - alpha) * grey + alpha * heat(values, signed, scale)
+    return over(photo, heat(values, signed, scale), alpha)
+
+
+def over(
+    photo: Float[Tensor, "n 3 h w"], colours: Float[Tensor, "n 3 h w"], alpha: float = 0.6
+) -> Float[Tensor, "n 3 h w"]:
+    """Colours over the photo in grey, so that it shines through."""
+    return (1 - alpha) * photo.mean(1, keepdim=True) + alpha * colours
 
 
 def scales(values: Float[Tensor, "n ..."]) -> Float[Tensor, " n"]:

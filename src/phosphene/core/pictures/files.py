@@ -103,6 +103,18 @@ def open_channels(pixels: Photo, channels: int) -> Float[Tensor, "1 c h w"]:
     return _in_unit_range(values[None])
 
 
+def pixel_count(photo: Photo) -> int:
+    """Of a file, as its header says, or of one of scikit-image's pictures.
+
+    Raises:
+        Mistake: as `open_photo`.
+    """
+    if not isinstance(photo, (str, os.PathLike)) or str(photo).startswith("skimage:"):
+        return open_photo(photo)[0, 0].numel()
+    with _opened(given_path(photo, "picture")) as image:
+        return image.width * image.height
+
+
 def sample(name: str) -> Float[Tensor, "1 3 h w"]:
     """One of the pictures inside scikit-image: chelsea the cat, astronaut, coffee, rocket, ... (`SAMPLES`).
 

@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.core.errors import Mistake, first_line
+from phosphene.core.extras import needed
 from phosphene.core.paths import check_length, given_path, is_folder, reason
 from phosphene.core.pictures.eight_bit import to_uint8
 from phosphene.core.pictures.fitting import resize
@@ -64,12 +65,7 @@ class Film:
         except OSError as error:
             raise Mistake(f"{self.path.parent} can't be written to: {reason(error)}") from error
         if self.path.suffix.lower() == ".mp4":
-            try:
-                import av  # noqa: F401
-            except ImportError as error:
-                raise Mistake(
-                    f"{self.path.name} needs PyAV: pip install 'phosphene[film]'; a GIF needs nothing"
-                ) from error
+            needed("av", f"{self.path.name}, unlike a GIF,", "PyAV", "film")
 
     def __len__(self) -> int:
         return len(self._frames)

@@ -57,6 +57,14 @@ def grid(pictures: Float[Tensor, "n c h w"], columns: int | None = None, gap: in
 # Pictures for people
 
 
+@dataclass(frozen=True)
+class Strip:
+    """One row of a figure or a contact sheet: a heading, and captioned pictures side by side."""
+
+    heading: str
+    panels: Sequence[tuple[str, Float[Tensor, "*one c _ _"]]]
+
+
 def figure(
     panels: Sequence[tuple[str, Float[Tensor, "*one c _ _"]]],
     title: str = "",
@@ -76,20 +84,37 @@ def figure(
     if not panels:
         raise Mistake("a figure needs at least one panel, (caption, picture)")
     columns = min(len(panels), columns or math.ceil(len(panels) / math.ceil(len(panels) / 4)))
-    images = [panel(single(picture), side) for _, picture in panels]
-    captions = [wrapped(caption, TEXT_SIZE, side, 3) for caption, _ in panels]
-    rows = [slice(i, i + columns) for i in range(0, len(panels), columns)]
-    heights = [max(i.height for i in images[r]) + text_height(captions[r]) for r in rows]
+    return rows([Strip("", panels[i : i + columns]) for i in range(0, len(panels), columns)], title, side=side)
 
-    width = 2 * MARGIN + columns * (side + GAP) - GAP
+
+def rows(strips: Sequence[Strip], title: str = "", words: str = "", columns: int = 1, side: int = 320) -> Image.Image:
+    """A figure whose rows are given, each with a heading above it or none.
+
+    Args:
+        words: a few lines below the title.
+        columns: it is wide enough for at least so many panels.
+        side: the width of a panel in px.
+    """
+    images = [[panel(single(picture), side) for _, picture in strip.panels] for strip in strips]
+    captions = [[wrapped(caption, TEXT_SIZE, side, 3) for caption, _ in strip.panels] for strip in strips]
+    width = 2 * MARGIN + max(columns, *map(len, images)) * (side + GAP) - GAP
     heading = wrapped(title, TITLE_SIZE, width - 2 * MARGIN)
-    top = MARGIN + (round(len(heading) * TITLE_SIZE * LEADING) + GAP - CAPTION_GAP if heading else 0)
-    sheet = Image.new("RGB", (width, top + sum(heights) + (len(rows) - 1) * GAP + MARGIN), "white")
+    under = wrapped(words, TEXT_SIZE, width - 2 * MARGIN, 3)
+    first = MARGIN + round(len(heading) * TITLE_SIZE * LEADING)  # px from the top: the words below the title
+    top = first + (text_height([under]) if under else 0) + (GAP - CAPTION_GAP if heading else 0)
+    above = [text_height([[strip.heading]]) if strip.heading else 0 for strip in strips]
+    heights = [
+        up + max(image.height for image in row) + text_height(below)
+        for up, row, below in zip(above, images, captions, strict=True)
+    ]
+    sheet = Image.new("RGB", (width, top + sum(heights) + (len(strips) - 1) * GAP + MARGIN), "white")
     pen = ImageDraw.Draw(sheet)
     write(pen, (MARGIN, MARGIN), heading, TITLE_SIZE, INK)
-    for row, height in zip(rows, heights, strict=True):
-        foot = top + max(i.height for i in images[row])
-        for column, (image, caption) in enumerate(zip(images[row], captions[row], strict=True)):
+    write(pen, (MARGIN, first), under, TEXT_SIZE, SOFT)
+    for strip, up, row, below, height in zip(strips, above, images, captions, heights, strict=True):
+        write(pen, (MARGIN, top), wrapped(strip.heading, TEXT_SIZE, width - 2 * MARGIN, 1), TEXT_SIZE, INK)
+        foot = top + up + max(image.height for image in row)
+        for column, (image, caption) in enumerate(zip(row, below, strict=True)):
             left = MARGIN + column * (side + GAP)
             corner = (left, foot - image.height)
             sheet.paste(image, corner)
@@ -97,14 +122,6 @@ def figure(
             write(pen, (left, foot + CAPTION_GAP), caption, TEXT_SIZE, SOFT)
         top += height + GAP
     return sheet
-
-
-@dataclass(frozen=True)
-class Strip:
-    """One row of a contact sheet: a heading, and captioned pictures side by side, equally high."""
-
-    heading: str
-    panels: Sequence[tuple[str, Float[Tensor, "*one c _ _"]]]
 
 
 def contact(

@@ -8,11 +8,15 @@ network is an *option*: its type says which words and numbers are possible, `Bou
 import inspect
 import math
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from numbers import Integral, Real
 from typing import Annotated, Any, Literal, Union, Unpack, get_args, get_origin, get_type_hints
 
-from phosphene.core.errors import Mistake, brief, did_you_mean
+import numpy as np
+from torch import Tensor
+
+from phosphene.core.errors import Mistake, brief, check_choice
 from phosphene.core.options import ANY, Bounds, Flag, Words, read_number
 from phosphene.core.pictures.files import Photo
 
@@ -20,6 +24,7 @@ MISSING: Any = inspect.Parameter.empty
 """The default of what has to be given."""
 
 PLAIN = (bool, int, float, str)
+PHOTO = tuple(get_origin(one) or one for one in get_args(Photo))
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,30 @@ class Input:
     def default(self) -> Any:
         """None, where it may be left out."""
         return MISSING if self.required else None
+
+    def taken(self, value: Any, recipe: str) -> Any:
+        """What was given as the recipe takes it: several as a list, also where there is one.
+
+        Args:
+            recipe: the recipe's name.
+        Raises:
+            Mistake: it is no photograph, or a list where one photograph is meant.
+        """
+        if value is None and not self.required:
+            return None
+        array = isinstance(value, (np.ndarray, Tensor)) and value.ndim == 4  # it may be several pictures
+        if isinstance(value, PHOTO) or not isinstance(value, Iterable):
+            _check_photo(value, self.name)
+            return value if self.one or array else [value]
+        several = list(value)
+        if not self.many:
+            raise Mistake(
+                f"{recipe} takes one photograph as {self.name}, not {len(several)} in a {type(value).__name__}; "
+                "give one at a time"
+            )
+        for one in several:
+            _check_photo(one, self.name)
+        return several
 
 
 @dataclass(frozen=True)
@@ -100,20 +129,47 @@ class Option:
         """Whether it is a number."""
         return self.kind in (int, float)
 
-    def read(self, value: Any) -> Any:
-        """A value as the recipe takes it: numbers may also be given in words, such as "8/255".
+    def read(self, value: Any, called: str = "") -> Any:
+        """A value as the recipe takes it: numbers may be given in words, such as "8/255", and words as numbers.
 
+        Args:
+            called: how the option is called where the value was given; by default as on the command line.
         Raises:
-            Mistake: it is not one of the choices, no such number, or out of bounds.
+            Mistake: it is not one of the choices, no such number, out of bounds, or of another type.
         """
+        called = called or self.called
         if self.kind is object and isinstance(value, PLAIN):
-            raise Mistake(f"{brief(value)} is not a valid value for {self.called}: it takes an object, in Python alone")
-        if self.choices and value not in self.choices and not self._in_python(value):
-            near = did_you_mean(str(value), self.choices) or f"; there are {', '.join(self.choices)}"
-            raise Mistake(f"'{value}' is not a valid value for {self.called}{near}")
-        if self.numeric and not self._in_python(value):
-            return read_number(value, self.called, self.bounds, whole=self.kind is int)
+            raise Mistake(f"{brief(value)} is not a valid value for {called}: it takes an object, in Python alone")
+        if self.kind is str and not self.choices:
+            value = self._in_words(value)
+        if self._in_python(value):
+            return value
+        if self.numeric:
+            return read_number(value, called, self.bounds, whole=self.kind is int)
+        if self.choices:
+            check_choice(called, value, self.choices)
+        elif self.kind is bool and value not in (True, False):
+            raise Mistake(f"{brief(value)} is not a valid value for {called}: it must be True or False")
+        elif self.kind is str:
+            self._check_words(value, called)
         return value
+
+    def _in_words(self, value: Any) -> Any:
+        """Numbers as words, also those in a list; everything else as it is."""
+        if self.several and isinstance(value, (list, tuple)):
+            return [self._in_words(one) for one in value]
+        if isinstance(value, bool) or not isinstance(value, Real):
+            return value
+        numbers = [Real if member is float else Integral for member in members(self.hint) if member in (int, float)]
+        return value if isinstance(value, tuple(numbers)) else str(value)
+
+    def _check_words(self, value: Any, called: str) -> None:
+        """Raise a Mistake where something else than words was given, or none."""
+        sequence = any(get_origin(member) is Sequence for member in members(self.hint))
+        if not (isinstance(value, (str, Real)) or (sequence and isinstance(value, Iterable))):
+            raise Mistake(f"{brief(value)} is not a valid value for {called}: it must be a word")
+        if isinstance(value, str) and not value.strip():
+            raise Mistake(f"what was given as {called} is empty; give a value, or leave it out")
 
     def _in_python(self, value: Any) -> bool:
         """Whether a value is None, where that is allowed, or an object that only Python can give."""
@@ -138,6 +194,15 @@ class Option:
 
 
 Argument = Input | Option
+
+
+def _check_photo(value: Any, called: str) -> None:
+    """Raise a Mistake where something is no photograph; whether it can be read is seen when it is opened."""
+    if not isinstance(value, PHOTO):
+        raise Mistake(
+            f"{brief(value)} is not a photograph, as {called} wants; give a path, skimage:NAME, a PIL image, an array "
+            "or a tensor"
+        )
 
 
 def arguments_of(function: Callable[..., Any], leave_out: int = 1) -> tuple[Argument, ...]:

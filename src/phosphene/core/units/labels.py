@@ -7,6 +7,9 @@ from phosphene.core.errors import Mistake, did_you_mean
 from phosphene.core.networks.checked import checked_count
 from phosphene.core.networks.network import Network
 
+LONGEST_NUMBER = 18
+"""Digits: Python reads no number of thousands of them."""
+
 
 def class_names(network: Network) -> list[str]:
     """The names of the classes, where they have any, "" for one without; the answers to one question are no and yes.
@@ -39,7 +42,7 @@ def class_index(network: Network, name: str | int) -> int:
     text, names = str(name).strip(), class_names(network)
     hits = [] if isinstance(name, Integral) else _called(names, text)
     if len(hits) == 1:
-        if text.isdecimal() and int(text) != hits[0] and int(text) < network.classes:
+        if text.isdecimal() and len(text) <= LONGEST_NUMBER and int(text) != hits[0] and int(text) < network.classes:
             network.tell(f"{text} is taken as the class called so, whose number is {hits[0]}")
         return hits[0]
     if hits:
@@ -49,14 +52,15 @@ def class_index(network: Network, name: str | int) -> int:
             + "; give the number"
         )
     if text.isdecimal():
-        if int(text) < network.classes:
+        if len(text) <= LONGEST_NUMBER and int(text) < network.classes:
             return int(text)
         raise Mistake(f"{network.name} has classes 0 to {network.classes - 1}, not {text}")
     if not any(names):
         raise Mistake(f"{network.name} has no names for its classes, so '{text}' means nothing to it; give a number")
     every = [part.strip() for full in names for part in full.split(",") if part.strip()]
     raise Mistake(
-        f"no class '{text}'{did_you_mean(text, every)} ({network.classes} in all, 0 to {network.classes - 1})"
+        f"no class '{text}'{did_you_mean(text, every)} ({network.classes} in all, 0 to {network.classes - 1}: "
+        "phosphene layers --classes)"
     )
 
 

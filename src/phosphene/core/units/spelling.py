@@ -37,11 +37,12 @@ from phosphene.core.units.network_input import feed
 from phosphene.core.units.token_grids import class_token, places_of, token_grid
 from phosphene.core.units.units import AnyUnit, Sum, Unit
 
+_INDEX = r"\d{1,18}"  # Python reads no number of thousands of digits
 _UNIT = re.compile(
-    r"(?:(?P<all>all)|(?P<first>\d+)(?:-(?P<last>\d+))?)"
-    r"(?:@(?:(?P<row>\d+),(?P<column>\d+)|(?P<token>\d+)|(?P<class>class)))?"
+    rf"(?:(?P<all>all)|(?P<first>{_INDEX})(?:-(?P<last>{_INDEX}))?)"
+    rf"(?:@(?:(?P<row>{_INDEX}),(?P<column>{_INDEX})|(?P<token>{_INDEX})|(?P<class>class)))?"
 )
-_PLACED = re.compile(r"(?P<class>.+)@(?P<place>\d+,\d+(?:,\d+,\d+)?)")
+_PLACED = re.compile(rf"(?P<class>.+)@(?P<place>{_INDEX},{_INDEX}(?:,{_INDEX},{_INDEX})?)")
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _POWER = rf"(?:\^(?P<power>{_NUMBER}))?"
 _FILE = re.compile(rf"file=(?P<path>.+?){_POWER}")
@@ -49,8 +50,12 @@ _VECTOR = re.compile(rf"(?P<name>[\w.-]+)(?P<sign>[=~])\[(?P<numbers>[^\]]*)\]{_
 _LIKE = re.compile(r"like=(?P<path>.+)")
 _WEIGHT = re.compile(rf"\s*(?P<number>{_NUMBER})\s*\*\s*")
 _SIGN = re.compile(r"\s*[+-]\s*")
-_WHOLE = re.compile(rf"[=~]\[[^\]]*\]|:file=.*?(?:{'|'.join(map(re.escape, SUFFIXES))})(?=$|[\s^+-])|:like=\S+")
+_WHOLE = re.compile(rf"[=~]\[[^\[\]]*\]|:file=.*?(?:{'|'.join(map(re.escape, SUFFIXES))})(?=$|[\s^+-])|:like=\S+")
 """Numbers and file names, inside of which no sum is cut."""
+
+
+LONGEST = 2000
+"""Letters of a unit's name, without the numbers of directions; how a sum is cut takes their square."""
 
 
 # ---------------------------------------------------------------------------------------------------- spelling
@@ -120,6 +125,8 @@ def names_file(value: Any) -> bool:
 def _cut(network: Network, text: str) -> list[tuple[float, str]]:
     """The weights and the words of a sum."""
     kept = [match.span() for match in _WHOLE.finditer(text)]
+    if len(text) - sum(end - start for start, end in kept) > LONGEST:
+        raise Mistake(f"'{text}' is longer than any unit, which has at most {LONGEST} letters beside its numbers")
     sign, at = 1.0, 0
     if (match := _SIGN.match(text)) is not None:
         sign, at = -1.0 if "-" in match[0] else 1.0, match.end()
@@ -211,7 +218,7 @@ def region_of(network: Network, text: str) -> Region:
     Raises:
         Mistake: it is spelled otherwise, empty or outside of the picture, or the network answers once for all of it.
     """
-    if re.fullmatch(r"\s*\d+(\s*,\s*\d+){3}\s*", text) is None:
+    if re.fullmatch(rf"\s*{_INDEX}(\s*,\s*{_INDEX}){{3}}\s*", text) is None:
         raise Mistake(f"'{text}' is not a region; write X,Y,WIDTH,HEIGHT in pixels, such as 10,20,64,64")
     left, top, width, height = map(int, text.split(","))
     if not network.head.boxes and len(network.layers["logits"].shape) != 3:

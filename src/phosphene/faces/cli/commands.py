@@ -1,7 +1,7 @@
 """The commands: one for each recipe, or for several as its methods; and those that are not recipes."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -12,11 +12,10 @@ from phosphene.core.errors import Mistake, did_you_mean
 from phosphene.core.options import Bounds
 from phosphene.core.results.recipes import Recipe
 from phosphene.core.results.results import Run
-from phosphene.core.results.signature import Option
 from phosphene.faces.cli import options as cli
 from phosphene.faces.cli import show, tree
 from phosphene.faces.cli.guard import Ended, guarded
-from phosphene.faces.cli.output import escape, note
+from phosphene.faces.cli.output import escape, note, results, results_apart, tell
 from phosphene.faces.running.claims import Claims
 from phosphene.faces.running.destination import Destination
 from phosphene.faces.running.job import Done, Job, Output, perform
@@ -26,17 +25,22 @@ from phosphene.faces.running.session import Session, named
 Options = dict[str, Any]
 
 
+def _command(run: Callable[..., None], parameters: Sequence[Any], doc: str) -> Callable[..., None]:
+    """What typer calls: whatever goes wrong in `run(**options)` is one sentence, and only results are printed."""
+
+    def command(**options: Any) -> None:
+        with results_apart(), guarded():
+            cli.check_given(options, parameters)
+            run(**options)
+
+    return cli.signed(command, parameters, doc)
+
+
 def tool(*parameters: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """A command that is not a recipe, with these options."""
-
-    def made(function: Callable[..., None]) -> Callable[..., None]:
-        def command(**options: Any) -> None:
-            with guarded():
-                function(**cli.read(parameters, options))
-
-        return cli.signed(command, parameters, function.__doc__ or "")
-
-    return made
+    return lambda function: _command(
+        lambda **options: function(**cli.read(parameters, options)), parameters, function.__doc__ or ""
+    )
 
 
 def session(options: Options) -> Session:
@@ -54,19 +58,19 @@ def recipe_command(name: str, rows: tuple[Row, ...]) -> Callable[..., None]:
     }
     several, first = len(rows) > 1, next(iter(recipes))
 
-    def command(**options: Any) -> None:
-        with guarded():
-            method = options.pop("method") if several else first
-            _run(_job(name, rows, recipes, method, options), options)
-
     parameters = cli.of_recipes(recipes)
     if several:
         parameters.append(cli.option("method", str, first, f"one of {', '.join(recipes)}"))
     if any(row.judge for row in rows):
         parameters.append(cli.JUDGE)
     film = [cli.FILM] if any(recipe.takes_steps for recipe in recipes.values()) else []
-    output = [cli.OUT, cli.FORCE, cli.QUIET, cli.JSON, cli.ANONYMOUS]
-    return cli.signed(command, [*parameters, *cli.NETWORK, *film, *output], _help(name, recipes))
+    parameters += [*cli.NETWORK, *film, cli.OUT, cli.FORCE, cli.QUIET, cli.JSON, cli.ANONYMOUS]
+
+    def run(**options: Any) -> None:
+        method = options.pop("method") if several else first
+        _run(_job(name, rows, recipes, method, options), options)
+
+    return _command(run, parameters, _help(name, recipes))
 
 
 def _help(name: str, recipes: cli.Recipes) -> str:
@@ -94,25 +98,7 @@ def _job(name: str, rows: tuple[Row, ...], recipes: cli.Recipes, method: str, op
     output = Output(options.pop("out"), options.pop("force"), options["quiet"], options.pop("no_provenance"), film)
     asked = session(options)
     given = {key: value for key, value in options.items() if key not in ("quiet", "json")}
-    return Job(row, recipe, method or None, _taken(given, recipe, method, recipes), asked, output)
-
-
-def _taken(given: Options, recipe: Recipe[..., Any], method: str, recipes: cli.Recipes) -> Options:
-    """What was given, without what was not."""
-    taken = {one.name for one in recipe.arguments}
-    found = {}
-    for key, value in given.items():
-        takers = {m: one for m, r in recipes.items() for one in r.arguments if one.name == key}
-        unset = (
-            value is None or value == [] or (value is False and any(one.default is False for one in takers.values()))
-        )
-        if not unset and key not in taken:
-            flag = next(one.flag for one in takers.values() if isinstance(one, Option))
-            raise Mistake(f"{flag} is not an option of {method}; it belongs to {', '.join(takers)}")
-        if not unset:
-            one = next(one for one in recipe.arguments if one.name == key)
-            found[key] = one.read(value) if isinstance(one, Option) and one.numeric else value
-    return found
+    return Job(row, recipe, method or None, cli.taken(given, recipe, method, recipes), asked, output)
 
 
 def _run(job: Job, options: Options) -> None:
@@ -140,15 +126,16 @@ def list_networks(**options: Any) -> None:
     """List what can be loaded: embedded networks, torchvision's, timm's, your own."""
     known: Mapping[str, str] = catalogue.public("networks")()
     if options["json"]:
-        print(json.dumps(known, indent=1))
+        tell(json.dumps(known, indent=1))
     else:
         show.table(["network", "what it is"], [[spec, words] for spec, words in known.items()])
 
 
-@tool(*cli.NETWORK, cli.JSON)
+@tool(*cli.NETWORK, cli.option("classes", bool, False, "list its classes instead, by number and name"), cli.JSON)
 def list_layers(**options: Any) -> None:
     """List a network's layers as a tree: kind, shape, receptive field, parameters."""
-    tree.list_layers(session(options).network, as_json=options["json"])
+    shown = tree.list_classes if options["classes"] else tree.list_layers
+    shown(session(options).network, as_json=options["json"])
 
 
 @tool(
@@ -188,10 +175,10 @@ def replay_picture(**options: Any) -> None:
         path, elsewhere = to.keep(again.png(), name)
     if options["json"]:
         facts = {"identical": again.same, "differing": again.differing, "largest": again.largest}
-        print(json.dumps(facts | {"changes": again.changes, "picture": str(path)}, indent=1))
+        tell(json.dumps(facts | {"changes": again.changes, "picture": str(path)}, indent=1))
     else:
-        Console(quiet=quiet, soft_wrap=True).print(escape(again.words), highlight=False)
-        print(path)
+        Console(file=results(), quiet=quiet, soft_wrap=True).print(escape(again.words), highlight=False)
+        tell(path)
     if elsewhere:
         note(elsewhere)
     if elsewhere or not again.same:

@@ -7,13 +7,14 @@ are given, so that the recipe's own defaults hold, and those of the method that 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from inspect import Parameter, Signature
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
+from phosphene.core.errors import Mistake, check_choice
 from phosphene.core.options import ANY, Bounds, range_words, read_number, shown
 from phosphene.core.results.recipes import Recipe
-from phosphene.core.results.signature import Argument, Input, Option
+from phosphene.core.results.signature import Argument, Input, Option, members
 
 DEFAULT_PHOTO = "skimage:coffee"
 """Ships with scikit-image, and both embedded networks name it rightly: an espresso."""
@@ -47,7 +48,8 @@ def option(name: str, kind: Any, default: Any, words: str, flag: str = "", bound
         annotation: Any = Annotated[str | None, given, Number(bounds, whole)]
         return Parameter(name, Parameter.KEYWORD_ONLY, default=default if default is None else shown(default),
                          annotation=annotation)  # fmt: skip
-    given = typer.Option(*declared, help=words, show_default=shows)
+    extra = _one_of(kind, declared[0].lstrip("-"))
+    given = typer.Option(*declared, help=words, show_default=shows, **extra)
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, given])
 
 
@@ -66,12 +68,47 @@ def read(parameters: Iterable[Parameter], options: Mapping[str, Any]) -> dict[st
     return found
 
 
+def _one_of(kind: Any, called: str) -> dict[str, Any]:
+    """How typer reads one of a few words; it would say what is wrong with another in its own."""
+    (first, *_) = members(kind)
+    if get_origin(first) is not Literal:
+        return {}
+    choices = get_args(first)
+
+    def parse(text: str) -> str:
+        try:
+            check_choice(called, text, choices)
+        except Mistake as mistake:
+            raise typer.BadParameter(str(mistake)) from mistake
+        return text
+
+    return {"parser": parse, "metavar": f"<{'|'.join(choices)}>"}
+
+
 def argument(name: str, kind: Any, default: Any, words: str) -> Parameter:
     """What a command takes by its place."""
     several = kind == list[str]
     metavar = name.removesuffix("_name").removesuffix("s" if several else "").upper() + ("..." if several else "")
-    given = typer.Argument(help=words, metavar=metavar)
+    given = typer.Argument(help=words, **{"metavar": metavar, **_one_of(kind, name)})
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, given])
+
+
+def called(parameter: Parameter) -> str:
+    """What people know an option or an argument by."""
+    (_, how, *_) = get_args(parameter.annotation)
+    flags = (str(one) for one in (how.default, *(how.param_decls or ())))  # typer keeps the first one as the default
+    return next((one.partition("/")[0] for one in flags if one.startswith("--")), how.metavar or parameter.name)
+
+
+def check_given(options: Mapping[str, Any], parameters: Iterable[Parameter]) -> None:
+    """Raise a Mistake where something was given that says nothing: an empty word."""
+    for one in parameters:
+        if any(isinstance(note, Number) for note in get_args(one.annotation)):
+            continue  # which is no number, then
+        value = options.get(one.name)
+        words = value if isinstance(value, list) else [value]
+        if any(isinstance(word, str) and not word.strip() for word in words):
+            raise Mistake(f"what was given as {called(one)} is empty; give a value, or leave it out")
 
 
 NETWORK = (
@@ -93,14 +130,8 @@ FORCE = option("force", bool, False, "overwrite what is there")
 QUIET = option("quiet", bool, False, "say nothing but where the picture is")
 JSON = option("json", bool, False, "print the results as JSON")
 ANONYMOUS = option("no_provenance", bool, False, "leave out of the files how they were made")
-FILM = option(
-    "film", str | None, None,
-    "also write the way there: NAME.gif or NAME.mp4; a film does not replay; its last frame is the picture",
-)  # fmt: skip
-JUDGE = option(
-    "judge", list[str], [],
-    "another network, as --net, that says what it sees in each picture; may be given several times",
-)  # fmt: skip
+FILM = option("film", str | None, None, "also write the way there, NAME.gif or NAME.mp4; a film does not replay")
+JUDGE = option("judge", list[str], [], "another network, as --net, to say what it sees in each picture; repeatable")
 
 
 def names(parameters: Iterable[Parameter]) -> list[str]:
@@ -129,6 +160,27 @@ def of_recipes(recipes: Recipes) -> list[Parameter]:
             if isinstance(one, Input) or one.kind is not object:
                 by_name.setdefault(one.name, {})[method] = one
     return [_parameter(takers, len(recipes)) for takers in by_name.values()]
+
+
+def taken(given: Mapping[str, Any], recipe: Recipe[..., Any], method: str, recipes: Recipes) -> dict[str, Any]:
+    """What was given, without what was not.
+
+    Raises:
+        Mistake: the method does not take it, or not like this.
+    """
+    takes = {one.name: one for one in recipe.arguments}
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        takers = {m: one for m, r in recipes.items() for one in r.arguments if one.name == key}
+        unset = (
+            value is None or value == [] or (value is False and any(one.default is False for one in takers.values()))
+        )
+        if not unset and key not in takes:
+            (flag, *_) = (one.flag for one in takers.values() if isinstance(one, Option))
+            raise Mistake(f"{flag} is not an option of {method}; it belongs to {', '.join(takers)}")
+        if not unset:
+            found[key] = one.read(value, one.called) if isinstance(one := takes[key], Option) else value
+    return found
 
 
 def _parameter(takers: Mapping[str, Argument], methods: int) -> Parameter:

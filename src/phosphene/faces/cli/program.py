@@ -4,23 +4,25 @@ Its commands are the rows of the catalogue. `phosphene --help` and `--version` i
 command that was chosen is loaded.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
 from phosphene import catalogue
-
-UnreadableLine: Any = cast(Any, typer.BadParameter.__mro__[1])
-"""click's UsageError: typer brings click, in a place of its own or not."""
+from phosphene.faces.cli import usage
+from phosphene.faces.cli.output import error, legible
 
 
 def application(chosen: str | None) -> typer.Typer:
     """The program, with the chosen command loaded and the others as lines of its help."""
     app = typer.Typer(
         add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
         help="See what a trained vision network sees, by optimizing its input.",
+        epilog="phosphene help COMMAND says what a command takes.",
     )  # fmt: skip
     for name in catalogue.commands():
         sentence = catalogue.sentence(name)
@@ -69,10 +71,20 @@ def _say_version(wanted: bool) -> bool:
 
 def run(given: Sequence[str]) -> int:
     """Run the command line; the exit code."""
+    legible()
+    given = list(given)
+    if given[:1] == ["help"]:
+        given = [*(word for word in given[1:2] if word != "help"), "--help"]
     chosen = next((word for word in given if not word.startswith("-")), None)
+    if chosen is not None and given[0] == chosen and chosen not in catalogue.commands():
+        error(usage.unknown_command(chosen))
+        return 2
     try:
         called = application(chosen if chosen in catalogue.commands() else None)
         return called(given, prog_name="phosphene", standalone_mode=False) or 0
-    except UnreadableLine as unreadable:
-        unreadable.show()
+    except usage.UnreadableLine as unreadable:
+        if given:
+            error(usage.sentence(unreadable, chosen or ""))
+        else:  # the help is what is said to no words at all
+            print(unreadable, file=sys.stderr)
         return 2

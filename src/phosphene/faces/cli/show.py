@@ -12,7 +12,7 @@ from rich.table import Table
 from phosphene.core.errors import exit_code, failed, unless_interrupted
 from phosphene.core.networks.plan import Plan, Purpose
 from phosphene.core.results.results import Result
-from phosphene.faces.cli.output import error, escape, note
+from phosphene.faces.cli.output import error, escape, note, results, tell
 from phosphene.faces.running.job import Done
 from phosphene.faces.running.progress import bars
 from phosphene.faces.running.runner import ENDS
@@ -23,7 +23,7 @@ from phosphene.models.tuning import Candidate
 
 def done(what: Done, *, quiet: bool, as_json: bool) -> int:
     """Say what came of a job, the picture's path last; the exit code."""
-    console = Console(stderr=as_json, quiet=quiet, soft_wrap=True)
+    console = Console(file=sys.stderr if as_json else results(), quiet=quiet, soft_wrap=True)
     _tell(console, what.result)
     for line in what.words:
         console.print(escape(line), highlight=False)
@@ -34,12 +34,12 @@ def done(what: Done, *, quiet: bool, as_json: bool) -> int:
     for line in what.notes:
         note(line)
     if as_json:
-        print(json.dumps(what.written.record, indent=1))
+        tell(json.dumps(what.written.record, indent=1))
         note(str(what.written.path))
     else:
         if what.film is not None:
             console.print(escape(str(what.film)), highlight=False)
-        print(what.written.path)
+        tell(what.written.path)
     return what.code
 
 
@@ -60,7 +60,7 @@ def swept(sweep: Sweep, title: str, *, quiet: bool, as_json: bool) -> int:
     except ENDS as stopped:
         return _swept_so_far(sweep, stopped)
     facts = {"folder": str(sweep.folder), "sheet": str(sheet), "units": dict(sweep.units)}
-    print(json.dumps(facts, indent=1) if as_json else sheet)
+    tell(json.dumps(facts, indent=1) if as_json else sheet)
     return 0
 
 
@@ -92,7 +92,7 @@ def toured(tour: Tour, *, force: bool) -> int:
         _told_so_far(tour.network, tour.stopped, there)
     elif tour.failures:
         error(f"{next(iter(tour.failures))}; {there}")
-    print(tour.page)
+    tell(tour.page)
     return exit_code(tour.stopped) or 2 * bool(tour.failures)
 
 
@@ -101,7 +101,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     drawn = Table(*heads, box=None, pad_edge=False)
     for row in rows:
         drawn.add_row(*map(escape, row))
-    Console(width=None if sys.stdout.isatty() else 200).print(drawn)
+    Console(file=results(), width=None if results().isatty() else 200).print(drawn)
 
 
 def plans(every: Sequence[Candidate], fastest: Mapping[Purpose, Plan]) -> None:

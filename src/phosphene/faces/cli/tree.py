@@ -5,16 +5,17 @@ faint where there are colours. A terminal that is too narrow for the columns get
 """
 
 import json
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from phosphene.core.errors import printable
+from phosphene.core.errors import Mistake, printable
 from phosphene.core.networks.layers import Layer, other_names, parameter_count
 from phosphene.core.networks.network import Network
+from phosphene.core.units.labels import class_names
+from phosphene.faces.cli.output import results, tell
 
 HEADS = ("layer", "kind", "shape", "a position sees", "parameters")
 
@@ -23,13 +24,25 @@ def list_layers(network: Network, *, as_json: bool = False) -> None:
     """List a network's layers as a tree: kind, shape, receptive field, parameters."""
     rows = {layer.name: _row(network, layer) for layer in network.layers.values()}
     if as_json:
-        print(json.dumps(list(rows.values()), indent=1))
+        tell(json.dumps(list(rows.values()), indent=1))
         return
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(file=results(), soft_wrap=True, highlight=False)
     total = sum(p.numel() for p in network.model.parameters())
     console.print(f"{printable(network.name)}: {_facts(network)}; {_spaced(total)} parameters", markup=False)
-    for line in _lines(network, rows, console.width if sys.stdout.isatty() else None):
+    for line in _lines(network, rows, console.width if results().isatty() else None):
         console.print(line)
+
+
+def list_classes(network: Network, *, as_json: bool = False) -> None:
+    """List what a network's classes are called, by number."""
+    names = class_names(network)
+    if as_json:
+        tell(json.dumps(names, indent=1))
+        return
+    if not any(names):
+        raise Mistake(f"{network.name} has no names for its classes; their numbers are 0 to {network.classes - 1}")
+    for index, name in enumerate(names):
+        tell(f"{index:>{len(str(len(names)))}}  {printable(name)}")
 
 
 def _facts(network: Network) -> str:

@@ -9,7 +9,7 @@ from phosphene.faces.cli import options as cli
 from phosphene.faces.cli import show
 from phosphene.faces.cli.commands import session, tool
 from phosphene.faces.cli.guard import Ended
-from phosphene.faces.cli.output import note
+from phosphene.faces.cli.output import note, tell
 from phosphene.faces.running.claims import Claims, check_new
 from phosphene.faces.running.destination import put
 from phosphene.faces.running.progress import bars
@@ -45,7 +45,7 @@ def tune_network(**options: Any) -> None:
         folder, elsewhere = put({file: found.encode()}, force=options["force"])
     if not options["quiet"]:
         show.plans(every, chosen(every))
-    print(folder / file.name)
+    tell(folder / file.name)
     if elsewhere:
         note(elsewhere)
         raise Ended(2)

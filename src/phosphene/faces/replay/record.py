@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 
 from phosphene import catalogue
-from phosphene.core.errors import Mistake, did_you_mean
+from phosphene.core.errors import Mistake, brief, did_you_mean
 from phosphene.core.networks.head import HEADS
 from phosphene.core.networks.plan import Plan, Purpose, parse_plans
 from phosphene.core.paths import given_path
@@ -22,6 +22,9 @@ from phosphene.core.results.provenance import FORMAT, IN_PYTHON
 from phosphene.core.results.recipes import Recipe
 from phosphene.core.results.results import Part, seal
 from phosphene.core.units.spelling import names_file
+
+MOST_VALUES = 10_000
+"""Of one option, such as units; layers have fewer."""
 
 
 @dataclass(frozen=True)
@@ -140,16 +143,18 @@ def _called(data: Mapping[str, Any], name: str) -> tuple[Recipe[..., Any], dict[
     recipe = catalogue.recipe(wanted)
     options = {option.name: option for option in recipe.options}
     for key, value in arguments.items():
+        if isinstance(value, list) and len(value) > MOST_VALUES:
+            raise Mistake(f"{name} says {len(value)} values for {key} of {wanted}; {MOST_VALUES} is the limit")
         if key not in options:
             near = did_you_mean(key, options)
             raise Mistake(f"{name} asks for an option '{key}', which {wanted} does not have{near}")
         if isinstance(value, Mapping) and IN_PYTHON in value:
             article = "an" if key[0] in "aeio" else "a"
             raise Mistake(f"{name} was made with {article} {key} {IN_PYTHON}, which is not in the file")
+        if not options[key].allows(value):
+            raise Mistake(f"{name} says {brief(value)} for {key} of {wanted}, which is not a valid value")
         if names_file(value):
             raise Mistake(f"{name} asks for a direction out of a file as {key}; a recipe carries the numbers instead")
-        if not options[key].allows(value):
-            raise Mistake(f"{name} says {value!r} for {key} of {wanted}, which is not a valid value")
     if any(option.required and option.name not in arguments for option in recipe.options):
         raise incomplete(Path(name))
     return recipe, dict(arguments)

@@ -4,6 +4,7 @@ Embedded networks and scikit-image's photographs are found by themselves; everyt
 photographs) has to be named by the person who asks, and must have the hashes that the record gives.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,13 +14,21 @@ import numpy as np
 import torch
 from PIL import Image
 
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Mistake, brief, printable
+from phosphene.core.networks.allowance import Allowance
 from phosphene.core.networks.network import Network
+from phosphene.core.pictures.files import SAMPLES, pixel_count
 from phosphene.core.pictures.writing import png_bytes
 from phosphene.core.results.provenance import network_record, versions
 from phosphene.core.results.results import Result, Run
 from phosphene.faces.replay.inputs import Files, photograph
 from phosphene.faces.replay.record import Record, incomplete, read_record
+
+AT_A_TIME = 100
+"""Pictures: a sweep makes 64 together, of which a file shows one, and a network is shown 16 or 64 at a time."""
+
+FINER = 16
+"""In a figure a picture may be drawn smaller than it was made, by this factor of its pixels."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,9 @@ def begin(record: Record, network: Network, inputs: Sequence[str | Path] = ()) -
     """
     _check_network(record, network)
     given = Files(inputs)
+    if len(record.inputs) > len(given.files) + len(SAMPLES):
+        said = f"{record.picture.name} was made from {len(record.inputs)} photographs"
+        raise Mistake(f"{said}, and {len(given.files)} were named with --input")
     photos: dict[str, list[str]] = {}
     for one in record.inputs:
         photos.setdefault(one["as"], []).append(photograph(record.picture.name, one, given))
@@ -98,20 +110,40 @@ def begin(record: Record, network: Network, inputs: Sequence[str | Path] = ()) -
             raise incomplete(record.picture)
         if files:
             named[wanted.name] = files if wanted.many else files[0]
-    return record.recipe(network.following(record.plans), **named, **record.arguments)
+    allowed = allowance(record, network, [file for files in photos.values() for file in files])
+    return record.recipe(network.following(record.plans).within(allowed), **named, **record.arguments)
+
+
+def allowance(record: Record, network: Network, photos: Sequence[str]) -> Allowance:
+    """How much a record may ask for: what its picture shows, and what the person who asks has named.
+
+    One of several pictures was made together with others that it does not show, and a figure draws pictures smaller
+    than they were made; no more is known of them than that there were not too many.
+    """
+    shown = record.shown.width * record.shown.height
+    own = network.size[0] * network.size[1]
+    largest = max(shown, own, *map(pixel_count, dict.fromkeys(photos)))
+    whole = {"sheet": (shown, shown), "picture": (shown, AT_A_TIME * shown)}
+    kind = record.part[0] if record.part else ""
+    picture, together = whole.get(str(kind), (max(FINER * shown, largest), AT_A_TIME * largest))
+    return Allowance(picture, together, AT_A_TIME * largest, record.picture.name)
 
 
 def finished(record: Record, result: Result) -> Replayed:
     """Compare what came out with the picture."""
     try:
         image, text = result.shown(*record.part), result.text(*record.part)
-    except (IndexError, TypeError) as error:
+    except Mistake:
+        raise
+    except (IndexError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:  # a number of any size
         raise Mistake(f"the recipe in {record.picture.name} makes no {' '.join(map(str, record.part))}") from error
     new, old = (np.asarray(picture.convert("RGBA")).astype(int) for picture in (image, record.shown))
+    before = {**record.versions, "the number of threads": record.threads}
+    after = {**versions(record.recipe.uses), "the number of threads": torch.get_num_threads()}
     changes = tuple(
-        f"{name} was {before}, is {now}"
-        for name, now in versions(record.recipe.uses).items()
-        if (before := record.versions.get(name)) != now
+        f"{name} was {brief(was) if not isinstance(was, str) else printable(was)[:60]}, is {now}"
+        for name, now in after.items()
+        if (was := before.get(name)) != now
     )
     if new.shape != old.shape:
         return Replayed(image, text, image.width * image.height, 255, changes)
@@ -121,9 +153,9 @@ def finished(record: Record, result: Result) -> Replayed:
 
 @contextmanager
 def as_many_threads(record: Record) -> Iterator[None]:
-    """With as many threads as worked at the picture: the order of sums depends on it."""
+    """With as many threads as worked at the picture, which the order of sums depends on; or all that there can be."""
     before = torch.get_num_threads()
-    torch.set_num_threads(record.threads)
+    torch.set_num_threads(min(record.threads, max(os.cpu_count() or 1, before)))
     try:
         yield
     finally:
@@ -167,5 +199,8 @@ def _check_network(record: Record, network: Network) -> None:
                 f"{network.name} is not the network that made {name}: the SHA-256 of {words} begins with "
                 f"{str(now)[:12]}, not {str(before)[:12]}"
             )
+    head = record.network.get("head", own["head"])  # pictures of the first versions say nothing of it
+    if head != own["head"]:
+        raise Mistake(f"{network.name} ends in {own['head']}; it was {head} for {name}")
     if record.network.get("size") != own["size"]:
         raise Mistake(f"{network.name} is fed {own['size']} pixels; it was {record.network.get('size')} for {name}")

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Mistake, nearest
 from phosphene.core.paths import (
     A_FOLDER,
     broken,
@@ -29,6 +29,9 @@ from phosphene.core.pictures.film import Film
 from phosphene.core.results.results import Result
 from phosphene.core.saving import save
 from phosphene.faces.running.claims import Claims, check_new
+
+FILES = ".png .jpg .jpeg .jpe .webp .gif .bmp .tif .tiff .avif .heic .svg .pdf .eps .mp4 .npy .json .html .txt".split()
+"""Endings of files, which are no folder's."""
 
 ENDING = 40
 """Bytes of the longest ending: `.figure.png`, `.input.png`, `.METHOD.npy`."""
@@ -110,8 +113,16 @@ class Destination:
         self._is_folder = self.out is not None and (out or "").endswith(("/", os.sep))
 
     def _is_picture(self) -> bool:
-        """Whether a picture's name was given, and not a folder's."""
-        return self.out is not None and self.out.suffix != "" and not self._is_folder and not is_folder(self.out)
+        """Whether a picture's name was given, and not a folder's, which may have a dot in it, too."""
+        if self.out is None or self._is_folder or is_folder(self.out):
+            return False
+        ending = self.out.suffix.lower()
+        return ending in FILES or bool(nearest(ending, [".png"]))
+
+    @property
+    def _png(self) -> str:
+        """The ending of the picture, as it was given."""
+        return self.out.suffix if self.out is not None and self._is_picture() else ".png"
 
     def check_folder(self) -> None:
         """Raise a Mistake if the folder can't be written to."""
@@ -171,7 +182,7 @@ class Destination:
             return
         names = list(names) or [self.command]
         self.check_files(names)
-        self.hold([stem.with_name(stem.name + ".png") for stem in self._every_stem(names)])
+        self.hold([stem.with_name(stem.name + self._png) for stem in self._every_stem(names)])
 
     def hold(self, files: Sequence[Path]) -> None:
         """Hold names against other processes, that of the film too; with --force, the last one wins."""
@@ -192,9 +203,8 @@ class Destination:
             yield from sorted(stem.parent.glob(f"{glob.escape(stem.name)}.*.npy"))
         yield self._one_figure(self._stems(names))
 
-    @staticmethod
-    def _files(stem: Path) -> list[Path]:
-        ends = (".png", ".figure.png", ".json", ".input.png", ".npy", ".html")
+    def _files(self, stem: Path) -> list[Path]:
+        ends = (self._png, ".figure.png", ".json", ".input.png", ".npy", ".html")
         return [stem.with_name(stem.name + end) for end in ends]
 
     def _one_figure(self, stems: list[Path]) -> Path:
@@ -210,7 +220,7 @@ class Destination:
         stems = self._stems(list(result.names))
         files, records = self._contents(result, stems)
         folder, note = put(files, force=self.force)
-        path = folder / f"{stems[0].name}.png" if len(stems) == 1 else folder
+        path = folder / f"{stems[0].name}{self._png}" if len(stems) == 1 else folder
         return Written(path, {folder / file.name: record for file, record in records.items()}, note)
 
     def write_film(self, result: Result, written: Written) -> None:
@@ -250,7 +260,7 @@ class Destination:
                 files[file] = _npy(every[index])
                 outputs.append(file)
             if result.page is not None and index == 0:
-                files[page] = result.page.encode()
+                files[page] = result.page.encode(errors="backslashreplace")  # names of files may be no UTF-8
                 outputs.append(page)
             record = {"outputs": [file.name for file in outputs], "numbers": result.numbers[index]}
             records[text] = result.recipe | record

@@ -146,6 +146,8 @@ def perform(job: Job, say: Say, claims: Claims) -> Done | Sweep:
     to.check_folder()
     to.begin()
     given = {key: value for key, value in job.given.items() if value is not None}
+    if promised := job.recipe.promised(job.session.network, given):
+        to.check_files(promised)
     for one in job.recipe.inputs:
         if one.many and one.name in given:
             given[one.name] = _photographs(one, given[one.name], to, say)
@@ -185,7 +187,7 @@ def _written(job: Job, to: Destination, outcome: Outcome) -> Done:
         if written is None:
             raise
         later.append(interruption)
-        notes.append("interrupted: the picture is written")
+        notes += [] if isinstance(stopped, KeyboardInterrupt) else ["interrupted: the picture is written"]
     notes += filter(None, [written.note])
     if to.film is not None:
         after(str(to.film.path), "was not written", partial(to.write_film, result, written))

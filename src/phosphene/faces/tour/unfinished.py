@@ -125,7 +125,9 @@ class Unfinished:
             Mistake: that can't be done; the cause is the OSError.
         """
         shown = [one for section in guide.sections for one in section.pictures] + ([sheet] if sheet else [])
-        new = {one.file: one.png for one in shown if one.file not in self._written} | {PAGE: page.encode()}
+        new = {one.file: one.png for one in shown if one.file not in self._written} | {
+            PAGE: page.encode(errors="backslashreplace")
+        }
         self._refuse_foreign(list(new))
         self.files |= {name: hashlib.sha256(data).hexdigest() for name, data in new.items()}
         self.stops = {stop: _plain(section) for stop, section in guide.made.items() if stop not in guide.again}

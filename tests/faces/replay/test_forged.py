@@ -1,0 +1,207 @@
+"""Forged recipes: whatever a stranger writes into a picture, replaying it asks for no more than the picture shows.
+
+The seal is a hash, so a stranger can make a new one; nothing else about a record can be trusted.
+"""
+
+import contextlib
+import io
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from phosphene import catalogue
+from phosphene.core.networks.network import Network
+from phosphene.core.optimization.ascent import Ascent
+from phosphene.core.pictures.files import read_text
+from phosphene.faces.cli.main import main
+from phosphene.faces.replay import replay as replaying
+from tests.faces.replay.pictures import made, rewrite
+
+COMMANDS = [
+    ("visualize", "conv2:1", "--steps", "1", "--size", "24"),
+    ("visualize", "conv2:1", "--steps", "1", "--size", "24", "--start", "cat.png"),
+    ("grid", "cat.png", "--layer", "conv2", "--cell", "8", "--steps", "1"),
+    ("dream", "cat.png", "--octaves", "1", "--steps", "1"),
+    ("invert", "cat.png", "--steps", "1"),
+    ("caricature", "cat.png", "--layer", "conv2", "--steps", "1"),
+    ("predict", "cat.png"),
+    ("weights",),
+    ("attribute", "cat.png", "--method", "gradient"),
+    ("attribute", "cat.png", "--method", "occlusion", "--window", "8", "--stride", "8"),
+    ("attribute", "cat.png", "--method", "smoothgrad", "--samples", "2"),
+    ("attribute", "cat.png", "--method", "rise", "--masks", "4"),
+    ("attack", "cat.png", "--steps", "1"),
+]
+HOSTILE = ["\x1b[2J\x1b]0;owned\x07", "a\nerror: all is well", "\u202egnp.tac", "\x9b31m", "\ud800", "x" * 100_000]
+NUMBERS = [-1, 0, 1, 2.5, 7, 64, 1000, 4000, 10_000, 10**6, 10**9, 10**18, 10**400, -0.5, 1e300, 1e-300]
+SPELLED = "conv2:all conv2:0-7 conv1 logits:all conv2:file=/etc/passwd conv2:like=cat.png 8/255 nan zebra /dev/zero"
+WORDS = [
+    *HOSTILE, *SPELLED.split(), *"0,0,9,9 sheet gradient float64 bfloat16 cpu:x meta".split(), "",
+    "conv2:" + "9" * 5000,
+    "conv2:0" + " + conv2:1" * 50_000, "conv2:x=[" * 50_000, "0-" + "9" * 5000, "cuda:" + "9" * 40,
+]  # fmt: skip
+DEEP: list = []
+for _ in range(400):
+    DEEP = [DEEP]
+ODD = [DEEP, {}, {"given in Python": "\x1b[2J"}, ["conv2:1"] * 20_000, [f"conv2:{i}" for i in range(8)] * 9]
+VALUES = st.one_of(
+    st.sampled_from(NUMBERS), st.sampled_from(WORDS), st.sampled_from(ODD), st.none(), st.booleans(),
+    st.integers(-100, 5000), st.floats(0, 1e4), st.text(max_size=20),
+    st.lists(st.sampled_from([*WORDS, *NUMBERS]), max_size=4),
+)  # fmt: skip
+FIELDS = """
+    threads part device plan versions format inputs network recipe arguments names seed network.spec network.sha256
+    network.size network.head inputs.name inputs.as inputs.sha256 inputs.many plan.reading versions.torch part.0 part.1
+    part.figure part.input part.sheet
+""".split()
+
+
+def forged(record, place, value):
+    """The record with another value at this place."""
+    field, _, key = place.partition(".")
+    if field == "argument":
+        return record | {"arguments": record["arguments"] | {key: value}}
+    if not key:
+        return record | {field: value}
+    inside = record.get(field)
+    if field == "part":
+        parts = {"figure": ["figure", 0], "input": ["input", 0], "sheet": ["sheet"]}
+        return record | {"part": parts.get(key) or [value if str(i) == key else one for i, one in enumerate(inside)]}
+    if field == "inputs":
+        many = [{**one, key: value} for one in inside] if key != "many" else [*inside] * 3000
+        return record | {"inputs": many}
+    return record | {field: inside | {key: value}}
+
+
+class Enough(KeyboardInterrupt):
+    """So many readings are a proof that it runs, and how large it is."""
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory):
+    """(picture, record) of each command."""
+    return []
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """The largest (pixels that are read at a time, pixels of a picture that is made, threads, steps)."""
+    seen = {"read": 0, "made": 0, "threads": 0, "steps": 0, "readings": 0}
+    preprocess, begin, replayed = Network._preprocess, Ascent.begin, replaying.begin
+
+    def reading(self, pictures, plan):
+        x = preprocess(self, pictures, plan)
+        seen["readings"] += 1
+        seen["read"] = max(seen["read"], len(pictures) * pictures.shape[2] * pictures.shape[3])
+        seen["threads"] = max(seen["threads"], torch.get_num_threads())
+        if seen["readings"] > 12:
+            raise Enough
+        return x
+
+    def making(self, network, key, size, *args, **kwargs):
+        found = begin(self, network, key, size, *args, **kwargs)
+        seen["made"] = max(seen["made"], size[0] * size[1])
+        return found
+
+    def beginning(*args):
+        found = replayed(*args)
+        seen["steps"] = max(seen["steps"], getattr(found, "total", 0))
+        return found
+
+    monkeypatch.setattr(Network, "_preprocess", reading)
+    monkeypatch.setattr(Ascent, "begin", making)
+    monkeypatch.setattr(replaying, "begin", beginning)
+    return seen
+
+
+def replayed(watched, size):
+    """Replay forged.png as the command line does, and check what it did and said."""
+    watched.update(dict.fromkeys(watched, 0))
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), pytest.raises(SystemExit) as left:
+        words = ["--net", "own.py", "--input", "cat.png", "--out", "again.png", "--force"]
+        main(["replay", "forged.png", *words])
+    assert left.value.code in (None, 0, 1, 2, 130), said.getvalue()
+    shown, network, photo = size[0] * size[1], 16 * 16, 30 * 40
+    assert watched["read"] <= 100 * max(shown, network, photo)
+    assert watched["made"] <= max(16 * shown, network, photo)
+    assert watched["threads"] <= (os.cpu_count() or 1)
+    assert watched["steps"] <= 100_000 * 100
+    text = said.getvalue()
+    assert text.replace("\n", "").isprintable() and "Traceback" not in text and "--debug" not in text, text
+    assert len(text) < 20_000 and text.count("\n") < 30
+    return text
+
+
+def check(data, run, bases, watched):
+    if not bases:
+        for i, words in enumerate(COMMANDS):
+            watched["readings"] = -(10**9)
+            made(run, *words, "--force") if i else made(run, *words)
+            bases.append((Path("made.png").read_bytes(), json.loads(read_text("made.png")["phosphene"])))
+    content, record = data.draw(st.sampled_from(bases))
+    options = [f"argument.{one.name}" for one in catalogue.recipe(record["recipe"]).options]
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.sampled_from([*FIELDS, *options, *options, "argument.\x1b[2J"]))
+        with contextlib.suppress(AttributeError, TypeError):  # an earlier change took away what it would change
+            record = forged(record, place, data.draw(VALUES))
+    picture = Image.open(io.BytesIO(content)).convert("RGB")
+    if data.draw(st.booleans()):
+        picture = picture.resize(data.draw(st.sampled_from([(8, 8), (40, 30), (400, 8)])))
+    rewrite("forged.png", record, picture)
+    replayed(watched, picture.size)
+
+
+SETTINGS = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+
+
+@settings(max_examples=8, **SETTINGS)
+@given(st.data())
+def test_a_forged_recipe_asks_for_no_more_than_its_picture_shows_and_says_nothing_to_the_terminal(
+    run, bases, watched, data
+):
+    check(data, run, bases, watched)
+
+
+@pytest.mark.slow
+@settings(max_examples=300, **SETTINGS)
+@given(st.data())
+def test_three_hundred_of_them(run, bases, watched, data):
+    check(data, run, bases, watched)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"size": 10_000}, "forged.png asks for a picture of 10000 x 10000 px, which is more than it shows"),
+        ({"size": 25}, "forged.png asks for a picture of 25 x 25 px, which is more than it shows"),
+        ({"units": ["conv2:all"], "starts": 13}, "forged.png asks for 104 pictures of 24 x 24 px, which is more than"),
+        ({"views": 10_000}, "forged.png asks to read 10000 x 24 x 24 px at a time, which is far more than it shows"),
+        ({"parameterization": "cppn", "render": 4000}, "asks for a picture of 4000 x 4000 px"),
+        ({"steps": 10**9}, "1000000000 is not a valid value for steps: it must be 0 to 100000"),
+        ({"batch": 10**6}, "1000000 is not a valid value for batch"),
+        ({"units": ["conv2:1"] * 20_000}, "forged.png says 20000 values for units of visualize; 10000 is the limit"),
+        ({"units": ["conv2:0" + " + conv2:1" * 50_000]}, "is longer than any unit"),
+    ],
+)
+def test_what_is_more_than_the_picture_shows_is_refused_before_it_is_made(run, kept, watched, change, said):
+    if "forged" not in kept:
+        watched["readings"] = -(10**9)
+        kept["forged"] = made(run, *COMMANDS[0]).read_bytes()
+    Path("forged.png").write_bytes(kept["forged"])
+    record = json.loads(read_text("forged.png")["phosphene"])
+    rewrite("forged.png", record | {"arguments": record["arguments"] | change})
+    assert said in replayed(watched, (24, 24))
+    assert watched["readings"] == 0
+
+
+def test_a_picture_of_three_thousand_photographs_is_made_of_those_that_are_named(run, watched, picture):
+    rewrite("made.png", picture | {"inputs": picture["inputs"] * 3000})
+    Path("made.png").rename("forged.png")
+    assert "forged.png was made from 3000 photographs, and 1 were named with --input" in replayed(watched, (16, 16))
