@@ -1,5 +1,7 @@
 """Goals of attacks: a loss whose sign is right, and a stop that knows whose label is whose."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -42,9 +44,6 @@ def test_labels_may_be_a_list_and_a_callable_may_be_attacked():
 
 
 PICTURES = noise(2, 3, 16, 16)
-UNCHECKED = getattr(prepared, "__wrapped__", prepared)
-"""Without the check of shapes that tests put around every function, which would answer first."""
-
 NONSENSE = {
     "3 labels": ({"labels": [0, 1, 2]}, r"2 pictures need 2 labels, whole numbers \(2,\), not int64 \(3,\)"),
     "labels of two axes": ({"labels": torch.zeros(2, 1).long()}, "2 pictures need 2 labels"),
@@ -69,13 +68,17 @@ NONSENSE = {
 def test_what_makes_no_sense_is_refused_before_anything_is_computed(change, words):
     given = {"victim": convnet(), "x": PICTURES, "labels": [0, 1], "radius": 0.1} | change
     with pytest.raises(Mistake, match=words):
-        UNCHECKED(**given)
+        inspect.unwrap(prepared)(**given)
 
 
 SENTENCES = {
-    "an array": (
-        {"x": np.zeros((2, 3, 16, 16))},
-        "an attack takes a batch of pictures, a tensor of floats (n, c, h, w), not ndarray",
+    "no pictures": (
+        {"x": PICTURES[:0], "labels": []},
+        "an attack takes a batch of pictures, a tensor of floats (n, c, h, w), not torch.float64 (0, 3, 16, 16)",
+    ),
+    "one picture": (
+        {"x": PICTURES[0]},
+        "an attack takes a batch of pictures, a tensor of floats (n, c, h, w), not torch.float64 (3, 16, 16)",
     ),
     "whole numbers": (
         {"x": torch.zeros(2, 3, 16, 16).byte()},
@@ -90,16 +93,7 @@ SENTENCES = {
         "the pictures have values from .* to 1.25; an attack takes 0 to 1",
     ),
     "no end": ({"radius": float("inf")}, "inf is not a valid value for radius: it must be at least 0"),
-    "a name": (
-        {"victim": "embedded:photo"},
-        "a victim is a network, or a function from pictures to logits, not str",
-    ),
-    "names": (
-        {"labels": ["tabby", "zebra"]},
-        r"labels are the numbers of classes, one for each picture, not \['tabby', 'zebra'\]",
-    ),
     "truths": ({"labels": [True, False]}, "2 pictures need 2 labels, whole numbers (2,), not bool (2,)"),
-    "parts": ({"labels": [0.5, 1]}, "2 pictures need 2 labels, whole numbers (2,), not float32 (2,)"),
     "one class too far": ({"labels": [4, 0]}, "there is no class 4; there are 0 to 3"),
     "one below 0 and one too far": ({"labels": [-1, 4]}, "there is no class -1; there are 0 to 3"),
     "one below 0 of a callable": (
@@ -112,9 +106,9 @@ SENTENCES = {
 @pytest.mark.parametrize(("change", "sentence"), SENTENCES.values(), ids=SENTENCES)
 def test_what_makes_no_sense_is_said_in_a_sentence(change, sentence):
     given = {"victim": convnet(), "x": PICTURES, "labels": [0, 1], "radius": 0.1} | change
-    sentence = sentence if "\\" in sentence else sentence.replace("(", r"\(").replace(")", r"\)")
+    sentence = sentence.replace("(", r"\(").replace(")", r"\)")
     with pytest.raises(Mistake, match=f"^{sentence}$"):
-        UNCHECKED(**given)
+        prepared(**given)
 
 
 def test_what_is_just_in_its_bounds_may_be_attacked():

@@ -32,25 +32,14 @@ LEAST = 85
 KILLED = {1, 3, 36, 24, -24, 152, 255}
 """How pytest ends when a test fails, and how mutmut ends one that runs for ever."""
 
-SHAPES = """\
-import sys
-
-from jaxtyping import install_import_hook
-
-if "phosphene" not in sys.modules:  # every mutant is a fork of one process; pytest's own option wants a fresh one
-    install_import_hook(["phosphene"], "tests.checked")
-"""
-
 
 def settings(module: str) -> str:
     """A pyproject.toml for mutmut: one module, its own test file, and pytest as the project has it."""
     options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
-    options["addopts"] = [word for word in options["addopts"] if "jaxtyping" not in word]
     mutmut = {
         "source_paths": ["src"],
         "only_mutate": [f"src/phosphene/{module}.py"],
         "pytest_add_cli_args_test_selection": [own_tests(module)],
-        "also_copy": ["conftest.py"],
         "use_git_change_detection": False,
         "timeout_constant": 4.0,  # seconds; a busy machine is not a mutant
     }
@@ -83,7 +72,6 @@ def prepared(module: str) -> Path:
         for name in ("src", "tests"):
             (place / name).symlink_to(ROOT / name)
         (place / "pyproject.toml").write_text(settings(module))
-        (place / "conftest.py").write_text(SHAPES)
         stamp.write_text(digest)
     return place
 

@@ -122,14 +122,8 @@ FORCE = option("force", bool, False, "overwrite what is there")
 QUIET = option("quiet", bool, False, "say nothing but where the picture is")
 JSON = option("json", bool, False, "print the results as JSON")
 ANONYMOUS = option("no_provenance", bool, False, "leave out of the files how they were made")
-FILM = option(
-    "film", str | None, None,
-    "also write the way there: NAME.gif or NAME.mp4; a film does not replay; its last frame is the picture",
-)  # fmt: skip
-JUDGE = option(
-    "judge", list[str], [],
-    "another network, as --net, that says what it sees in each picture; may be given several times",
-)  # fmt: skip
+FILM = option("film", str | None, None, "also write the way there, NAME.gif or NAME.mp4; a film does not replay")
+JUDGE = option("judge", list[str], [], "another network, as --net, to say what it sees in each picture; repeatable")
 
 
 def names(parameters: Iterable[Parameter]) -> list[str]:
@@ -158,27 +152,6 @@ def of_recipes(recipes: Recipes) -> list[Parameter]:
             if isinstance(one, Input) or one.kind is not object:
                 by_name.setdefault(one.name, {})[method] = one
     return [_parameter(takers, len(recipes)) for takers in by_name.values()]
-
-
-def taken(given: Mapping[str, Any], recipe: Recipe[..., Any], method: str, recipes: Recipes) -> dict[str, Any]:
-    """What was given, without what was not.
-
-    Raises:
-        Mistake: the method does not take it, or not like this.
-    """
-    takes = {one.name: one for one in recipe.arguments}
-    found: dict[str, Any] = {}
-    for key, value in given.items():
-        takers = {m: one for m, r in recipes.items() for one in r.arguments if one.name == key}
-        unset = (
-            value is None or value == [] or (value is False and any(one.default is False for one in takers.values()))
-        )
-        if not unset and key not in takes:
-            (flag, *_) = (one.flag for one in takers.values() if isinstance(one, Option))
-            raise Mistake(f"{flag} is not an option of {method}; it belongs to {', '.join(takers)}")
-        if not unset:
-            found[key] = one.read(value, one.called) if isinstance(one := takes[key], Option) else value
-    return found
 
 
 def _parameter(takers: Mapping[str, Argument], methods: int) -> Parameter:
