@@ -1,7 +1,8 @@
 """What keeps the house in order, counted: `python -m tests.house.limits` prints the counts and fails on what is over.
 
 Sizes of files and functions, comments that silence the type checker, recipes that the faces and the core know by name,
-modules of the core that fewer than two families use, circles of imports, and modules without a test of their own.
+modules of the core that fewer than two families use, circles of imports, modules without a test of their own, and tests
+that hold either way or only on a fast machine.
 """
 
 import ast
@@ -175,6 +176,15 @@ def untyped(recipes: Iterable[Any]) -> Iterator[str]:
                 yield f"the option {option.name} of {recipe.name} has no type, or no sentence"
 
 
+def undecided(path: str, text: str) -> Iterator[str]:
+    """Assertions that hold either way, and tests that are timed."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Assert) and isinstance(node.test, ast.BoolOp) and isinstance(node.test.op, ast.Or):
+            yield f"{path}:{node.lineno} asserts one thing or another; say which, and when"
+        if isinstance(node, ast.keyword) and node.arg == "deadline":
+            yield f"{path}:{node.lineno} has a deadline; tests/conftest.py says for all that there is none"
+
+
 def untested(modules: Iterable[str], tests: Iterable[str]) -> Iterator[str]:
     """Modules that neither have a test file of their name at their place nor a line in `TESTED_IN`."""
     there = set(tests)
@@ -211,6 +221,8 @@ def complaints() -> Iterator[str]:
     yield from used_by_one(graph)
     yield from untyped(public(row.name) for row in CATALOGUE if row.name)
     modules = [p.relative_to(SOURCE).as_posix() for p in files if p.name not in ("__init__.py", "__main__.py")]
+    for path in sorted(TESTS.rglob("test_*.py")):
+        yield from undecided(path.relative_to(ROOT).as_posix(), path.read_text())
     yield from untested(modules, [p.relative_to(TESTS).as_posix() for p in TESTS.rglob("test_*.py")])
 
 

@@ -15,6 +15,7 @@ from tests.house.limits import (
     parameter_count,
     recipe_names_in,
     too_large,
+    undecided,
     untested,
     untyped,
     used_by_one,
@@ -105,3 +106,8 @@ def test_an_option_needs_a_type_and_a_sentence():
     )
     found = list(untyped([SimpleNamespace(name="dream", options=[typed, untold, free])]))
     assert [complaint.split()[2] for complaint in found] == ["b", "c"]
+
+
+def test_an_assertion_of_two_things_and_a_deadline_are_complained_about():
+    text = "assert a or b\nassert (a or b) == c\nassert 'a or b' in c\n@settings(deadline=None)\ndef f(): ...\n"
+    assert [line.partition(" ")[0] for line in undecided("test_x.py", text)] == ["test_x.py:1", "test_x.py:4"]

@@ -162,7 +162,7 @@ def check(data, run, one, watched, commands=COMMANDS):
     replayed(watched, picture.size)
 
 
-SETTINGS = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+SETTINGS = {"suppress_health_check": list(HealthCheck)}
 
 
 @settings(max_examples=8, **SETTINGS)
