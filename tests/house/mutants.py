@@ -124,4 +124,7 @@ def main(modules: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or MODULES)
+    try:
+        main(sys.argv[1:] or MODULES)
+    except KeyboardInterrupt:
+        sys.exit("Stopped. What was asked so far is kept, and the same command goes on from there.")
