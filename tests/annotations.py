@@ -17,15 +17,15 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CellType, CodeType, FunctionType, ModuleType
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from beartype import BeartypeConf, beartype
-from jaxtyping import jaxtyped
+from jaxtyping import AbstractArray, jaxtyped
 
 typed = beartype(conf=BeartypeConf(is_pep484_tower=True))
 """To it an int is a float, as to every static checker (PEP 484)."""
 
-_CHECKERS: dict[CodeType, Callable[..., Any]] = {}
+_CHECKERS: dict[CodeType, tuple[Callable[..., Any], bool]] = {}
 _VERSION = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
 
 
@@ -47,17 +47,19 @@ def checked(made: Any) -> Any:
         return made
     if not made.__annotations__:
         return made
-    check: Callable[..., Any] | None = None  # most of what a test imports is never called
+    check, sized = None, False  # most of what a test imports is never called
 
     @wraps(made)
     def function(*args: Any, **kwargs: Any) -> Any:
-        nonlocal check
+        nonlocal check, sized
         if check is None:
-            check = _checker(made)
+            check, sized = _checker(made)
         functions = _CALLED.functions
         depth = len(functions)
         functions.append(made)
         try:
+            if not sized:
+                return check(*args, **kwargs)
             with jaxtyped("context"):  # a size has one name in one call
                 return check(*args, **kwargs)
         finally:
@@ -66,8 +68,11 @@ def checked(made: Any) -> Any:
     return function
 
 
-def _checker(made: Callable[..., Any]) -> Callable[..., Any]:
-    """Check arguments, call the function that is being called, and check its result; one for each piece of code."""
+def _checker(made: Callable[..., Any]) -> tuple[Callable[..., Any], bool]:
+    """Check arguments, call the function that is being called, and check its result; and whether shapes are among them.
+
+    One for each piece of code.
+    """
     code = made.__code__
     if code in _CHECKERS:
         return _CHECKERS[code]
@@ -81,8 +86,14 @@ def _checker(made: Callable[..., Any]) -> Callable[..., Any]:
 
     call.__annotations__ = {name: _known(hint, made) for name, hint in made.__annotations__.items()}
     call.__qualname__ = made.__qualname__
-    _CHECKERS[code] = typed(call)
+    _CHECKERS[code] = typed(call), any(_has_shape(hint) for hint in call.__annotations__.values())
     return _CHECKERS[code]
+
+
+def _has_shape(hint: Any) -> bool:
+    if isinstance(hint, type) and issubclass(hint, AbstractArray):
+        return True
+    return any(_has_shape(part) for part in (hint if isinstance(hint, list) else get_args(hint)))
 
 
 def _known(hint: Any, made: Callable[..., Any]) -> Any:

@@ -30,7 +30,7 @@ DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
 @pytest.fixture(autouse=True)
 def _alike(request):
     """Every test begins with the same seed; small ones get one thread, as waiting for a second costs more."""
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)  # torch.manual_seed also notes a traceback for each kind of GPU, every time
     threads = torch.get_num_threads()
     if "slow" not in request.keywords:
         torch.set_num_threads(1)

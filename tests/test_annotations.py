@@ -36,6 +36,11 @@ def inner(n: int):
 
 
 @checked
+def several(x: list[Float[Tensor, " n"]], y: Float[Tensor, " n"] | None) -> "Float[Tensor, ' n']":
+    return x[0] if y is None else y
+
+
+@checked
 @dataclass(frozen=True)
 class Pair:
     one: Float[Tensor, " n"]
@@ -47,6 +52,7 @@ def test_what_is_as_it_says_is_what_it_was():
     assert torch.equal(scaled(x, torch.ones(2), 2), 2 * x)  # an int is a float
     assert list(counted(x, most=9)) == [0, 1]
     assert torch.equal(Pair(x[0], x[1]).two, x[1])
+    assert torch.equal(several([x[0]], x[1]), x[1])
     assert scaled.__wrapped__.__name__ == scaled.__name__ == "scaled"
 
 
@@ -60,8 +66,9 @@ def test_what_is_as_it_says_is_what_it_was():
         lambda: counted(torch.ones(2, 3), "many"),
         lambda: inner(1)(torch.ones(2, 3), torch.ones(2, 4)),
         lambda: Pair(torch.ones(2), torch.ones(3)),
+        lambda: several([torch.ones(2)], torch.ones(3)),
     ],
-    ids=["a size", "a kind", "an argument", "a result", "before the first step", "inside", "a dataclass"],
+    ids=["a size", "a kind", "an argument", "a result", "before the first step", "inside", "a dataclass", "a list"],
 )
 def test_what_is_not_is_refused(wrong):
     with refused:

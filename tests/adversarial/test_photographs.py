@@ -111,6 +111,7 @@ def test_the_change_is_shown_ten_times_about_grey():
     (_, before), (words, change), (_, after) = run.result.panels[0]
     assert words == "the change, 10 times; at most 8/255" and run.total == 1
     torch.testing.assert_close(change, 0.5 + 10 * (after - before), rtol=0, atol=1e-5)
+    assert run.numbers[0]["l2"] == pytest.approx((after - before).norm().item(), rel=1e-5)
 
 
 def test_pgd_keeps_the_best_so_far():

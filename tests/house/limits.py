@@ -35,6 +35,8 @@ ONE_FAMILY = {
 """Modules of the core that fewer than two families use, and why they are there all the same."""
 
 TESTED_IN = {
+    "__main__.py": "faces/cli/test_main.py",
+    "core/networks/allowance.py": "faces/replay/test_forged.py",
     "core/networks/given.py": "core/networks/test_anatomy.py",
     "core/networks/once.py": "core/networks/test_anatomy.py",
     "core/units/network_input.py": "core/units/test_inputs.py",

@@ -632,7 +632,7 @@ def test_a_network_without_layers_to_act_on_is_refused():
 
 @pytest.mark.parametrize("option", [{"epsilon": -1}, {"gamma": -0.1}])
 def test_sizes_below_zero_are_refused(option):
-    with pytest.raises(Mistake, match="must be at least 0"):
+    with pytest.raises(Mistake, match="it must be 0 to"):
         lrp(convnet(), levels(3, 16, 16), **option)
 
 

@@ -240,7 +240,13 @@ def test_only_the_pictures_that_are_blocked_are_led_anywhere_and_their_gradient_
 
 
 def test_a_fifth_of_the_pixels_are_opaque_and_the_others_by_how_much_their_gradients_add_up_to():
-    gradients = torch.arange(1.0, 101).view(1, 1, 10, 10).double().expand(1, 3, 10, 10)
-    seen = Accumulated(lambda pictures, rows, key: Evaluation(torch.zeros(1), gradients), 1)
-    seen(torch.zeros(1, 3, 10, 10), torch.arange(1), key(1))
-    torch.testing.assert_close(seen.visible()[0, 0].flatten(), (torch.arange(1.0, 101).double() / 80).clamp(max=1))
+    """Each problem's own, over all its steps, whatever the colour and the sign."""
+    ramp = torch.arange(1.0, 101).double()
+    gradients = ramp.view(1, 1, 10, 10).repeat(1, 3, 1, 1)
+    gradients[:, 1, :, ::2] *= -1  # colours that pull in opposite directions count as much
+    seen = Accumulated(lambda pictures, rows, key: Evaluation(torch.zeros(len(rows)), pictures * gradients), 3)
+    for rows, signs in (([0, 2], (1.0, -1.0)), ([2], (0.5,)), ([1, 2], (0.0, 1.0))):
+        pictures = torch.tensor(signs).double().view(-1, 1, 1, 1).expand(-1, 3, 10, 10)
+        seen(pictures, torch.tensor(rows), key(3))
+    ramped = (ramp / 80).clamp(max=1).view(1, 10, 10)
+    torch.testing.assert_close(seen.visible(), torch.stack([ramped, 0 * ramped, ramped]))

@@ -23,6 +23,19 @@ def test_best_keeps_each_problems_best_picture_with_its_value():
     assert (kept[-1].values < steps[-1].values).any()
 
 
+def test_best_keeps_what_the_objective_said_about_the_best_picture():
+    def told(pictures, rows, key):
+        seen = bowl(photos(3, seed=1))(pictures, rows, key)
+        return seen._replace(outputs={"picture": pictures.clone(), "value": seen.values[:, None]})
+
+    steps = list(argmin(Pixels(photos(3)), told, optimizer=sign(0.2), steps=12))
+    kept = list(best(iter(steps)))
+    for step in kept:
+        assert torch.equal(step.outputs["picture"], step.pictures)
+        assert torch.equal(step.outputs["value"][:, 0], step.values)
+    assert (kept[-1].values < steps[-1].values).any()
+
+
 def slow_averages(pictures, beta):
     """Every weighted mean of the pictures so far: the last weighs 1, the one before beta, then beta^2, ..."""
     means = []

@@ -169,7 +169,7 @@ def test_an_argument_that_is_not_there_is_told_with_the_nearest():
 
 
 def test_an_option_is_called_as_it_was_typed():
-    with pytest.raises(Mistake, match="0 is not a valid value for top_k: it must be at least 1"):
+    with pytest.raises(Mistake, match="0 is not a valid value for top_k: it must be 1 to 1000"):
         phosphene.predict(convnet(torch.float32), CAT, top_k=0)
 
 

@@ -36,6 +36,11 @@ def test_a_traceback_is_shown_with_debug_alone_before_or_behind_the_command(fail
         assert "in raises" in err and "ZeroDivisionError: no" in err and err.startswith("error: phosphene fails")
 
 
+def test_the_program_is_a_module_too():
+    ran = subprocess.run([sys.executable, "-m", "phosphene", "--version"], capture_output=True, text=True)
+    assert ran.returncode == 0 and ran.stdout.startswith("phosphene ")
+
+
 @pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (Terminated(), 143)])
 def test_an_interruption_has_the_code_that_shells_know(error, code, failing):
     assert failing(error, "predict") == (code, "", "interrupted\n")
@@ -50,7 +55,7 @@ def test_sigterm_is_an_interruption_and_its_handler_is_put_back(run, monkeypatch
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interruption_while_the_program_is_loaded_is_no_traceback(number, code):
+def test_an_interruption_while_the_program_is_loaded_is_no_traceback(number, code, tmp_path):
     # a process in the background lacks the handler
     code_of = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -59,7 +64,7 @@ def test_an_interruption_while_the_program_is_loaded_is_no_traceback(number, cod
     words = [sys.executable, "-c", code_of, "predict"]
     for after in (0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8):
         pipe = subprocess.PIPE
-        with subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True) as process:
+        with subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True, cwd=tmp_path) as process:
             assert process.stdout.readline() == "1\n"
             time.sleep(after + 0.005)
             process.send_signal(number)

@@ -283,6 +283,43 @@ def test_a_tour_that_is_stopped_again_and_again_has_the_bytes_of_one_that_is_not
     assert contents("often") == contents("whole")
 
 
+FAILING = SOURCE.replace(
+    "class Small(nn.Sequential):",
+    """import os
+LEFT = [int(os.environ.get("AFTER", -1))]
+class Small(nn.Sequential):
+    def forward(self, x):
+        LEFT[0] -= 1
+        if LEFT[0] < 0 and "AFTER" in os.environ:
+            raise {"boom": RuntimeError("boom"), "memory": MemoryError(), "end": KeyboardInterrupt()}[os.environ["HOW"]]
+        return super().forward(x)
+""",
+)
+"""A network that answers so often, and never again."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("how", "after", "code"), [("boom", 18, 2), ("memory", 100, 2), ("end", 60, 130)])
+def test_a_tour_whose_network_fails_keeps_its_page_and_goes_on_when_it_works(
+    tmp_path, monkeypatch, capsys, how, after, code
+):
+    monkeypatch.chdir(tmp_path)
+    Path("own.py").write_text(FAILING)
+    words = ["tour", "--fast", "--quiet", "--net", "own.py", "--beside", "own.py", "--out"]
+    assert call(*words, "whole") == 0
+    with monkeypatch.context() as patch:
+        patch.setenv("AFTER", str(after))
+        patch.setenv("HOW", how)
+        capsys.readouterr()
+        assert call(*words, "tour") == code
+    out, err = capsys.readouterr()
+    assert out == str(Path("tour/index.html")) + "\n"
+    assert err.count("\n") == 1 and "the same command goes on from there" in err
+    assert "This page is unfinished" in Path("tour/index.html").read_text()
+    assert call(*words, "tour") == 0
+    assert contents("tour") == contents("whole")
+
+
 def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
 

@@ -12,6 +12,7 @@ from phosphene.core.errors import Mistake, did_you_mean
 from phosphene.core.options import Bounds
 from phosphene.core.results.recipes import Recipe
 from phosphene.core.results.results import Run
+from phosphene.core.results.signature import Option
 from phosphene.faces.cli import options as cli
 from phosphene.faces.cli import show, tree
 from phosphene.faces.cli.guard import Ended, guarded
@@ -98,7 +99,28 @@ def _job(name: str, rows: tuple[Row, ...], recipes: cli.Recipes, method: str, op
     output = Output(options.pop("out"), options.pop("force"), options["quiet"], options.pop("no_provenance"), film)
     asked = session(options)
     given = {key: value for key, value in options.items() if key not in ("quiet", "json")}
-    return Job(row, recipe, method or None, cli.taken(given, recipe, method, recipes), asked, output)
+    return Job(row, recipe, method or None, _taken(given, recipe, method, recipes), asked, output)
+
+
+def _taken(given: Options, recipe: Recipe[..., Any], method: str, recipes: cli.Recipes) -> Options:
+    """What was given, without what was not.
+
+    Raises:
+        Mistake: the method does not take it, or not like this.
+    """
+    takes = {one.name: one for one in recipe.arguments}
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        takers = {m: one for m, r in recipes.items() for one in r.arguments if one.name == key}
+        unset = (
+            value is None or value == [] or (value is False and any(one.default is False for one in takers.values()))
+        )
+        if not unset and key not in takes:
+            (flag, *_) = (one.flag for one in takers.values() if isinstance(one, Option))
+            raise Mistake(f"{flag} is not an option of {method}; it belongs to {', '.join(takers)}")
+        if not unset:
+            found[key] = one.read(value, one.called) if isinstance(one := takes[key], Option) else value
+    return found
 
 
 def _run(job: Job, options: Options) -> None:

@@ -42,29 +42,21 @@ def option(name: str, kind: Any, default: Any, words: str, flag: str = "", bound
     flag = flag or "--" + name.replace("_", "-")
     declared = [f"{flag}/--no-{flag[2:]}"] if kind is bool and default is not False else [flag]
     shows = default is not False and default not in (None, [], "")  # 0 is a default like any other
-    if kind in (int, float, int | None, float | None):
-        whole = kind in (int, int | None)
-        given = typer.Option(*declared, help=words, show_default=shows, metavar="INTEGER" if whole else "NUMBER")
-        annotation: Any = Annotated[str | None, given, Number(bounds, whole)]
-        return Parameter(name, Parameter.KEYWORD_ONLY, default=default if default is None else shown(default),
-                         annotation=annotation)  # fmt: skip
-    extra = _one_of(kind, declared[0].lstrip("-"))
+    extra, note, whole = _one_of(kind, declared[0].lstrip("-")), None, kind in (int, int | None)
+    if whole or kind in (float, float | None):
+        kind, extra, note = str | None, {"metavar": "INTEGER" if whole else "NUMBER"}, Number(bounds, whole)
+        default = default if default is None else shown(default)
     given = typer.Option(*declared, help=words, show_default=shows, **extra)
-    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, given])
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, given, note])
 
 
 def read(parameters: Iterable[Parameter], options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a command that is no recipe, with its numbers read.
-
-    Raises:
-        Mistake: one is no number, or out of bounds.
-    """
+    """The options of a command that is no recipe, its numbers read; a Mistake where one is none, or out of bounds."""
     found = dict(options)
     for one in parameters:
-        for note in get_args(one.annotation):
-            if isinstance(note, Number) and found[one.name] is not None:
-                called = one.name.replace("_", "-")
-                found[one.name] = read_number(found[one.name], called, note.bounds, whole=note.whole)
+        note = next((note for note in get_args(one.annotation) if isinstance(note, Number)), None)
+        if note is not None and (text := found[one.name]) is not None:
+            found[one.name] = read_number(text, one.name.replace("_", "-"), note.bounds, whole=note.whole)
     return found
 
 
@@ -130,14 +122,8 @@ FORCE = option("force", bool, False, "overwrite what is there")
 QUIET = option("quiet", bool, False, "say nothing but where the picture is")
 JSON = option("json", bool, False, "print the results as JSON")
 ANONYMOUS = option("no_provenance", bool, False, "leave out of the files how they were made")
-FILM = option(
-    "film", str | None, None,
-    "also write the way there: NAME.gif or NAME.mp4; a film does not replay; its last frame is the picture",
-)  # fmt: skip
-JUDGE = option(
-    "judge", list[str], [],
-    "another network, as --net, that says what it sees in each picture; may be given several times",
-)  # fmt: skip
+FILM = option("film", str | None, None, "also write the way there, NAME.gif or NAME.mp4; a film does not replay")
+JUDGE = option("judge", list[str], [], "another network, as --net, to say what it sees in each picture; repeatable")
 
 
 def names(parameters: Iterable[Parameter]) -> list[str]:
@@ -166,27 +152,6 @@ def of_recipes(recipes: Recipes) -> list[Parameter]:
             if isinstance(one, Input) or one.kind is not object:
                 by_name.setdefault(one.name, {})[method] = one
     return [_parameter(takers, len(recipes)) for takers in by_name.values()]
-
-
-def taken(given: Mapping[str, Any], recipe: Recipe[..., Any], method: str, recipes: Recipes) -> dict[str, Any]:
-    """What was given, without what was not.
-
-    Raises:
-        Mistake: the method does not take it, or not like this.
-    """
-    takes = {one.name: one for one in recipe.arguments}
-    found: dict[str, Any] = {}
-    for key, value in given.items():
-        takers = {m: one for m, r in recipes.items() for one in r.arguments if one.name == key}
-        unset = (
-            value is None or value == [] or (value is False and any(one.default is False for one in takers.values()))
-        )
-        if not unset and key not in takes:
-            (flag, *_) = (one.flag for one in takers.values() if isinstance(one, Option))
-            raise Mistake(f"{flag} is not an option of {method}; it belongs to {', '.join(takers)}")
-        if not unset:
-            found[key] = one.read(value, one.called) if isinstance(one := takes[key], Option) else value
-    return found
 
 
 def _parameter(takers: Mapping[str, Argument], methods: int) -> Parameter:
