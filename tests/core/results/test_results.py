@@ -85,3 +85,23 @@ def test_a_stopped_run_is_what_it_was_then():
     stopped.stop()
     assert stopped.numbers[0] == {"steps": 1}
     assert stopped.result is stopped.so_far()
+
+
+def test_what_was_stopped_on_its_way_says_so_in_its_recipe_and_what_came_to_its_end_does_not():
+    made = run()
+    made.recipe = {"recipe": "x"}
+    for step in made:
+        assert made.so_far().recipe == {"recipe": "x"} | ({"unfinished": True} if step.index < 4 else {})
+    assert made.result.recipe == {"recipe": "x"}
+    short = run()
+    short.recipe, short.total = {"recipe": "x"}, 9  # it came to its end before all steps were needed
+    assert short.result.recipe == {"recipe": "x"}
+    assert short.picture_alone().recipe["unfinished"]
+    stopped = run()
+    stopped.recipe = {"recipe": "x"}
+    next(iter(stopped))
+    stopped.stop()
+    assert stopped.result.recipe["unfinished"]
+    anonymous = run()
+    next(iter(anonymous))
+    assert anonymous.so_far().recipe == {}

@@ -202,6 +202,12 @@ def test_a_picture_of_somebody_else_is_refused(run):
     assert "nothing.png" in err
 
 
+def test_a_picture_that_was_stopped_on_its_way_is_not_made_again_as_if_it_were_finished(picture):
+    rewrite("made.png", json.loads(read_text("made.png")["phosphene"]) | {"unfinished": True})
+    with pytest.raises(Mistake, match="made.png was stopped on its way, and its recipe makes the finished one"):
+        replay("made.png")
+
+
 def test_a_picture_put_together_from_others_names_them():
     rewrite("cat.png", {"command": "tour", "parts": ["pictures/a.png", "pictures/b.png"]})
     with pytest.raises(Mistake, match=r"cat.png is put together from other pictures; make those again: pictures/a.png"):

@@ -152,7 +152,8 @@ def test_a_picture_of_which_nothing_can_be_said_any_more_comes_alone(ends):
         outcome = finished(run_that(stopped, finish=finish), "try", quiet=True)
         assert outcome.stopped is stopped
         assert (outcome.result.image.shape, outcome.result.names) == ((2, 3, 8, 8), ["one", "two"])
-        assert outcome.result.numbers == [{"steps": 1}] * 2 and outcome.result.recipe == {"recipe": "try"}
+        assert outcome.result.numbers == [{"steps": 1}] * 2
+        assert outcome.result.recipe == {"recipe": "try", "unfinished": True}
     sheet = finished(run_that(ends, finish=finish, names=["all"]), "try", quiet=True).result
     assert sheet.image.shape == (1, 3, 8, 18) and len(sheet.numbers) == 1
 

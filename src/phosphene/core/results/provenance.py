@@ -4,6 +4,7 @@ import hashlib
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -80,6 +81,7 @@ def pixels_record(photo: Photo) -> dict[str, Any]:
     return {"pixels_sha256": hashlib.sha256(pixels.tobytes()).hexdigest(), "shape": list(pixels.shape[1:3])}
 
 
+@cache
 def _version(name: str) -> str:
     try:
         return version(name)

@@ -181,18 +181,21 @@ class Run:
         self._steps, self._finish = steps, finish
         self.shown = shown or (lambda step: step.pictures)
         self._result: Result | None = None
+        self._over = self._stopped = False
 
     def __iter__(self) -> Iterator[Step]:
         for step in self._steps:
-            self.last, self._result = step, None
+            self.last, self._result, self._over = step, None, step.index >= self.total
             yield step
+        if not (self._over or self._stopped):  # it came to its end before all steps were needed
+            self._over, self._result = True, None
 
     def stop(self) -> None:
         """Take no further step: the result is that of the steps that were taken."""
-        self._steps = iter(())
+        self._steps, self._stopped = iter(()), True
 
     def so_far(self) -> Result:
-        """The result of the steps that were taken.
+        """The result of the steps that were taken; its recipe says where it is unfinished.
 
         Raises:
             Mistake: there was none yet.
@@ -201,8 +204,13 @@ class Run:
             if self.last is None:
                 raise Mistake("nothing was computed yet")
             self._result = _with_stillness(self._finish(self.last), self.last)
-            self._result.recipe = self.recipe
+            self._result.recipe = self.recipe if self._over else self._unfinished
         return self._result
+
+    @property
+    def _unfinished(self) -> dict[str, Any]:
+        """The recipe of what has not come to its end."""
+        return self.recipe | ({"unfinished": True} if self.recipe else {})
 
     def picture_alone(self) -> Result:
         """The picture of the steps that were taken, for when nothing can be said about it: the network fails.
@@ -216,7 +224,7 @@ class Run:
         one = len(image) != len(self.names)
         names = list(self.names)[:1] if one else list(self.names)
         numbers: list[dict[str, Any]] = [{"steps": self.last.index} for _ in names]
-        return Result(grid(image) if one else image, names, numbers, recipe=self.recipe)
+        return Result(grid(image) if one else image, names, numbers, recipe=self._unfinished)
 
     @property
     def result(self) -> Result:

@@ -192,8 +192,6 @@ class Sweep:
         if self._run is None or self._run.last is None:
             return
         result, files, painted = self._so_far(self._run), dict[Path, bytes](), []
-        if not self._over:
-            result.recipe = {**result.recipe, "unfinished": True}
         units = {stem: unit for unit, stem in self.units.items()}
         for index, name in enumerate(result.names):
             if self._over or units[name] not in self.done:
