@@ -38,7 +38,7 @@ def linear(weight, bias, **facts):
     return Network(model, size=(height, width), **facts)
 
 
-def convnet(dtype=torch.float64, labels=LABELS, size=16, relu=nn.ReLU):
+def convnet(dtype=torch.float64, labels=LABELS, size=16, relu=nn.ReLU, **facts):
     """conv1, conv2, conv3 with rectifiers, a mean and a linear layer; takes pictures of any size."""
     torch.manual_seed(0)
     steps = OrderedDict(
@@ -47,7 +47,7 @@ def convnet(dtype=torch.float64, labels=LABELS, size=16, relu=nn.ReLU):
         conv3=nn.Conv2d(8, 5, 3, padding=1), relu3=relu(),
         mean=nn.AdaptiveAvgPool2d(1), flat=nn.Flatten(), fc=nn.Linear(5, 4),
     )  # fmt: skip
-    return Network(nn.Sequential(steps).to(dtype), size=size, labels=labels, mean=(0.5,) * 3, std=(0.2,) * 3)
+    return Network(nn.Sequential(steps).to(dtype), size=size, labels=labels, mean=(0.5,) * 3, std=(0.2,) * 3, **facts)
 
 
 class Tokens(nn.Module):

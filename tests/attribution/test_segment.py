@@ -239,11 +239,11 @@ def test_what_is_salient_is_the_smallest_part_with_half_of_the_saliency(values):
 
 
 def test_a_cut_out_that_is_far_larger_than_what_is_salient_says_so(monkeypatch):
-    for part, larger in ((3, False), (SIZE, True)):  # columns of the picture that are cut out
+    for part, larger in ((3, False), (16, True)):  # columns of the picture that are cut out
         monkeypatch.setattr(cv2, "grabCut", lambda image, mask, *_, part=part: _cut_out(mask, part))
-        found = segment(convnet(), levels(3, SIZE, SIZE), target=1)
+        found = segment(convnet(), levels(3, 16, 16), target=1)
         area, half = found.numbers[0]["area"], found.numbers[0]["salient"]
-        assert area == part / SIZE and (area > 2 * half) == larger
+        assert area == part / 16 and (area > 2 * half) == larger
         assert found.title.endswith(": the cut-out is far larger than what is salient") == larger
         assert f"cut out: {100 * area:.0f} % of the picture (half of the saliency is in" in found.panels[0][3][0]
 

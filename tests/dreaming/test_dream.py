@@ -167,7 +167,7 @@ def test_a_layer_that_is_shut_is_not_led_open():
     """The redirected gradient is for noise; a photograph in which the layer sees nothing stays what it is."""
     network, photo = convnet(), levels(3, 40, 50)
     torch.nn.init.constant_(network.model.conv3.bias, -100.0)
-    torch.testing.assert_close(dream(network, photo, layer="relu3", octaves=1, steps=2).image[0], photo)
+    torch.testing.assert_close(dream(network, photo, layer="relu3:2", octaves=1, steps=2).image[0], photo)
 
 
 def darker_above(pictures, rows, key):

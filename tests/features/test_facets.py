@@ -94,8 +94,8 @@ def test_what_no_photograph_excites_is_told(excited, ranks, said):
 
 def test_of_many_classes_the_five_best_are_shown():
     many = linear(torch.zeros(100, 3, 8, 8, dtype=torch.float64), torch.zeros(100))
-    assert unexcited(many, torch.arange(2), [4, 50]) == ""
-    assert unexcited(many, torch.arange(2), [5, 50]).endswith("as it is among the 5 best classes of none")
+    assert unexcited(many, torch.arange(2.0), [4, 50]) == ""
+    assert unexcited(many, torch.arange(2.0), [5, 50]).endswith("as it is among the 5 best classes of none")
 
 
 def test_what_is_wrong_whatever_the_photographs_are_is_told_before_they_are_read():

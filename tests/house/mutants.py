@@ -31,6 +31,8 @@ LEAST = 85
 
 KILLED = {1, 3, 36, 24, -24, 152, 255}
 """How pytest ends when a test fails, and how mutmut ends one that runs for ever."""
+INTERRUPTED = 2
+"""How pytest ends at Ctrl-C, which mutmut takes for an answer."""
 
 
 def settings(module: str) -> str:
@@ -78,15 +80,24 @@ def prepared(module: str) -> Path:
 
 def outcomes(module: str, place: Path) -> dict[str, int]:
     """How the tests ended for each mutant by name, asked where that is not known yet; none if they fail anyway."""
-    log = place / "log"
+    log, meta = place / "log", place / f"mutants/src/phosphene/{module}.py.meta"
+    if meta.is_file():
+        asked_again(meta)
     with log.open("w") as written:
         left = subprocess.run([mutmut(), "run"], cwd=place, stdout=written, stderr=subprocess.STDOUT).returncode
-    meta = place / f"mutants/src/phosphene/{module}.py.meta"
     ends = json.loads(meta.read_text())["exit_code_by_key"] if meta.is_file() else {}
     if left or not ends or None in ends.values():
         print(f"{log.read_text()[-2000:]}\n{module}: mutmut did not end well; all that it said is in {log}", flush=True)
         return {}
     return ends
+
+
+def asked_again(meta: Path) -> None:
+    """Forget what was being asked when a run was stopped."""
+    known = json.loads(meta.read_text())
+    ends = known["exit_code_by_key"]
+    known["exit_code_by_key"] = {name: None if end == INTERRUPTED else end for name, end in ends.items()}
+    meta.write_text(json.dumps(known))
 
 
 def mutmut() -> str:
@@ -124,4 +135,7 @@ def main(modules: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or MODULES)
+    try:
+        main(sys.argv[1:] or MODULES)
+    except KeyboardInterrupt:
+        sys.exit("Stopped. What was asked so far is kept, and the same command goes on from there.")

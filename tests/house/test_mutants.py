@@ -1,5 +1,6 @@
 """What `make mutants` asks, without asking it: that takes minutes."""
 
+import json
 import tomllib
 
 from tests.house import mutants
@@ -30,3 +31,11 @@ def test_a_module_is_asked_again_when_it_or_its_tests_have_changed(tmp_path, mon
     (tmp_path / "tests/core/test_one.py").write_text("# stricter\n")
     assert not (mutants.prepared("core/one") / "answers").exists()
     assert (place / "tests/core/test_one.py").read_text() == "# stricter\n"
+
+
+def test_what_was_being_asked_when_a_run_was_stopped_is_asked_again(tmp_path):
+    meta = tmp_path / "one.py.meta"
+    meta.write_text(json.dumps({"exit_code_by_key": {"killed": 1, "alive": 0, "stopped": 2, "new": None}, "more": 3}))
+    mutants.asked_again(meta)
+    ends = {"killed": 1, "alive": 0, "stopped": None, "new": None}
+    assert json.loads(meta.read_text()) == {"exit_code_by_key": ends, "more": 3}

@@ -133,5 +133,5 @@ def test_a_random_start_is_anywhere_in_the_ball_and_in_the_box():
 
 
 def test_impossible_numbers_are_mistakes():
-    with pytest.raises(Mistake, match="0 is not a valid value for step_size: it must be"):
+    with pytest.raises(Mistake, match="0 is not a valid value for step-size: it must be"):
         phosphene.attacks.pgd(network(), X, torch.zeros(5, dtype=torch.long), step_size=0.0)

@@ -4,8 +4,10 @@ from functools import partial
 
 import pytest
 import torch
+from torch import nn
 
 from phosphene.core.errors import Mistake
+from phosphene.core.networks.network import Network
 from phosphene.core.optimization.ascent import Ascent, Nouns, ascent, mean_colour, stages, transform
 from phosphene.core.optimization.constraints import box
 from phosphene.core.optimization.engine import argmin
@@ -86,7 +88,7 @@ def test_terms_of_layers_with_rows_and_columns_may_have_a_transform_of_their_own
     network, settings = small(), Settings(rotate=20.0, jitter=0.4, channel_reach=0.5)
     how = ascent(settings, network, SIZE)
     x, key = photos(1), Key(0).at(3)
-    for term, reach in ((channel("3", [0]), 0.5), (channel("7", [0]), 1.0)):
+    for term, reach in ((channel("3", [0]), 0.5), (channel("5", [0]), 1.0), (channel("7", [0]), 1.0)):
         less = Settings(rotate=20.0 * reach, jitter=0.4 * reach)
         found = how.objective(network, [([0], term)])(x, torch.arange(1), key)
         alone = ascent(less, network, SIZE).objective(network, [([0], term)])(x, torch.arange(1), key)
@@ -115,8 +117,8 @@ def test_what_a_picture_has_to_survive_comes_in_order_backgrounds_shaking_croppi
                       border="reflect", crop_from=0.4, crop_to=0.9, noise=0.1, views=2)  # fmt: skip
     shaken = shake(pad=2, jitter=4, scale=(0.8, 1.5), rotate=15.0, border="reflect")
     expected = several(2, compose(over_noise(), shaken, crop(0.4, 0.9, 12), noisy(0.1)))
-    x, rows, key = noise(2, 4, 20, 20), torch.arange(2), Key(0).at(3)
-    for one, other in zip(transform(chosen, SIZE, 12)(x, rows, key), expected(x, rows, key), strict=True):
+    x, rows, key = noise(2, 4, 30, 20), torch.arange(2), Key(0).at(3)  # lengths are parts of the shorter side
+    for one, other in zip(transform(chosen, (30, 20), 12)(x, rows, key), expected(x, rows, key), strict=True):
         assert torch.equal(one, other)
     assert transform(Settings(), SIZE, 12) is as_is
 
@@ -155,6 +157,14 @@ def test_pixels_start_as_noise_about_the_mean_colour_of_their_seed_and_problem()
     noise_of_each = Key(5, [4, 9]).normal(torch.arange(2), 3, *SIZE)
     middle = torch.tensor(mean_colour(network)).double().view(-1, 1, 1)
     torch.testing.assert_close(found, (middle + 0.03 * noise_of_each).clamp(0, 1))
+
+
+@pytest.mark.parametrize(
+    ("mean", "colour"),
+    [((0.4, 0.5, 0.6), (0.4, 0.5, 0.6)), ((0.0, 0.0, 0.0), (0.5,)), ((0.4, 0.5, 1.0), (0.5,)), ((0.3,), (0.3,))],
+)
+def test_the_mean_colour_is_what_the_network_calls_zero_and_grey_where_that_is_no_colour(mean, colour):
+    assert mean_colour(Network(nn.Flatten(), size=4, mean=mean, std=(1.0,) * len(mean))) == colour
 
 
 def test_operators_need_pixels_that_can_be_set():

@@ -84,9 +84,18 @@ class Enough(KeyboardInterrupt):
 
 
 @pytest.fixture(scope="module")
-def bases(tmp_path_factory):
-    """(picture, record) of each command."""
-    return []
+def one():
+    """(picture, record) of each command that was called."""
+    return {}
+
+
+def base(run, watched, one, words):
+    """The picture of a command and its record."""
+    if words not in one:
+        watched["readings"] = -(10**9)
+        made(run, *words, *(["--force"] if Path("made.png").exists() else []))
+        one[words] = Path("made.png").read_bytes(), json.loads(read_text("made.png")["phosphene"])
+    return one[words]
 
 
 @pytest.fixture
@@ -139,13 +148,8 @@ def replayed(watched, size):
     return text
 
 
-def check(data, run, bases, watched):
-    if not bases:
-        for i, words in enumerate(COMMANDS):
-            watched["readings"] = -(10**9)
-            made(run, *words, "--force") if i else made(run, *words)
-            bases.append((Path("made.png").read_bytes(), json.loads(read_text("made.png")["phosphene"])))
-    content, record = data.draw(st.sampled_from(bases))
+def check(data, run, one, watched, commands=COMMANDS):
+    content, record = base(run, watched, one, data.draw(st.sampled_from(commands)))
     options = [f"argument.{one.name}" for one in catalogue.recipe(record["recipe"]).options]
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.sampled_from([*FIELDS, *options, *options, "argument.\x1b[2J"]))
@@ -164,16 +168,16 @@ SETTINGS = {"suppress_health_check": list(HealthCheck)}
 @settings(max_examples=8, **SETTINGS)
 @given(st.data())
 def test_a_forged_recipe_asks_for_no_more_than_its_picture_shows_and_says_nothing_to_the_terminal(
-    run, bases, watched, data
+    run, one, watched, data
 ):
-    check(data, run, bases, watched)
+    check(data, run, one, watched, COMMANDS[:1])
 
 
 @pytest.mark.slow
 @settings(max_examples=300, **SETTINGS)
 @given(st.data())
-def test_three_hundred_of_them(run, bases, watched, data):
-    check(data, run, bases, watched)
+def test_three_hundred_of_them(run, one, watched, data):
+    check(data, run, one, watched)
 
 
 @pytest.mark.parametrize(
@@ -190,18 +194,16 @@ def test_three_hundred_of_them(run, bases, watched, data):
         ({"units": ["conv2:0" + " + conv2:1" * 50_000]}, "is longer than any unit"),
     ],
 )
-def test_what_is_more_than_the_picture_shows_is_refused_before_it_is_made(run, kept, watched, change, said):
-    if "forged" not in kept:
-        watched["readings"] = -(10**9)
-        kept["forged"] = made(run, *COMMANDS[0]).read_bytes()
-    Path("forged.png").write_bytes(kept["forged"])
-    record = json.loads(read_text("forged.png")["phosphene"])
+def test_what_is_more_than_the_picture_shows_is_refused_before_it_is_made(run, one, watched, change, said):
+    content, record = base(run, watched, one, COMMANDS[0])
+    Path("forged.png").write_bytes(content)
     rewrite("forged.png", record | {"arguments": record["arguments"] | change})
     assert said in replayed(watched, (24, 24))
     assert watched["readings"] == 0
 
 
-def test_a_picture_of_three_thousand_photographs_is_made_of_those_that_are_named(run, watched, picture):
-    rewrite("made.png", picture | {"inputs": picture["inputs"] * 3000})
-    Path("made.png").rename("forged.png")
+def test_a_picture_of_three_thousand_photographs_is_made_of_those_that_are_named(run, one, watched):
+    content, record = base(run, watched, one, COMMANDS[8])
+    Path("forged.png").write_bytes(content)
+    rewrite("forged.png", record | {"inputs": record["inputs"] * 3000})
     assert "forged.png was made from 3000 photographs, and 1 were named with --input" in replayed(watched, (16, 16))

@@ -151,7 +151,6 @@ class Ascent:
         self, network: Network, key: Key, size: Size, start: Float[Tensor, "m c h w"] | None = None, many: int = 1
     ) -> Parameterization:
         """The parameterization on the network's device, of `many` problems; from one picture or from many, or noise."""
-        network.allowance.check_made(many, size)
         device, dtype = network.device, working_dtype(network)
         if start is not None:
             start = start.to(device, dtype).expand(many, -1, -1, -1)
@@ -174,6 +173,7 @@ class Ascent:
         """
         many = sum(len(problems) for problems, _ in parts)
         size_of_chunks = max(together, batch // (self.views * together) * together)
+        network.allowance.check_made(many, size)
         network.allowance.check_read(min(many, size_of_chunks) * self.views, size)
         stillness = Stillness(many)
         objective: Objective = chunked(self.objective(network, parts, stillness), size_of_chunks)

@@ -103,6 +103,9 @@ def _complete(data: Mapping[str, Any], recipe: Recipe[..., Any]) -> bool:
         and type(threads) is int
         and 1 <= threads <= 1024
         and isinstance(data["versions"], Mapping)
+        and all(isinstance(word, str) for word in data["versions"].values())
+        and isinstance(data["part"], list)
+        and all(type(one) in (str, int) for one in data["part"])
     )
 
 

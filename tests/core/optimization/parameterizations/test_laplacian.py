@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phosphene.core.errors import Mistake
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.parameterizations import Laplacian
 from tests.core.slow import slow_coloured, slow_up
 from tests.small import noise
@@ -53,3 +54,10 @@ def test_a_change_stays_in_its_place():
 def test_a_pyramid_has_levels():
     with pytest.raises(Mistake, match="0 is not a valid value for levels: it must be at least 1"):
         pyramid(levels=0)
+
+
+def test_every_level_starts_as_noise_of_its_own():
+    image = Laplacian([4, 9], (16, 12), seed=3, levels=3, deviation=0.02, dtype=torch.float64)
+    for k, (level, shape) in enumerate(zip(image.parameters, [(16, 12), (8, 6), (4, 3)], strict=True)):
+        expected = 0.02 * Key(3, [4, 9]).child(k).normal(torch.arange(2), 3, *shape)
+        assert torch.equal(level.detach(), expected)
