@@ -32,7 +32,7 @@ def kept():
 @pytest.fixture
 def picture(run, kept):
     """made.png and its recipe: a gradient of cat.png."""
-    if not kept:
+    if "made.png" not in kept:
         made(run, "attribute", "cat.png", "--method", "gradient")
         kept |= {file.name: file.read_bytes() for file in Path().glob("made*")}
     for name, content in kept.items():
