@@ -204,7 +204,7 @@ def test_a_picture_of_somebody_else_is_refused(run):
 
 def test_a_picture_that_was_stopped_on_its_way_is_not_made_again_as_if_it_were_finished(picture):
     rewrite("made.png", json.loads(read_text("made.png")["phosphene"]) | {"unfinished": True})
-    with pytest.raises(Mistake, match="made.png was stopped on its way, and its recipe makes the finished one"):
+    with pytest.raises(Mistake, match=r"made.png was stopped on its way, and its recipe makes the finished one"):
         replay("made.png")
 
 

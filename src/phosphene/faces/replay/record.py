@@ -73,9 +73,7 @@ def read_record(picture: str | Path) -> Record:
     if data.get("seal") != seal(data, shown):
         raise Mistake(f"{path.name} or its recipe was changed after it was made, so it can't be made again")
     if data.get("unfinished"):
-        raise Mistake(
-            f"{path.name} was stopped on its way, and its recipe makes the finished one"
-        )
+        raise Mistake(f"{path.name} was stopped on its way, and its recipe makes the finished one")
     data = _upgraded(data, path.name)
     recipe, arguments = _called(data, path.name)
     try:
