@@ -15,7 +15,7 @@ test: .venv/installed-test  ## the fast tests
 	.venv/bin/pytest -n auto
 
 slow: .venv/installed-test  ## the slow tests: whole commands on real networks
-	.venv/bin/pytest -m slow
+	.venv/bin/pytest -m slow -n auto --dist worksteal
 
 check: .venv/installed-test  ## style, types, which storey imports which, and how large things are
 	.venv/bin/ruff check
