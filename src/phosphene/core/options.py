@@ -94,7 +94,8 @@ def read_number(given: Any, called: str, bounds: Bounds = ANY, *, whole: bool = 
         wrong = brief(given) if value is None else shown(value)
         raise Mistake(f"{wrong} is not a valid value for {called}: it must be {kind}, {range_words(bounds)}")
     if not bounds.low <= value <= bounds.high or (real and not math.isfinite(value)):
-        wrong = brief(given) if isinstance(given, str) and len(given) > 20 else shown(value)
+        words = isinstance(given, str) and (len(given) > 20 or math.isinf(value))
+        wrong = brief(given) if words else shown(value)
         raise Mistake(f"{wrong} is not a valid value for {called}: it must be {range_words(bounds)}")
     return int(value) if whole else value
 
