@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -20,6 +21,9 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("phosphene")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells do to what runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many workers as cores: two threads each wait for one another for minutes
     torch.set_num_threads(1)

@@ -20,7 +20,7 @@ import torch
 
 ROOT = Path(__file__).parents[2]
 COLUMNS = ("network", "parameters", "size", "predict", "gradient", "visualized", "occlusion", "seconds", "said")
-MONSTER = 400e6
+MONSTER = 1e9
 """Parameters beyond which a network is only asked what it sees."""
 SMALL = 1e-4
 """A difference of gradients that needs no explanation."""
