@@ -146,7 +146,9 @@ def perform(job: Job, say: Say, claims: Claims) -> Done | Sweep:
     to.check_folder()
     to.begin()
     given = {key: value for key, value in job.given.items() if value is not None}
-    if promised := job.recipe.promised(job.session.network, given):
+    with named(job.session.network.name):
+        promised = job.recipe.promised(job.session.network, given)
+    if promised:
         to.check_files(promised)
     for one in job.recipe.inputs:
         if one.many and one.name in given:
