@@ -92,6 +92,12 @@ def test_a_wrong_factory_is_told(own, factory, said):
         load(f"{own}{factory}")
 
 
+def test_a_file_without_any_function_says_so(tmp_path):
+    (tmp_path / "bare.py").write_text("x = 1")
+    with pytest.raises(Mistake, match=r"bare.py has no function 'build' \(it has none\)"):
+        load(f"{tmp_path}/bare.py")
+
+
 STRANGE = """
 import argparse, sys
 from torch import nn

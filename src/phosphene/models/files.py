@@ -47,7 +47,8 @@ def network_of_file(spec: str) -> tuple[nn.Module, dict[str, Any]]:
     factory = getattr(module, name, None)
     if not callable(factory):
         local = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == module.__name__]
-        raise Mistake(f"{file.name} has no function '{name}'{did_you_mean(name, local)} (it has {', '.join(local)})")
+        near = did_you_mean(name, local)
+        raise Mistake(f"{file.name} has no function '{name}'{near} (it has {', '.join(local) or 'none'})")
     try:
         with guest(file):
             made = factory(**query_options(query))
