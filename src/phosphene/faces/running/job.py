@@ -247,10 +247,12 @@ def _many(job: Job, given: Mapping[str, Any]) -> dict[str, str]:
     units = parse_units(job.session.network, given[option])
     named = dict(zip(map(str, units), stems(units), strict=True))
     if len(named) <= sweep.PART:
-        alone = job.recipe(job.session.network, **{**given, option: [next(iter(named))]})
         every = any(str(one).partition(":")[2].partition("@")[0] == "all" for one in given[option])
-        if not every or len(named) == 1 or len(alone.names) > 1 or out.film or out.anonymous or job.session.judges:
+        if not every or len(named) == 1 or out.film or out.anonymous or job.session.judges:
             return {}  # one picture of all of them
+        alone = job.recipe(job.session.network, **{**given, option: [next(iter(named))]})
+        if len(alone.names) > 1:  # several pictures of each
+            return {}
     return named
 
 
