@@ -1,6 +1,5 @@
 """`phosphene tune`: the fastest way to run a network on this machine, as a file for --plan."""
 
-import json
 from typing import Any
 
 from phosphene.core.options import Bounds
@@ -11,7 +10,7 @@ from phosphene.faces.cli.commands import session, tool
 from phosphene.faces.cli.guard import Ended
 from phosphene.faces.cli.output import note, tell
 from phosphene.faces.running.claims import Claims, check_new
-from phosphene.faces.running.destination import put
+from phosphene.faces.running.destination import json_bytes, put
 from phosphene.faces.running.progress import bars
 from phosphene.faces.running.session import named
 from phosphene.models.tuning import candidates, chosen, measure, measured
@@ -41,8 +40,8 @@ def tune_network(**options: Any) -> None:
         task = progress.add_task(f"tune {network.name}", total=repeats * len(every))
         for _ in measure(network, every, size=options["size"], batch=options["batch"], repeats=repeats):
             progress.advance(task)
-        found = json.dumps(measured(network, every), indent=1)
-        folder, elsewhere = put({file: found.encode()}, force=options["force"])
+        found = json_bytes(measured(network, every))
+        folder, elsewhere = put({file: found}, force=options["force"])
     if not options["quiet"]:
         show.plans(every, chosen(every))
     tell(folder / file.name)

@@ -74,7 +74,7 @@ class Written:
         for record, numbers in zip(self.records.values(), result.numbers, strict=True):
             record["outputs"] += [path.name for path in others]
             record["numbers"] = numbers
-        save({file: _json(record) for file, record in self.records.items()})
+        save({file: json_bytes(record) for file, record in self.records.items()})
 
 
 class Destination:
@@ -264,11 +264,12 @@ class Destination:
                 outputs.append(page)
             record = {"outputs": [file.name for file in outputs], "numbers": result.numbers[index]}
             records[text] = result.recipe | record
-            files[text] = _json(records[text])
+            files[text] = json_bytes(records[text])
         return files, records
 
 
-def _json(record: dict[str, Any]) -> bytes:
+def json_bytes(record: Any) -> bytes:
+    """A record, or whatever else is ready for JSON, as its file holds it."""
     return json.dumps(record, indent=1).encode()
 
 

@@ -27,6 +27,7 @@ from phosphene.core.pictures.sheets import figure
 from phosphene.core.pictures.writing import png_bytes
 from phosphene.core.results.results import Result, Run, seal
 from phosphene.core.saving import save
+from phosphene.faces.running.destination import json_bytes
 from phosphene.faces.running.runner import ENDS
 
 PART = 64
@@ -197,7 +198,7 @@ class Sweep:
             if self._over or units[name] not in self.done:
                 path = self.folder / f"{name}.png"
                 record = result.recipe | {"outputs": [path.name], "numbers": result.numbers[index]}
-                files |= {path: result.png("picture", index), path.with_suffix(".json"): _json(record)}
+                files |= {path: result.png("picture", index), path.with_suffix(".json"): json_bytes(record)}
                 painted.append(units[name])
         self.folder.mkdir(parents=True, exist_ok=True)
         save(files)
@@ -242,7 +243,3 @@ class Sweep:
     def _small(self, stem: str, side: int) -> torch.Tensor:
         with Image.open(self.folder / f"{stem}.png") as image:
             return open_photo(image.convert("RGB").resize((side, side), Image.Resampling.LANCZOS))
-
-
-def _json(record: Record) -> bytes:
-    return json.dumps(record, indent=1).encode()
