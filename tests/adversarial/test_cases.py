@@ -7,7 +7,7 @@ import phosphene
 from phosphene.adversarial.cases import nearest_levels, rounded
 from phosphene.core.errors import Mistake
 from phosphene.core.pictures.files import open_photo
-from tests.small import convnet, levels, linear, noise
+from tests.small import LABELS, convnet, levels, linear, noise
 
 WEIGHT = noise(2, 3, 8, 8) - 0.5
 PHOTO = levels(3, 8, 8, low=60, high=190)
@@ -73,14 +73,14 @@ def test_the_nearest_levels_are_those_of_8_bits():
 
 
 def test_from_noise_to_a_class_with_so_much_confidence():
-    network, photo = convnet(), levels(3, 16, 16)
-    options = {"target": 2, "eps": 1.0, "start": "noise", "steps": 60}
-    run = phosphene.pgd(network, photo, confidence=0.6, **options)
-    numbers = run.numbers[0]
-    assert list(run.names) == ["pgd-noise-crane"] and numbers["fooled"] and numbers["confidence"] >= 0.6
-    assert not torch.equal(run.result.input, photo) and run.result.input.shape == (3, 16, 16)
-    assert not phosphene.pgd(network, photo, confidence=0.999999, **options).numbers[0]["fooled"]
-    again, other = (phosphene.pgd(network, photo, seed=seed, **options).result.input for seed in (0, 1))
+    network = linear(noise(4, 3, 8, 8) - 0.5, [0.0] * 4, labels=LABELS)
+    options = {"target": "crane, wading bird", "start": "noise", "steps": 5}
+    for eps, fooled in ((1.0, True), (1 / 255, False)):
+        run = phosphene.pgd(network, PHOTO, confidence=0.996, eps=eps, **options)
+        assert list(run.names) == ["pgd-noise-crane"]
+        assert run.numbers[0]["fooled"] is fooled and (run.numbers[0]["confidence"] >= 0.996) is fooled
+    assert not torch.equal(run.result.input, PHOTO) and run.result.input.shape == (3, 8, 8)
+    again, other = (phosphene.pgd(network, PHOTO, seed=seed, **options).result.input for seed in (0, 1))
     assert torch.equal(again, run.result.input) and not torch.equal(other, again)
 
 
