@@ -158,7 +158,10 @@ def check(data, run, one, watched, commands=COMMANDS):
     replaying.LONGEST = data.draw(st.sampled_from(LONGEST))  # `watched` puts it back
     content, record = base(run, watched, one, data.draw(st.sampled_from(commands)))
     options = [f"argument.{one.name}" for one in catalogue.recipe(record["recipe"]).options]
-    for _ in range(data.draw(st.integers(1, 3))):
+    long = [place for place in options if place.partition(".")[2] in ("steps", "samples", "masks")]
+    if long and data.draw(st.booleans()):  # otherwise hardly one of a hundred takes long
+        record = forged(record, long[0], data.draw(st.integers(5, 400)))
+    for _ in range(data.draw(st.integers(0, 3))):
         place = data.draw(st.sampled_from([*FIELDS, *options, *options, "argument.\x1b[2J"]))
         with contextlib.suppress(AttributeError, TypeError):  # an earlier change took away what it would change
             record = forged(record, place, data.draw(VALUES))
