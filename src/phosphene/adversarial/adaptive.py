@@ -108,7 +108,7 @@ def _own_forward(module: nn.Module) -> Part:
     return module.__dict__.get("forward") or type(module).forward.__get__(module)
 
 
-class _Expected(Victim):
+class Expected(Victim):
     """A victim that says the mean of what it says with so many draws of its random numbers.
 
     The mean of logits is, but for a number that all classes share, the mean of log p.
@@ -144,7 +144,7 @@ def eot(victim: Victim | Network | Classifier, draws: int = 20, seed: int = 0) -
     """
     check_range("draws", draws, 1)
     plain = Victim.of(victim)
-    expected = _Expected(plain.classifier, through=plain.through, rival=plain.rival, shape=plain.shape)
+    expected = Expected(plain.classifier, through=plain.through, rival=plain.rival, shape=plain.shape)
     expected.counts, expected._problems = plain.counts, plain._problems
     expected.plain, expected.draws, expected.seed = plain, draws, seed
     return expected
@@ -191,7 +191,7 @@ def majority(
         seed: another than the attack's, so that nothing is won by fooling the draws that it saw.
     """
     check_range("reads", reads, 1)
-    who = victim.plain if isinstance(victim, _Expected) else Victim.of(victim)
+    who = victim.plain if isinstance(victim, Expected) else Victim.of(victim)
     rows = torch.arange(len(x))
 
     def ask(one: Network | Classifier, pictures: Tensor) -> Tensor:
