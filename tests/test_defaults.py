@@ -61,8 +61,8 @@ RECIPES = {
     # google/deepdream
     "dream": {"octaves": 4, "zoom": 1.4, "steps": 10, "rate": 1.5 / 255, "jitter": 32, "tv": 0.0, "seed": 0},
     "invert": {"steps": 400, "tv": 0.02, "rate": 0.05, "fit": "crop", "seed": 0},
-    "pgd": {"eps": 8 / 255, "steps": 40, "random_start": True, "fit": "crop", "seed": 0},
-    "fgsm": {"eps": 8 / 255, "fit": "crop", "seed": 0},
+    "pgd": {"norm": "linf", "steps": 40, "random_start": True, "restarts": 1, "fit": "crop", "seed": 0},
+    "fgsm": {"norm": "linf", "restarts": 1, "fit": "crop", "seed": 0},
 }  # fmt: skip
 """Of each recipe, what it does not find out for itself; `compare`'s methods are all that there are."""
 

@@ -100,7 +100,8 @@ def test_every_option_of_the_recipe_reaches_the_attack(mine, written):
     how = {"eps": 8 / 255, "seed": 0, "target": None} | written
     radius, key, target = how.pop("eps"), Key(how.pop("seed")), how.pop("target")
     label = network.model((x - 0.5) / 0.2).argmax(1) if target is None else torch.tensor([target])
-    *_, expected = pgd.attack(network, x, label, radius, target is not None, False, key, **how)
+    path = pgd.attack(network, x, label, eps=radius, targeted=target is not None, until_fooled=False, key=key, **how)
+    *_, expected = path
     *_, last = pgd(network, photo, **mine)
     assert last.index == how["steps"] and torch.equal(last.pictures, expected.pictures)
     assert pgd(network, photo, **mine).total == how["steps"]

@@ -32,6 +32,7 @@ ONE_FAMILY = {
     "optimization.tiles": "gradients of large pictures, for dreams and styles of any size",
     "optimization.estimates": "gradients from scores alone, for attacks on networks that give nothing else",
     "units.exemplars": "the strongest examples, which families of data sets look for as well",
+    "units.labelled": "pictures with their classes, for whatever counts how often a network is right",
 }
 """Modules of the core that fewer than two families use, and why they are there all the same."""
 

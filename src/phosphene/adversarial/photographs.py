@@ -4,21 +4,25 @@ The result is rounded to 8 bits and read once more, because a change that roundi
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Concatenate, ParamSpec, TypedDict
+from functools import partial
+from typing import Annotated, Any, Concatenate, ParamSpec, Protocol, TypedDict, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.adversarial.goals import loss
+from phosphene.adversarial.goals import Wanted
+from phosphene.adversarial.norms import NORMS, Norm, size
+from phosphene.adversarial.problems import Problems, problems
+from phosphene.adversarial.searches import Search
 from phosphene.adversarial.victims import Classifier, Victim
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Mistake, check_choice, check_range, did_you_mean
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import shown
+from phosphene.core.optimization.constraints import Radius
 from phosphene.core.optimization.keys import Key
-from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.steps import Step
 from phosphene.core.options import Bounds, Seed, Words
 from phosphene.core.pictures.files import Photo
@@ -29,8 +33,6 @@ from phosphene.core.units.inputs import Fit, feed, logits, said_in_words, top
 from phosphene.core.units.labels import class_index, label
 
 P = ParamSpec("P")
-Attack = Callable[..., Iterator[Step]]
-"""(victim, x, labels, radius, targeted, until_fooled, key, *, its own options) -> steps, the last one the result."""
 
 
 class Common(TypedDict, total=False):
@@ -40,9 +42,39 @@ class Common(TypedDict, total=False):
     """
 
     target: Annotated[str | int | None, Words("the class that it shall say; by default any other than now")]
-    eps: Annotated[float, Bounds(1 / 255, 1), Words("how far a pixel may move, in [0, 1]")]
+    norm: Annotated[Norm, Words("how the size of a change is measured")]
+    restarts: Annotated[int, Bounds(1, 1000), Words("so often it is tried, each time with other random numbers")]
     fit: Annotated[Fit, Words("how the photograph becomes the network's input")]
     seed: Annotated[Seed, Words("of what is random")]
+
+
+class Within(Common, total=False):
+    """The same for attacks within a radius."""
+
+    eps: Annotated[
+        float | None, Bounds(1e-6, 1e6), Words("the radius, in pixel units of [0, 1]; by default what is usual")
+    ]
+
+
+@runtime_checkable
+class Attack(Protocol):
+    """An attack as a function over tensors; its own options go by name."""
+
+    def __call__(
+        self,
+        victim: Victim | Network | Classifier,
+        x: Float[Tensor, "n ..."],
+        labels: Wanted,
+        *,
+        norm: Norm | None = None,
+        eps: Radius | None = None,
+        targeted: bool = False,
+        bounds: tuple[float | Tensor, float | Tensor] = (0.0, 1.0),
+        until_fooled: bool = True,
+        restarts: int = 1,
+        key: Key = Key(),
+        **own: Any,
+    ) -> Search: ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,68 +83,143 @@ class PhotographAttack(Recipe[Concatenate[Network, Photo, P], Run]):
 
     Attributes:
         attack: the function over tensors.
+        norms: those that it knows, its own first.
+        minimal: whether it looks for the smallest change, and takes no radius.
     """
 
     attack: Attack
+    norms: tuple[Norm, ...]
+    minimal: bool
 
 
 def attack(
-    function: Callable[
-        Concatenate[Victim | Network | Classifier, Tensor, Tensor, float, bool, bool, Key, P], Iterator[Step]
-    ],
-) -> PhotographAttack[P]:
-    """Make an attack a recipe: (network, photo, *, target, eps, its own options, fit, seed) -> Run.
+    *norms: Norm, minimal: bool = False
+) -> Callable[[Callable[Concatenate[Problems, P], Iterator[Step]]], PhotographAttack[P]]:
+    """Make a function (problems, *, options of its own) -> steps an attack, for tensors and for photographs.
 
-    An attack is (victim, x, labels, radius, targeted, until_fooled, key, *, its own options, **common). On a photograph
-    it goes on to the end, and does not stop as soon as the photograph fools: it is to fool as well as it can.
+    The last step's pictures are its result: of each problem the best that it found, reached or not. On a photograph it
+    goes on to the end, and does not stop as soon as the photograph fools: it is to fool as well as it can.
+
+    Args:
+        norms: those that it knows, its own first.
+        minimal: it looks for the smallest change, and takes no radius.
     """
-    own = [one for one in arguments_of(function, leave_out=7) if isinstance(one, Option) and not one.setting]
 
-    def attacked(network: Network, photo: Photo, **options: Any) -> Run:
-        mine = {one.name: options.pop(one.name) for one in own}
-        return _attacked(function, mine, network, photo, **options)
+    def made(function: Callable[Concatenate[Problems, P], Iterator[Step]]) -> PhotographAttack[P]:
+        own = [one for one in arguments_of(function) if isinstance(one, Option) and not one.setting]
+        over_tensors = _over_tensors(function, own, norms, minimal)
 
-    for name in ("__name__", "__qualname__", "__module__", "__doc__"):
-        setattr(attacked, name, getattr(function, name))
-    usual: dict[str, Any] = {"eps": 8 / 255, "fit": "crop", "seed": 0}
-    common = [replace(one, default=usual.get(one.name), setting=False) for one in settings(Common)]
-    common = [replace(one, optional=one.default is None) for one in common]
-    arguments: tuple[Argument, ...] = (PHOTO, *common[:2], *own, *common[2:])
-    head, tail = docstring(function)
-    by_name: Any = attacked  # its options are those of P and `Common`
-    return PhotographAttack(
-        by_name, function.__name__, "search", (), arguments, Run, head, tail, None, function
-    )  # fmt: skip
+        def attacked(network: Network, photo: Photo, **options: Any) -> Run:
+            mine = {one.name: options.pop(one.name) for one in own}
+            return _attacked(over_tensors, function.__name__, mine, network, photo, **options)
+
+        for name in ("__name__", "__qualname__", "__module__", "__doc__"):
+            setattr(attacked, name, getattr(function, name))
+        head, tail = docstring(function)
+        by_name: Any = attacked  # its options are those of P and `Common`
+        return PhotographAttack(
+            by_name, function.__name__, "search", (), _arguments(own, norms, minimal), Run, head, tail, None,
+            over_tensors, norms, minimal,
+        )  # fmt: skip
+
+    return made
+
+
+def _arguments(own: Sequence[Option], norms: tuple[Norm, ...], minimal: bool) -> tuple[Argument, ...]:
+    """The options of an attack on a photograph: those that all have, and its own between them."""
+    usual: dict[str, Any] = {"norm": norms[0], "restarts": 1, "fit": "crop", "seed": 0}
+    common = {one.name: replace(one, default=usual.get(one.name), setting=False) for one in settings(Within)}
+    common = {name: replace(one, optional=one.default is None) for name, one in common.items()}
+    common["norm"] = replace(common["norm"], choices=norms)
+    for name, wrong in (("eps", minimal), ("norm", len(norms) == 1)):
+        if wrong:
+            del common[name]
+    first = [common[name] for name in ("target", "norm", "eps") if name in common]
+    return (PHOTO, *first, *own, *(one for one in common.values() if one not in first))
+
+
+def _over_tensors(function: Any, own: Sequence[Option], norms: tuple[Norm, ...], minimal: bool) -> Attack:
+    """The attack as a function over tensors."""
+
+    def over_tensors(
+        victim: Victim | Network | Classifier,
+        x: Float[Tensor, "n ..."],
+        labels: Wanted,
+        *,
+        norm: Norm | None = None,
+        eps: Radius | None = None,
+        targeted: bool = False,
+        bounds: tuple[float | Tensor, float | Tensor] = (0.0, 1.0),
+        until_fooled: bool = True,
+        restarts: int = 1,
+        key: Key = Key(),
+        **options: Any,
+    ) -> Search:
+        name = function.__name__
+        check_choice(f"norm of {name}", norm or norms[0], norms)
+        check_range("restarts", restarts, 1)
+        if minimal and eps is not None:
+            raise Mistake(f"{name} looks for the smallest change and takes no eps; pgd and apgd take one")
+        if unknown := set(options) - {one.name for one in own}:
+            raise TypeError(f"{name} has no option '{min(unknown)}'{did_you_mean(min(unknown), [o.name for o in own])}")
+        options = {one.name: one.read(options[one.name], one.name) for one in own if one.name in options}
+        given = problems(
+            victim, x, labels, norm=norm or norms[0], eps=math.inf if minimal else eps, targeted=targeted,
+            bounds=bounds, until_fooled=until_fooled, key=key,
+        )  # fmt: skip
+        whole = partial(function, **options)
+        return Search(given, whole, minimal=minimal, restarts=restarts, shape=tuple(x.shape))
+
+    over_tensors.__name__, over_tensors.__doc__ = function.__name__, function.__doc__
+    return over_tensors
 
 
 PHOTO = Input("photo", "a path, `skimage:NAME`, or pixels", True, False, True, Photo, positional=True)
 
 
 def rounded(
-    pictures: Float[Tensor, "n c h w"], center: Float[Tensor, "n c h w"], radius: float
+    pictures: Float[Tensor, "n c h w"], center: Float[Tensor, "n c h w"], radius: float, norm: Norm = "linf"
 ) -> Float[Tensor, "n c h w"]:
-    """The nearest 8-bit pictures that are still within the radius of 8-bit centers."""
-    levels_away = math.floor(radius * 255 + 1e-6)
-    levels, middle = (pictures * 255).round(), (center * 255).round()
-    return levels.clamp(middle - levels_away, middle + levels_away).clamp(0, 255) / 255
+    """The nearest 8-bit pictures that are still within the radius of 8-bit centers.
+
+    In other norms than l-inf each value is rounded towards the center where rounding to the nearest goes too far.
+    """
+    middle = (center * 255).round()
+    if norm == "linf":
+        levels_away = math.floor(min(radius, 1) * 255 + 1e-6)
+        levels = (pictures * 255).round().clamp(middle - levels_away, middle + levels_away)
+    else:
+        away = pictures * 255 - middle
+        far = size(away.round() / 255, norm) > radius
+        levels = middle + torch.where(far.view(-1, 1, 1, 1), away.trunc(), away.round())
+    return levels.clamp(0, 255) / 255
 
 
 def _attacked(
     function: Attack,
+    name: str,
     own: dict[str, Any],
     network: Network,
     photo: Photo,
     *,
     target: str | int | None = None,
-    eps: float = 8 / 255,
+    eps: float | None = None,
+    norm: Norm | None = None,
+    restarts: int = 1,
     fit: Fit = "crop",
     seed: int = 0,
 ) -> Run:
     """The recipe of an attack."""
+    if eps is not None and (norm or "linf") == "linf":
+        check_range("eps", eps, 1 / 255, 1)  # within less there is no other picture of 8 bits
     fed = feed(network, photo, fit)
     before = logits(network, fed)[0]
-    case = _Case(network, fed, before, *_wanted(network, before, target), eps, function.__name__)
-    path = function(network, fed, torch.tensor([case.label]), eps, case.targeted, False, Key(seed), **own)
+    label, targeted = _wanted(network, before, target)
+    path = function(
+        network, fed, torch.tensor([label]), norm=norm, eps=eps, targeted=targeted, until_fooled=False,
+        restarts=restarts, key=Key(seed), **own,
+    )  # fmt: skip
+    case = _Case(path, network, fed, before, label, targeted, name)
     return Run(path, total=own.get("steps", 1), names=[case.stem], finish=case.result, shown=case.picture)
 
 
@@ -146,19 +253,19 @@ class _Case:
     """A photograph that is attacked, and what comes of it.
 
     Attributes:
+        search: the attack.
         fed: the photograph as the network takes it.
         before: what the network says.
         label, targeted: what it shall say, or not say any more.
-        eps: the radius.
         name: of the attack.
     """
 
+    search: Search
     network: Network
     fed: Float[Tensor, "1 c h w"]
     before: Float[Tensor, " outputs"]
     label: int
     targeted: bool
-    eps: float
     name: str
 
     @property
@@ -170,27 +277,35 @@ class _Case:
     def _nothing(self, attacked: Float[Tensor, "1 c h w"], moved: bool) -> str:
         """What an attack that did not fool had nothing of: a gradient, or a change; else nothing."""
         network = self.network.planned("reading")
-        objective = gradient(network, loss(torch.tensor([self.label]), self.targeted, network.head))
+        objective = Victim(network).objective(self.search.problems.loss)
         seen = objective(torch.cat([self.fed, attacked]), torch.zeros(2, dtype=torch.long), Key())
         still = "" if moved else "no pixel was moved"
         return still if seen.gradients.any() else ", ".join(filter(None, ["there is no gradient to follow", still]))
 
+    def _eight_bit(self, step: Step) -> Float[Tensor, "1 c h w"]:
+        problems = self.search.problems
+        assert isinstance(problems.eps, float)
+        return rounded(step.pictures.to(self.fed), self.fed, problems.eps, problems.norm)
+
     def picture(self, step: Step) -> Float[Tensor, "1 3 h w"]:
         """The attacked photograph in 8 bits, as it is looked at."""
-        return shown(self.network, rounded(step.pictures.to(self.fed), self.fed, self.eps))
+        return shown(self.network, self._eight_bit(step))
 
     def result(self, step: Step) -> Result:
         """The attacked photograph in 8 bits, and what the network says about it."""
         network, fed = self.network, self.fed
-        rounded_off = rounded(step.pictures.to(fed), fed, self.eps)
+        rounded_off = self._eight_bit(step)
         answer = logits(network, rounded_off)[0]
         before, after = top(network, self.before), top(network, answer)
         apart = ((rounded_off * 255).round() - (fed * 255).round()).cpu().double() / 255  # exact: both are 8-bit
         fooled, words, score = self._verdict(answer)
         numbers: dict[str, Any] = {
             "fooled": fooled, "before": before, "after": after, "target": self.label if self.targeted else None,
-            "linf": float(apart.abs().max()), "l2": float(apart.norm()), "eps": self.eps, "steps": step.index,
+            "steps": step.index,
         } | score  # fmt: skip
+        numbers.update((norm, float(size(apart, norm)[0])) for norm in NORMS)
+        if not self.search.minimal:
+            numbers["eps"] = self.search.problems.eps
         photo, image = (shown(network, one.float().cpu()) for one in (fed, rounded_off))
         change = (0.5 + 10 * apart).clamp(0, 1).float()
         panels = [

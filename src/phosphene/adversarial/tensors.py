@@ -1,4 +1,4 @@
-"""Attacks as functions over tensors: `phosphene.attacks.pgd(victim, x, labels, radius=8 / 255)`.
+"""Attacks as functions over tensors: `phosphene.attacks.pgd(victim, x, labels, eps=8 / 255).outcome`.
 
 Each is that of which the recipe of the same name is made: a module of the folder `attacks` has both under its own name.
 """

@@ -13,7 +13,7 @@ X = levels(5, 3, 8, 8, low=60, high=190).double()
 def test_every_picture_moves_by_the_radius_against_its_own_label():
     network = linear(WEIGHT, [0.0, 0, 0, 0])
     labels = network.model(X).argmax(1)
-    first, last = phosphene.attacks.fgsm(network, X, labels, radius=0.02)
+    first, last = phosphene.attacks.fgsm(network, X, labels, eps=0.02)
     x = X.clone().requires_grad_()
     loss = torch.nn.functional.cross_entropy(network.model(x), labels, reduction="sum")
     torch.testing.assert_close(last.pictures, X + 0.02 * torch.autograd.grad(loss, x)[0].sign())
@@ -23,7 +23,7 @@ def test_every_picture_moves_by_the_radius_against_its_own_label():
 def test_targeted_it_goes_the_other_way_and_asks_twice():
     victim = Victim(linear(WEIGHT, [0.0, 0, 0, 0]))
     labels = torch.tensor([0, 1, 2, 3, 0])
-    first, last = phosphene.attacks.fgsm(victim, X, labels, radius=0.02, targeted=True, until_fooled=False)
+    first, last = phosphene.attacks.fgsm(victim, X, labels, eps=0.02, targeted=True, until_fooled=False)
     p = [step.outputs["logits"].softmax(1)[torch.arange(5), labels] for step in (first, last)]
     assert (p[1] > p[0]).all()
     assert victim.forwards.tolist() == victim.backwards.tolist() == [2] * 5
@@ -41,7 +41,7 @@ def test_targeted_what_says_the_target_already_stays_and_the_others_move():
     network = linear(WEIGHT, [0.0, 0, 0, 0])
     said = network.model(X).argmax(1)
     labels = torch.where(torch.arange(5) == 1, said, (said + 1) % 4)
-    *_, last = phosphene.attacks.fgsm(network, X, labels, radius=0.02, targeted=True)
+    *_, last = phosphene.attacks.fgsm(network, X, labels, eps=0.02, targeted=True)
     assert (last.pictures != X).flatten(1).any(1).tolist() == [True, False, True, True, True]
 
 

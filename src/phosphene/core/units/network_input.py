@@ -22,9 +22,12 @@ def feed(network: Network, photo: Photo, how: Fit = "crop") -> Float[Tensor, "1 
         how: "crop" brings the shorter side to the network's size and cuts the middle out, "squash" brings both, "whole"
             feeds the whole picture: at its own size where the network takes any, else with a grey border.
     """
+    return precise(fitted(network, photo, how), working_dtype(network)).to(network.device)
+
+
+def fitted(network: Network, photo: Photo, how: Fit = "crop") -> Float[Tensor, "1 c h w"]:
+    """The same pixels as float32, whatever the network's precision and device are."""
     picture = open_photo(photo) if network.channels == 3 else open_channels(photo, network.channels)
     if how not in ("crop", "squash", "whole"):
         raise Mistake(f"fit '{how}' is not known; there are crop, squash and whole")
-    if not (how == "whole" and not network.fixed):
-        picture = fit(picture, network.size, how)
-    return precise(picture, working_dtype(network)).to(network.device)
+    return picture if how == "whole" and not network.fixed else fit(picture, network.size, how)
