@@ -35,6 +35,7 @@ from phosphene.adversarial.training_steps import MOMENTA, accuracy, averaged_in,
 from phosphene.core.errors import Mistake, first_line
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.opaque import Opaque
+from phosphene.core.networks.preprocessing import working_dtype
 from phosphene.core.optimization.keys import Key
 from phosphene.core.options import shown
 from phosphene.core.paths import opened
@@ -172,7 +173,7 @@ class Training:
         began, course, step, key = time.monotonic(), self.course, self.taken, self._key.of(rows.tolist())
         side = course.sides[len(self.epochs)]
         x = augmented(self.examples.pictures[rows], key, side, course.crops, course.pad, course.flip)
-        x = x.to(self.network.device, torch.promote_types(self.network.dtype, torch.float32))
+        x = x.to(self.network.device, working_dtype(self.network))
         y = self.examples.labels[rows].to(x.device)
 
         def loss(x: Tensor) -> Tensor:

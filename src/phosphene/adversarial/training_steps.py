@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from phosphene.adversarial.attacks.pgd import pgd
 from phosphene.adversarial.training_pictures import Examples, resized
-from phosphene.adversarial.victims import Victim
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.preprocessing import working_dtype
 from phosphene.core.optimization.constraints import linf
 from phosphene.core.optimization.keys import Key
 
@@ -59,14 +59,14 @@ def accuracy(network: Network, examples: Examples, radius: float, *, side: int, 
     """
     right = stood = 0
     for part in torch.arange(len(examples.labels)).split(128):
-        x, y = resized(examples.pictures[part], side).to(network.device), examples.labels[part]
-        victim = Victim(network)
-        named = network.head.holds(victim.logits(x, torch.arange(len(x))), y).cpu()
-        right += int(named.sum())
-        if radius and named.any():
-            x, y, rows = x[named.to(x.device)], y[named], part[named].tolist()
-            *_, last = pgd.attack(victim, x, y, radius, key=Key(seed).of(rows), steps=STEPS, step_size=radius / 4)
-            stood += int(last.alive.sum())
+        x, y = resized(examples.pictures[part], side).to(network.device, working_dtype(network)), examples.labels[part]
+        if radius:
+            key, step = Key(seed).of(part.tolist()), radius / 4
+            found = pgd.attack(network, x, y, eps=radius, key=key, steps=STEPS, step_size=step).outcome
+            right, stood = right + int((~found.before).sum()), stood + int((~found.before & ~found.success).sum())
+        else:
+            with torch.no_grad():
+                right += int(network.head.holds(network.read(x, ["logits"])["logits"], y).sum())
     many = len(examples.labels)
     return right / many, (stood if radius else right) / many
 
