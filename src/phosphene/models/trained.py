@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Mistake, brief
 from phosphene.core.paths import broken, given_path
 from phosphene.models.facts import facts_of
 from phosphene.models.photo import Photo
@@ -60,11 +60,12 @@ def trained_network(spec: str) -> tuple[nn.Module, dict[str, Any]] | None:
     if name is None:
         net = record["net"]
         raise Mistake(f"{file.name} holds weights for {net}; give --net {net} --weights {spec}")
-    if name not in ARCHITECTURES:
-        raise Mistake(
-            f"{file.name} is a network '{name}', which is not known here; there is {', '.join(ARCHITECTURES)}"
-        )
+    if not isinstance(name, str) or name not in ARCHITECTURES:
+        there = ", ".join(ARCHITECTURES)
+        raise Mistake(f"{file.name} is a network {brief(name)}, which is not known here; there is {there}")
     facts = facts_of(record)
-    model = ARCHITECTURES[name](len(facts["labels"] or ()))
+    if not facts.get("labels"):
+        raise Mistake(f"{file.name} does not say what its classes are called, so it is no whole network")
+    model = ARCHITECTURES[name](len(facts["labels"]))
     put_weights(model, file)
     return model, facts
