@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from phosphene.adversarial.training_pictures import Examples
-from phosphene.adversarial.training_steps import accuracy, averaged_in, collapsed, one_cycle, one_step
+from phosphene.adversarial.training_steps import accuracy, averaged_in, collapsed, nesterov, one_cycle, one_step
 from phosphene.core.networks.network import Network
 from tests.small import linear, noise, normal
 
@@ -30,6 +30,25 @@ def test_of_few_steps_the_first_has_the_highest_rate(steps):
     """Where PyTorch divides by zero, or has no rate that moves anything."""
     assert one_cycle(0, steps) == (1.0, pytest.approx(0.85))
     assert steps == 1 or one_cycle(steps - 1, steps)[0] == pytest.approx(4e-6)
+
+
+def test_a_step_down_is_that_of_pytorch():
+    torch.manual_seed(0)
+    model, idle = nn.Linear(3, 2).double(), nn.Parameter(torch.ones(2))
+    other = copy.deepcopy(model)
+    weights = [*model.parameters(), idle]
+    velocities = [torch.zeros_like(p) for p in weights]
+    optimizer = torch.optim.SGD(other.parameters(), 1.0, momentum=0.9, nesterov=True, weight_decay=0.1)
+    for step, (rate, momentum) in enumerate([(0.1, 0.9), (0.3, 0.5), (0.02, 0.7)]):
+        for one in (model, other):
+            one.zero_grad()
+            one(noise(4, 3, seed=step)).square().sum().backward()
+        nesterov(weights, velocities, rate, momentum, 0.1)
+        optimizer.param_groups[0].update(lr=rate, momentum=momentum)
+        optimizer.step()
+        for own, theirs in zip(model.parameters(), other.parameters(), strict=True):
+            torch.testing.assert_close(own, theirs)
+    assert idle.tolist() == [1, 1], "what has no gradient stays"
 
 
 def test_one_step_is_its_formula_pixel_by_pixel():

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from phosphene.adversarial.training_pictures import LAYERS, START, Examples, augmented, order_of
-from phosphene.adversarial.training_steps import MOMENTA, accuracy, averaged_in, collapsed, one_cycle, one_step
+from phosphene.adversarial.training_steps import accuracy, averaged_in, collapsed, nesterov, one_cycle, one_step
 from phosphene.core.errors import Mistake, first_line
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.opaque import Opaque
@@ -122,10 +122,8 @@ class Training:
         self.batch = min(course.batch, len(examples.labels))
         self.batches = len(examples.labels) // self.batch
         self._done, self._sums = 0, [0.0, 0.0, 0.0]  # batches of this epoch; their loss, hits, seconds
-        trainable = [p for p in self.model.parameters() if p.requires_grad]
-        self._optimizer = torch.optim.SGD(
-            trainable, course.peak, momentum=MOMENTA[1], nesterov=True, weight_decay=WEIGHT_DECAY
-        )
+        self._weights = [p for p in self.model.parameters() if p.requires_grad]
+        self._velocities = [torch.zeros_like(p) for p in self._weights]
         self._lowered = network.anatomy.lowered(network.plan_for("picture"))
 
     @property
@@ -190,12 +188,10 @@ class Training:
             found = F.cross_entropy(logits, y, label_smoothing=SMOOTHING)
             if not math.isfinite(found.item()):
                 raise Mistake(f"the loss is not finite in epoch {len(self.epochs) + 1}; a smaller rate may help")
-            self._optimizer.zero_grad()
+            self.model.zero_grad()
             found.backward()
         rate, momentum = one_cycle(step, self.total)
-        for group in self._optimizer.param_groups:
-            group["lr"], group["momentum"] = rate * course.peak, momentum
-        self._optimizer.step()
+        nesterov(self._weights, self._velocities, rate * course.peak, momentum, WEIGHT_DECAY)
         averaged_in(self.average, self.model, course.decay if step else 0.0)
         new = found.item(), (logits.argmax(1) == y).double().mean().item(), time.monotonic() - began
         self._sums = [before + one for before, one in zip(self._sums, new, strict=True)]
@@ -245,7 +241,7 @@ class Training:
         """Everything that it goes on from, as a file that opens without executing code."""
         state = {
             "identity": self.identity, "model": self.model.state_dict(), "average": self.average.state_dict(),
-            "best": self.best, "optimizer": self._optimizer.state_dict(),
+            "best": self.best, "velocities": self._velocities,
             "epochs": [asdict(one) for one in self.epochs], "done": self._done, "sums": self._sums,
         }  # fmt: skip
         buffer = io.BytesIO()
@@ -273,7 +269,8 @@ class Training:
                 )
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        for own, value in zip(self._velocities, state["velocities"], strict=True):
+            own.copy_(value)
         self.epochs, self.best = [Epoch(**one) for one in state["epochs"]], tuple(state["best"])
         self._done, self._sums = state["done"], list(state["sums"])
 
