@@ -25,7 +25,7 @@ from phosphene.faces.running.progress import bars
 @tool(
     cli.option("net", list[str], [], "a network, as of other commands; give it twice or more"),
     cli.option("data", str | None, None, "a folder of one folder for each class, or a .npz file with X and y"),
-    cli.option("method", str, catalogue.commands()["attack"][0].method, "the attack, one of those of `phosphene attack`"),
+    cli.option("method", str, catalogue.commands()["attack"][0].method, "an attack, one of `phosphene attack`"),
     cli.option("norm", str | None, None, "how the size of a change is measured; by default as the attack does"),
     cli.option("eps", float | None, None, "the radius; by default what is usual", bounds=Bounds(1e-6, 1e6)),
     cli.option("limit", int | None, None, "the first so many pictures", bounds=Bounds(1, 10**9)),
