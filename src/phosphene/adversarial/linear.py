@@ -20,8 +20,12 @@ from torch.nn import functional as F
 
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.lbfgs import lbfgs
 
 Norm = Literal["linf", "l2"]
+
+FLAT = 1e-6
+"""The largest derivative at which training ends."""
 
 X = (2, -1, 3, -2, 2, 2, 1, -4, 5, 1)
 W = (-1, -1, 1, -1, 1, -1, 1, 1, -1, 1)
@@ -43,10 +47,6 @@ class Linear:
 
     def __call__(self, pictures: Float[Tensor, "n ..."]) -> Float[Tensor, "n classes"]:
         return pictures.flatten(1) @ self.weight.T + self.bias
-
-    def away(self, source: Int[Tensor, " n"]) -> Float[Tensor, "n classes d"]:
-        """w_t - w_s: what each class's score grows by, against that of the source."""
-        return self.weight[None] - self.weight[source][:, None]
 
     def margins(self, pictures: Float[Tensor, "n ..."], source: Int[Tensor, " n"]) -> Float[Tensor, "n classes"]:
         """By how much the source's score is above each other one; infinite for the source itself."""
@@ -75,19 +75,24 @@ def softmax_regression(
     if len(labels) == 0 or labels.min() < 0 or labels.max() >= classes:
         raise Mistake(f"labels are 0 to {classes - 1}, one for each picture")
     x, truth = pictures.flatten(1), F.one_hot(labels, classes).to(pictures)
-    mean = x.mean(0)
+    mean, one = x.mean(0), torch.zeros(1, dtype=torch.long)
     x = x - mean
-    weight, bias = x.new_zeros(classes, x.shape[1]), x.new_zeros(classes)
-    search = torch.optim.LBFGS([weight, bias], max_iter=most, line_search_fn="strong_wolfe", tolerance_grad=1e-6)
+    weight, bias = x.new_zeros(1, classes, x.shape[1]), x.new_zeros(1, classes)
 
-    def loss() -> float:
-        log_p = (x @ weight.T + bias).log_softmax(1)
+    def loss(_: Tensor) -> tuple[Tensor, list[Tensor]]:
+        log_p = (x @ weight[0].T + bias).log_softmax(1)
         apart = (log_p.exp() - truth) / len(x)  # the gradient of the scores
-        weight.grad, bias.grad = apart.T @ x + decay * weight, apart.sum(0)
-        return float(-(log_p * truth).sum() / len(x) + decay / 2 * weight.square().sum())
+        value = -(log_p * truth).sum() / len(x) + decay / 2 * weight.square().sum()
+        return value[None], [(apart.T @ x)[None] + decay * weight, apart.sum(0)[None]]
 
-    search.step(loss)
-    return Linear(weight, bias - weight @ mean)
+    update, (value, slopes) = lbfgs()([weight, bias]), loss(one)
+    for _ in range(most):
+        before = value
+        update(value, slopes, one, loss)
+        value, slopes = loss(one)
+        if value >= before or max(float(slope.abs().max()) for slope in slopes) < FLAT:
+            break
+    return Linear(weight[0], bias[0] - weight[0] @ mean)
 
 
 # ------------------------------------------------------------------------------------------------------- distances
@@ -101,7 +106,7 @@ def distances(
     margin / |w_t - w_s|_q with 1/p + 1/q = 1 (Hoelder's inequality): l1 for l-inf, l2 for l2. Infinite for the source,
     and for a class of the same weights; 0 where it is reached already.
     """
-    sizes = model.away(source).norm(p=1 if norm == "linf" else 2, dim=2)
+    sizes = torch.cdist(model.weight, model.weight, p=1 if norm == "linf" else 2)[source]
     margins = model.margins(pictures, source).clamp(min=0)
     return torch.where(margins > 0, margins / sizes, 0.0)
 
@@ -169,6 +174,63 @@ def bisected(
         there = reached(middle)
         low, top = torch.where(there, low, middle), torch.where(there, middle, top)
     return torch.where(never, math.inf, top)
+
+
+@dataclass(frozen=True, eq=False)
+class Shortest:
+    """The nearest other class of each picture, and how far it is in l-inf, float64.
+
+    Attributes:
+        source, target: the class that it is taken for, and the nearest other one in the box.
+        free: the closed form: margin / |w_t - w_s|_1, of the class that is nearest without a box.
+        boxed: the smallest radius in the box, exactly.
+        searched: the smallest at which the classifier was seen to say another class, moved along the sign, in the box.
+        at_edge: of the pixels that are to be moved, the part that meets 0 or 1 before `boxed`.
+    """
+
+    source: Int[Tensor, " n"]
+    target: Int[Tensor, " n"]
+    free: Float[Tensor, " n"]
+    boxed: Float[Tensor, " n"]
+    searched: Float[Tensor, " n"]
+    at_edge: Float[Tensor, " n"]
+
+
+def shortest(model: Linear, pictures: Float[Tensor, "n ..."], batch: int = 250) -> Shortest:
+    """The shortest ways to another class, by the closed forms and by a search that only looks at what is said."""
+    exact = Linear(model.weight.double(), model.bias.double())
+    parts = [_shortest(exact, part.double()) for part in pictures.split(batch)]
+    return Shortest(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def _shortest(model: Linear, pictures: Float[Tensor, "n ..."]) -> tuple[Tensor, ...]:
+    """As the fields of `Shortest`."""
+    source = model(pictures).argmax(1)
+    free = distances(model, pictures, source).amin(1)
+    boxed, target = boxed_distances(model, pictures, source).min(1)
+
+    def left(radius: Float[Tensor, " n"]) -> Bool[Tensor, " n"]:
+        return model(moved(model, pictures, source, target, radius).clamp(0, 1)).argmax(1) != source
+
+    searched = bisected(left, len(pictures))
+    reach = moved(model, pictures, source, target, boxed.nan_to_num(posinf=1.0)).flatten(1)
+    at_edge = ((reach < 0) | (reach > 1)).double().mean(1)
+    return source, target, free, boxed, searched, at_edge
+
+
+def in_levels(
+    model: Linear, pictures: Float[Tensor, "n ..."], found: Shortest
+) -> tuple[Float[Tensor, "n ..."], Int[Tensor, " n"]]:
+    """8-bit pictures that are taken for another class, and by how many of 255 levels pixels were moved for it.
+
+    That many levels are the radius in the box, rounded up, and one more where a pixel's own rounding takes it back.
+    """
+    levels = (255 * found.boxed.clamp(max=1) - 1e-6).ceil().clamp(min=1).long()
+    for _ in range(2):
+        changed = moved(model, pictures, found.source, found.target, levels / 255).clamp(0, 1)
+        still = model(changed).argmax(1) == found.source
+        levels = levels + still
+    return moved(model, pictures, found.source, found.target, levels / 255).clamp(0, 1), levels
 
 
 # ------------------------------------------------------------------------------------------------------- dimension
