@@ -225,12 +225,14 @@ def in_levels(
 
     That many levels are the radius in the box, rounded up, and one more where a pixel's own rounding takes it back.
     """
+
+    def changed(levels: Int[Tensor, " n"]) -> Float[Tensor, "n ..."]:
+        radius = (levels.double() / 255).to(pictures)
+        return moved(model, pictures, found.source, found.target, radius).clamp(0, 1)
+
     levels = (255 * found.boxed.clamp(max=1) - 1e-6).ceil().clamp(min=1).long()
-    for _ in range(2):
-        changed = moved(model, pictures, found.source, found.target, levels / 255).clamp(0, 1)
-        still = model(changed).argmax(1) == found.source
-        levels = levels + still
-    return moved(model, pictures, found.source, found.target, levels / 255).clamp(0, 1), levels
+    levels = levels + (model(changed(levels)).argmax(1) == found.source)
+    return changed(levels), levels
 
 
 # ------------------------------------------------------------------------------------------------------- dimension
