@@ -152,6 +152,7 @@ CATALOGUE: tuple[Row, ...] = (
     Row("invert", "invert", "inversion.invert:invert", "Find a picture that a layer can't tell from a photograph."),
     Row("attack", "pgd", "adversarial.attacks.pgd:pgd", "Fool it with many small steps.", "pgd"),
     Row("attack", "fgsm", "adversarial.attacks.fgsm:fgsm", "Fool it with one step.", "fgsm"),
+    Row("lesson", "", "faces.cli.lesson:give_lesson", "Show on a page why small changes fool classifiers."),
     Row("replay", "", "faces.cli.commands:replay_picture", "Make a picture again, from the recipe that it carries."),
     Row("tune", "", "faces.cli.tune:tune_network", "Measure the fastest way to run a network here."),
     Row("tour", "", "faces.cli.commands:take_tour", "Walk through all of it, on one photograph, into one page."),
