@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import phosphene
 from phosphene.adversarial import fgsm, pgd
-from phosphene.adversarial.photographs import rounded
+from phosphene.adversarial.cases import rounded
 from phosphene.core.errors import Mistake
 from phosphene.core.optimization.keys import Key
 from phosphene.core.pictures.files import open_photo
@@ -100,7 +100,8 @@ def test_every_option_of_the_recipe_reaches_the_attack(mine, written):
     how = {"eps": 8 / 255, "seed": 0, "target": None} | written
     radius, key, target = how.pop("eps"), Key(how.pop("seed")), how.pop("target")
     label = network.model((x - 0.5) / 0.2).argmax(1) if target is None else torch.tensor([target])
-    *_, expected = pgd.attack(network, x, label, radius, target is not None, False, key, **how)
+    path = pgd.attack(network, x, label, eps=radius, targeted=target is not None, until_fooled=False, key=key, **how)
+    *_, expected = path
     *_, last = pgd(network, photo, **mine)
     assert last.index == how["steps"] and torch.equal(last.pictures, expected.pictures)
     assert pgd(network, photo, **mine).total == how["steps"]
@@ -109,7 +110,7 @@ def test_every_option_of_the_recipe_reaches_the_attack(mine, written):
 def test_the_change_is_shown_ten_times_about_grey():
     run = fgsm(convnet(), levels(3, 16, 16, low=60, high=190), eps=8 / 255)
     (_, before), (words, change), (_, after) = run.result.panels[0]
-    assert words == "the change, 10 times; at most 8/255" and run.total == 1
+    assert words.startswith("the change, 10 times: l-inf 8/255") and run.total == 1
     torch.testing.assert_close(change, 0.5 + 10 * (after - before), rtol=0, atol=1e-5)
     assert run.numbers[0]["l2"] == pytest.approx((after - before).norm().item(), rel=1e-5)
 

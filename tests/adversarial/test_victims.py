@@ -1,12 +1,17 @@
 """Victims: a network and a callable answer alike, and count what they are asked picture by picture."""
 
+from functools import partial
+
+import pytest
 import torch
 from torch import nn
 
+from phosphene.adversarial.goals import misclassified
 from phosphene.adversarial.victims import Victim
+from phosphene.core.networks.head import SOFTMAX
 from phosphene.core.networks.network import Network
+from phosphene.core.optimization.engine import NotFinite
 from phosphene.core.optimization.keys import Key
-from phosphene.core.optimization.terms import cross_entropy
 from tests.small import noise
 
 
@@ -16,9 +21,10 @@ def model():
 
 
 def test_a_callable_is_read_as_the_network_is_and_so_is_its_gradient():
-    x, rows, term = noise(3, 3, 8, 8), torch.tensor([2, 0, 1]), cross_entropy([1, 4, 0])
+    x, rows = noise(3, 3, 8, 8), torch.tensor([2, 0, 1])
+    measure = partial(misclassified(torch.tensor([1, 4, 0])).loss, head=SOFTMAX)
     by_network, by_call = Victim(Network(model(), size=8)), Victim(model())
-    one, other = (victim.objective(term)(x, rows, Key().at(0)) for victim in (by_network, by_call))
+    one, other = (victim.objective(measure)(x, rows, Key().at(0)) for victim in (by_network, by_call))
     torch.testing.assert_close(one.values, other.values)
     torch.testing.assert_close(one.gradients, other.gradients)
     torch.testing.assert_close(one.outputs["logits"], model()(x).detach())
@@ -29,7 +35,7 @@ def test_a_callable_is_read_as_the_network_is_and_so_is_its_gradient():
 def test_forwards_and_backwards_are_counted_for_each_picture():
     victim, x = Victim(model()), noise(3, 3, 8, 8)
     victim.logits(x, torch.arange(3))
-    victim.objective(cross_entropy([0, 0, 0, 0, 0]))(x[:2], torch.tensor([4, 1]), Key().at(0))
+    victim.objective(lambda answers, rows: answers[:, 0])(x[:2], torch.tensor([4, 1]), Key().at(0))
     assert victim.forwards.tolist() == [1, 2, 1, 0, 1] and victim.backwards.tolist() == [0, 1, 0, 0, 1]
 
 
@@ -42,3 +48,50 @@ def test_logits_at_several_positions_count_by_their_mean():
 def test_a_victim_is_itself_and_anything_else_becomes_one():
     victim, call = Victim(model()), model()
     assert Victim.of(victim) is victim and Victim.of(call).classifier is call
+
+
+@pytest.mark.parametrize("kind", [Network, lambda model, size: model])
+def test_several_gradients_come_from_one_forward_pass_and_are_those_that_come_one_by_one(kind):
+    victim, x, rows = Victim(kind(model(), size=8)), noise(3, 3, 8, 8), torch.arange(3)
+    answers, values, gradients = victim.gradients(x, rows, lambda z, rows: z[:, :2] - z[:, 2:4])
+    torch.testing.assert_close(answers, model()(x).detach())
+    for j in range(2):
+        one = victim.objective(lambda z, rows, j=j: z[:, j] - z[:, j + 2])(x, rows, Key())
+        torch.testing.assert_close(values[:, j], one.values)
+        torch.testing.assert_close(gradients[:, j], one.gradients)
+    assert victim.forwards.tolist() == [3, 3, 3] and victim.backwards.tolist() == [4, 4, 4]
+
+
+def test_some_of_the_problems_are_counted_where_they_were():
+    victim, x = Victim(model()), noise(5, 3, 8, 8)
+    some = victim.among(torch.tensor([4, 1, 3])).among(torch.tensor([2, 0]))
+    some.logits(x[:2], torch.tensor([0, 1]))
+    some.logits(x[:1], torch.tensor([1]))
+    assert victim.forwards.tolist() == [0, 0, 0, 1, 2]
+
+
+def test_pictures_are_rounded_before_they_are_read_and_the_gradient_passes_unchanged():
+    x = noise(2, 3, 8, 8)
+    rounding, plain = Victim(model(), through=lambda x: (x * 4).round() / 4), Victim(model())
+    near = (x * 4).round() / 4
+    torch.testing.assert_close(rounding.logits(x, torch.arange(2)), plain.logits(near, torch.arange(2)))
+    one, other = (v.objective(lambda z, rows: z[:, 0]) for v in (rounding, plain))
+    rows = torch.arange(2)
+    torch.testing.assert_close(one(x, rows, Key()).gradients, other(near, rows, Key()).gradients)
+
+
+def test_where_a_gradient_is_no_number_there_is_no_way():
+    x = torch.zeros(1, 3, 2, 2, dtype=torch.float64)
+    seen = Victim(lambda x: x.sqrt().flatten(1)).objective(lambda z, rows: z[:, 0])(x, torch.arange(1), Key())
+    assert torch.equal(seen.gradients, torch.zeros_like(x))
+
+
+def test_answers_that_are_no_numbers_are_a_mistake():
+    with pytest.raises(NotFinite, match="the victim answers what is not a finite number"):
+        Victim(lambda x: x.flatten(1) / 0).logits(noise(1, 3, 2, 2), torch.arange(1))
+
+
+def test_the_rival_judges():
+    victim = Victim(model(), rival=lambda x: -model()(x))
+    x, rows = noise(2, 3, 8, 8), torch.arange(2)
+    torch.testing.assert_close(victim.answers(x, rows, judged=True), -victim.answers(x, rows))

@@ -20,7 +20,7 @@ def house(tmp_path_factory):
 @pytest.fixture(scope="module")
 def said(house):
     """What the program says to each of these."""
-    batch = "torch.full((2, 3, 16, 16), 0.5), torch.tensor([0, 1]), radius=0.25"
+    batch = "torch.full((2, 3, 16, 16), 0.5), torch.tensor([0, 1]), eps=0.25"
     asked = {
         "help": "attack --help",
         "wrong": "attack cat.png --net own.py --method undecided --steps 101",

@@ -1,51 +1,176 @@
-"""What attacks want: a loss to make small, and when they have got it."""
+"""What attacks want of each picture, as values: a loss to make small, a margin, and whether it is reached.
+
+A *margin* is how far the answer is from what is wanted, in the units of what the network says: below 0 as soon as it
+is reached. Minimal attacks walk along it; a *loss* is what attacks of a fixed radius make small. Both are functions of
+the network's answers that are differentiated.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from phosphene.adversarial.victims import LOGITS, Classifier, Victim
-from phosphene.core.errors import Mistake
-from phosphene.core.networks.head import SOFTMAX, Head
-from phosphene.core.networks.network import Network
-from phosphene.core.optimization.engine import Evaluation, Stop
-from phosphene.core.optimization.terms import Term, cross_entropy, score
+from phosphene.core.errors import Mistake, check_range
+from phosphene.core.networks.head import Head
 
 Labels = Int[Tensor, " n"]
 """A class for each picture: what it shall not be taken for any more, or, targeted, what it shall be taken for. Of a
 network that ends in plain numbers, the number that shall become less, or, targeted, more."""
 
+LOGITS = "logits"
 
-def prepared(
-    victim: Victim | Network | Classifier, x: Tensor, labels: Labels | Sequence[int], radius: float
-) -> tuple[Victim, Labels]:
-    """The victim and the labels of an attack, once everything that it is given makes sense.
+Measure = Callable[[Tensor, Int[Tensor, " m"], Head], Float[Tensor, " m"]]
+"""(answers (m, ...), which problem each belongs to, what the answers mean) -> a number for each."""
+
+Reached = Callable[[Tensor, Int[Tensor, " m"], Head], Bool[Tensor, " m"]]
+
+
+@dataclass(frozen=True, eq=False)
+class Goal:
+    """What is wanted of n problems.
+
+    Attributes:
+        loss: to be made small.
+        margin: below 0 where it is reached.
+        reached: whether it is.
+        labels: the class that each problem is about; none where it is not about classes.
+        targeted: whether it shall be taken for its class.
+        layer: whose activations are the answers.
+    """
+
+    loss: Measure
+    margin: Measure
+    reached: Reached
+    labels: Labels | None = None
+    targeted: bool = False
+    layer: str = LOGITS
+
+    def among(self, rows: Int[Tensor, " m"]) -> "Goal":
+        """The goal of these problems alone, numbered anew."""
+
+        def chosen(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+            return lambda answers, own, head: function(answers, rows[own.to(rows.device)], head)
+
+        labels = None if self.labels is None else self.labels[rows.to(self.labels.device)]
+        return Goal(
+            chosen(self.loss), chosen(self.margin), chosen(self.reached), labels, self.targeted, self.layer
+        )  # fmt: skip
+
+
+def misclassified(labels: Labels) -> Goal:
+    """Anything but its class. Loss: log p of the class; margin: its logit minus the largest other one."""
+    return _about(labels, targeted=False)
+
+
+def target(classes: Labels) -> Goal:
+    """Its class. Loss: -log p of the class; margin: the largest other logit minus its own."""
+    return _about(classes, targeted=True)
+
+
+def confident(classes: Labels, p: float) -> Goal:
+    """Its class, with at least this probability. Margin: log-odds that are still missing.
 
     Raises:
-        Mistake: pictures that are not (n, c, h, w) in [0, 1], another number of labels, a class that there is not, a
-            radius below 0.
+        Mistake: p is not between 0 and 1.
     """
-    if not isinstance(x, Tensor) or x.dim() != 4 or not len(x) or not x.is_floating_point():
-        given = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
-        raise Mistake(f"an attack takes a batch of pictures, a tensor of floats (n, c, h, w), not {given}")
-    low, high = (float(end) for end in x.aminmax())
-    if not (low >= 0 and high <= 1):
-        raise Mistake(f"the pictures have values from {low:g} to {high:g}; an attack takes 0 to 1")
-    if not 0 <= radius < math.inf:
-        raise Mistake(f"{radius:g} is not a valid value for radius: it must be at least 0")
-    if not callable(victim) and not isinstance(victim, Victim | Network):
-        raise Mistake(f"a victim is a network, or a function from pictures to logits, not {type(victim).__name__}")
-    who = Victim.of(victim)
-    most = who.classifier.classes if isinstance(who.classifier, Network) else None
-    return who, _whole(labels, len(x), most)
+    if not 0 < p < 1:
+        raise Mistake(f"{p:g} is not a valid value for confidence: it must be between 0 and 1")
+
+    def margin(answers: Tensor, rows: Tensor, head: Head) -> Tensor:
+        z, y = head.scores(answers, "logit"), _own(classes, rows, answers)
+        rest = torch.zeros_like(z[:, 0]) if head.independent else _without(z, y).logsumexp(1)
+        odds = _at(z, y) if head.independent or head.question else _at(z, y) - rest
+        return math.log(p / (1 - p)) - odds
+
+    aimed = target(classes)
+    return Goal(aimed.loss, margin, lambda *given: margin(*given) <= 0, classes, True)
 
 
-def _whole(labels: Any, many: int, most: int | None) -> Labels:
-    """So many classes, of which there are `most`, if that is known."""
+def below_top(labels: Labels, k: int) -> Goal:
+    """Its class is not among the k highest any more. Margin: its logit minus the k-th largest of the others.
+
+    Raises (when called):
+        Mistake: there are no k other classes.
+    """
+    check_range("k", k, 1)
+
+    def margin(answers: Tensor, rows: Tensor, head: Head) -> Tensor:
+        z, y = head.scores(answers, "logit"), _own(labels, rows, answers)
+        if k >= z.shape[1]:
+            raise Mistake(f"{k} is not a valid value for k: of {z.shape[1]} classes it must be 1 to {z.shape[1] - 1}")
+        return _at(z, y) - _without(z, y).topk(k, 1).values[:, -1]
+
+    return Goal(misclassified(labels).loss, margin, lambda *given: margin(*given) < 0, labels)
+
+
+def like(code: Float[Tensor, "#n ..."], within: float, layer: str = LOGITS) -> Goal:
+    """A layer says nearly what it says of a guide: |code - its code|^2 <= within^2 |its code|^2 (Sabour et al. 2016).
+
+    Loss: the relative squared distance; margin: the relative distance minus `within` (arXiv:1511.05122).
+
+    Args:
+        code: the layer's activations on the guide, one for all problems or one for each.
+        within: 0 would be the guide's very code.
+    """
+    check_range("within", within, 0)
+
+    def loss(answers: Tensor, rows: Tensor, head: Head) -> Tensor:
+        own = code.to(answers)[rows.to(answers.device) if len(code) > 1 else torch.zeros_like(rows)]
+        apart = (answers - own).flatten(1).square().sum(1)
+        return apart / own.flatten(1).square().sum(1).clamp(min=torch.finfo(answers.dtype).tiny)
+
+    def margin(answers: Tensor, rows: Tensor, head: Head) -> Tensor:
+        return loss(answers, rows, head).clamp(min=torch.finfo(answers.dtype).tiny).sqrt() - within
+
+    return Goal(loss, margin, lambda *given: margin(*given) <= 0, layer=layer)
+
+
+def _about(labels: Labels, targeted: bool) -> Goal:
+    """Taken for its class, or not."""
+    sign = -1 if targeted else 1
+
+    def loss(answers: Tensor, rows: Tensor, head: Head) -> Tensor:
+        z = head.scores(answers, "log-p" if head.has_probabilities else "logit")
+        return sign * _at(z, _own(labels, rows, answers))
+
+    def margin(answers: Tensor, rows: Tensor, head: Head) -> Tensor:
+        z, y = head.scores(answers, "logit"), _own(labels, rows, answers)
+        alone = head.independent or not head.has_probabilities or z.shape[1] < 2
+        return sign * (_at(z, y) if alone else _at(z, y) - _without(z, y).amax(1))
+
+    def reached(answers: Tensor, rows: Tensor, head: Head) -> Tensor:
+        if not head.has_probabilities:  # plain numbers can always be more
+            return torch.zeros(len(answers), dtype=torch.bool, device=answers.device)
+        return head.holds(answers, _own(labels, rows, answers)) == targeted
+
+    return Goal(loss, margin, reached, labels, targeted)
+
+
+def _own(labels: Tensor, rows: Tensor, answers: Tensor) -> Tensor:
+    return labels[rows.to(labels.device)].to(answers.device)
+
+
+def _at(z: Float[Tensor, "m k"], classes: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
+    return z.gather(1, classes[:, None])[:, 0]
+
+
+def _without(z: Float[Tensor, "m k"], classes: Int[Tensor, " m"]) -> Float[Tensor, "m k"]:
+    """The scores with -infinity for these classes."""
+    return z.scatter(1, classes[:, None], -torch.inf)
+
+
+def whole(labels: Any, many: int, most: int | None) -> Labels:
+    """So many classes, one for each picture.
+
+    Args:
+        most: how many classes there are, if that is known.
+    Raises:
+        Mistake: they are not, or there is no such class.
+    """
     try:
         given = torch.as_tensor(labels)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -59,25 +184,5 @@ def _whole(labels: Any, many: int, most: int | None) -> Labels:
     return given
 
 
-def loss(labels: Labels, targeted: bool, head: Head = SOFTMAX) -> Term:
-    """The cross-entropy towards the labels, or its negative: away from them; of plain numbers, these themselves."""
-    term = cross_entropy(labels.tolist()) if head.has_probabilities else -score(labels.tolist())
-    return term if targeted else -term
-
-
-def fooled(
-    logits: Float[Tensor, "n classes"], labels: Labels, targeted: bool, head: Head = SOFTMAX
-) -> Bool[Tensor, " n"]:
-    """Whether pictures are taken for what they shall be; never of plain numbers, which can always be more."""
-    if not head.has_probabilities:
-        return torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
-    return head.holds(logits, labels) == targeted
-
-
-def when_fooled(labels: Labels, targeted: bool, head: Head = SOFTMAX) -> Stop:
-    """Stop a picture as soon as it fools."""
-
-    def stop(pictures: Tensor, rows: Tensor, seen: Evaluation) -> Bool[Tensor, " n"]:
-        return fooled(seen.outputs[LOGITS], labels[rows.to(labels.device)], targeted, head)
-
-    return stop
+Wanted = Goal | Labels | Sequence[int]
+"""What the person who attacks gives: labels, or a goal."""

@@ -1,36 +1,37 @@
-"""From an attack to a recipe for a photograph: what is fed, the attack, 8 bits, and what the network says then.
-
-The result is rounded to 8 bits and read once more, because a change that rounding removes fools nobody.
-"""
+"""From an attack to a recipe for a photograph: what is asked, what is fed, the attack; `cases.py` shows the rest."""
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, Concatenate, ParamSpec, TypedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import Annotated, Any, Concatenate, Literal, ParamSpec, Protocol, TypedDict, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.adversarial.goals import loss
+from phosphene.adversarial.cases import Case, nearest_levels
+from phosphene.adversarial.goals import Wanted, confident
+from phosphene.adversarial.norms import Norm
+from phosphene.adversarial.problems import Problems, problems
+from phosphene.adversarial.searches import Search
 from phosphene.adversarial.victims import Classifier, Victim
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Mistake, check_choice, check_range, did_you_mean
 from phosphene.core.networks.network import Network
-from phosphene.core.networks.preprocessing import shown
+from phosphene.core.optimization.constraints import Radius
 from phosphene.core.optimization.keys import Key
-from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.steps import Step
 from phosphene.core.options import Bounds, Seed, Words
 from phosphene.core.pictures.files import Photo
 from phosphene.core.results.recipes import Recipe, docstring
-from phosphene.core.results.results import Result, Run
+from phosphene.core.results.results import Run
 from phosphene.core.results.signature import Argument, Input, Option, arguments_of, settings
 from phosphene.core.units.inputs import Fit, feed, logits, said_in_words, top
 from phosphene.core.units.labels import class_index, label
 
 P = ParamSpec("P")
-Attack = Callable[..., Iterator[Step]]
-"""(victim, x, labels, radius, targeted, until_fooled, key, *, its own options) -> steps, the last one the result."""
+
+Start = Literal["photo", "noise"]
 
 
 class Common(TypedDict, total=False):
@@ -40,9 +41,44 @@ class Common(TypedDict, total=False):
     """
 
     target: Annotated[str | int | None, Words("the class that it shall say; by default any other than now")]
-    eps: Annotated[float, Bounds(1 / 255, 1), Words("how far a pixel may move, in [0, 1]")]
+    confidence: Annotated[
+        float | None, Bounds(0.001, 0.9999999), Words("how probable the target has to be; by default more than others")
+    ]
+    norm: Annotated[Norm, Words("how the size of a change is measured")]
+    restarts: Annotated[int, Bounds(1, 1000), Words("so often it is tried, each time with other random numbers")]
+    start: Annotated[Start, Words("what is changed: the photograph, or noise of its size")]
+    robust_to_rounding: Annotated[bool, Words("search among pictures of 8 bits, so that the saved one fools too")]
     fit: Annotated[Fit, Words("how the photograph becomes the network's input")]
     seed: Annotated[Seed, Words("of what is random")]
+
+
+class Within(Common, total=False):
+    """The same for attacks within a radius."""
+
+    eps: Annotated[
+        float | None, Bounds(1e-6, 1e6), Words("the radius, in pixel units of [0, 1]; by default what is usual")
+    ]
+
+
+@runtime_checkable
+class Attack(Protocol):
+    """An attack as a function over tensors; its own options go by name."""
+
+    def __call__(
+        self,
+        victim: Victim | Network | Classifier,
+        x: Float[Tensor, "n ..."],
+        labels: Wanted,
+        *,
+        norm: Norm | None = None,
+        eps: Radius | None = None,
+        targeted: bool = False,
+        bounds: tuple[float | Tensor, float | Tensor] = (0.0, 1.0),
+        until_fooled: bool = True,
+        restarts: int = 1,
+        key: Key = Key(),
+        **own: Any,
+    ) -> Search: ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,72 +87,158 @@ class PhotographAttack(Recipe[Concatenate[Network, Photo, P], Run]):
 
     Attributes:
         attack: the function over tensors.
+        norms: those that it knows, its own first.
+        minimal: whether it looks for the smallest change, and takes no radius.
     """
 
     attack: Attack
+    norms: tuple[Norm, ...]
+    minimal: bool
 
 
 def attack(
-    function: Callable[
-        Concatenate[Victim | Network | Classifier, Tensor, Tensor, float, bool, bool, Key, P], Iterator[Step]
-    ],
-) -> PhotographAttack[P]:
-    """Make an attack a recipe: (network, photo, *, target, eps, its own options, fit, seed) -> Run.
+    *norms: Norm, minimal: bool = False, length: Sequence[str] = ("steps",)
+) -> Callable[[Callable[Concatenate[Problems, P], Iterator[Step]]], PhotographAttack[P]]:
+    """Make a function (problems, *, options of its own) -> steps an attack, for tensors and for photographs.
 
-    An attack is (victim, x, labels, radius, targeted, until_fooled, key, *, its own options, **common). On a photograph
-    it goes on to the end, and does not stop as soon as the photograph fools: it is to fool as well as it can.
+    The last step's pictures are its result: of each problem the best that it found, reached or not. On a photograph it
+    goes on to the end, and does not stop as soon as the photograph fools: it is to fool as well as it can.
+
+    Args:
+        norms: those that it knows, its own first.
+        minimal: it looks for the smallest change, and takes no radius.
+        length: options of its own whose product is how many steps it takes at most.
     """
-    own = [one for one in arguments_of(function, leave_out=7) if isinstance(one, Option) and not one.setting]
 
-    def attacked(network: Network, photo: Photo, **options: Any) -> Run:
-        mine = {one.name: options.pop(one.name) for one in own}
-        return _attacked(function, mine, network, photo, **options)
+    def made(function: Callable[Concatenate[Problems, P], Iterator[Step]]) -> PhotographAttack[P]:
+        own = [one for one in arguments_of(function) if isinstance(one, Option) and not one.setting]
+        over_tensors = _over_tensors(function, own, norms, minimal)
 
-    for name in ("__name__", "__qualname__", "__module__", "__doc__"):
-        setattr(attacked, name, getattr(function, name))
-    usual: dict[str, Any] = {"eps": 8 / 255, "fit": "crop", "seed": 0}
-    common = [replace(one, default=usual.get(one.name), setting=False) for one in settings(Common)]
-    common = [replace(one, optional=one.default is None) for one in common]
-    arguments: tuple[Argument, ...] = (PHOTO, *common[:2], *own, *common[2:])
-    head, tail = docstring(function)
-    by_name: Any = attacked  # its options are those of P and `Common`
-    return PhotographAttack(
-        by_name, function.__name__, "search", (), arguments, Run, head, tail, None, function
-    )  # fmt: skip
+        def attacked(network: Network, photo: Photo, **options: Any) -> Run:
+            mine = {one.name: options.pop(one.name) for one in own}
+            total = math.prod(mine[name] for name in length if name in mine)
+            return _attacked(over_tensors, function.__name__, mine, total, network, photo, **options)
+
+        for name in ("__name__", "__qualname__", "__module__", "__doc__"):
+            setattr(attacked, name, getattr(function, name))
+        head, tail = docstring(function)
+        by_name: Any = attacked  # its options are those of P and `Common`
+        return PhotographAttack(
+            by_name, function.__name__, "search", (), _arguments(own, norms, minimal), Run, head, tail, None,
+            over_tensors, norms, minimal,
+        )  # fmt: skip
+
+    return made
+
+
+def _arguments(own: Sequence[Option], norms: tuple[Norm, ...], minimal: bool) -> tuple[Argument, ...]:
+    """The options of an attack on a photograph: those that all have, and its own between them."""
+    usual = {one.name: one.default for one in fields(_Asked)} | {"norm": norms[0]}
+    common = {one.name: replace(one, default=usual[one.name], setting=False) for one in settings(Within)}
+    common = {name: replace(one, optional=one.default is None) for name, one in common.items()}
+    common["norm"] = replace(common["norm"], choices=norms)
+    for name, wrong in (("eps", minimal), ("norm", len(norms) == 1)):
+        if wrong:
+            del common[name]
+    first = [common[name] for name in ("target", "confidence", "norm", "eps") if name in common]
+    return (PHOTO, *first, *own, *(one for one in common.values() if one not in first))
+
+
+def _over_tensors(function: Any, own: Sequence[Option], norms: tuple[Norm, ...], minimal: bool) -> Attack:
+    """The attack as a function over tensors."""
+
+    def over_tensors(
+        victim: Victim | Network | Classifier,
+        x: Float[Tensor, "n ..."],
+        labels: Wanted,
+        *,
+        norm: Norm | None = None,
+        eps: Radius | None = None,
+        targeted: bool = False,
+        bounds: tuple[float | Tensor, float | Tensor] = (0.0, 1.0),
+        until_fooled: bool = True,
+        restarts: int = 1,
+        key: Key = Key(),
+        **options: Any,
+    ) -> Search:
+        name = function.__name__
+        check_choice(f"norm of {name}", norm or norms[0], norms)
+        check_range("restarts", restarts, 1)
+        if minimal and eps is not None:
+            raise Mistake(f"{name} looks for the smallest change and takes no eps; pgd and apgd take one")
+        if unknown := set(options) - {one.name for one in own}:
+            raise TypeError(f"{name} has no option '{min(unknown)}'{did_you_mean(min(unknown), [o.name for o in own])}")
+        options = {one.name: one.read(options[one.name], one.name) for one in own if one.name in options}
+        given = problems(
+            victim, x, labels, norm=norm or norms[0], eps=math.inf if minimal else eps, targeted=targeted,
+            bounds=bounds, until_fooled=until_fooled, key=key,
+        )  # fmt: skip
+        whole = partial(function, **options)
+        return Search(given, whole, minimal=minimal, restarts=restarts, shape=tuple(x.shape))
+
+    over_tensors.__name__, over_tensors.__doc__ = function.__name__, function.__doc__
+    return over_tensors
 
 
 PHOTO = Input("photo", "a path, `skimage:NAME`, or pixels", True, False, True, Photo, positional=True)
 
 
-def rounded(
-    pictures: Float[Tensor, "n c h w"], center: Float[Tensor, "n c h w"], radius: float
-) -> Float[Tensor, "n c h w"]:
-    """The nearest 8-bit pictures that are still within the radius of 8-bit centers."""
-    levels_away = math.floor(radius * 255 + 1e-6)
-    levels, middle = (pictures * 255).round(), (center * 255).round()
-    return levels.clamp(middle - levels_away, middle + levels_away).clamp(0, 255) / 255
-
-
 def _attacked(
-    function: Attack,
-    own: dict[str, Any],
-    network: Network,
-    photo: Photo,
-    *,
-    target: str | int | None = None,
-    eps: float = 8 / 255,
-    fit: Fit = "crop",
-    seed: int = 0,
+    function: Attack, name: str, own: dict[str, Any], total: int, network: Network, photo: Photo, **common: Any
 ) -> Run:
     """The recipe of an attack."""
-    fed = feed(network, photo, fit)
+    asked = _Asked(**common)
+    if asked.eps is not None and (asked.norm or "linf") == "linf":
+        check_range("eps", asked.eps, 1 / 255, 1)  # within less there is no other picture of 8 bits
+    fed = feed(network, photo, asked.fit)
+    if asked.start == "noise":
+        noise = Key(asked.seed).child(1).uniform(torch.arange(1), *fed.shape[1:])
+        fed = (noise * 255).round().to(fed) / 255
     before = logits(network, fed)[0]
-    case = _Case(network, fed, before, *_wanted(network, before, target), eps, function.__name__)
-    path = function(network, fed, torch.tensor([case.label]), eps, case.targeted, False, Key(seed), **own)
-    return Run(path, total=own.get("steps", 1), names=[case.stem], finish=case.result, shown=case.picture)
+    label, targeted = _wanted(network, before, asked.target, asked.confidence)
+    victim = Victim(network, through=nearest_levels if asked.robust_to_rounding else None)
+    search = function(
+        victim, fed, _goal(network, label, targeted, asked.confidence), norm=asked.norm, eps=asked.eps,
+        targeted=targeted, until_fooled=False, restarts=asked.restarts, key=Key(asked.seed), **own,
+    )  # fmt: skip
+    case = Case(search, network, fed, before, label, targeted, name, asked.start == "noise")
+    return Run(search, total=total * asked.restarts, names=[case.stem], finish=case.result, shown=case.picture)
 
 
-def _wanted(network: Network, before: Float[Tensor, " outputs"], target: str | int | None) -> tuple[int, bool]:
+@dataclass(frozen=True)
+class _Asked:
+    """What was asked for of what every attack takes: `Within`, with its defaults."""
+
+    target: str | int | None = None
+    confidence: float | None = None
+    norm: Norm | None = None
+    eps: float | None = None
+    restarts: int = 1
+    start: Start = "photo"
+    robust_to_rounding: bool = False
+    fit: Fit = "crop"
+    seed: int = 0
+
+
+def _goal(network: Network, label: int, targeted: bool, confidence: float | None) -> Wanted:
+    """Labels, or a class with so much confidence.
+
+    Raises:
+        Mistake: no class is wanted, or there is no confidence in it.
+    """
+    labels = torch.tensor([label])
+    if confidence is None:
+        return labels
+    if not targeted:
+        raise Mistake("confidence is that in a class: give a target")
+    if not network.head.has_probabilities:
+        raise Mistake(f"{network.name} ends in plain numbers, and there is no confidence in them")
+    return confident(labels, confidence)
+
+
+def _wanted(
+    network: Network, before: Float[Tensor, " outputs"], target: str | int | None, confidence: float | None
+) -> tuple[int, bool]:
     """The class that a photograph is taken for and shall not be, or, targeted, that it shall be taken for.
 
     Of a network that ends in plain numbers: which one shall become less, or, targeted, more.
@@ -136,81 +258,6 @@ def _wanted(network: Network, before: Float[Tensor, " outputs"], target: str | i
             raise Mistake(f"{network.name} finds nothing in it that it could be fooled about ({most}); give a target")
         return truth, False
     goal = class_index(network, target)
-    if network.head.holds(before[None], torch.tensor([goal])):
+    if confidence is None and network.head.holds(before[None], torch.tensor([goal])):
         raise Mistake(f"{network.name} already says {label(network, goal)}; choose another target")
     return goal, True
-
-
-@dataclass(frozen=True)
-class _Case:
-    """A photograph that is attacked, and what comes of it.
-
-    Attributes:
-        fed: the photograph as the network takes it.
-        before: what the network says.
-        label, targeted: what it shall say, or not say any more.
-        eps: the radius.
-        name: of the attack.
-    """
-
-    network: Network
-    fed: Float[Tensor, "1 c h w"]
-    before: Float[Tensor, " outputs"]
-    label: int
-    targeted: bool
-    eps: float
-    name: str
-
-    @property
-    def stem(self) -> str:
-        """For the file's name."""
-        named = label(self.network, self.label).replace(" ", "-").replace("/", "-")
-        return f"{self.name}-{named}" if self.targeted else self.name
-
-    def _nothing(self, attacked: Float[Tensor, "1 c h w"], moved: bool) -> str:
-        """What an attack that did not fool had nothing of: a gradient, or a change; else nothing."""
-        network = self.network.planned("reading")
-        objective = gradient(network, loss(torch.tensor([self.label]), self.targeted, network.head))
-        seen = objective(torch.cat([self.fed, attacked]), torch.zeros(2, dtype=torch.long), Key())
-        still = "" if moved else "no pixel was moved"
-        return still if seen.gradients.any() else ", ".join(filter(None, ["there is no gradient to follow", still]))
-
-    def picture(self, step: Step) -> Float[Tensor, "1 3 h w"]:
-        """The attacked photograph in 8 bits, as it is looked at."""
-        return shown(self.network, rounded(step.pictures.to(self.fed), self.fed, self.eps))
-
-    def result(self, step: Step) -> Result:
-        """The attacked photograph in 8 bits, and what the network says about it."""
-        network, fed = self.network, self.fed
-        rounded_off = rounded(step.pictures.to(fed), fed, self.eps)
-        answer = logits(network, rounded_off)[0]
-        before, after = top(network, self.before), top(network, answer)
-        apart = ((rounded_off * 255).round() - (fed * 255).round()).cpu().double() / 255  # exact: both are 8-bit
-        fooled, words, score = self._verdict(answer)
-        numbers: dict[str, Any] = {
-            "fooled": fooled, "before": before, "after": after, "target": self.label if self.targeted else None,
-            "linf": float(apart.abs().max()), "l2": float(apart.norm()), "eps": self.eps, "steps": step.index,
-        } | score  # fmt: skip
-        photo, image = (shown(network, one.float().cpu()) for one in (fed, rounded_off))
-        change = (0.5 + 10 * apart).clamp(0, 1).float()
-        panels = [
-            (f"before: {said_in_words(before)}", photo),
-            (f"the change, 10 times; at most {255 * numbers['linf']:.0f}/255", shown(network, change)),
-            (f"after: {said_in_words(after)}", image),
-        ]
-        nothing = "" if fooled else self._nothing(rounded_off, bool(apart.any()))
-        title = f"{self.name}: {nothing or words}, {network.name}"
-        numbers |= {"nothing": nothing} if nothing else {}
-        return Result(image, [self.stem], [numbers], [panels], title, photo, apart.float().numpy())
-
-    def _verdict(self, answer: Float[Tensor, " outputs"]) -> tuple[bool, str, dict[str, float]]:
-        """Whether it fooled, in words, and with which number."""
-        head, outputs = self.network.head, torch.stack([self.before, answer]).cpu().double()
-        if not head.has_probabilities:
-            before, after = outputs[:, self.label].tolist()
-            words = f"{label(self.network, self.label)} from {before:.4g} to {after:.4g}"
-            return (after > before) == self.targeted, words, {"value before": before, "value": after}
-        fooled = bool(head.holds(outputs[1:], torch.tensor([self.label]))) == self.targeted
-        said = self.label if self.targeted else int(head.decided(outputs[1:]))
-        p = float(head.scores(outputs[1:], "p")[0, said])
-        return fooled, "fooled" if fooled else "not fooled", {"confidence": p}

@@ -1,5 +1,6 @@
 """Attacks, one paper a module: a function over a batch of pictures, and its recipe for a photograph.
 
-A function is (victim, x, labels, ...) -> steps: x in [0, 1], `labels` what it shall not say any more, or, with
-`targeted`, what it shall say. `phosphene.attacks.NAME` are the functions, `phosphene.NAME` the recipes.
+A function is (problems, *, options of its own) -> steps. `@attack` makes of it what everybody calls, with the arguments
+that all have: (victim, x, labels or a goal, *, norm, eps, targeted, bounds, until_fooled, restarts, key) -> Search.
+`phosphene.attacks.NAME` are these functions, `phosphene.NAME` the recipes.
 """

@@ -1,58 +1,59 @@
-"""The fast gradient sign: one step to a corner of the ball (Goodfellow et al. 2015, arXiv:1412.6572, section 4).
+"""The fast gradient: one step to where a linear loss is largest (Goodfellow et al. 2015, arXiv:1412.6572, section 4).
 
-x + eps sign(gradient of the loss) is the largest change of a linear loss within the l-inf ball, and networks are linear
-enough for it to work.
+In the l-inf ball that is a corner, x + eps sign(gradient of the loss), and networks are linear enough for it to work;
+in the l2 ball it is eps times the normalized gradient (Miyato et al. 2017, arXiv:1605.07725). The two are equally long
+where the second radius is sqrt(d) times the first, d being how many values there are. Instead of the loss, the logit of
+the class may be followed: a step against the target's cross-entropy also makes all others small.
 """
 
 from collections.abc import Iterator
-from typing import Unpack
+from typing import Annotated, Literal, Unpack
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from phosphene.adversarial.goals import Labels, loss, prepared, when_fooled
-from phosphene.adversarial.photographs import Common, attack
-from phosphene.adversarial.victims import Classifier, Victim
-from phosphene.core.networks.network import Network
-from phosphene.core.optimization.constraints import linf
+from phosphene.adversarial.norms import steepest
+from phosphene.adversarial.photographs import Within, attack
+from phosphene.adversarial.problems import Problems
+from phosphene.adversarial.victims import Measured
+from phosphene.core.errors import Mistake
 from phosphene.core.optimization.engine import argmin
-from phosphene.core.optimization.keys import Key
-from phosphene.core.optimization.optimizers import sign
+from phosphene.core.optimization.optimizers import along
 from phosphene.core.optimization.parameterizations import Pixels
 from phosphene.core.optimization.steps import Step
+from phosphene.core.options import Words
 
 
-@attack
+@attack("linf", "l2", "l1")
 def fgsm(
-    victim: Victim | Network | Classifier,
-    x: Float[Tensor, "n c h w"],
-    labels: Labels,
-    radius: float = 8 / 255,
-    targeted: bool = False,
-    until_fooled: bool = True,
-    key: Key = Key(),
-    **common: Unpack[Common],
+    problems: Problems,
+    *,
+    by: Annotated[Literal["loss", "logit"], Words("follow the goal's loss, or the logit of the class alone")] = "loss",
+    **common: Unpack[Within],
 ) -> Iterator[Step]:
-    """Fool NETWORK with one step of the gradient's sign (Goodfellow et al. 2015).
-
-    Args:
-        victim: the network to fool.
-        x: pictures in [0, 1].
-        labels: what they shall not be taken for any more; targeted, what they shall be taken for.
-        radius: how far a pixel may move.
-        targeted: go towards the labels.
-        until_fooled: a picture that fools already stays as it is.
-        key: of random numbers, of which there are none.
-    Raises:
-        Mistake: pictures, labels or a radius that make no sense.
-    """
-    who, labels = prepared(victim, x, labels, radius)
-    objective = who.objective(loss(labels, targeted, who.head))
+    """Fool NETWORK with one step of the gradient's sign (Goodfellow et al. 2015)."""
     return argmin(
-        Pixels(x),
-        objective,
-        optimizer=sign(radius),
-        constraint=linf(x, radius),
+        Pixels(problems.x),
+        problems.objective(_logit(problems) if by == "logit" else None),
+        optimizer=along(lambda gradient: steepest(gradient, problems.norm), problems.eps),
+        constraint=problems.project,
         steps=1,
-        stop=when_fooled(labels, targeted, who.head) if until_fooled else None,
+        stop=problems.stop,
     )
+
+
+def _logit(problems: Problems) -> Measured:
+    """The logit of each problem's class, to be made small, or, targeted, large.
+
+    Raises:
+        Mistake: the goal is not about classes.
+    """
+    labels, sign = problems.goal.labels, -1 if problems.goal.targeted else 1
+    if labels is None:
+        raise Mistake("by logit needs a class, and this goal is about none; leave it at loss")
+
+    def logit(answers: Float[Tensor, "m k"], rows: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
+        own = labels[rows.to(labels.device)].to(answers.device)
+        return sign * problems.victim.head.scores(answers, "logit").gather(1, own[:, None])[:, 0]
+
+    return logit

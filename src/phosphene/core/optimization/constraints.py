@@ -1,14 +1,16 @@
 """Where a picture may be: projections, (pictures, rows) -> the nearest allowed pictures.
 
-The balls are intersected with the box [0, 1], and the projection is the exact one onto that intersection, not one
+The balls are intersected with the box, [0, 1] unless another is given,
+and the projection is the exact one onto that intersection, not one
 projection after the other (which ends inside both, but not at the nearest point). With d = x - center, both problems
 
-    minimize |e - d|^2    subject to    |e| <= radius,    center + e in [0, 1]
+    minimize |e - d|^2    subject to    |e| <= radius,    center + e in the box
 
 have their minimum where each |e_i| is a function of one number that all coordinates share: min(t |d_i|, room_i) for
 the l2 norm, and min(max(|d_i| - t, 0), room_i) for the l1 norm (Duchi et al. 2008, doi:10.1145/1390156.1390191, for the
 ball alone), room_i being what is left to the box's side. One sort finds t. A radius is in pixel units of [0, 1], one
-for all problems or one for each; centers lie in the box.
+for all problems or one for each; centers lie in the box. The box may be one for all values or another for each
+(a tensor that is broadcast to (c, h, w)).
 """
 
 from collections.abc import Callable
@@ -20,41 +22,42 @@ from torch import Tensor
 from phosphene.core.optimization.engine import Constraint
 
 Radius = float | Float[Tensor, " problems"]
+End = float | Float[Tensor, "#c #h #w"]
 
 _Sizes = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 """(|d|, room, radius) -> |e| of every coordinate, and the norm of min(|d|, room), which says whether x was outside."""
 
 
-def box(low: float = 0.0, high: float = 1.0) -> Constraint:
+def box(low: End = 0.0, high: End = 1.0) -> Constraint:
     """Every value between low and high."""
-    return lambda pictures, rows: pictures.clamp(low, high)
+    return lambda pictures, rows: _clamped(pictures, low, high)
 
 
-def linf(center: Float[Tensor, "problems c h w"], radius: Radius) -> Constraint:
-    """No value further than `radius` from its problem's center, and within [0, 1]."""
+def linf(center: Float[Tensor, "problems c h w"], radius: Radius, low: End = 0.0, high: End = 1.0) -> Constraint:
+    """No value further than `radius` from its problem's center, and within the box."""
 
     def project(pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"]) -> Float[Tensor, "n c h w"]:
         middle = center[rows.to(center.device)]
         own = _own(radius, rows, pictures)
-        return pictures.clamp(middle - own, middle + own).clamp(0, 1)
+        return _clamped(pictures.clamp(middle - own, middle + own), low, high)
 
     return project
 
 
-def l2(center: Float[Tensor, "problems c h w"], radius: Radius) -> Constraint:
-    """Euclidean distance from the problem's center at most `radius`, over all pixels and colours; within [0, 1]."""
+def l2(center: Float[Tensor, "problems c h w"], radius: Radius, low: End = 0.0, high: End = 1.0) -> Constraint:
+    """Euclidean distance from the problem's center at most `radius`, over all pixels and colours; within the box."""
 
     def project(pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"]) -> Float[Tensor, "n c h w"]:
-        return _projected(pictures, center, radius, rows, _factor)
+        return _projected(pictures, center, radius, rows, _factor, low, high)
 
     return project
 
 
-def l1(center: Float[Tensor, "problems c h w"], radius: Radius) -> Constraint:
-    """Sum of the absolute differences from the problem's center at most `radius`; within [0, 1]. Changes are sparse."""
+def l1(center: Float[Tensor, "problems c h w"], radius: Radius, low: End = 0.0, high: End = 1.0) -> Constraint:
+    """Sum of absolute differences from the problem's center at most `radius`; within the box. Changes are sparse."""
 
     def project(pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"]) -> Float[Tensor, "n c h w"]:
-        return _projected(pictures, center, radius, rows, _threshold)
+        return _projected(pictures, center, radius, rows, _threshold, low, high)
 
     return project
 
@@ -89,17 +92,26 @@ def _own(radius: Radius, rows: Tensor, like: Tensor) -> float | Tensor:
     return radius[rows.to(radius.device)].to(like).view(-1, 1, 1, 1) if isinstance(radius, Tensor) else radius
 
 
-def _projected(pictures: Tensor, center: Tensor, radius: Radius, rows: Tensor, sizes: _Sizes) -> Tensor:
+def _clamped(pictures: Tensor, low: End, high: End) -> Tensor:
+    if isinstance(low, Tensor) or isinstance(high, Tensor):
+        return pictures.clamp(*(torch.as_tensor(end).to(pictures) for end in (low, high)))
+    return pictures.clamp(low, high)
+
+
+def _projected(
+    pictures: Tensor, center: Tensor, radius: Radius, rows: Tensor, sizes: _Sizes, low: End, high: End
+) -> Tensor:
     """Pictures inside stay as they are, bit for bit; the others move to center + e."""
     exact = torch.float32 if pictures.device.type == "mps" else torch.float64  # long sums, and differences of them
     middle = center[rows.to(center.device)].to(exact)
     away = pictures.to(exact) - middle
-    room = torch.where(away > 0, 1 - middle, middle).flatten(1)
+    bottom, top = (torch.as_tensor(end).to(middle) for end in (low, high))
+    room = torch.where(away > 0, top - middle, middle - bottom).clamp(min=0).flatten(1)
     limit = torch.as_tensor(_own(radius, rows, pictures), dtype=exact, device=pictures.device)
     size, norm = sizes(away.abs().flatten(1), room, limit.reshape(-1, 1))
-    moved = (middle + away.sign() * size.view_as(away)).clamp(0, 1).to(pictures)
+    moved = _clamped((middle + away.sign() * size.view_as(away)).to(pictures), low, high)
     outside = (norm > limit.reshape(-1, 1)).view(-1, 1, 1, 1)
-    return torch.where(outside, moved, pictures.clamp(0, 1))
+    return torch.where(outside, moved, _clamped(pictures, low, high))
 
 
 def _factor(size: Tensor, room: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:

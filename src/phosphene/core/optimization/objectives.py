@@ -23,13 +23,14 @@ from phosphene.core.optimization.terms import Reading, Term
 from phosphene.core.optimization.transforms import Transform, as_is
 
 
-def pulled(values: Tensor, at: Tensor, name: str, unrelated: str = "") -> Tensor:
+def pulled(values: Tensor, at: Tensor, name: str, unrelated: str = "", again: bool = False) -> Tensor:
     """The gradient of the sum of what a network says, with respect to what it was given.
 
     Args:
         values: computed from `at` by the network.
         name: of the network, for messages.
         unrelated: what is said where the values don't depend on it.
+        again: another gradient of the same computation is to follow.
     Raises:
         Mistake: there is none, and why.
     """
@@ -40,7 +41,7 @@ def pulled(values: Tensor, at: Tensor, name: str, unrelated: str = "") -> Tensor
     if not values.requires_grad:
         raise Mistake(cut)
     try:
-        (found,) = torch.autograd.grad(values.sum(), at, allow_unused=True)
+        (found,) = torch.autograd.grad(values.sum(), at, allow_unused=True, retain_graph=again)
     except (Mistake, MemoryError):
         raise
     except RuntimeError as error:

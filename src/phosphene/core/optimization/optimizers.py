@@ -7,10 +7,13 @@ it does to one row does not depend on the others.
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.core.optimization.engine import Evaluate, Optimizer, Update
+
+Size = float | Float[Tensor, " problems"]
+"""Of a step: one for all problems, or one for each."""
 
 
 def _at(parameter: Tensor, rows: Int[Tensor, " n"]) -> slice | Tensor:
@@ -22,34 +25,36 @@ def _mean_abs(gradient: Tensor) -> Tensor:
     return gradient.abs().flatten(1).mean(1).view(-1, *[1] * (gradient.dim() - 1))
 
 
-def _simple(direction: Callable[[Tensor], Tensor], size: float) -> Optimizer:
-    """Steps of `size` against direction(gradient)."""
+def along(direction: Callable[[Tensor], Tensor], size: Size) -> Optimizer:
+    """Steps of `size` against direction(gradient), for each problem."""
 
     def start(parameters: list[Tensor]) -> Update:
         @torch.no_grad()
         def update(values: Tensor, gradients: list[Tensor], rows: Tensor, evaluate: Evaluate) -> None:
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 at = _at(parameter, rows)
-                parameter[at] -= size * direction(gradient[at])
+                own = size[rows.to(size.device)].to(parameter) if isinstance(size, Tensor) else size
+                own = own.view(-1, *[1] * (parameter.dim() - 1)) if isinstance(own, Tensor) else own
+                parameter[at] -= own * direction(gradient[at])
 
         return update
 
     return start
 
 
-def steepest(size: float) -> Optimizer:
+def steepest(size: Size) -> Optimizer:
     """Steps of `size` times the gradient: gradient descent, the lectures' loop."""
-    return _simple(lambda gradient: gradient, size)
+    return along(lambda gradient: gradient, size)
 
 
-def sign(size: float) -> Optimizer:
+def sign(size: Size) -> Optimizer:
     """Steps of `size` against the sign of the gradient: steepest descent in the l-inf norm (FGSM, PGD)."""
-    return _simple(torch.sign, size)
+    return along(torch.sign, size)
 
 
-def normalized(size: float) -> Optimizer:
+def normalized(size: Size) -> Optimizer:
     """Steps of `size` / mean |gradient| against the gradient, for each problem (DeepDream)."""
-    return _simple(lambda gradient: gradient / (_mean_abs(gradient) + 1e-30), size)
+    return along(lambda gradient: gradient / (_mean_abs(gradient) + 1e-30), size)
 
 
 def adam(rate: float = 0.05, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8) -> Optimizer:
