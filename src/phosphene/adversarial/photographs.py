@@ -71,6 +71,7 @@ class Attack(Protocol):
         targeted: bool = False,
         bounds: tuple[float | Tensor, float | Tensor] = (0.0, 1.0),
         until_fooled: bool = True,
+        enough: Radius = 0.0,
         restarts: int = 1,
         key: Key = Key(),
         **own: Any,
@@ -93,7 +94,7 @@ class PhotographAttack(Recipe[Concatenate[Network, Photo, P], Run]):
 
 
 def attack(
-    *norms: Norm, minimal: bool = False
+    *norms: Norm, minimal: bool = False, moves: Sequence[str] = ("steps",)
 ) -> Callable[[Callable[Concatenate[Problems, P], Iterator[Step]]], PhotographAttack[P]]:
     """Make a function (problems, *, options of its own) -> steps an attack, for tensors and for photographs.
 
@@ -103,6 +104,7 @@ def attack(
     Args:
         norms: those that it knows, its own first.
         minimal: it looks for the smallest change, and takes no radius.
+        moves: options whose product is how many moves it makes at most.
     """
 
     def made(function: Callable[Concatenate[Problems, P], Iterator[Step]]) -> PhotographAttack[P]:
@@ -111,7 +113,8 @@ def attack(
 
         def attacked(network: Network, photo: Photo, **options: Any) -> Run:
             mine = {one.name: options.pop(one.name) for one in own}
-            return _attacked(over_tensors, function.__name__, mine, network, photo, **options)
+            total = math.prod(max(1, mine.get(one, 1)) for one in moves) * options.get("restarts", 1)
+            return _attacked(over_tensors, function.__name__, mine, total, network, photo, **options)
 
         for name in ("__name__", "__qualname__", "__module__", "__doc__"):
             setattr(attacked, name, getattr(function, name))
@@ -151,6 +154,7 @@ def _over_tensors(function: Any, own: Sequence[Option], norms: tuple[Norm, ...],
         targeted: bool = False,
         bounds: tuple[float | Tensor, float | Tensor] = (0.0, 1.0),
         until_fooled: bool = True,
+        enough: Radius = 0.0,
         restarts: int = 1,
         key: Key = Key(),
         **options: Any,
@@ -159,13 +163,13 @@ def _over_tensors(function: Any, own: Sequence[Option], norms: tuple[Norm, ...],
         check_choice(f"norm of {name}", norm or norms[0], norms)
         check_range("restarts", restarts, 1)
         if minimal and eps is not None:
-            raise Mistake(f"{name} looks for the smallest change and takes no eps; pgd and apgd take one")
+            raise Mistake(f"{name} looks for the smallest change and takes no eps, but enough; pgd and apgd take one")
         if unknown := set(options) - {one.name for one in own}:
             raise TypeError(f"{name} has no option '{min(unknown)}'{did_you_mean(min(unknown), [o.name for o in own])}")
         options = {one.name: one.read(options[one.name], one.name) for one in own if one.name in options}
         given = problems(
             victim, x, labels, norm=norm or norms[0], eps=math.inf if minimal else eps, targeted=targeted,
-            bounds=bounds, until_fooled=until_fooled, key=key,
+            bounds=bounds, until_fooled=until_fooled, enough=enough, key=key,
         )  # fmt: skip
         whole = partial(function, **options)
         return Search(given, whole, minimal=minimal, restarts=restarts, shape=tuple(x.shape))
@@ -199,6 +203,7 @@ def _attacked(
     function: Attack,
     name: str,
     own: dict[str, Any],
+    total: int,
     network: Network,
     photo: Photo,
     *,
@@ -220,7 +225,7 @@ def _attacked(
         restarts=restarts, key=Key(seed), **own,
     )  # fmt: skip
     case = _Case(path, network, fed, before, label, targeted, name)
-    return Run(path, total=own.get("steps", 1), names=[case.stem], finish=case.result, shown=case.picture)
+    return Run(path, total=total, names=[case.stem], finish=case.result, shown=case.picture)
 
 
 def _wanted(network: Network, before: Float[Tensor, " outputs"], target: str | int | None) -> tuple[int, bool]:
