@@ -51,7 +51,7 @@ class Linear(NamedTuple):
         return Linear(*(one[rows.to(one.device)] for one in self))
 
 
-@attack("linf", "l2", "l1", minimal=True, moves=("steps", "targets"))
+@attack("linf", "l2", "l1", minimal=True, length=("steps", "targets"))
 def fab(
     problems: Problems,
     *,
