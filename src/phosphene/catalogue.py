@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     # the public names once more, for editors and type checkers, which can't read the table
+    from phosphene.adversarial.attacks.fab import fab as fab
     from phosphene.adversarial.attacks.fgsm import fgsm as fgsm
     from phosphene.adversarial.attacks.pgd import pgd as pgd
-    from phosphene.adversarial.attacks.fab import fab as fab
-    from phosphene.adversarial.attacks.ddn import ddn as ddn
-    from phosphene.adversarial.attacks.fmn import fmn as fmn
     from phosphene.adversarial.tensors import attacks as attacks
     from phosphene.attribution.compare import compare as compare
     from phosphene.attribution.exemplars import exemplars as exemplars
@@ -157,10 +155,6 @@ CATALOGUE: tuple[Row, ...] = (
     Row("attack", "fgsm", "adversarial.attacks.fgsm:fgsm", "Fool it with one step.", "fgsm"),
     Row("attack", "fab", "adversarial.attacks.fab:fab",
         "Fool it with the smallest change, along the linearized boundary (FAB).", "fab"),
-    Row("attack", "ddn", "adversarial.attacks.ddn:ddn",
-        "Fool it with the smallest change, its direction apart from its length (DDN).", "ddn"),
-    Row("attack", "fmn", "adversarial.attacks.fmn:fmn",
-        "Fool it with the smallest change, by a radius that shrinks and grows (FMN).", "fmn"),
     Row("replay", "", "faces.cli.commands:replay_picture", "Make a picture again, from the recipe that it carries."),
     Row("tune", "", "faces.cli.tune:tune_network", "Measure the fastest way to run a network here."),
     Row("tour", "", "faces.cli.commands:take_tour", "Walk through all of it, on one photograph, into one page."),

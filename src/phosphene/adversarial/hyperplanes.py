@@ -6,9 +6,9 @@ of value i on the side to which sign(w_i) sends it,
     minimize |d|_p    subject to    sum |w_i| |d_i| >= v,    |d_i| <= room_i
 
 has |d_i| = min(t, room_i) for l-inf and min(t |w_i|, room_i) for l2, with one t for all values, which Newton's method
-finds exactly. For l1 the values with the largest |w_i| go all the way, for l0 those with the largest |w_i| room_i, until
-it is enough: a knapsack, whose last value goes only so far (Croce & Hein 2020, arXiv:1907.02044, section 2.2, where all
-of it is done by sorting).
+finds exactly. For l1 the values with the largest |w_i| go all the way, for l0 those with the largest |w_i| room_i,
+until it is enough: a knapsack, whose last value goes only so far (Croce & Hein 2020, arXiv:1907.02044, section 2.2,
+where all of it is done by sorting).
 """
 
 import torch

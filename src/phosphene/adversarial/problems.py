@@ -63,9 +63,7 @@ class Problems:
 
     def among(self, rows: Int[Tensor, " m"]) -> "Problems":
         """These problems alone, numbered anew; the victim counts them where it counted them before."""
-        eps, enough = (
-            one[rows.to(one.device)] if isinstance(one, Tensor) else one for one in (self.eps, self.enough)
-        )
+        eps, enough = (one[rows.to(one.device)] if isinstance(one, Tensor) else one for one in (self.eps, self.enough))
         return replace(
             self, victim=self.victim.among(rows), x=self.x[rows.to(self.x.device)], goal=self.goal.among(rows),
             eps=eps, enough=enough, key=self.key.of(rows.tolist()),

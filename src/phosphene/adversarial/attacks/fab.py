@@ -6,7 +6,8 @@ arXiv:1907.02044, algorithm 1):
 
     z' = (1 - a)(z + eta d(z)) + a (x + eta d(x)),    a = min(|d(z)| / (|d(z)| + |d(x)|), a_max)
 
-Where z' reaches the goal, the next step begins nearer to x, at (1 - beta) x + beta z'.
+Where z' reaches the goal, the next step begins nearer to x, at (1 - beta) x + beta z'; at the end the way from x to the
+nearest such point is searched.
 
 The paper asks the victim about z' and then, for a gradient, about the point nearer to x. Here the gradient is taken at
 z', in the same pass, and the linear function that was had there is projected onto from the point nearer to x: one
@@ -29,9 +30,6 @@ from phosphene.adversarial.problems import Problems
 from phosphene.adversarial.victims import Measured
 from phosphene.core.optimization.steps import Step
 from phosphene.core.options import Bounds, Steps, Words
-
-SEARCH_STEPS = 3
-"""Of the final search between what was found and the input."""
 
 
 class Linear(NamedTuple):
@@ -66,7 +64,7 @@ def fab(
 
     The first try begins at the photograph, further ones anywhere within half of the radius that is enough.
     """
-    nearest, rows, x = Nearest(problems), problems.rows, problems.x
+    nearest, rows = Nearest(problems), problems.rows
     chosen: list[Tensor] = []
 
     def likeliest(answers: Tensor, rows: Tensor) -> Tensor:
@@ -75,11 +73,9 @@ def fab(
         chosen.append(least.indices)
         return least.values
 
-    first = problems.key.stage == 0
-    start = x if first else _anywhere(problems)
+    start = problems.x if problems.key.stage == 0 else _anywhere(problems)
     answers, values, gradients = problems.victim.gradients(start, rows, likeliest, problems.goal.layer)
     nearest.see(start, rows, answers)
-    margins = problems.margin(answers if first else problems.answers(x, rows), rows)
     index, rows = 0, rows[nearest.going(rows)]
     yield nearest.step(index, rows)
     for way in range(values.shape[1]):
@@ -96,7 +92,7 @@ def fab(
             going = nearest.going(rows)
             linear, rows, index = linear.among(going.nonzero().flatten()), rows[going], index + 1
             yield nearest.step(index, rows)
-    yield from _between(problems, nearest, margins, rows, index)
+    yield from nearest.between(index)
 
 
 def _anywhere(problems: Problems) -> Tensor:
@@ -126,22 +122,3 @@ def _asked(
     reached = nearest.see(points, rows, seen.outputs[problems.goal.layer]).view(-1, 1, 1, 1)
     back = torch.where(reached, torch.lerp(problems.x[rows.to(points.device)], points, backward), points)
     return Linear(points, seen.values, seen.gradients).moved(back)
-
-
-def _between(
-    problems: Problems, nearest: Nearest, margins: Float[Tensor, " n"], rows: Int[Tensor, " m"], index: int
-) -> Iterator[Step]:
-    """Look for a nearer point between the input, whose margins these are, and what was found: regula falsi."""
-    rows = rows[nearest.distances[rows.to(margins.device)].isfinite().cpu()]
-    at = rows.to(margins.device)
-    x, found, here, there = problems.x[at], nearest.pictures[at], margins[at], nearest.margins[at]
-    outside, inside = torch.zeros_like(here), torch.ones_like(here)
-    for _ in range(SEARCH_STEPS if len(rows) else 0):
-        part = torch.lerp(outside, inside, here / (here - there).clamp(min=torch.finfo(here.dtype).tiny))
-        points = torch.lerp(x, found, part.view(-1, 1, 1, 1))
-        answers = problems.answers(points, rows)
-        reached, margin = nearest.see(points, rows, answers), problems.margin(answers, rows).to(here)
-        outside, here = torch.where(reached, outside, part), torch.where(reached, here, margin)
-        inside, there = torch.where(reached, part, inside), torch.where(reached, margin, there)
-        index += 1
-        yield nearest.step(index, rows)

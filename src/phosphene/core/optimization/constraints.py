@@ -114,7 +114,7 @@ def _projected(
     return torch.where(outside, moved, _clamped(pictures, low, high))
 
 
-def level(pace: Float[Tensor, "n d"], room: Float[Tensor, "n d"], total: Float[Tensor, "n 1"]) -> Float[Tensor, "n 1"]:
+def level(pace: Float[Tensor, "n d"], room: Float[Tensor, "n d"], total: Float[Tensor, "#n 1"]) -> Float[Tensor, "n 1"]:
     """The t with sum_i min(t pace_i, room_i) = total, all of them at least 0; infinite where there is not so much room.
 
     The sum is concave and piecewise linear in t, so that Newton's method from t = 0 finds t exactly and never passes
@@ -132,7 +132,7 @@ def level(pace: Float[Tensor, "n d"], room: Float[Tensor, "n d"], total: Float[T
 
 
 def _factor(size: Tensor, room: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
-    """The l2 ball: |e_i| = min(t |d_i|, room_i), where the sum of its squares, min(t^2 d_i^2, room_i^2), is radius^2."""
+    """The l2 ball: |e_i| = min(t |d_i|, room_i), and the sum of squares, min(t^2 d_i^2, room_i^2), is radius^2."""
     norm = torch.minimum(size, room).square().sum(1, keepdim=True).sqrt()
     return torch.minimum(level(size.square(), room.square(), radius.square()).sqrt() * size, room), norm
 
