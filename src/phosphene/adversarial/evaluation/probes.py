@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from phosphene.adversarial.evaluation.evidence import Check, Evidence, Trial
-from phosphene.adversarial.norms import Norm, dual, size, steepest
+from phosphene.adversarial.evaluation.evidence import Check, Evidence
+from phosphene.adversarial.norms import Norm, dual, steepest
 from phosphene.adversarial.victims import Victim
 
 TOLERANCE: dict[Norm, float] = {"linf": 1.02, "l2": 1.05, "l1": 1.25}
