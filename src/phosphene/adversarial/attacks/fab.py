@@ -110,8 +110,8 @@ def _next(problems: Problems, linear: Linear, rows: Int[Tensor, " m"], bias: flo
     changes, _ = crossing(points, gradients, values, problems.norm, problems.low, problems.high)
     near, far = size(changes, problems.norm).chunk(2)
     part = (near / (near + far).clamp(min=torch.finfo(near.dtype).tiny)).clamp(max=bias).view(-1, 1, 1, 1)
-    ends = (points + overshoot * changes).chunk(2)
-    return problems.box(torch.lerp(*ends, part), rows)
+    own, origin = (points + overshoot * changes).chunk(2)
+    return problems.box(torch.lerp(own, origin, part), rows)
 
 
 def _asked(
