@@ -155,6 +155,8 @@ CATALOGUE: tuple[Row, ...] = (
     Row("attack", "fgsm", "adversarial.attacks.fgsm:fgsm", "Fool it with one step.", "fgsm"),
     Row("attack", "a3", "adversarial.attacks.a3:a3", "Fool it by every other class in turn, the nearest again and again.",
         "a3"),
+    Row("transfer", "", "faces.cli.transfer:transfer", "Try examples made on each network on all the others."),
+    Row("train-robust", "", "faces.cli.train:train_robust", "Train a network on your pictures that is hard to fool."),
     Row("lesson", "", "faces.cli.lesson:give_lesson", "Show on a page why small changes fool classifiers."),
     Row("evaluate", "", "faces.cli.evaluate:evaluate_network", "Say how often a network can be fooled on a data set."),
     Row("replay", "", "faces.cli.commands:replay_picture", "Make a picture again, from the recipe that it carries."),

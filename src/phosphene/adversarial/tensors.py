@@ -10,6 +10,7 @@ from typing import Any
 import phosphene.adversarial.attacks as folder
 from phosphene.adversarial.photographs import Attack, PhotographAttack
 from phosphene.adversarial.victims import Victim
+from phosphene.core.errors import check_choice
 
 
 class Attacks:
@@ -21,6 +22,16 @@ class Attacks:
         if name not in dir(self):
             raise AttributeError(f"there is no attack '{name}'; there are {', '.join(_names())}")
         return recipe(name).attack
+
+    def named(self, method: str) -> Attack:
+        """The attack that the command line calls so.
+
+        Raises:
+            Mistake: there is none.
+        """
+        name = method.replace("-", "_")
+        check_choice("method", name, _names())
+        return self.__getattr__(name)
 
     def __dir__(self) -> list[str]:
         return ["Victim", *_names()]
