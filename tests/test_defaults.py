@@ -65,7 +65,11 @@ RECIPES = {
     "invert": {"steps": 400, "tv": 0.02, "rate": 0.05, "fit": "crop", "seed": 0},
     "pgd": ATTACK | {"norm": "linf", "steps": 40, "random_start": True},
     "apgd": ATTACK | {"norm": "linf", "steps": 100, "loss": "ce", "targets": 9, "random_start": True},
-    "fgsm": ATTACK | {"norm": "linf"},
+    "fgsm": ATTACK | {"norm": "linf", "by": "loss"},
+    # Croce & Hein 2020
+    "fab": ATTACK | {
+        "norm": "linf", "steps": 100, "targets": 9, "bias": 0.1, "overshoot": 1.05, "backward": 0.9,
+    },
 }  # fmt: skip
 """Of each recipe, what it does not find out for itself; `compare`'s methods are all that there are."""
 
