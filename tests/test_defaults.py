@@ -65,6 +65,7 @@ RECIPES = {
     "invert": {"steps": 400, "tv": 0.02, "rate": 0.05, "fit": "crop", "seed": 0},
     "pgd": ATTACK | {"norm": "linf", "steps": 40, "random_start": True},
     "apgd": ATTACK | {"norm": "linf", "steps": 100, "loss": "ce", "targets": 9, "random_start": True},
+    "square": ATTACK | {"norm": "linf", "queries": 5000, "p": 0.8},
     "fgsm": ATTACK | {"norm": "linf", "by": "loss"},
     # Croce & Hein 2020
     "fab": ATTACK | {

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from phosphene.adversarial.attacks.fab import fab as fab
     from phosphene.adversarial.attacks.fgsm import fgsm as fgsm
     from phosphene.adversarial.attacks.pgd import pgd as pgd
+    from phosphene.adversarial.attacks.square import square as square
     from phosphene.adversarial.tensors import attacks as attacks
     from phosphene.attribution.compare import compare as compare
     from phosphene.attribution.exemplars import exemplars as exemplars
@@ -157,6 +158,8 @@ CATALOGUE: tuple[Row, ...] = (
     Row("attack", "fgsm", "adversarial.attacks.fgsm:fgsm", "Fool it with one step.", "fgsm"),
     Row("attack", "apgd", "adversarial.attacks.apgd:apgd", "Fool it with steps that become shorter by themselves.",
         "apgd"),
+    Row("attack", "square", "adversarial.attacks.square:square", "Fool it by its scores alone, with random squares.",
+        "square"),
     Row("attack", "fab", "adversarial.attacks.fab:fab",
         "Fool it with the smallest change, along the linearized boundary (FAB).", "fab"),
     Row("attack", "a3", "adversarial.attacks.a3:a3", "Fool it by every other class in turn, the nearest again and again.",
