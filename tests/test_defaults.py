@@ -66,6 +66,10 @@ RECIPES = {
     "pgd": ATTACK | {"norm": "linf", "steps": 40, "random_start": True},
     "apgd": ATTACK | {"norm": "linf", "steps": 100, "loss": "ce", "targets": 9, "random_start": True},
     "square": ATTACK | {"norm": "linf", "queries": 5000, "p": 0.8},
+    "bim": ATTACK | {"step_size": 1 / 255},
+    "mi_fgsm": ATTACK | {
+        "norm": "linf", "steps": 10, "momentum": 1.0, "diverse": False, "translations": 1, "scales": 1,
+    },
     "fgsm": ATTACK | {"norm": "linf", "by": "loss"},
     # Croce & Hein 2020
     "fab": ATTACK | {

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     # the public names once more, for editors and type checkers, which can't read the table
     from phosphene.adversarial.attacks.a3 import a3 as a3
     from phosphene.adversarial.attacks.apgd import apgd as apgd
+    from phosphene.adversarial.attacks.bim import bim as bim
     from phosphene.adversarial.attacks.fab import fab as fab
     from phosphene.adversarial.attacks.fgsm import fgsm as fgsm
+    from phosphene.adversarial.attacks.mi_fgsm import mi_fgsm as mi_fgsm
     from phosphene.adversarial.attacks.pgd import pgd as pgd
     from phosphene.adversarial.attacks.square import square as square
     from phosphene.adversarial.tensors import attacks as attacks
@@ -160,6 +162,9 @@ CATALOGUE: tuple[Row, ...] = (
         "apgd"),
     Row("attack", "square", "adversarial.attacks.square:square", "Fool it by its scores alone, with random squares.",
         "square"),
+    Row("attack", "bim", "adversarial.attacks.bim:bim", "Fool it with steps of one level each.", "bim"),
+    Row("attack", "mi_fgsm", "adversarial.attacks.mi_fgsm:mi_fgsm", "Fool it, and other networks, with momentum.",
+        "mi-fgsm"),
     Row("attack", "fab", "adversarial.attacks.fab:fab",
         "Fool it with the smallest change, along the linearized boundary (FAB).", "fab"),
     Row("attack", "a3", "adversarial.attacks.a3:a3", "Fool it by every other class in turn, the nearest again and again.",
