@@ -12,6 +12,8 @@ ASKED = {"score": "logit", "fit": "crop", "scale": "own", "check": False, "batch
 """Of every method of attribution."""
 PAINTED = {"preset": "default", "batch": 16, "seed": 0}
 
+ATTACK = {"restarts": 1, "start": "photo", "robust_to_rounding": False, "fit": "crop", "seed": 0}
+
 RECIPES = {
     "architecture": {},
     "predict": {"top_k": 5, "fit": "crop"},
@@ -61,8 +63,8 @@ RECIPES = {
     # google/deepdream
     "dream": {"octaves": 4, "zoom": 1.4, "steps": 10, "rate": 1.5 / 255, "jitter": 32, "tv": 0.0, "seed": 0},
     "invert": {"steps": 400, "tv": 0.02, "rate": 0.05, "fit": "crop", "seed": 0},
-    "pgd": {"norm": "linf", "steps": 40, "random_start": True, "restarts": 1, "fit": "crop", "seed": 0},
-    "fgsm": {"norm": "linf", "restarts": 1, "fit": "crop", "seed": 0},
+    "pgd": ATTACK | {"norm": "linf", "steps": 40, "random_start": True},
+    "fgsm": ATTACK | {"norm": "linf", "by": "loss"},
 }  # fmt: skip
 """Of each recipe, what it does not find out for itself; `compare`'s methods are all that there are."""
 

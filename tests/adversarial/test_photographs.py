@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import phosphene
 from phosphene.adversarial import fgsm, pgd
-from phosphene.adversarial.photographs import rounded
+from phosphene.adversarial.cases import rounded
 from phosphene.core.errors import Mistake
 from phosphene.core.optimization.keys import Key
 from phosphene.core.pictures.files import open_photo
@@ -110,7 +110,7 @@ def test_every_option_of_the_recipe_reaches_the_attack(mine, written):
 def test_the_change_is_shown_ten_times_about_grey():
     run = fgsm(convnet(), levels(3, 16, 16, low=60, high=190), eps=8 / 255)
     (_, before), (words, change), (_, after) = run.result.panels[0]
-    assert words == "the change, 10 times; at most 8/255" and run.total == 1
+    assert words.startswith("the change, 10 times: l-inf 8/255") and run.total == 1
     torch.testing.assert_close(change, 0.5 + 10 * (after - before), rtol=0, atol=1e-5)
     assert run.numbers[0]["l2"] == pytest.approx((after - before).norm().item(), rel=1e-5)
 

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 import phosphene
-from phosphene.adversarial.photographs import rounded
+from phosphene.adversarial.cases import rounded
 from phosphene.adversarial.victims import Victim
 from phosphene.core.errors import Mistake
 from phosphene.core.optimization.keys import Key

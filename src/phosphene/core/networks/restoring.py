@@ -111,14 +111,18 @@ def _same_contents(value: Any, inside: Any) -> bool:
 
 
 @contextmanager
-def same_random_numbers() -> Iterator[None]:
-    """PyTorch's, NumPy's and Python's random numbers begin anew, and go on as if nothing had been drawn afterwards."""
+def same_random_numbers(seed: int = 0) -> Iterator[None]:
+    """PyTorch's, NumPy's and Python's random numbers begin anew, and go on as if nothing had been drawn afterwards.
+
+    Args:
+        seed: where they begin, below 2^32.
+    """
     python, numpy = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng():
-            torch.manual_seed(0)
-            random.seed(0)
-            np.random.seed(0)
+            torch.manual_seed(seed)
+            random.seed(seed)
+            np.random.seed(seed)
             yield
     finally:
         random.setstate(python)

@@ -74,8 +74,8 @@ def figure(
     """Pictures with a caption below each and a title above all, on white.
 
     Args:
-        panels: (caption, picture); captions break into at most three lines. Small pictures (a third of `side` and
-            less) keep their pixels as squares, others are scaled smoothly.
+        panels: (caption, picture); captions break into at most three lines beside those that begin anew. Small pictures
+            (a third of `side` and less) keep their pixels as squares, others are scaled smoothly.
         columns: at most four unless given.
         side: the width of a panel in px; a tall picture is narrower.
     Raises:
@@ -96,7 +96,9 @@ def rows(strips: Sequence[Strip], title: str = "", words: str = "", columns: int
         side: the width of a panel in px.
     """
     images = [[panel(single(picture), side) for _, picture in strip.panels] for strip in strips]
-    captions = [[wrapped(caption, TEXT_SIZE, side, 3) for caption, _ in strip.panels] for strip in strips]
+    captions = [
+        [wrapped(caption, TEXT_SIZE, side, 3 + caption.count("\n")) for caption, _ in strip.panels] for strip in strips
+    ]
     width = 2 * MARGIN + max(columns, *map(len, images)) * (side + GAP) - GAP
     heading = wrapped(title, TITLE_SIZE, width - 2 * MARGIN)
     under = wrapped(words, TEXT_SIZE, width - 2 * MARGIN, 3)

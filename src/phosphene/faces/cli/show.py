@@ -129,4 +129,5 @@ def _tell(console: Console, result: Result) -> None:
             console.print(words, highlight=False)
     for panels in list(result.panels)[:8]:
         for caption, _ in panels:
-            console.print(f"  {escape(caption)}", highlight=False, emoji=False)  # mixed3a:100: is a unit
+            words = escape(caption.replace("\n", ", "))
+            console.print(f"  {words}", highlight=False, emoji=False)  # mixed3a:100: is a unit

@@ -1,0 +1,126 @@
+"""Checks that attack: what another attack finds that the evaluation did not, and that attacks work at all."""
+
+import torch
+from torch import Tensor, nn
+
+from phosphene.adversarial.evaluation.evidence import Check, Evidence, Trial
+from phosphene.adversarial.norms import Norm, dual, size, steepest
+from phosphene.adversarial.victims import Victim
+
+TOLERANCE: dict[Norm, float] = {"linf": 1.02, "l2": 1.05, "l1": 1.25}
+"""By how much more than the optimum projected gradient descent needs on a linear model."""
+
+
+def self_test(evidence: Evidence) -> Check:
+    """The attack itself, in this process, on a linear model whose answer is known.
+
+    Of two classes with logits -+(w . x + b) / 2 the smallest change is |w . x + b| / |w|*, with the dual norm: a radius
+    a little larger has to do, and one a little smaller must not.
+    """
+    norm = evidence.norm
+    g = torch.Generator().manual_seed(0)
+    w, x = torch.randn(192, generator=g), 0.4 + 0.2 * torch.rand(16, 3, 8, 8, generator=g)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 2)).requires_grad_(False)
+    model[1].weight.copy_(torch.stack([-w, w]) / 2)
+    model[1].bias.copy_(torch.tensor([1.0, -1.0]) * (x.flatten(1) @ w).median() / 2)
+    margin = (x.flatten(1) @ (w) - (x.flatten(1) @ w).median())
+    away = margin.abs() > 1e-3
+    x, labels = x[away], (margin[away] > 0).long()
+    optimum = margin[away].abs() / dual(w[None], norm)
+    found = [
+        evidence.attempt("pgd", Victim(model), x, labels, norm=norm, eps=radius * optimum, steps=100).success
+        for radius in (TOLERANCE[norm], 0.98)
+    ]
+    wrong = int((~found[0]).sum() + found[1].sum())
+    if wrong:
+        words = f"the attack is wrong about {wrong} of {2 * len(x)} radii of a linear model, whose answer is known"
+        return Check("self-test", "fail", words)
+    return Check("self-test", "pass", "on a linear model the attack finds what the closed form says")
+
+
+def returned(evidence: Evidence) -> Check:
+    """What was seen to fool is what is returned (silent success, Pintor et al. 2022)."""
+    trial = evidence.iterated
+    lost = trial.seen & ~trial.success
+    if evidence.seen is not None:
+        lost = lost | (evidence.seen & evidence.robust)
+    words = "the network was seen fooled with {} pictures that count as robust: the attack returns another try"
+    return evidence.judged("returned", lost, "what was seen to fool was returned", words, "--attacks standard")
+
+
+def single_step(evidence: Evidence) -> Check:
+    """Many steps are stronger than one (Carlini et al. 2019, arXiv:1902.06705, section 5.1)."""
+    one = evidence.tried("fgsm")
+    found = one.success & (evidence.robust | ~evidence.iterated.success)
+    words = "one step of the gradient's sign fools with {} pictures that many steps do not get"
+    return evidence.judged("single step", found, "no single step finds more", words, _further(evidence))
+
+
+def more_steps(evidence: Evidence) -> Check:
+    """More steps and restarts find no more, and the loss has stopped falling (incomplete optimization)."""
+    found = evidence.tried("pgd", evidence.robust, steps=100, step_size=evidence.eps / 10, restarts=2).success
+    good = "more steps and restarts find no more"
+    words = "100 steps and a restart fool with {} more pictures"
+    check = evidence.judged("more steps", found, good, words, _further(evidence))
+    if check.outcome != "pass" or evidence.losses is None:
+        return check
+    falling = _falling(evidence.losses) & evidence.robust
+    words = "the loss of {} pictures was still falling when the attack ended"
+    return evidence.judged("more steps", falling, good, words, _further(evidence), soft=True)
+
+
+def _falling(losses: Tensor) -> Tensor:
+    """Whose best loss of the last tenth of the steps is lower than before by more than a tenth of its whole fall."""
+    best = losses.nan_to_num(torch.inf).cummin(0).values
+    last = max(1, len(best) // 10)
+    if len(best) <= last:
+        return torch.zeros(losses.shape[1], dtype=torch.bool)
+    fall, late = best[0] - best[-1], best[-1 - last] - best[-1]
+    return (fall > 0) & (late > 0.1 * fall)
+
+
+def monotone(evidence: Evidence) -> Check:
+    """A larger radius fools with no fewer pictures (Carlini et al. 2019, section 5.2)."""
+    radii = [0.5, 2.0, 4.0]
+    trials = {r: evidence.tried("pgd", eps=r * evidence.eps, steps=20, step_size=r * evidence.eps / 5) for r in radii}
+    ordered = [trials[0.5], evidence.iterated, trials[2.0], trials[4.0]]
+    lost = torch.zeros(len(evidence), dtype=torch.bool)
+    for smaller, larger in zip(ordered, ordered[1:], strict=False):
+        lost |= smaller.success & ~larger.success
+    words = "{} pictures are fooled within a radius, and not within twice as much"
+    return evidence.judged("monotone", lost, "a larger radius never fools with fewer", words, _further(evidence))
+
+
+def unbounded(evidence: Evidence) -> Check:
+    """Without a bound every picture fools (Carlini et al. 2019; unconstrained failure, Pintor et al. 2022)."""
+    far = {"linf": 1.0, "l2": evidence.x[0].numel() ** 0.5, "l1": float(evidence.x[0].numel())}[evidence.norm]
+    stays = ~evidence.tried("pgd", eps=far, steps=50, step_size=far / 20).success
+    words = "with {} pictures it is not fooled even without a bound on the change"
+    return evidence.judged("unbounded", stays, "without a bound every picture fools", words, "--bpda MODULE")
+
+
+def without_gradients(evidence: Evidence) -> Check:
+    """An attack that asks for scores alone finds no more (Carlini et al. 2019; AutoAttack's flag)."""
+    found = evidence.tried("square", evidence.robust, queries=300).success
+    words = "an attack without gradients fools with {} more pictures"
+    return evidence.judged("without gradients", found, "an attack without gradients finds no more", words, _further(evidence))
+
+
+def at_random(evidence: Evidence) -> Check:
+    """Random changes of the full size find no more (Carlini et al. 2019, section 5.3)."""
+    found, rows = torch.zeros(len(evidence), dtype=torch.bool), evidence.robust.nonzero().flatten()
+    if len(rows):
+        problems = evidence.problems.among(rows)
+        for draw in range(50):
+            noise = problems.key.child(draw).normal(problems.rows, *problems.x.shape[1:]).to(problems.x)
+            way = steepest(noise, problems.norm, 1.0)
+            pictures = problems.project(problems.x + problems.radius(problems.rows) * way, problems.rows)
+            found[rows] |= problems.reached(problems.answers(pictures, problems.rows), problems.rows).cpu()
+    words = "random changes fool with {} more pictures"
+    return evidence.judged("at random", found, "random changes find no more", words, _further(evidence))
+
+
+
+
+def _further(evidence: Evidence) -> str:
+    return "--bpda MODULE" if evidence.thorough else "--attacks standard"
