@@ -66,7 +66,8 @@ def refusal(spec):
 def test_weights_for_a_network_of_ones_own_tell_what_to_give():
     save_file({"w": torch.zeros(1)}, "w.safetensors", {"spec": json.dumps({"net": "own.py:build?classes=4"})})
     assert refusal("w.safetensors") == (
-        "w.safetensors holds weights for own.py:build?classes=4; give --net 'own.py:build?classes=4' --weights w.safetensors"
+        "w.safetensors holds weights for own.py:build?classes=4; "
+        "give --net 'own.py:build?classes=4' --weights w.safetensors"
     )
 
 
