@@ -64,7 +64,11 @@ RECIPES = {
     "dream": {"octaves": 4, "zoom": 1.4, "steps": 10, "rate": 1.5 / 255, "jitter": 32, "tv": 0.0, "seed": 0},
     "invert": {"steps": 400, "tv": 0.02, "rate": 0.05, "fit": "crop", "seed": 0},
     "pgd": ATTACK | {"norm": "linf", "steps": 40, "random_start": True},
-    "fgsm": ATTACK | {"norm": "linf"},
+    "fgsm": ATTACK | {"norm": "linf", "by": "loss"},
+    # Croce & Hein 2020
+    "fab": ATTACK | {
+        "norm": "linf", "steps": 100, "targets": 9, "bias": 0.1, "overshoot": 1.05, "backward": 0.9,
+    },
 }  # fmt: skip
 """Of each recipe, what it does not find out for itself; `compare`'s methods are all that there are."""
 

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from phosphene.models.digits import Digits
-from training.photo import WEIGHTS, folded
+from phosphene.models.photo import folded
+from training.photo import WEIGHTS
 from training.tiny_imagenet import ARCHIVE
 
 MNIST = ARCHIVE.with_name("mnist.npz")

@@ -3,24 +3,16 @@
 import io
 import json
 import tarfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+
+from phosphene.adversarial.training_pictures import Examples
 
 ARCHIVE = Path(__file__).resolve().parents[2] / "shared" / "data" / "tiny_imagenet_100.tar.xz"
 CACHE = Path(__file__).resolve().parent / "cache"
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """(n, 3, 64, 64) uint8 pictures and their (n) classes."""
-
-    pictures: Tensor
-    classes: Tensor
 
 
 def decode(archive: Path) -> dict[str, np.ndarray]:
@@ -42,15 +34,15 @@ def decode(archive: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def tiny_imagenet(archive: Path = ARCHIVE) -> tuple[Pictures, Pictures, list[str]]:
-    """Training pictures, validation pictures, and the 100 labels in order."""
+def tiny_imagenet(archive: Path = ARCHIVE) -> tuple[Examples, Examples, list[str]]:
+    """Training pictures, validation pictures, 64 px and 8 bits, and the 100 labels in order."""
     CACHE.mkdir(exist_ok=True)
     file = CACHE / "tiny_imagenet_100.npz"
     if not file.exists():
         np.savez(file, **decode(archive))
     arrays = np.load(file)
     train, val = (
-        Pictures(torch.from_numpy(arrays[f"{part}_pictures"]), torch.from_numpy(arrays[f"{part}_classes"]))
+        Examples(torch.from_numpy(arrays[f"{part}_pictures"]), torch.from_numpy(arrays[f"{part}_classes"]))
         for part in ("train", "val")
     )
     return train, val, [str(label) for label in arrays["labels"]]

@@ -79,8 +79,8 @@ def test_from_noise_to_a_class_with_so_much_confidence():
         run = phosphene.pgd(network, PHOTO, confidence=0.996, eps=eps, **options)
         assert list(run.names) == ["pgd-noise-crane"]
         assert run.numbers[0]["fooled"] is fooled and (run.numbers[0]["confidence"] >= 0.996) is fooled
-    assert not torch.equal(run.result.input, PHOTO) and run.result.input.shape == (3, 8, 8)
-    again, other = (phosphene.pgd(network, PHOTO, seed=seed, **options).result.input for seed in (0, 1))
+    assert not torch.equal(run.result.input[0], PHOTO) and run.result.input.shape == (1, 3, 8, 8)
+    again, other = (phosphene.fgsm(network, PHOTO, seed=seed, start="noise").result.input for seed in (0, 1))
     assert torch.equal(again, run.result.input) and not torch.equal(other, again)
 
 

@@ -120,6 +120,7 @@ def dream(
         name = units[0].short
     sizes = octave_sizes((whole.shape[2], whole.shape[3]), octaves, zoom)
     chosen = DREAM.but({**given, "steps": steps, "rate": rate, "tv": tv})
+    network.allowance.check_steps(steps * len(sizes), 1, sizes[0], chosen.views)
     path = stages(_octaves(network, term, whole, sizes, chosen, jitter, Nouns.among(given)), Key(seed))
 
     def finish(step: Step) -> Result:

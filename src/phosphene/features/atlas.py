@@ -95,6 +95,7 @@ def atlas(
     grid = [cell for cell in grid if found.codes[list(cell.members)].any()]  # a mean of nothing points nowhere
     if not grid:
         raise Mistake(f"no cell of {cells} x {cells} has {least} activations; give fewer --cells, or more photographs")
+    network.allowance.check_steps(chosen.steps, len(grid), (size, size), chosen.views)
     vectors = averages(found.codes, grid)
     aims = whitened(vectors, found.codes) if whiten else vectors
     directions = [

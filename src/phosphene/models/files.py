@@ -25,7 +25,9 @@ _FILE = re.compile(r"(?P<file>.+?\.py)(?::(?P<name>[^?]*))?(?:\?(?P<query>.*))?"
 
 def without_folders(spec: str) -> str:
     match = _FILE.fullmatch(spec)
-    return Path(match["file"]).name + spec[match.end("file") :] if match else spec
+    if match is None:
+        return Path(spec).name if spec.endswith(".safetensors") else spec
+    return Path(match["file"]).name + spec[match.end("file") :]
 
 
 def code_sha256_of(spec: str) -> str:

@@ -5,9 +5,15 @@ is trained (Ioffe & Szegedy 2015, arXiv:1502.03167) and folded into the convolut
 shipped is convolution, ReLU, max pooling and concatenation alone. Layers are called as Inception's are.
 """
 
+import copy
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 class ConvRelu(nn.Module):
@@ -21,6 +27,15 @@ class ConvRelu(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
         return F.relu(x if self.norm is None else self.norm(x))
+
+
+def folded(model: Model) -> Model:
+    """A copy that is the same function without batch normalization, in eval mode."""
+    model = copy.deepcopy(model).eval()
+    for module in model.modules():
+        if isinstance(module, ConvRelu) and module.norm is not None:
+            module.conv, module.norm = fuse_conv_bn_eval(module.conv, module.norm), None
+    return model
 
 
 class Mixed(nn.Module):

@@ -4,6 +4,7 @@
     torchvision:resnet18                   with its published weights; ?weights=none for untrained
     timm:resnet18                          the same from timm
     path/to/file.py:factory                your own; the function returns a module, or a module and a dict
+    path/to/file.safetensors               one that `phosphene train-robust` has trained
 
 Weights load without executing code: safetensors, or a state dict that `torch.load(weights_only=True)` accepts.
 """
@@ -29,6 +30,7 @@ from phosphene.models.plan_files import chosen_plans
 from phosphene.models.preparing import cast, check_numbers, evaluating, quantized, settle
 from phosphene.models.timm import timm_network
 from phosphene.models.torchvision import torchvision_names, torchvision_network
+from phosphene.models.trained import trained_network
 from phosphene.models.weights import put_weights
 
 DEFAULT = "embedded:photo"
@@ -74,17 +76,17 @@ def load(
     elif kind == "timm":
         model, facts = timm_network(name, options)
     else:
-        model, facts = network_of_file(spec)
+        model, facts = trained_network(spec) or network_of_file(spec)
     said = {"head": head, "channels": channels, "shown": shown, "input": input, "output": output}
     facts = checked_facts(**facts | {key: value for key, value in said.items() if value is not None})
-    called, dtype = without_folders(spec), _dtype(precision)
+    called, dtype = without_folders(spec), named_dtype(precision)
     notes = [] if weights is None else put_weights(model, weights)
     check_numbers(model, called)
     settle(model, called, facts)
     if quantized(model):
         device, dtype = _of_quantized(called, device, dtype)
     sha256 = state_sha256(model)
-    model = cast(evaluating(model), _device(device), dtype)
+    model = cast(evaluating(model), named_device(device), dtype)
     plans = chosen_plans(plan, precision, dtype, sha256)
     network = Network(model, precision=precision, name=called, **facts).following(plans)
     code = code_sha256_of(spec)
@@ -114,11 +116,13 @@ def networks() -> dict[str, str]:
     found["torchvision:NAME"] = f"one of {many} classification networks; ?weights=none for untrained"
     has_timm = importlib.util.find_spec("timm") is not None
     found["timm:NAME"] = "timm's networks" if has_timm else f"timm's networks; {needs('it', 'timm', 'timm')}"
+    found["FILE.safetensors"] = "a network that `phosphene train-robust` has trained"
     found["FILE.py:FACTORY"] = "your own: a function that returns a module, or a module and a dict of mean, std, ..."
     return found
 
 
-def _device(name: str) -> torch.device:
+def named_device(name: str) -> torch.device:
+    """The device of this name; "auto" is a GPU where there is one."""
     has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return torch.device("cuda" if has["cuda"] else "mps" if has["mps"] else "cpu")
@@ -130,7 +134,8 @@ def _device(name: str) -> torch.device:
         raise Mistake(f"'{name}' is not a device; write cpu, cuda, cuda:1 or mps") from error
 
 
-def _dtype(precision: str) -> torch.dtype:
+def named_dtype(precision: str) -> torch.dtype:
+    """What parameters are kept in, for this precision."""
     if precision not in ("auto", *PRECISIONS):
         raise Mistake(f"precision '{precision}' is not known; there are auto, {', '.join(PRECISIONS)}")
     return torch.float64 if precision == "float64" else torch.float32

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from phosphene.attribution.incremental.reader import IncrementalReader, batch_for
 from phosphene.core.errors import Mistake
+from phosphene.core.networks.allowance import Allowance, Meter
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.plan import PURPOSES, Plan
 from tests.core.witness import state
@@ -496,3 +497,17 @@ def check_float32(net):
     for layer in a:
         assert (a[layer] - b[layer]).abs().max() <= 1e-4 * a[layer].abs().max(), layer
     assert (a[middle] - full.clean[middle]).abs().max() > 1e-2 * a[middle].abs().max()  # there is something to see
+
+
+def test_windows_count_as_pictures_that_are_read_however_they_are_computed():
+    meter = Meter(40)
+    net = network(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3))).within(
+        Allowance(meter=meter, name="made.png")
+    )
+    reader = IncrementalReader(net, noise(1, 3, 24, 24), noise(1, 3, 24, 24, seed=1), (4, 4), ["logits"], "incremental")
+    assert reader.incremental
+    before = meter.read
+    reader.read(everywhere((24, 24), (4, 4), 4)[:20])
+    assert meter.read == before + 20
+    with pytest.raises(Mistake, match=r"^made\.png asks to read more than 40 pictures"):
+        reader.read(everywhere((24, 24), (4, 4), 4))

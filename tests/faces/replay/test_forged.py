@@ -79,6 +79,10 @@ def forged(record, place, value):
     return record | {field: inside | {key: value}}
 
 
+LONGEST = [10, 300]
+"""Pictures that these may read in all: twelve readings are more, or can be."""
+
+
 class Enough(KeyboardInterrupt):
     """So many readings are a proof that it runs, and how large it is."""
 
@@ -100,32 +104,32 @@ def base(run, watched, one, words):
 
 @pytest.fixture
 def watched(monkeypatch):
-    """The largest (pixels that are read at a time, pixels of a picture that is made, threads, steps)."""
-    seen = {"read": 0, "made": 0, "threads": 0, "steps": 0, "readings": 0}
-    preprocess, begin, replayed = Network._preprocess, Ascent.begin, replaying.begin
+    """The largest (pixels that are read at a time, pixels of a picture that is made, threads, work of an ascent), and
+    all that is read, in pictures and in pixels."""
+    seen = dict.fromkeys(("read", "made", "threads", "ascent", "readings", "pictures", "pixels"), 0)
+    preprocess, begin = Network._preprocess, Ascent.begin
+    monkeypatch.setattr(replaying, "LONGEST", max(LONGEST))
 
     def reading(self, pictures, plan):
         x = preprocess(self, pictures, plan)
+        pixels = len(pictures) * pictures.shape[2] * pictures.shape[3]
         seen["readings"] += 1
-        seen["read"] = max(seen["read"], len(pictures) * pictures.shape[2] * pictures.shape[3])
+        seen["pictures"] += len(pictures)
+        seen["pixels"] += pixels
+        seen["read"] = max(seen["read"], pixels)
         seen["threads"] = max(seen["threads"], torch.get_num_threads())
         if seen["readings"] > 12:
             raise Enough
         return x
 
-    def making(self, network, key, size, *args, **kwargs):
-        found = begin(self, network, key, size, *args, **kwargs)
+    def making(self, network, key, size, start, many):
+        found = begin(self, network, key, size, start, many)
         seen["made"] = max(seen["made"], size[0] * size[1])
-        return found
-
-    def beginning(*args):
-        found = replayed(*args)
-        seen["steps"] = max(seen["steps"], getattr(found, "total", 0))
+        seen["ascent"] = max(seen["ascent"], self.steps * many * self.views)
         return found
 
     monkeypatch.setattr(Network, "_preprocess", reading)
     monkeypatch.setattr(Ascent, "begin", making)
-    monkeypatch.setattr(replaying, "begin", beginning)
     return seen
 
 
@@ -141,7 +145,9 @@ def replayed(watched, size):
     assert watched["read"] <= 100 * max(shown, network, photo)
     assert watched["made"] <= max(16 * shown, network, photo)
     assert watched["threads"] <= (os.cpu_count() or 1)
-    assert watched["steps"] <= 100_000 * 100
+    assert watched["ascent"] <= replaying.LONGEST
+    assert watched["pictures"] <= replaying.LONGEST
+    assert watched["pixels"] <= replaying.LONGEST * max(shown, network, photo)
     text = said.getvalue()
     assert text.replace("\n", "").isprintable() and "Traceback" not in text and "--debug" not in text, text
     assert len(text) < 20_000 and text.count("\n") < 30
@@ -149,9 +155,13 @@ def replayed(watched, size):
 
 
 def check(data, run, one, watched, commands=COMMANDS):
+    replaying.LONGEST = data.draw(st.sampled_from(LONGEST))  # `watched` puts it back
     content, record = base(run, watched, one, data.draw(st.sampled_from(commands)))
     options = [f"argument.{one.name}" for one in catalogue.recipe(record["recipe"]).options]
-    for _ in range(data.draw(st.integers(1, 3))):
+    long = [place for place in options if place.partition(".")[2] in ("steps", "samples", "masks")]
+    if long and data.draw(st.booleans()):  # otherwise hardly one of a hundred takes long
+        record = forged(record, long[0], data.draw(st.integers(5, 400)))
+    for _ in range(data.draw(st.integers(0, 3))):
         place = data.draw(st.sampled_from([*FIELDS, *options, *options, "argument.\x1b[2J"]))
         with contextlib.suppress(AttributeError, TypeError):  # an earlier change took away what it would change
             record = forged(record, place, data.draw(VALUES))
@@ -188,6 +198,11 @@ def test_three_hundred_of_them(run, one, watched, data):
         ({"units": ["conv2:all"], "starts": 13}, "forged.png asks for 104 pictures of 24 x 24 px, which is more than"),
         ({"views": 10_000}, "forged.png asks to read 10000 x 24 x 24 px at a time, which is far more than it shows"),
         ({"parameterization": "cppn", "render": 4000}, "asks for a picture of 4000 x 4000 px"),
+        (
+            {"steps": 301},
+            "forged.png asks for 301 steps of a picture of 24 x 24 px, which takes longer than a replay may",
+        ),
+        ({"steps": 60, "units": ["conv2:0", "conv2:1"], "views": 3}, "60 steps of 2 pictures of 24 x 24 px in 3 views"),
         ({"steps": 10**9}, "1000000000 is not a valid value for steps: it must be 0 to 100000"),
         ({"batch": 10**6}, "1000000 is not a valid value for batch"),
         ({"units": ["conv2:1"] * 20_000}, "forged.png says 20000 values for units of visualize; 10000 is the limit"),

@@ -145,6 +145,7 @@ class IncrementalReader:
         many = len(corners)
         with torch.no_grad():
             if self._prepared is not None:
+                self.network.allowance.count(many, (self.picture.shape[2], self.picture.shape[3]))
                 try:
                     return self._played(self._prepared, corners)
                 except Exception as reason:  # what went well with the first windows may not with others

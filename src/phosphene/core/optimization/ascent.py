@@ -175,6 +175,7 @@ class Ascent:
         size_of_chunks = max(together, batch // (self.views * together) * together)
         network.allowance.check_made(many, size)
         network.allowance.check_read(min(many, size_of_chunks) * self.views, size)
+        network.allowance.check_steps(self.steps, many, size, self.views)
         stillness = Stillness(many)
         objective: Objective = chunked(self.objective(network, parts, stillness), size_of_chunks)
         seen = Accumulated(objective, many) if self.accumulated else None

@@ -167,13 +167,15 @@ def list_layers(**options: Any) -> None:
     cli.NETWORK[1],
     cli.option("device", str | None, None, "cpu, cuda or mps; by default where it was made"),
     cli.option("out", str | None, None, "NAME.png or a folder; by default replay-NAME.png"),
+    cli.option("patient", bool, False, "let it take as long as its recipe says: read more than a million pictures"),
     cli.FORCE, cli.QUIET, cli.JSON,
 )  # fmt: skip
 def replay_picture(**options: Any) -> None:
     """Make PICTURE again from the recipe that it carries, and say whether every pixel is the same.
 
     Embedded networks and scikit-image's photographs are found by themselves; others have to be named with --net and
-    --input, and must be those that made it. The exit code is 1 where pixels differ.
+    --input, and must be those that made it. The exit code is 1 where pixels differ. As a recipe may come from a
+    stranger, it gets no larger pictures than it shows and, without --patient, no more than a million readings of them.
     """
     from phosphene.faces.replay import replay as replaying
     from phosphene.faces.replay.record import read_record
@@ -190,10 +192,13 @@ def replay_picture(**options: Any) -> None:
             options["device"] or record.device, replaying.record_precision(record), record.network.get("head"),
         ).network  # fmt: skip
         with named(network.name):
-            made = replaying.begin(record, network, options["input"])
+            meter = replaying.patience(options["patient"])
+            made = replaying.begin(record, network, options["input"], meter)
             if isinstance(made, Run):
                 watch(made, f"replay {name}", quiet=quiet)
-            again = replaying.finished(record, made.result)
+            result = made.result
+            meter.check_kept()
+            again = replaying.finished(record, result)
         path, elsewhere = to.keep(again.png(), name)
     if options["json"]:
         facts = {"identical": again.same, "differing": again.differing, "largest": again.largest}

@@ -4,6 +4,7 @@ Embedded networks and scikit-image's photographs are found by themselves; everyt
 photographs) has to be named by the person who asks, and must have the hashes that the record gives.
 """
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import torch
 from PIL import Image
 
 from phosphene.core.errors import Mistake, brief, printable
-from phosphene.core.networks.allowance import Allowance
+from phosphene.core.networks.allowance import Allowance, Meter
 from phosphene.core.networks.network import Network
 from phosphene.core.pictures.files import SAMPLES, pixel_count
 from phosphene.core.pictures.writing import png_bytes
@@ -26,6 +27,16 @@ from phosphene.faces.replay.record import Record, incomplete, read_record
 
 AT_A_TIME = 100
 """Pictures: a sweep makes 64 together, of which a file shows one, and a network is shown 16 or 64 at a time."""
+
+LONGEST = 1_000_000
+"""Pictures that a replay reads in all, as large as the largest that it shows, forwards and backwards.
+
+What takes long in this program is 784 to 12,544 places of a grid in 32 steps each (25,000 to 400,000), 64 units of a
+layer in 8 views and 256 steps (131,000) or in 1000 steps (64,000), an atlas of 400 cells in 128 steps of 3 views
+(154,000), occlusion at each of 224 x 224 places (50,000), and RISE's 4000 masks for each of ten photographs (40,000).
+A million are minutes on a small network and hours on a large one; what a stranger may ask for otherwise, 100,000 steps
+of a hundred pictures in a hundred views, is years.
+"""
 
 FINER = 16
 """In a figure a picture may be drawn smaller than it was made, by this factor of its pixels."""
@@ -85,15 +96,18 @@ def embedded_spec(record: Record) -> str:
     return spec
 
 
-def begin(record: Record, network: Network, inputs: Sequence[str | Path] = ()) -> Run | Result:
+def begin(
+    record: Record, network: Network, inputs: Sequence[str | Path] = (), meter: Meter | None = None
+) -> Run | Result:
     """Call the recipe again.
 
     Args:
         record: what the picture says.
         network: the one that made the picture; run by the recorded plans whatever its own are.
         inputs: files of the photographs, or folders with them, in any order.
+        meter: counts what is read, and says how much may be.
     Raises:
-        Mistake: network or photographs are not those that made the picture; says what differs.
+        Mistake: network or photographs are not those that made the picture, and what differs; or it takes too long.
     """
     _check_network(record, network)
     given = Files(inputs)
@@ -110,11 +124,16 @@ def begin(record: Record, network: Network, inputs: Sequence[str | Path] = ()) -
             raise incomplete(record.picture)
         if files:
             named[wanted.name] = files if wanted.many else files[0]
-    allowed = allowance(record, network, [file for files in photos.values() for file in files])
+    allowed = allowance(record, network, [file for files in photos.values() for file in files], meter)
     return record.recipe(network.following(record.plans).within(allowed), **named, **record.arguments)
 
 
-def allowance(record: Record, network: Network, photos: Sequence[str]) -> Allowance:
+def patience(patient: bool = False) -> Meter:
+    """How much a replay may read in all: `LONGEST` pictures, or as many as its recipe says."""
+    return Meter(math.inf if patient else LONGEST)
+
+
+def allowance(record: Record, network: Network, photos: Sequence[str], meter: Meter | None = None) -> Allowance:
     """How much a record may ask for: what its picture shows, and what the person who asks has named.
 
     One of several pictures was made together with others that it does not show, and a figure draws pictures smaller
@@ -126,7 +145,7 @@ def allowance(record: Record, network: Network, photos: Sequence[str]) -> Allowa
     whole = {"sheet": (shown, shown), "picture": (shown, AT_A_TIME * shown)}
     kind = record.part[0] if record.part else ""
     picture, together = whole.get(str(kind), (max(FINER * shown, largest), AT_A_TIME * largest))
-    return Allowance(picture, together, AT_A_TIME * largest, record.picture.name)
+    return Allowance(picture, together, AT_A_TIME * largest, largest, meter or patience(), record.picture.name)
 
 
 def finished(record: Record, result: Result) -> Replayed:
@@ -162,15 +181,19 @@ def as_many_threads(record: Record) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def replay(picture: str | Path, network: Network | None = None, inputs: Sequence[str | Path] = ()) -> Replayed:
+def replay(
+    picture: str | Path, network: Network | None = None, inputs: Sequence[str | Path] = (), *, patient: bool = False
+) -> Replayed:
     """Make a picture again: the same pixels on the same kind of machine.
 
     Args:
         picture: a PNG of this program.
         network: the one that made it, unless it is an embedded one.
         inputs: the photographs that it was made from, unless they are scikit-image's.
+        patient: whether it may take as long as its recipe says: to read more than `LONGEST` pictures.
     Raises:
-        Mistake: it carries no recipe or was changed; or network or photographs are not those that made it.
+        Mistake: it carries no recipe or was changed; network or photographs are not those that made it; or it would
+            take too long.
     """
     from phosphene.models.specs import load
 
@@ -181,8 +204,10 @@ def replay(picture: str | Path, network: Network | None = None, inputs: Sequence
                 embedded_spec(record), precision=record_precision(record), device=record.device,
                 head=record.network.get("head"),
             )  # fmt: skip
-        made = begin(record, network, inputs)
-        return finished(record, made.result)
+        meter = patience(patient)
+        result = begin(record, network, inputs, meter).result
+        meter.check_kept()
+        return finished(record, result)
 
 
 def record_precision(record: Record) -> str:

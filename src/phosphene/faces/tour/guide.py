@@ -26,7 +26,7 @@ Ran = Callable[[str, Run], Result]
 
 @dataclass(frozen=True)
 class Shown:
-    """One picture of the page: its caption, its file beside the page, and that file's bytes."""
+    """One picture of the page: its caption, its file beside the page ("" for none), and that file's bytes."""
 
     caption: str
     file: str
@@ -65,6 +65,8 @@ class Section:
         known: what later stops ask about, ready for JSON.
         pairs: its pictures belong together two by two, one of each network.
         shared: its pictures are on the contact sheet.
+        table: rows of words below its pictures, the first one their heads.
+        wide: each of its pictures is several side by side.
     """
 
     title: str
@@ -77,6 +79,8 @@ class Section:
     known: dict[str, Any] = field(default_factory=dict)
     pairs: bool = False
     shared: bool = False
+    table: list[list[str]] = field(default_factory=list)
+    wide: bool = False
 
 
 @dataclass

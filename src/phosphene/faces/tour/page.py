@@ -7,12 +7,10 @@ so far is written, and a tour that was stopped goes on with what is missing: its
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from jinja2 import Environment, PackageLoader, Template
 from rich.console import Console
 
 from phosphene.core.errors import Mistake, unless_interrupted
@@ -28,6 +26,7 @@ from phosphene.faces.tour.contact import contact_sheet
 from phosphene.faces.tour.guide import Guide, Ran, Shown, Stop
 from phosphene.faces.tour.stops import alone
 from phosphene.faces.tour.stops import beside as side_by_side
+from phosphene.faces.tour.template import template
 from phosphene.faces.tour.unfinished import PAGE, PICTURES, Tour, Unfinished
 from phosphene.models.embedded import EMBEDDED
 
@@ -156,15 +155,9 @@ def _progress(console: Console) -> Iterator[Ran]:
 # ------------------------------------------------------------------------------------------------------- the page
 
 
-@cache
-def _template() -> Template:
-    environment = Environment(loader=PackageLoader("phosphene", "faces/tour"), autoescape=True, trim_blocks=True)
-    return environment.get_template("page.html")
-
-
 def _rendered(guide: Guide, kept: Unfinished, sheet: Shown | None = None, unfinished: str = "") -> str:
     network = guide.network
-    return _template().render(
+    return template("tour/page.html").render(
         network=network.name,
         size=f"{network.size[0]} x {network.size[1]}",
         photo=Path(guide.photo.removeprefix("skimage:")).name,

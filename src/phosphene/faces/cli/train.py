@@ -1,0 +1,192 @@
+"""`phosphene train-robust`: a network that is hard to fool, from pictures of one's own.
+
+Beside the weights there is a checkpoint until the training has ended; with it the same command goes on.
+"""
+
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from phosphene.adversarial import robust
+from phosphene.adversarial.training import Epoch, Training
+from phosphene.adversarial.training_pictures import held_out
+from phosphene.core.errors import Mistake, exit_code, failed
+from phosphene.core.options import Bounds, shown
+from phosphene.core.paths import given_path
+from phosphene.core.saving import save
+from phosphene.core.units.labelled import read_labelled
+from phosphene.faces.cli import options as cli
+from phosphene.faces.cli.commands import Options, session, tool
+from phosphene.faces.cli.guard import Ended
+from phosphene.faces.cli.output import error, escape, note, results, tell
+from phosphene.faces.running.claims import Claims, check_new
+from phosphene.faces.running.progress import bars
+from phosphene.faces.running.runner import ENDS
+from phosphene.faces.running.session import named
+from phosphene.models.files import without_folders
+
+ENDING = ".safetensors"
+HEADS = "epoch   px    loss  trained    clean   PGD-20     time"
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Where the weights go, and what the training goes on from.
+
+    Attributes:
+        goes_on: a checkpoint is there, and is not to be overwritten.
+    """
+
+    weights: Path
+    checkpoint: Path
+    goes_on: bool
+
+    @classmethod
+    def of(cls, options: Options) -> "_Files":
+        weights = given_path(options["out"], "weights")
+        if weights.suffix != ENDING:
+            raise Mistake(f"{weights.name} is no name for weights, which are kept as {ENDING}; give --out NAME{ENDING}")
+        beside = options["checkpoint"]
+        checkpoint = weights.with_suffix(".checkpoint") if beside is None else given_path(beside, "checkpoint")
+        if checkpoint == weights:
+            raise Mistake(f"{weights} can't be both the weights and the checkpoint; leave --checkpoint out")
+        goes_on = checkpoint.is_file() and not options["force"]
+        check_new([] if goes_on else [weights, checkpoint], force=options["force"])
+        return cls(weights, checkpoint, goes_on)
+
+
+@tool(
+    cli.argument("data", str, cli.Parameter.empty, "a folder of one folder a class, or a .npz file with X and y"),
+    cli.option("net", str | None, None, "a network to train further, one output a class; by default a new one"),
+    *cli.NETWORK[1:4],
+    cli.option("eps", float, 4 / 255, "how far a pixel may move, in [0, 1]; 0 trains plainly", bounds=Bounds(0, 1)),
+    cli.option("epochs", int, 10, "how often every picture is seen", bounds=Bounds(1, 10_000)),
+    cli.option(
+        "size", int | None, None, "side of the pictures in px; by default 64, or with --net the network's own",
+        bounds=Bounds(8, 1024),
+    ),
+    cli.option(
+        "rate", float | None, None, f"the highest learning rate; by default {robust.FRESH}, with --net {robust.TUNED}",
+        bounds=Bounds(1e-6, 10),
+    ),
+    cli.option("batch", int, 128, "pictures at a time", bounds=Bounds(2, 4096)),
+    cli.option("flip", bool, True, "mirror half of the pictures"),
+    cli.option("seed", int, 0, "of all random numbers", bounds=Bounds(0, 2**32 - 1)),
+    cli.option("out", str, "robust.safetensors", "the file of the weights"),
+    cli.option("checkpoint", str | None, None, "what an interrupted training goes on from; by default beside --out"),
+    cli.option("force", bool, False, "begin anew, over what is there"),
+    cli.option("quiet", bool, False, "say nothing but where the weights are"),
+    cli.JSON,
+)  # fmt: skip
+def train_robust(**options: Any) -> None:
+    """Train a network on DATA whose answers small changes of the pixels do not change.
+
+    It sees pictures that were changed by one step of the gradient's sign from a random start (Wong et al. 2020,
+    arXiv:2001.03994). After every epoch 20 such steps (PGD) are tried on a part of DATA that is held out, and the
+    weights that stand them best are kept.
+    """
+    files = _Files.of(options)
+    with Claims() as claims:
+        claims.hold([files.weights, files.checkpoint])
+        training, names, net = _begun(options)
+        if files.goes_on:
+            training.resume(files.checkpoint)
+
+        def keep() -> None:
+            kept = {files.checkpoint: training.saved()}
+            if training.best_epoch is not None:
+                kept[files.weights] = robust.weights_file(training, names, net)
+            save(kept)
+
+        try:
+            _watched(training, keep, quiet=options["quiet"])
+            keep()
+            files.checkpoint.unlink(missing_ok=True)
+        except ENDS as stopped:
+            if isinstance(stopped, KeyboardInterrupt):
+                keep()
+            _tell_stopped(training, stopped, files)
+            raise Ended(exit_code(stopped)) from stopped
+    _tell_done(training, _usage(files.weights, options), files.weights, options)
+
+
+def _begun(options: Options) -> tuple[Training, list[str], str | None]:
+    """The training, what the classes are called, and the spec of somebody's network that is trained."""
+    net, size, seed = options["net"], options["size"], options["seed"]
+    if net is None and options["weights_file"] is not None:
+        raise Mistake("--weights are those of a network, and none is given; give --net, or leave --weights out")
+    given = None if net is None else session(dict(options) | {"head": None, "plan": None, "no_plan": False}).network
+    side = size or (64 if given is None else given.size[0])
+    with named("the new network" if given is None else given.name):
+        data = read_labelled(options["data"], given, size=(side, side))
+        examples, names = robust.numbered(data, given)
+        learned, held = held_out(examples, names, seed)
+        network = given or robust.untrained(learned, names, side, seed, options["device"], options["precision"])
+        course = robust.robust_course(
+            learned, epochs=options["epochs"], eps=options["eps"], size=side, grows=not network.fixed,
+            rate=options["rate"] or (robust.FRESH if net is None else robust.TUNED), flip=options["flip"],
+            batch=options["batch"],
+        )  # fmt: skip
+        return Training(network, learned, held, course, seed), names, net and without_folders(net)
+
+
+def _watched(training: Training, keep: Callable[[], None], *, quiet: bool) -> None:
+    """Train to the end under a bar, with a line for each epoch, after which everything is kept."""
+    with bars(quiet=quiet) as progress:
+        console = Console(stderr=True, quiet=quiet, soft_wrap=True) if progress.disable else progress.console
+        lines = [HEADS, *map(_line, training.epochs)]
+        if training.taken:
+            lines.insert(0, f"going on in epoch {min(len(training.epochs) + 1, len(training.course.sides))}")
+        console.print("\n".join(lines), highlight=False)
+        task = progress.add_task(f"train {training.network.name}", total=training.total, completed=training.taken)
+        for ended in training:
+            progress.update(task, completed=training.taken)
+            if ended is not None:
+                keep()
+                console.print("\n".join(filter(None, [_line(ended), escape(training.words)])), highlight=False)
+
+
+def _line(one: Epoch) -> str:
+    shares = "".join(f"{100 * share:7.1f} %" for share in (one.trained, one.clean, one.robust))
+    return f"{one.number:5} {one.side:4} {one.loss:7.3f}{shares} {one.seconds:6.0f} s"
+
+
+def _usage(weights: Path, options: Options) -> str:
+    """How the weights are given to another command."""
+    name, net = shlex.quote(str(weights)), options["net"]
+    return f"--net {name}" if net is None else f"--net {shlex.quote(net)} --weights {name}"
+
+
+def _tell_stopped(training: Training, stopped: BaseException, files: _Files) -> None:
+    best, again = training.best_epoch, "the same command goes on from there"
+    there = f"{files.weights} holds the best so far, of epoch {best.number}; {again}" if best else again
+    at = f"in epoch {len(training.epochs) + 1} of {len(training.course.sides)}"
+    if isinstance(stopped, KeyboardInterrupt):
+        note(f"interrupted {at}: {there}")
+    else:
+        error(f"{failed(training.network.name, stopped)}; it was {at}{f', and {there}' if best else ''}")
+
+
+def _tell_done(training: Training, usage: str, weights: Path, options: Options) -> None:
+    best, held = training.best_epoch, len(training.held.labels)
+    assert best is not None
+    if options["json"]:
+        facts = {"weights": str(weights), "use": usage, "eps": training.course.radius, "held out": held}
+        tell(
+            json.dumps(
+                facts | {"kept epoch": best.number, "epochs": [asdict(one) for one in training.epochs]}, indent=1
+            )
+        )
+        return
+    words = (
+        f"kept: epoch {best.number}; of {held} pictures that were held out, {100 * best.clean:.1f} % are named "
+        f"rightly, and {100 * best.robust:.1f} % under PGD-20 at {shown(training.course.radius)}"
+    )
+    console = Console(file=results(), quiet=options["quiet"], soft_wrap=True)
+    console.print(f"{escape(words)}\nuse: phosphene predict PHOTO {escape(usage)}", highlight=False)
+    tell(weights)

@@ -1,0 +1,1 @@
+"""Lessons: one page each, computed in front of the reader."""
