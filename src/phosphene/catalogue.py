@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     # the public names once more, for editors and type checkers, which can't read the table
     from phosphene.adversarial.attacks.a3 import a3 as a3
     from phosphene.adversarial.attacks.fab import fab as fab
+    from phosphene.adversarial.attacks.apgd import apgd as apgd
     from phosphene.adversarial.attacks.fgsm import fgsm as fgsm
     from phosphene.adversarial.attacks.pgd import pgd as pgd
     from phosphene.adversarial.tensors import attacks as attacks
@@ -162,6 +163,8 @@ CATALOGUE: tuple[Row, ...] = (
     Row("train-robust", "", "faces.cli.train:train_robust", "Train a network on your pictures that is hard to fool."),
     Row("lesson", "", "faces.cli.lesson:give_lesson", "Show on a page why small changes fool classifiers."),
     Row("evaluate", "", "faces.cli.evaluate:evaluate_network", "Say how often a network can be fooled on a data set."),
+    Row("attack", "apgd", "adversarial.attacks.apgd:apgd", "Fool it with steps that become shorter by themselves.",
+        "apgd"),
     Row("replay", "", "faces.cli.commands:replay_picture", "Make a picture again, from the recipe that it carries."),
     Row("tune", "", "faces.cli.tune:tune_network", "Measure the fastest way to run a network here."),
     Row("tour", "", "faces.cli.commands:take_tour", "Walk through all of it, on one photograph, into one page."),
