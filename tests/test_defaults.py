@@ -65,6 +65,8 @@ RECIPES = {
     "invert": {"steps": 400, "tv": 0.02, "rate": 0.05, "fit": "crop", "seed": 0},
     # Cinà et al. 2024, algorithm 1 and section 4
     "sigma_zero": ATTACK | {"steps": 1000, "rate": 1.0, "sigma": 1e-3, "threshold": 0.3, "t": 0.01},
+    # Szegedy et al. 2014
+    "lbfgs": ATTACK | {"steps": 100, "rounds": 9, "c": 1e-2},
     "pgd": ATTACK | {"norm": "linf", "steps": 40, "random_start": True},
     "fgsm": ATTACK | {"norm": "linf", "by": "loss"},
     # Croce & Hein 2020
@@ -86,6 +88,7 @@ NOUNS = {
     # Kingma & Ba 2015; Dozat 2016 as PyTorch has it; Nocedal & Wright 2006
     optimizers.adam: {"rate": 0.05, "betas": (0.9, 0.999), "eps": 1e-8},
     optimizers.nadam: {"rate": 1.0, "betas": (0.9, 0.999), "eps": 1e-8, "psi": 4e-3},
+    lbfgs.lbfgs: {"history": 10, "evaluations": 20, "decrease": 1e-4, "curvature": 0.9},
     estimates.estimated: {"directions": "normal", "many": 32, "sigma": 1e-3, "batch": 64},
     # lucid's redirection lasts for 16 steps; xplique's transparency begins at 80 %
     objectives.unblocked: {"transform": transforms.as_is, "steps": 16, "keep": ()},
