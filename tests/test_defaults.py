@@ -65,6 +65,7 @@ RECIPES = {
     "invert": {"steps": 400, "tv": 0.02, "rate": 0.05, "fit": "crop", "seed": 0},
     "pgd": ATTACK | {"norm": "linf", "steps": 40, "random_start": True},
     "fgsm": ATTACK | {"norm": "linf"},
+    "a3": ATTACK | {"norm": "linf", "steps": 20, "targets": 9, "tries": 6, "hopeless": 0.5},  # benchmarks/robustness.py
 }  # fmt: skip
 """Of each recipe, what it does not find out for itself; `compare`'s methods are all that there are."""
 

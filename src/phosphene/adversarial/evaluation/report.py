@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from phosphene.adversarial.evaluation.curves import interval, median, staircase
+from phosphene.adversarial.evaluation.curves import median, staircase
 from phosphene.adversarial.evaluation.evaluate import Evaluation
 from phosphene.adversarial.evaluation.ledger import Ledger, Worst
+from phosphene.adversarial.intervals import wilson
 from phosphene.core.options import shown
 
 SUMMARY, TABLE = "summary.json", "images.csv"
@@ -46,7 +47,7 @@ class Share:
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's."""
-        return interval(self.hits, self.of)
+        return wilson(self.hits, self.of)
 
     def __str__(self) -> str:
         low, high = self.interval
@@ -110,7 +111,10 @@ class Report:
         ]  # fmt: skip
         return {
             "clean": self.clean.record(),
-            "robust": [{"eps": worst.eps, **self.robust(worst).record()} for worst in self.ledger.worst],
+            "robust": [
+                {"eps": one.eps, **self.robust(one).record(), "undecided": int(one.undecided.sum())}
+                for one in self.ledger.worst
+            ],
             "attacks": tallies,
             "passes of a picture": {"forwards": forwards, "backwards": backwards},
             "median distance": median(self.ledger.nearest),

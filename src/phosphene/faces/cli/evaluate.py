@@ -43,6 +43,9 @@ RADIUS = Bounds(1e-6, 1e6)
     cli.option("batch", int, 64, "pictures at a time", bounds=Bounds(1, 1024)),
     cli.option("limit", int | None, None, "so many pictures, the first ones", bounds=Bounds(1, 10**9)),
     cli.option("fit", Fit, "crop", "how a photograph becomes the network's input"),
+    cli.option("bpda", str | None, None, "a module without a useful gradient, which is passed straight by attacks"),
+    cli.option("eot", int, 0, "of a network that draws random numbers: attack the mean over so many draws",
+               bounds=Bounds(0, 1000)),
     cli.option("seed", int, 0, "of all random numbers", bounds=Bounds(0, 2**32 - 1)),
     cli.option("out", str | None, None, "the folder, by default evaluate-NETWORK; an unfinished evaluation goes on"),
     cli.option("force", bool, False, "begin anew, over what is there"),
@@ -67,7 +70,7 @@ def evaluate_network(**options: Any) -> None:
         store = Folder(folder, [PAGE, *names(norm, radii)], force=asked["force"])
         evaluation = Evaluation(
             network, data, norm=norm, radii=radii, entries=entries, curve=curve, batch=asked["batch"],
-            seed=asked["seed"], parts=store,
+            seed=asked["seed"], draws=asked["eot"], straight=asked["bpda"], parts=store,
         )  # fmt: skip
         claims.hold([folder / PAGE])
         store.go_on(evaluation.of)
@@ -117,7 +120,7 @@ def _tell(report: Report, path: Path, *, quiet: bool, as_json: bool) -> None:
 def _again(asked: Mapping[str, Any]) -> str:
     """The line that makes it once more."""
     usual = {"net": "embedded:photo", "norm": "linf", "attacks": "fast", "curve": "fmn", "batch": 64, "fit": "crop"}
-    usual |= {"seed": 0, "device": "auto", "precision": "auto"}
+    usual |= {"seed": 0, "eot": 0, "device": "auto", "precision": "auto"}
     skip = ("out", "force", "quiet", "json")
     words = ["phosphene", "evaluate"]
     for name, value in asked.items():
