@@ -66,6 +66,11 @@ RECIPES = {
     "pgd": ATTACK | {"norm": "linf", "steps": 40, "random_start": True},
     "fgsm": ATTACK | {"norm": "linf"},
     "a3": ATTACK | {"norm": "linf", "steps": 20, "targets": 9, "tries": 6, "hopeless": 0.5},  # benchmarks/robustness.py
+    "fgsm": ATTACK | {"norm": "linf", "by": "loss"},
+    # Croce & Hein 2020
+    "fab": ATTACK | {
+        "norm": "linf", "steps": 100, "targets": 9, "bias": 0.1, "overshoot": 1.05, "backward": 0.9,
+    },
 }  # fmt: skip
 """Of each recipe, what it does not find out for itself; `compare`'s methods are all that there are."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     # the public names once more, for editors and type checkers, which can't read the table
     from phosphene.adversarial.attacks.a3 import a3 as a3
+    from phosphene.adversarial.attacks.fab import fab as fab
     from phosphene.adversarial.attacks.fgsm import fgsm as fgsm
     from phosphene.adversarial.attacks.pgd import pgd as pgd
     from phosphene.adversarial.tensors import attacks as attacks
@@ -153,6 +154,8 @@ CATALOGUE: tuple[Row, ...] = (
     Row("invert", "invert", "inversion.invert:invert", "Find a picture that a layer can't tell from a photograph."),
     Row("attack", "pgd", "adversarial.attacks.pgd:pgd", "Fool it with many small steps.", "pgd"),
     Row("attack", "fgsm", "adversarial.attacks.fgsm:fgsm", "Fool it with one step.", "fgsm"),
+    Row("attack", "fab", "adversarial.attacks.fab:fab",
+        "Fool it with the smallest change, along the linearized boundary (FAB).", "fab"),
     Row("attack", "a3", "adversarial.attacks.a3:a3", "Fool it by every other class in turn, the nearest again and again.",
         "a3"),
     Row("transfer", "", "faces.cli.transfer:transfer", "Try examples made on each network on all the others."),

@@ -7,7 +7,7 @@ the network's answers that are differentiated.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -40,6 +40,8 @@ class Goal:
         labels: the class that each problem is about; none where it is not about classes.
         targeted: whether it shall be taken for its class.
         layer: whose activations are the answers.
+        ways: (m, k), margins of k ways to reach it, any of which would do: of each other class, say; none where there
+            is one way only.
     """
 
     loss: Measure
@@ -48,6 +50,7 @@ class Goal:
     labels: Labels | None = None
     targeted: bool = False
     layer: str = LOGITS
+    ways: Measure | None = None
 
     def among(self, rows: Int[Tensor, " m"]) -> "Goal":
         """The goal of these problems alone, numbered anew."""
@@ -56,8 +59,10 @@ class Goal:
             return lambda answers, own, head: function(answers, rows[own.to(rows.device)], head)
 
         labels = None if self.labels is None else self.labels[rows.to(self.labels.device)]
-        return Goal(
-            chosen(self.loss), chosen(self.margin), chosen(self.reached), labels, self.targeted, self.layer
+        ways = None if self.ways is None else chosen(self.ways)
+        return replace(
+            self, loss=chosen(self.loss), margin=chosen(self.margin), reached=chosen(self.reached), labels=labels,
+            ways=ways,
         )  # fmt: skip
 
 
@@ -147,7 +152,14 @@ def _about(labels: Labels, targeted: bool) -> Goal:
             return torch.zeros(len(answers), dtype=torch.bool, device=answers.device)
         return head.holds(answers, _own(labels, rows, answers)) == targeted
 
-    return Goal(loss, margin, reached, labels, targeted)
+    def ways(answers: Tensor, rows: Tensor, head: Head) -> Tensor:
+        """Its logit minus that of each other class, infinite for its own."""
+        z, y = head.scores(answers, "logit"), _own(labels, rows, answers)
+        if head.independent or not head.has_probabilities or z.shape[1] < 2:
+            return margin(answers, rows, head)[:, None]
+        return _at(z, y)[:, None] - _without(z, y)
+
+    return Goal(loss, margin, reached, labels, targeted, ways=None if targeted else ways)
 
 
 def _own(labels: Tensor, rows: Tensor, answers: Tensor) -> Tensor:

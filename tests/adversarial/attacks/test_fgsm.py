@@ -1,9 +1,13 @@
 """The fast gradient sign over a batch of pictures."""
 
+import pytest
 import torch
 
 import phosphene
+from phosphene.adversarial.goals import like
+from phosphene.adversarial.norms import dual
 from phosphene.adversarial.victims import Victim
+from phosphene.core.errors import Mistake
 from tests.small import levels, linear, noise
 
 WEIGHT = noise(4, 3, 8, 8) - 0.5
@@ -53,3 +57,30 @@ def test_at_the_ends_of_the_range_it_stays_in_the_range():
 
 def test_the_recipe_of_a_photograph_is_made_of_this_function():
     assert phosphene.fgsm.attack is phosphene.attacks.fgsm
+
+
+@pytest.mark.parametrize("targeted", [False, True])
+def test_by_the_logit_it_goes_along_the_sign_of_the_class_s_own_weights(targeted):
+    network, labels = linear(WEIGHT, [0.0, 0, 0, 0]), torch.tensor([0, 1, 2, 3, 0])
+    options = {"eps": 0.02, "targeted": targeted, "by": "logit", "until_fooled": False}
+    *_, last = phosphene.attacks.fgsm(network, X, labels, **options)
+    torch.testing.assert_close(last.pictures, X + (1 if targeted else -1) * 0.02 * WEIGHT[labels].sign())
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_on_a_linear_model_no_step_of_this_length_does_more(norm):
+    network = linear(WEIGHT[:2], [0.0, 0.0])
+    labels, eps = network.model(X).argmax(1), {"linf": 0.02, "l2": 0.3, "l1": 0.2}[norm]
+    *_, last = phosphene.attacks.fgsm(network, X, labels, norm=norm, eps=eps, by="logit", until_fooled=False)
+    fallen = ((last.pictures - X) * WEIGHT[labels]).flatten(1).sum(1)
+    best = eps * dual(WEIGHT[labels], norm)
+    torch.testing.assert_close(fallen, -best if norm != "l1" else -eps * _mean_of_the_largest(WEIGHT[labels]))
+
+
+def _mean_of_the_largest(weights):
+    return weights.abs().flatten(1).topk(2, 1).values.mean(1)  # a hundredth of 192 values
+
+
+def test_a_goal_without_a_class_has_no_logit():
+    with pytest.raises(Mistake, match="by logit needs a class"):
+        list(phosphene.attacks.fgsm(linear(WEIGHT, [0.0] * 4), X, like(noise(1, 4), 0.1), by="logit"))

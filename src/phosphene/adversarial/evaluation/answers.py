@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from phosphene.adversarial.adaptive import Expected
+from phosphene.adversarial.evaluation.culprits import UNKNOWN
 from phosphene.adversarial.evaluation.evidence import Check, Evidence
 from phosphene.core.networks.head import SUM
 from phosphene.core.networks.network import Network
@@ -25,12 +26,10 @@ def logits(evidence: Evidence) -> Check:
         )  # fmt: skip
     if head.kind == "probabilities":
         sure = (answers.amax(1) >= 1).cpu()
+        next = f"--bpda {UNKNOWN}"  # the module that makes the probabilities
         words = "its answers are probabilities, and {} are 1 to the last digit, which no logarithm gets a gradient from"
-        return evidence.judged("logits", sure, "its probabilities are no surer than numbers can be", words, BPDA_HEAD)
+        return evidence.judged("logits", sure, "its probabilities are no surer than numbers can be", words, next)
     return Check("logits", "pass", "its answers are no probabilities")
-
-
-BPDA_HEAD = "--bpda MODULE"  # the one that makes the probabilities
 
 
 def repeatable(evidence: Evidence) -> Check:
