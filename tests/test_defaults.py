@@ -64,7 +64,6 @@ RECIPES = {
     "dream": {"octaves": 4, "zoom": 1.4, "steps": 10, "rate": 1.5 / 255, "jitter": 32, "tv": 0.0, "seed": 0},
     "invert": {"steps": 400, "tv": 0.02, "rate": 0.05, "fit": "crop", "seed": 0},
     "pgd": ATTACK | {"norm": "linf", "steps": 40, "random_start": True},
-    "fgsm": ATTACK | {"norm": "linf"},
     "a3": ATTACK | {"norm": "linf", "steps": 20, "targets": 9, "tries": 6, "hopeless": 0.5},  # benchmarks/robustness.py
     "fgsm": ATTACK | {"norm": "linf", "by": "loss"},
     # Croce & Hein 2020

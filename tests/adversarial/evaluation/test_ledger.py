@@ -9,10 +9,10 @@ from phosphene.adversarial.evaluation.parts import Part
 
 
 def some(rows, success, margins, distances, shade=0.5):
-    n = len(rows)
+    n, dtype = len(rows), torch.float64
     return Part(
         torch.tensor(rows), torch.full((n, 1, 2, 2), shade), torch.tensor(success), torch.full((n,), 7),
-        torch.zeros(n, dtype=torch.bool), torch.tensor(margins, dtype=torch.float64), torch.tensor(distances, dtype=torch.float64),
+        torch.zeros(n, dtype=torch.bool), torch.tensor(margins, dtype=dtype), torch.tensor(distances, dtype=dtype),
         torch.full((n,), 10), torch.full((n,), 4),
     )  # fmt: skip
 

@@ -52,7 +52,7 @@ def test_a_damaged_part_is_made_again(tmp_path, whole):
     every = sorted((tmp_path / PARTS).glob("*.npz"))
     every[0].write_bytes(every[0].read_bytes()[:100])
     every[1].write_bytes(every[2].read_bytes())  # another part's
-    store, found = begun(tmp_path)
+    _, found = begun(tmp_path)
     for _ in found:
         pass
     assert Report(found).files() == whole
@@ -77,7 +77,7 @@ def test_with_force_it_begins_anew(tmp_path):
 
 def test_files_of_somebody_else_are_not_written_over(tmp_path):
     (tmp_path / FILES[1]).write_text("precious")
-    with pytest.raises(Mistake, match="images.csv is there already; give --force"):
+    with pytest.raises(Mistake, match=r"images\.csv is there already; give --force"):
         Folder(tmp_path, FILES)
 
 

@@ -5,7 +5,7 @@ import io
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +14,10 @@ import torch
 
 from phosphene.adversarial.evaluation.curves import median, staircase
 from phosphene.adversarial.evaluation.evaluate import Evaluation
+from phosphene.adversarial.evaluation.evidence import Check
+from phosphene.adversarial.evaluation.judging import doubted
 from phosphene.adversarial.evaluation.ledger import Ledger, Worst
+from phosphene.adversarial.evaluation.verdict import verdict
 from phosphene.adversarial.intervals import wilson
 from phosphene.core.options import shown
 
@@ -64,9 +67,11 @@ class Report:
 
     Attributes:
         evaluation: whose work is done.
+        checks: what was looked at to know whether to believe it.
     """
 
     evaluation: Evaluation
+    checks: Sequence[Check] = ()
 
     @property
     def ledger(self) -> Ledger:
@@ -82,6 +87,13 @@ class Report:
     def robust(self, worst: Worst) -> Share:
         """Accuracy under the worst case of every attack."""
         return Share(int((self.ledger.right & ~worst.fooled).sum()), len(self.evaluation.data))
+
+    @property
+    def verdict(self) -> str:
+        """One line: the accuracy at the radius that was checked, and whether to believe it."""
+        worst = doubted(self.evaluation)
+        share = self.robust(worst)
+        return verdict(self.checks, share.hits, share.of, worst.eps, self.evaluation.norm)
 
     @property
     def passes(self) -> tuple[float, float]:
@@ -110,6 +122,8 @@ class Report:
             for one in self.ledger.tallies
         ]  # fmt: skip
         return {
+            "verdict": self.verdict,
+            "checks": [asdict(check) for check in self.checks],
             "clean": self.clean.record(),
             "robust": [
                 {"eps": one.eps, **self.robust(one).record(), "undecided": int(one.undecided.sum())}

@@ -11,6 +11,8 @@ from rich.console import Console
 
 from phosphene.adversarial.evaluation.ensembles import ensemble
 from phosphene.adversarial.evaluation.evaluate import Evaluation
+from phosphene.adversarial.evaluation.evidence import Check
+from phosphene.adversarial.evaluation.judging import judged
 from phosphene.adversarial.evaluation.report import Report, names
 from phosphene.adversarial.evaluation.store import Folder
 from phosphene.adversarial.norms import Norm, usual_radius
@@ -74,8 +76,7 @@ def evaluate_network(**options: Any) -> None:
         )  # fmt: skip
         claims.hold([folder / PAGE])
         store.go_on(evaluation.of)
-        _watch(evaluation, store, quiet=asked["quiet"])
-        report = Report(evaluation)
+        report = Report(evaluation, _watch(evaluation, store, quiet=asked["quiet"]))
         made = page(report, data=Path(asked["data"]).name, again=_again(asked)).encode(errors="backslashreplace")
         store.finish({**report.files(), PAGE: made})
     _tell(report, folder / PAGE, quiet=asked["quiet"], as_json=asked["json"])
@@ -86,8 +87,8 @@ def _radii(given: str | None) -> list[float]:
     return [float(read_number(word, "eps", RADIUS)) for word in given.split(",")] if given else []
 
 
-def _watch(evaluation: Evaluation, store: Folder, *, quiet: bool) -> None:
-    """Do what is left, under a bar; what is done stays, however it ends."""
+def _watch(evaluation: Evaluation, store: Folder, *, quiet: bool) -> list[Check]:
+    """Do what is left, under a bar, and check it; what is done stays, however it ends."""
     if store.there:
         note(f"{store.there} parts are in {store.folder} already; going on with the others", quiet=quiet)
     try:
@@ -97,6 +98,8 @@ def _watch(evaluation: Evaluation, store: Folder, *, quiet: bool) -> None:
                 progress.update(
                     task, description=evaluation.doing, completed=round(done), total=round(evaluation.total)
                 )
+            task = progress.add_task("checks", total=None)
+            return list(progress.track(judged(evaluation), task_id=task))
     except ENDS as stopped:
         if not store.there:
             raise unless_interrupted(evaluation.network.name, stopped) from stopped
@@ -114,6 +117,7 @@ def _tell(report: Report, path: Path, *, quiet: bool, as_json: bool) -> None:
         return
     console = Console(file=results(), quiet=quiet, soft_wrap=True)
     console.print(f"accuracy {report.clean} without any attack; {escape(headline(report))}", highlight=False)
+    console.print(f"[bold]{escape(report.verdict)}[/]", highlight=False)
     tell(path)
 
 

@@ -44,7 +44,7 @@ def page(report: Report, *, data: str, again: str) -> str:
     return template("evaluation/page.html").render(
         network=network.name,
         lead=_lead(report, data),
-        sections=[_accuracy(report), _attacks(report), _examples(report)],
+        sections=[_accuracy(report), _checks(report), _attacks(report), _examples(report)],
         seed=evaluation.seed,
         sha256=network.sha256 or "",
         plan=str(network.plan_for("search")),
@@ -120,6 +120,21 @@ def _apart(worsts: Sequence[Worst], furthest: float) -> Sequence[Worst]:
         if not kept or one.eps - kept[-1].eps > furthest / 8:
             kept.append(one)
     return kept
+
+
+def _checks(report: Report) -> Section:
+    """Whether to believe it, and why."""
+    section = Section(
+        "Whether to believe it",
+        f"{report.verdict[0].upper()}{report.verdict[1:]}.",
+        "Checks after Carlini et al. 2019 (arXiv:1902.06705), Pintor et al. 2022 (arXiv:2106.09947) and AutoAttack's "
+        "flags, on some of the pictures. Pictures are counted from 0.",
+    )
+    section.table = [["check", "outcome", "what was seen", "pictures", "run again with"]]
+    for one in report.checks:
+        few = ", ".join(map(str, one.images[:8])) + (f" and {len(one.images) - 8} more" if len(one.images) > 8 else "")
+        section.table.append([one.name, one.outcome, one.words, few, one.next])
+    return section
 
 
 def _attacks(report: Report) -> Section:
