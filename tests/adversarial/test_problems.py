@@ -86,3 +86,33 @@ def test_where_the_victim_is_only_nearly_right_its_rival_is_asked_before_a_probl
     assert not given.done(given.x, given.rows, answers).any() and given.reached(answers, given.rows).any()
     asked = 1 + given.reached(answers, given.rows).long()
     assert torch.equal(lies.forwards, asked)
+
+
+def test_of_a_class_that_is_to_be_left_each_other_one_is_a_way_and_of_other_goals_there_is_one():
+    x = noise(4, 7)
+    given = problems(vectors(), x, [0, 1, 2, 0])
+    answers = given.answers(given.x, given.rows)
+    ways = given.ways(answers, given.rows)
+    expected = answers.gather(1, given.goal.labels[:, None]) - answers
+    own = torch.nn.functional.one_hot(given.goal.labels, 3).bool()
+    torch.testing.assert_close(ways, expected.masked_fill(own, math.inf))
+    torch.testing.assert_close(ways.amin(1), given.margin(answers, given.rows))
+    torch.testing.assert_close(given.among(torch.tensor([2])).ways(answers[[2]], torch.tensor([0])), ways[[2]])
+    aimed = problems(vectors(), x, [0, 1, 2, 0], targeted=True)
+    torch.testing.assert_close(aimed.ways(answers, aimed.rows)[:, 0], aimed.margin(answers, aimed.rows))
+
+
+def test_what_is_enough_may_be_another_for_each_problem():
+    given = problems(vectors(), noise(3, 7), [0, 1, 2], eps=math.inf, enough=torch.tensor([0.1, 0.2, 0.3]))
+    assert given.near(torch.tensor([0.2, 0.2]), torch.tensor([0, 2])).tolist() == [False, True]
+    assert given.among(torch.tensor([1])).near(torch.tensor([0.2]), torch.tensor([0])).tolist() == [True]
+    with pytest.raises(Mistake, match="-1 is not a valid value for enough: it must be at least 0, one or one for each"):
+        problems(vectors(), noise(3, 7), [0, 1, 2], enough=-1.0)
+
+
+def test_lengths_are_measured_in_widths_of_the_bounds():
+    x = noise(3, 7)
+    assert problems(vectors(), x, [0, 1, 2], bounds=(-1.0, 3.0)).width == 4
+    high = torch.tensor([1.0, 1, 1, 1, 1, 1, 8])
+    assert problems(vectors(), x, [0, 1, 2], bounds=(0.0, high)).width == 2
+    assert problems(vectors(), x, [0, 1, 2], bounds=(-math.inf, math.inf)).width == 1

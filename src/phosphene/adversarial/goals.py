@@ -7,12 +7,13 @@ the network's answers that are differentiated.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import functional as F
 
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.head import Head
@@ -40,6 +41,8 @@ class Goal:
         labels: the class that each problem is about; none where it is not about classes.
         targeted: whether it shall be taken for its class.
         layer: whose activations are the answers.
+        ways: (m, k), margins of k ways to reach it, any of which would do: of each other class, say; none where there
+            is one way only.
     """
 
     loss: Measure
@@ -48,6 +51,7 @@ class Goal:
     labels: Labels | None = None
     targeted: bool = False
     layer: str = LOGITS
+    ways: Measure | None = None
 
     def among(self, rows: Int[Tensor, " m"]) -> "Goal":
         """The goal of these problems alone, numbered anew."""
@@ -56,8 +60,10 @@ class Goal:
             return lambda answers, own, head: function(answers, rows[own.to(rows.device)], head)
 
         labels = None if self.labels is None else self.labels[rows.to(self.labels.device)]
-        return Goal(
-            chosen(self.loss), chosen(self.margin), chosen(self.reached), labels, self.targeted, self.layer
+        ways = None if self.ways is None else chosen(self.ways)
+        return replace(
+            self, loss=chosen(self.loss), margin=chosen(self.margin), reached=chosen(self.reached), labels=labels,
+            ways=ways,
         )  # fmt: skip
 
 
@@ -134,8 +140,12 @@ def _about(labels: Labels, targeted: bool) -> Goal:
     sign = -1 if targeted else 1
 
     def loss(answers: Tensor, rows: Tensor, head: Head) -> Tensor:
-        z = head.scores(answers, "log-p" if head.has_probabilities else "logit")
-        return sign * _at(z, _own(labels, rows, answers))
+        z, y = head.scores(answers, "logit"), _own(labels, rows, answers)
+        if head.kind == "softmax" and z.shape[1] > 1:
+            # log p, whose gradient keeps the class's own part where p rounds to 1 (and 1 - p, in softmax, to 0)
+            return sign * F.logsigmoid(_at(z, y) - _without(z, y).logsumexp(1))
+        z = head.scores(answers, "log-p") if head.has_probabilities else z
+        return sign * _at(z, y)
 
     def margin(answers: Tensor, rows: Tensor, head: Head) -> Tensor:
         z, y = head.scores(answers, "logit"), _own(labels, rows, answers)
@@ -147,7 +157,14 @@ def _about(labels: Labels, targeted: bool) -> Goal:
             return torch.zeros(len(answers), dtype=torch.bool, device=answers.device)
         return head.holds(answers, _own(labels, rows, answers)) == targeted
 
-    return Goal(loss, margin, reached, labels, targeted)
+    def ways(answers: Tensor, rows: Tensor, head: Head) -> Tensor:
+        """Its logit minus that of each other class, infinite for its own."""
+        z, y = head.scores(answers, "logit"), _own(labels, rows, answers)
+        if head.independent or not head.has_probabilities or z.shape[1] < 2:
+            return margin(answers, rows, head)[:, None]
+        return _at(z, y)[:, None] - _without(z, y)
+
+    return Goal(loss, margin, reached, labels, targeted, ways=None if targeted else ways)
 
 
 def _own(labels: Tensor, rows: Tensor, answers: Tensor) -> Tensor:

@@ -75,6 +75,7 @@ class Attack(Protocol):
         targeted: bool = False,
         bounds: tuple[float | Tensor, float | Tensor] = (0.0, 1.0),
         until_fooled: bool = True,
+        enough: Radius = 0.0,
         restarts: int = 1,
         key: Key = Key(),
         **own: Any,
@@ -157,6 +158,7 @@ def _over_tensors(function: Any, own: Sequence[Option], norms: tuple[Norm, ...],
         targeted: bool = False,
         bounds: tuple[float | Tensor, float | Tensor] = (0.0, 1.0),
         until_fooled: bool = True,
+        enough: Radius = 0.0,
         restarts: int = 1,
         key: Key = Key(),
         **options: Any,
@@ -165,13 +167,13 @@ def _over_tensors(function: Any, own: Sequence[Option], norms: tuple[Norm, ...],
         check_choice(f"norm of {name}", norm or norms[0], norms)
         check_range("restarts", restarts, 1)
         if minimal and eps is not None:
-            raise Mistake(f"{name} looks for the smallest change and takes no eps; pgd and apgd take one")
+            raise Mistake(f"{name} looks for the smallest change and takes no eps, but enough; pgd and apgd take one")
         if unknown := set(options) - {one.name for one in own}:
             raise TypeError(f"{name} has no option '{min(unknown)}'{did_you_mean(min(unknown), [o.name for o in own])}")
         options = {one.name: one.read(options[one.name], one.name) for one in own if one.name in options}
         given = problems(
             victim, x, labels, norm=norm or norms[0], eps=math.inf if minimal else eps, targeted=targeted,
-            bounds=bounds, until_fooled=until_fooled, key=key,
+            bounds=bounds, until_fooled=until_fooled, enough=enough, key=key,
         )  # fmt: skip
         whole = partial(function, **options)
         return Search(given, whole, minimal=minimal, restarts=restarts, shape=tuple(x.shape))

@@ -37,6 +37,8 @@ class Problems:
         eps: the radius, or one for each problem; infinite where the smallest change is looked for.
         low, high: the bounds.
         until_fooled: a problem is done as soon as its goal is reached; otherwise it is followed to the end.
+        enough: where the smallest change is looked for, a problem is done as soon as its goal is reached so near; one
+            for all problems, or one for each.
         key: random numbers, and the identity of each problem.
     """
 
@@ -48,6 +50,7 @@ class Problems:
     low: End = 0.0
     high: End = 1.0
     until_fooled: bool = True
+    enough: Radius = 0.0
     key: Key = field(default_factory=Key)
 
     def __len__(self) -> int:
@@ -60,10 +63,10 @@ class Problems:
 
     def among(self, rows: Int[Tensor, " m"]) -> "Problems":
         """These problems alone, numbered anew; the victim counts them where it counted them before."""
-        eps = self.eps[rows.to(self.eps.device)] if isinstance(self.eps, Tensor) else self.eps
+        eps, enough = (one[rows.to(one.device)] if isinstance(one, Tensor) else one for one in (self.eps, self.enough))
         return replace(
             self, victim=self.victim.among(rows), x=self.x[rows.to(self.x.device)], goal=self.goal.among(rows),
-            eps=eps, key=self.key.of(rows.tolist()),
+            eps=eps, enough=enough, key=self.key.of(rows.tolist()),
         )  # fmt: skip
 
     # ------------------------------------------------------------------------------------------- asking the victim
@@ -75,6 +78,12 @@ class Problems:
     def margin(self, answers: Tensor, rows: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
         """The goal's margin, below 0 where it is reached."""
         return self.goal.margin(answers, rows, self.victim.head)
+
+    def ways(self, answers: Tensor, rows: Int[Tensor, " m"]) -> Float[Tensor, "m k"]:
+        """Margins of all ways to reach the goal, any of which would do; where there is one way only, the margin."""
+        if self.goal.ways is None:
+            return self.margin(answers, rows)[:, None]
+        return self.goal.ways(answers, rows, self.victim.head)
 
     def reached(self, answers: Tensor, rows: Int[Tensor, " m"]) -> Bool[Tensor, " m"]:
         """Whether the goal is reached, by these answers."""
@@ -122,14 +131,27 @@ class Problems:
         """The nearest input within the bounds."""
         return box(self.low, self.high)
 
+    @property
+    def width(self) -> float:
+        """The mean distance of the bounds, in which lengths of steps are measured; 1 where there are none."""
+        apart = torch.as_tensor(self.high, dtype=torch.float64) - torch.as_tensor(self.low, dtype=torch.float64)
+        return float(apart.mean()) if apart.isfinite().all() else 1.0
+
     def distance(self, pictures: Float[Tensor, "m c h w"], rows: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
         """How far inputs are from where they began."""
         return size(pictures - self.x[rows.to(self.x.device)], self.norm)
 
     def radius(self, rows: Int[Tensor, " m"]) -> Float[Tensor, "m 1 1 1"]:
         """The radius of each of these problems, ready to be multiplied by pictures."""
-        eps = self.eps if isinstance(self.eps, Tensor) else self.x.new_full((len(self.x),), self.eps)
-        return eps.to(self.x)[rows.to(self.x.device)].view(-1, 1, 1, 1)
+        return self._of(self.eps, rows).view(-1, 1, 1, 1)
+
+    def near(self, distances: Float[Tensor, " m"], rows: Int[Tensor, " m"]) -> Bool[Tensor, " m"]:
+        """Whether these distances are as small as is wanted."""
+        return (distances <= self._of(self.enough, rows)).cpu()
+
+    def _of(self, radius: Radius, rows: Tensor) -> Float[Tensor, " m"]:
+        every = radius if isinstance(radius, Tensor) else self.x.new_full((len(self.x),), radius)
+        return every.to(self.x)[rows.to(self.x.device)]
 
     def anywhere(self) -> Float[Tensor, "n c h w"]:
         """A start within the ball and the bounds: uniform in it (l-inf), or on a random direction at a random length.
@@ -155,6 +177,7 @@ def problems(
     targeted: bool = False,
     bounds: Bounds = (0.0, 1.0),
     until_fooled: bool = True,
+    enough: Radius = 0.0,
     key: Key = Key(),
 ) -> Problems:
     """The problems of an attack, once everything that it is given makes sense.
@@ -170,10 +193,8 @@ def problems(
     who = Victim.of(victim)
     if eps is None:
         eps = usual_radius(norm, x[0].numel())
-    least = eps.min().item() if isinstance(eps, Tensor) else eps
-    if not least >= 0 or (isinstance(eps, Tensor) and eps.shape != (len(x),)):
-        given = f"{least:g}" if not isinstance(eps, Tensor) or not least >= 0 else f"a tensor {tuple(eps.shape)}"
-        raise Mistake(f"{given} is not a valid value for eps: it must be at least 0, one or one for each input")
+    _check_radius("eps", eps, len(x))
+    _check_radius("enough", enough, len(x))
     low, high = bounds
     if x.dim() != 4:
         who, shape = who.shaped(tuple(x.shape[1:])), (len(x), x[0].numel(), 1, 1)
@@ -181,7 +202,14 @@ def problems(
             end.expand(x.shape[1:]).reshape(shape[1:]) if isinstance(end, Tensor) else end for end in (low, high)
         )
         x = x.reshape(shape)
-    return Problems(who, x, _goal(wanted, len(x), who, targeted), norm, eps, low, high, until_fooled, key)
+    return Problems(who, x, _goal(wanted, len(x), who, targeted), norm, eps, low, high, until_fooled, enough, key)
+
+
+def _check_radius(name: str, radius: Radius, many: int) -> None:
+    least = radius.min().item() if isinstance(radius, Tensor) else radius
+    if not least >= 0 or (isinstance(radius, Tensor) and radius.shape != (many,)):
+        given = f"{least:g}" if not isinstance(radius, Tensor) or not least >= 0 else f"a tensor {tuple(radius.shape)}"
+        raise Mistake(f"{given} is not a valid value for {name}: it must be at least 0, one or one for each input")
 
 
 def _goal(wanted: Any, many: int, victim: Victim, targeted: bool) -> Goal:

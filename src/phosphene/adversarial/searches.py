@@ -99,7 +99,9 @@ class Search:
             kept, rank = self._better(kept, rank, left, step.pictures)
             solved = rank[:, 0].cpu() == 0
             yield Step(index, kept, rank[:, 1], ~solved)
-            if not self.minimal and self.problems.until_fooled:
+            if self.minimal:
+                solved = solved & every.near(rank[:, 1], every.rows)
+            if self.minimal or self.problems.until_fooled:
                 left = (~solved).nonzero().flatten()
                 if not len(left):
                     return

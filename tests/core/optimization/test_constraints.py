@@ -8,7 +8,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from phosphene.core.optimization.constraints import box, composed, l1, l2, linf, mask
+from phosphene.core.optimization.constraints import box, composed, l1, l2, level, linf, mask
 from phosphene.core.optimization.engine import Evaluation, argmin
 from phosphene.core.optimization.optimizers import steepest
 from phosphene.core.optimization.parameterizations import Pixels
@@ -201,3 +201,15 @@ def test_around_corners_of_the_box_half_of_the_ball_is_missing(name):
     for row, problem in enumerate(ROWS.tolist()):
         expected = slow_nearest(x[row].flatten(), center[problem].flatten(), 0.8, order)
         np.testing.assert_allclose(there[row].flatten().numpy(), expected, rtol=0, atol=1e-12)
+
+
+@given(st.integers(0, 999), st.floats(0.01, 0.99))
+def test_a_level_fills_the_room_up_to_a_total_and_there_is_none_for_more_than_all_of_it(seed, part):
+    generator = torch.Generator().manual_seed(seed)
+    pace, room = torch.rand(2, 3, 7, dtype=torch.float64, generator=generator)
+    pace[:, 2], room[:, 4] = 0, 0
+    most = torch.where(pace > 0, room, 0).sum(1, keepdim=True)
+    t = level(pace, room, part * most)
+    torch.testing.assert_close(torch.minimum(t * pace, room).sum(1, keepdim=True), part * most)
+    assert level(pace, room, 1.01 * most).isinf().all()
+    assert torch.equal(level(pace[1:2], room[1:2], part * most[1:2]), t[1:2])

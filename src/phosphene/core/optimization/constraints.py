@@ -1,16 +1,16 @@
 """Where a picture may be: projections, (pictures, rows) -> the nearest allowed pictures.
 
-The balls are intersected with the box, [0, 1] unless another is given,
-and the projection is the exact one onto that intersection, not one
-projection after the other (which ends inside both, but not at the nearest point). With d = x - center, both problems
+The balls are intersected with the box, [0, 1] unless another is given, and the projection is the exact one onto that
+intersection, not one projection after the other (which ends inside both, but not at the nearest point). With
+d = x - center, both problems
 
     minimize |e - d|^2    subject to    |e| <= radius,    center + e in the box
 
 have their minimum where each |e_i| is a function of one number that all coordinates share: min(t |d_i|, room_i) for
 the l2 norm, and min(max(|d_i| - t, 0), room_i) for the l1 norm (Duchi et al. 2008, doi:10.1145/1390156.1390191, for the
-ball alone), room_i being what is left to the box's side. One sort finds t. A radius is in pixel units of [0, 1], one
-for all problems or one for each; centers lie in the box. The box may be one for all values or another for each
-(a tensor that is broadcast to (c, h, w)).
+ball alone), room_i being what is left to the box's side. Newton's method finds t for l2, one sort for l1. A radius is
+in pixel units of [0, 1], one for all problems or one for each; centers lie in the box. The box may be one for all
+values or another for each (a tensor that is broadcast to (c, h, w)).
 """
 
 from collections.abc import Callable
@@ -114,20 +114,27 @@ def _projected(
     return torch.where(outside, moved, _clamped(pictures, low, high))
 
 
-def _factor(size: Tensor, room: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
-    """The l2 ball: |e_i| = min(t |d_i|, room_i). Coordinates meet the box's side in the order of room_i / |d_i|.
+def level(pace: Float[Tensor, "n d"], room: Float[Tensor, "n d"], total: Float[Tensor, "#n 1"]) -> Float[Tensor, "n 1"]:
+    """The t with sum_i min(t pace_i, room_i) = total, all of them at least 0; infinite where there is not so much room.
 
-    If the first k have met it, t^2 = (radius^2 - sum of their room^2) / (sum of the others' d^2); the right k is the
-    first whose t is not beyond the side that coordinate k + 1 meets.
+    The sum is concave and piecewise linear in t, so that Newton's method from t = 0 finds t exactly and never passes
+    it; each step is as long as it takes to pass a kink, and some do where a sort of all kinks would take longer.
     """
-    meets, order = torch.where(size > 0, room / size, torch.inf).sort(1)
-    squares, rooms = size.gather(1, order).square(), room.gather(1, order).square()
-    met = torch.nn.functional.pad(rooms.cumsum(1), (1, 0))[:, :-1]
-    free = squares.flip(1).cumsum(1).flip(1)
-    t = ((radius.square() - met).clamp(min=0) / free.clamp(min=torch.finfo(size.dtype).tiny)).sqrt()
-    first = (t <= meets).to(torch.int8).argmax(1, keepdim=True)
+    t, met = torch.zeros_like(total), torch.zeros_like(pace, dtype=torch.bool)
+    while True:
+        free = torch.where(met, 0.0, pace).sum(1, keepdim=True)
+        lacking = (total - torch.where(met, room, 0.0).sum(1, keepdim=True)).clamp(min=0)
+        t = torch.maximum(t, torch.where(free > 0, lacking / free, torch.inf))
+        now = met | (t * pace >= room) & (pace > 0)
+        if torch.equal(now, met):
+            return t
+        met = now
+
+
+def _factor(size: Tensor, room: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
+    """The l2 ball: |e_i| = min(t |d_i|, room_i), and the sum of squares, min(t^2 d_i^2, room_i^2), is radius^2."""
     norm = torch.minimum(size, room).square().sum(1, keepdim=True).sqrt()
-    return torch.minimum(t.gather(1, first) * size, room), norm
+    return torch.minimum(level(size.square(), room.square(), radius.square()).sqrt() * size, room), norm
 
 
 def _threshold(size: Tensor, room: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
