@@ -141,8 +141,8 @@ def example(lesson: Lesson) -> Section:
         "Ten numbers",
         f"The score of an input x is the sum of its numbers times the weights w, and its sigmoid is the probability of "
         f"class 1: {before:g} and {p:.4f}, so it is class 0. Now every number is moved by a half in the direction of "
-        f"its weight's sign. None of them moves far, but each adds a half to the score, together {after - before:g}: now "
-        f"the score is {after:g} and the probability {q:.2f}.",
+        f"its weight's sign. None of them moves far, but each adds a half to the score, together {after - before:g}: "
+        f"now the score is {after:g} and the probability {q:.2f}.",
         "Karpathy 2015, Breaking linear classifiers on ImageNet; Goodfellow et al. 2015, arXiv:1412.6572",
     )
     section.table = [
