@@ -1,7 +1,6 @@
 """Checks of answers: probabilities, randomness, memory and company are noticed, and their absence is."""
 
 import pytest
-import torch
 from torch import nn
 
 from phosphene.adversarial.adaptive import eot

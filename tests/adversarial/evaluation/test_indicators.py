@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from phosphene.adversarial.adaptive import bpda, eot, majority
 from phosphene.adversarial.attacks.pgd import pgd
@@ -15,7 +16,17 @@ from phosphene.adversarial.goals import misclassified
 from phosphene.core.networks.network import Network
 from phosphene.core.units.inputs import feed
 from phosphene.models.specs import load
-from tests.adversarial.defences import DEFENCES, EPS, Quantization, RandomResizePad, Temperature, base, guarded, stains
+from tests.adversarial.defences import (
+    DEFENCES,
+    EPS,
+    Jpeg,
+    Quantization,
+    RandomResizePad,
+    Temperature,
+    base,
+    guarded,
+    stains,
+)
 from tests.adversarial.evaluation.subjects import evidence
 
 FLAGGED = {
@@ -95,10 +106,10 @@ def test_with_l0_the_network_alone_is_asked():
 
 
 def test_checks_ask_little_of_each_picture():
-    one = evidence(base(), 16, eps=EPS / 4)
+    one = evidence(base(), 16, eps=EPS / 16)
     before = one.victim.forwards.sum()
-    assert one.robust.all() and all(check(one).outcome == "pass" for check in CHECKS if check.__name__ != "without_gradients")
-    assert (one.victim.forwards.sum() - before) / 16 <= 300
+    assert one.robust.all() and [check.outcome for check in checks(one)] == ["pass"] * len(CHECKS)
+    assert (one.victim.forwards.sum() - before) / 16 <= 600
 
 
 def cifar(data, network):
@@ -130,15 +141,34 @@ def test_the_robust_network_of_the_package_is_flagged_by_none(data):
     assert [(check.name, check.outcome) for check in every if check.outcome != "pass"] == []
 
 
+class Pixels(nn.Module):
+    """A model that takes pictures in [0, 1]."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.model, self.normalization = network.model, network.normalization
+
+    def forward(self, x):
+        return self.model(self.normalization(x, grey=False))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("guards", "name", "next"),
-    [({"door": Quantization(8)}, "gradients", "--bpda door"), ({"exit": Temperature()}, "gradients", "--attacks standard"),
-     ({"door": RandomResizePad(0.8)}, "repeatable", "--eot 20")],
+    [({"door": Quantization(8)}, "gradients", "--bpda door"), ({"door": Jpeg(cut=True)}, "gradients", "--bpda door"),
+     ({"exit": Temperature(1000.0)}, "gradients", "--attacks standard"),
+     ({"door": RandomResizePad(0.9)}, "repeatable", "--eot 20")],
 )  # fmt: skip
-def test_a_guarded_network_is_flagged_and_falls_to_what_it_is_without_its_guard(data, shared_network, guards, name, next):
+def test_a_guarded_network_is_flagged_and_falls_to_what_it_is_without_its_guard(
+    data, shared_network, guards, name, next
+):
     network = shared_network("cifar_cnn_a_adv")
     x, y = cifar(data, network)
-    bare = network.model
-    guarded_network = Network(guarded(bare, **guards), size=32, mean=network.mean, std=network.std)
-    assert first(evidence(guarded_network, x=x, labels=y, eps=8 / 255)).name == name
+    bare = Pixels(network)
+    victim = guarded(bare, **guards)
+    one = evidence(victim, x=x, labels=y, eps=8 / 255)
+    said = first(one)
+    assert (said.name, said.next) == (name, next)
+    base_left, own_left = left(bare, "", x, y, 8 / 255), left(victim, next, x, y, 8 / 255)
+    print(name, guards, float(one.robust.float().mean()), base_left, own_left)
+    assert own_left <= base_left + 0.1

@@ -8,7 +8,7 @@ from phosphene.adversarial.adaptive import straight
 from phosphene.adversarial.evaluation.slopes import derivative, finite_differences, gradients
 from phosphene.adversarial.problems import problems
 from phosphene.core.networks.network import Network
-from tests.adversarial.defences import DEFENCES, Quantization, base, guarded, stains, winners
+from tests.adversarial.defences import DEFENCES, Quantization, base, guarded, winners
 from tests.adversarial.evaluation.subjects import evidence
 from tests.small import noise, normal
 

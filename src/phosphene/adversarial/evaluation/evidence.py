@@ -26,7 +26,7 @@ SAMPLE = 64
 """So many pictures are enough: a fault that concerns one in twenty is in a sample of 64 with 96 %."""
 
 STRAY = 0.02
-"""As a share of the sample, and one picture at least: so many are found by chance, by any two attacks of equal worth."""
+"""Of the sample, and one picture at least: so many are found by chance, by any of two attacks of equal worth."""
 
 MANY = 0.05
 """From this share of the sample on a check fails; between the two it warns."""
