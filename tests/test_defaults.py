@@ -69,6 +69,8 @@ RECIPES = {
     "lbfgs": ATTACK | {"steps": 100, "rounds": 9, "c": 1e-2},
     "pgd": ATTACK | {"norm": "linf", "steps": 40, "random_start": True},
     "a3": ATTACK | {"norm": "linf", "steps": 20, "targets": 9, "tries": 6, "hopeless": 0.5},  # benchmarks/robustness.py
+    "apgd": ATTACK | {"norm": "linf", "steps": 100, "loss": "ce", "targets": 9, "random_start": True},
+    "square": ATTACK | {"norm": "linf", "queries": 5000, "p": 0.8},
     "fgsm": ATTACK | {"norm": "linf", "by": "loss"},
     # Croce & Hein 2020
     "fab": ATTACK | {

@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from phosphene.adversarial.attacks.a3 import a3 as a3
     from phosphene.adversarial.attacks.fab import fab as fab
     from phosphene.adversarial.attacks.apgd import apgd as apgd
+    from phosphene.adversarial.attacks.apgd import apgd as apgd
+    from phosphene.adversarial.attacks.fab import fab as fab
     from phosphene.adversarial.attacks.fgsm import fgsm as fgsm
     from phosphene.adversarial.attacks.lbfgs import lbfgs as lbfgs
     from phosphene.adversarial.attacks.pgd import pgd as pgd
     from phosphene.adversarial.attacks.sigma_zero import sigma_zero as sigma_zero
+    from phosphene.adversarial.attacks.square import square as square
     from phosphene.adversarial.tensors import attacks as attacks
     from phosphene.attribution.compare import compare as compare
     from phosphene.attribution.exemplars import exemplars as exemplars
@@ -161,6 +164,8 @@ CATALOGUE: tuple[Row, ...] = (
         "apgd"),
     Row("attack", "a3", "adversarial.attacks.a3:a3", "Fool it by every other class in turn, the nearest again.",
         "a3"),
+    Row("attack", "square", "adversarial.attacks.square:square", "Fool it by its scores alone, with random squares.",
+        "square"),
     Row("attack", "fab", "adversarial.attacks.fab:fab",
         "Fool it with the smallest change, along the linearized boundary (FAB).", "fab"),
     Row("attack", "lbfgs", "adversarial.attacks.lbfgs:lbfgs", "Fool it by L-BFGS, the first attack.", "lbfgs"),
