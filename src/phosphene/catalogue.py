@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     # the public names once more, for editors and type checkers, which can't read the table
     from phosphene.adversarial.attacks.a3 import a3 as a3
+    from phosphene.adversarial.attacks.ddn import ddn as ddn
+    from phosphene.adversarial.attacks.deepfool import deepfool as deepfool
     from phosphene.adversarial.attacks.fab import fab as fab
     from phosphene.adversarial.attacks.fgsm import fgsm as fgsm
+    from phosphene.adversarial.attacks.fmn import fmn as fmn
     from phosphene.adversarial.attacks.pgd import pgd as pgd
     from phosphene.adversarial.tensors import attacks as attacks
     from phosphene.attribution.compare import compare as compare
@@ -156,6 +159,12 @@ CATALOGUE: tuple[Row, ...] = (
     Row("attack", "fgsm", "adversarial.attacks.fgsm:fgsm", "Fool it with one step.", "fgsm"),
     Row("attack", "fab", "adversarial.attacks.fab:fab",
         "Fool it with the smallest change, along the linearized boundary (FAB).", "fab"),
+    Row("attack", "fmn", "adversarial.attacks.fmn:fmn",
+        "Fool it with the smallest change, by a radius that shrinks and grows (FMN).", "fmn"),
+    Row("attack", "ddn", "adversarial.attacks.ddn:ddn",
+        "Fool it with the smallest change, its direction apart from its length (DDN).", "ddn"),
+    Row("attack", "deepfool", "adversarial.attacks.deepfool:deepfool",
+        "Fool it by steps onto the nearest linearized boundary (DeepFool).", "deepfool"),
     Row("attack", "a3", "adversarial.attacks.a3:a3", "Fool it by every other class in turn, the nearest again and again.",
         "a3"),
     Row("transfer", "", "faces.cli.transfer:transfer", "Try examples made on each network on all the others."),
