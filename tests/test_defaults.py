@@ -72,6 +72,11 @@ RECIPES = {
     "apgd": ATTACK | {"norm": "linf", "steps": 100, "loss": "ce", "targets": 9, "random_start": True},
     "square": ATTACK | {"norm": "linf", "queries": 5000, "p": 0.8},
     "fgsm": ATTACK | {"norm": "linf", "by": "loss"},
+    # Pintor et al. 2021; Rony et al. 2019, whose first length is 1
+    "fmn": ATTACK | {"norm": "linf", "steps": 100, "rate": 1.0, "gamma": 0.05, "candidates": 10},
+    "ddn": ATTACK | {"steps": 100, "gamma": 0.05, "candidates": 10},
+    # Moosavi-Dezfooli et al. 2016
+    "deepfool": ATTACK | {"norm": "l2", "steps": 50, "candidates": 10, "overshoot": 0.02},
     # Croce & Hein 2020
     "fab": ATTACK | {
         "norm": "linf", "steps": 100, "targets": 9, "bias": 0.1, "overshoot": 1.05, "backward": 0.9,
