@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from phosphene.adversarial.attacks.fab import fab as fab
     from phosphene.adversarial.attacks.fgsm import fgsm as fgsm
     from phosphene.adversarial.attacks.lbfgs import lbfgs as lbfgs
+    from phosphene.adversarial.attacks.pdpgd import pdpgd as pdpgd
     from phosphene.adversarial.attacks.pgd import pgd as pgd
     from phosphene.adversarial.attacks.sigma_zero import sigma_zero as sigma_zero
     from phosphene.adversarial.tensors import attacks as attacks
@@ -155,6 +156,7 @@ CATALOGUE: tuple[Row, ...] = (
     Row("dream", "dream", "dreaming.dream:dream", "Amplify what a layer sees in a photograph (DeepDream)."),
     Row("invert", "invert", "inversion.invert:invert", "Find a picture that a layer can't tell from a photograph."),
     Row("attack", "sigma_zero", "adversarial.attacks.sigma_zero:sigma_zero", "Fool it by few values.", "sigma-zero"),
+    Row("attack", "pdpgd", "adversarial.attacks.pdpgd:pdpgd", "Fool it by a primal-dual search.", "pdpgd"),
     Row("attack", "lbfgs", "adversarial.attacks.lbfgs:lbfgs", "Fool it by L-BFGS, the first attack.", "lbfgs"),
     Row("attack", "pgd", "adversarial.attacks.pgd:pgd", "Fool it with many small steps.", "pgd"),
     Row("attack", "fgsm", "adversarial.attacks.fgsm:fgsm", "Fool it with one step.", "fgsm"),
