@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.adversarial.goals import loss
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
@@ -98,8 +97,8 @@ def walk(
     scores = network.head.scores(logits(network, fed), "logit")[0]
     first = int(scores.argmax())
     network = network.planned("reading")
-    away = loss(torch.tensor([first]), False, network.head)  # an attack makes it small
-    way = -gradient(network, away)(fed, torch.zeros(1, dtype=torch.long), Key()).gradients.sign()
+    likely = score([first], "log-p" if network.head.has_probabilities else "logit")  # the loss's negative
+    way = -gradient(network, likely)(fed, torch.zeros(1, dtype=torch.long), Key()).gradients.sign()
     share = torch.linspace(-1, 1, points, dtype=torch.float64)
     eps = radius * share * share.abs()
     line = [fed + step.to(fed).view(-1, 1, 1, 1) * way for step in eps.split(BATCH)]

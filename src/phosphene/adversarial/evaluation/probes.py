@@ -1,8 +1,13 @@
 """Checks that attack: what another attack finds that the evaluation did not, and that attacks work at all."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
+from phosphene.adversarial.attacks.pgd import pgd
+from phosphene.adversarial.evaluation.culprits import further, straightened
 from phosphene.adversarial.evaluation.evidence import Check, Evidence
 from phosphene.adversarial.norms import Norm, dual, steepest
 from phosphene.adversarial.victims import Victim
@@ -17,22 +22,20 @@ def self_test(evidence: Evidence) -> Check:
     Of two classes with logits -+(w . x + b) / 2 the smallest change is |w . x + b| / |w|*, with the dual norm: a radius
     a little larger has to do, and one a little smaller must not.
     """
-    norm = evidence.norm
-    g = torch.Generator().manual_seed(0)
-    w, x = torch.randn(192, generator=g), 0.4 + 0.2 * torch.rand(16, 3, 8, 8, generator=g)
+    norm, generator = evidence.norm, torch.Generator().manual_seed(0)
+    w = torch.randn(192, generator=generator)
+    x = 0.5 + 0.05 * (torch.rand(16, 3, 8, 8, generator=generator) - 0.5)  # far from the bounds
+    scores = x.flatten(1) @ w
+    b = scores.sort().values[7:9].mean()  # eight are of each class
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 2)).requires_grad_(False)
     model[1].weight.copy_(torch.stack([-w, w]) / 2)
-    model[1].bias.copy_(torch.tensor([1.0, -1.0]) * (x.flatten(1) @ w).median() / 2)
-    margin = (x.flatten(1) @ (w) - (x.flatten(1) @ w).median())
-    away = margin.abs() > 1e-3
-    x, labels = x[away], (margin[away] > 0).long()
-    optimum = margin[away].abs() / dual(w[None], norm)
-    found = [
+    model[1].bias.copy_(torch.stack([b, -b]) / 2)
+    labels, optimum = (scores > b).long(), (scores - b).abs() / dual(w[None], norm)
+    wide, narrow = (
         evidence.attempt("pgd", Victim(model), x, labels, norm=norm, eps=radius * optimum, steps=100).success
         for radius in (TOLERANCE[norm], 0.98)
-    ]
-    wrong = int((~found[0]).sum() + found[1].sum())
-    if wrong:
+    )
+    if wrong := int((~wide).sum() + narrow.sum()):
         words = f"the attack is wrong about {wrong} of {2 * len(x)} radii of a linear model, whose answer is known"
         return Check("self-test", "fail", words)
     return Check("self-test", "pass", "on a linear model the attack finds what the closed form says")
@@ -53,20 +56,20 @@ def single_step(evidence: Evidence) -> Check:
     one = evidence.tried("fgsm")
     found = one.success & (evidence.robust | ~evidence.iterated.success)
     words = "one step of the gradient's sign fools with {} pictures that many steps do not get"
-    return evidence.judged("single step", found, "no single step finds more", words, _further(evidence))
+    return evidence.judged("single step", found, "no single step finds more", words, further(evidence))
 
 
 def more_steps(evidence: Evidence) -> Check:
     """More steps and restarts find no more, and the loss has stopped falling (incomplete optimization)."""
-    found = evidence.tried("pgd", evidence.robust, steps=100, step_size=evidence.eps / 10, restarts=2).success
+    found = evidence.tried("pgd", evidence.robust, steps=50, step_size=evidence.eps / 10, restarts=2).success
     good = "more steps and restarts find no more"
-    words = "100 steps and a restart fool with {} more pictures"
-    check = evidence.judged("more steps", found, good, words, _further(evidence))
+    words = "50 steps and a restart fool with {} more pictures"
+    check = evidence.judged("more steps", found, good, words, further(evidence))
     if check.outcome != "pass" or evidence.losses is None:
         return check
     falling = _falling(evidence.losses) & evidence.robust
     words = "the loss of {} pictures was still falling when the attack ended"
-    return evidence.judged("more steps", falling, good, words, _further(evidence), soft=True)
+    return evidence.judged("more steps", falling, good, words, further(evidence), soft=True)
 
 
 def _falling(losses: Tensor) -> Tensor:
@@ -85,25 +88,31 @@ def monotone(evidence: Evidence) -> Check:
     trials = {r: evidence.tried("pgd", eps=r * evidence.eps, steps=20, step_size=r * evidence.eps / 5) for r in radii}
     ordered = [trials[0.5], evidence.iterated, trials[2.0], trials[4.0]]
     lost = torch.zeros(len(evidence), dtype=torch.bool)
-    for smaller, larger in zip(ordered, ordered[1:], strict=False):
+    for smaller, larger in pairwise(ordered):
         lost |= smaller.success & ~larger.success
     words = "{} pictures are fooled within a radius, and not within twice as much"
-    return evidence.judged("monotone", lost, "a larger radius never fools with fewer", words, _further(evidence))
+    return evidence.judged("monotone", lost, "a larger radius never fools with fewer", words, further(evidence))
 
 
 def unbounded(evidence: Evidence) -> Check:
     """Without a bound every picture fools (Carlini et al. 2019; unconstrained failure, Pintor et al. 2022)."""
     far = {"linf": 1.0, "l2": evidence.x[0].numel() ** 0.5, "l1": float(evidence.x[0].numel())}[evidence.norm]
-    stays = ~evidence.tried("pgd", eps=far, steps=50, step_size=far / 20).success
-    words = "with {} pictures it is not fooled even without a bound on the change"
-    return evidence.judged("unbounded", stays, "without a bound every picture fools", words, "--bpda MODULE")
+    options = {"eps": far, "steps": 50, "step_size": far / 20}
+    stays = ~evidence.tried("pgd", **options).success
+    good, words = "without a bound every picture fools", "with {} pictures it is not fooled even without a bound"
+    check = evidence.judged("unbounded", stays, good, words, "")
+    if check.outcome == "pass":
+        return check
+    next = straightened(evidence, stays, lambda other: bool(other.tried("pgd", **options).success.all()))
+    return replace(check, next=next)
 
 
 def without_gradients(evidence: Evidence) -> Check:
     """An attack that asks for scores alone finds no more (Carlini et al. 2019; AutoAttack's flag)."""
-    found = evidence.tried("square", evidence.robust, queries=300).success
+    found = evidence.tried("square", evidence.robust, queries=200).success
     words = "an attack without gradients fools with {} more pictures"
-    return evidence.judged("without gradients", found, "an attack without gradients finds no more", words, _further(evidence))
+    good = "an attack without gradients finds no more"
+    return evidence.judged("without gradients", found, good, words, further(evidence))
 
 
 def at_random(evidence: Evidence) -> Check:
@@ -117,10 +126,18 @@ def at_random(evidence: Evidence) -> Check:
             pictures = problems.project(problems.x + problems.radius(problems.rows) * way, problems.rows)
             found[rows] |= problems.reached(problems.answers(pictures, problems.rows), problems.rows).cpu()
     words = "random changes fool with {} more pictures"
-    return evidence.judged("at random", found, "random changes find no more", words, _further(evidence))
+    return evidence.judged("at random", found, "random changes find no more", words, further(evidence))
 
 
 
 
-def _further(evidence: Evidence) -> str:
-    return "--bpda MODULE" if evidence.thorough else "--attacks standard"
+def transferred(evidence: Evidence) -> Check:
+    """Pictures that fool another network fool no more (transfer failure, Pintor et al. 2022)."""
+    found, rows = torch.zeros(len(evidence), dtype=torch.bool), torch.arange(len(evidence))
+    problems = evidence.problems
+    for surrogate in evidence.surrogates:
+        search = pgd.attack(surrogate, evidence.x, evidence.labels, norm=evidence.norm, eps=evidence.eps)
+        found |= problems.reached(problems.answers(search.outcome.inputs, rows), rows).cpu() & evidence.robust
+    words = "what fools another network fools with {} more pictures"
+    good = "what fools other networks finds no more"
+    return evidence.judged("transferred", found, good, words, further(evidence))

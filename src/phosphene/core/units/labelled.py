@@ -65,6 +65,10 @@ class LabelledPictures:
         """Pictures in [0, 1], float32; all of them unless rows are given."""
         return fraction(self.pictures[rows], 255)
 
+    def first(self, many: int) -> "LabelledPictures":
+        """The first so many, or all, if there are fewer."""
+        return LabelledPictures(self.names[:many], self.pictures[:many], self.labels[:many], self.classes)
+
 
 def read_labelled(
     given: str | os.PathLike[str],

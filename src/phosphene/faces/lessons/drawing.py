@@ -35,8 +35,10 @@ def lines(walk: Walk, names: Sequence[str]) -> Float[Tensor, "1 3 h w"]:
     for i, name in enumerate(names):
         colour = f"#{PALETTE[i % len(PALETTE)][1]}"
         solid.append(Curve(name, list(zip(eps, walk.scores[:, i].tolist(), strict=True)), colour))
-        straight = zip(eps, walk.straight[:, i].tolist(), strict=True)
-        dashed.append(Curve("", [(x, y) for x, y in straight if low <= y <= high], colour, dashed=True))
+        start, slope = float(walk.start[i]), float(walk.tangents[i]) / 255
+        meets = sorted(((low - start) / slope, (high - start) / slope)) if slope else (eps[0], eps[-1])
+        ends = (max(eps[0], meets[0]), min(eps[-1], meets[1]))
+        dashed.append(Curve("", [(x, start + slope * x) for x in ends], colour, dashed=True))
     marks = [eps[-1] * part for part in (-1, -0.5, 0, 0.5, 1)]
     across = Ticks((eps[0], eps[-1]), [(x, f"{x:g}") for x in marks], "eps, in levels of 255")
     return chart([*solid, *dashed], across, Ticks((low, high), [(y, f"{y:g}") for y in rounds(low, high)]))

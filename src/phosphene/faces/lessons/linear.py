@@ -240,9 +240,10 @@ def _fooling_words(lesson: Lesson) -> str:
     return (
         "The least change of any pixel that leads from a class s to a class t moves all of them by the same eps along "
         "sign(w_t - w_s). The margin between the two scores falls by eps |w_t - w_s|_1, so eps is margin / "
-        f"|w_t - w_s|_1: in the median of {len(found.free)} test pictures {free:.2f} of 255 levels. Where a pixel meets "
-        f"0 or 1 the others have to go farther, as in {100 * bound:.0f} % of these pictures, and the median in the box "
-        f"is {boxed:.2f} levels. A search that looks only at what the classifier says agrees to {apart:.0e} of a level."
+        f"|w_t - w_s|_1: in the median of {len(found.free)} test pictures {free:.2f} of 255 levels. Where a pixel "
+        f"meets 0 or 1 the others have to go farther, as in {100 * bound:.0f} % of these pictures, and the median in "
+        f"the box is {boxed:.2f} levels. A search that looks only at what the classifier says agrees to {apart:.0e} of "
+        "a level."
     )
 
 
@@ -280,8 +281,8 @@ def dimension(lesson: Lesson) -> Section:
         "Why many dimensions make it easy",
         "A score of d independent numbers of deviation 1 has the deviation |w|_2, which grows like the root of d, as "
         "most terms cancel; a step of eps along sign(w) moves it by eps |w|_1, which grows like d, as none do. So the "
-        "step that moves the score by a whole deviation is |w|_2 / |w|_1, for random weights about sqrt(pi / (2 d)). Ten numbers "
-        f"have to move a lot; of 224 x 224 pixels, whose deviation is about {DEVIATION:g}, each moves by "
+        "step that moves the score by a whole deviation is |w|_2 / |w|_1, for random weights about sqrt(pi / (2 d)). "
+        f"Ten numbers have to move a lot; of 224 x 224 pixels, whose deviation is about {DEVIATION:g}, each moves by "
         f"{255 * DEVIATION * last:.2f} of 255 levels.",
         f"{MODELS} random models of each dimension, w ~ N(0, 1)",
     )

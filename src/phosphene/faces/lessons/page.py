@@ -21,6 +21,7 @@ from phosphene.faces.lessons.views import SIDE, WHAT, views
 from phosphene.faces.running.claims import Claims, check_new
 from phosphene.faces.running.destination import put
 from phosphene.faces.running.progress import bars
+from phosphene.faces.running.session import named
 from phosphene.faces.tour.guide import Section
 from phosphene.faces.tour.template import template
 
@@ -101,7 +102,7 @@ def linear_lesson(
         network = open_network()
         lesson = Lesson(data, what, network, asked.photo, asked.attack, asked.decay, asked.seed)
         sections: list[Section] = []
-        with bars(console) as progress:
+        with bars(console) as progress, named(network.name):
             task = progress.add_task("lesson", total=len(linear.STEPS))
             for step in linear.STEPS:
                 sections.append(step(lesson))
@@ -114,6 +115,8 @@ def linear_lesson(
 
 def _data(asked: Asked) -> tuple[LabelledPictures, str]:
     """The pictures with their classes, and what they are, in words."""
+    if asked.data is None and asked.names is not None:
+        raise Mistake("names are for data that are given with --data; leave them out, or give both")
     if asked.data is None:
         return views(asked.seed), WHAT
     read = read_labelled(asked.data, size=(asked.size, asked.size))
