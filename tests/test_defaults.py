@@ -65,6 +65,8 @@ RECIPES = {
     "invert": {"steps": 400, "tv": 0.02, "rate": 0.05, "fit": "crop", "seed": 0},
     # Cinà et al. 2024, algorithm 1 and section 4
     "sigma_zero": ATTACK | {"steps": 1000, "rate": 1.0, "sigma": 1e-3, "threshold": 0.3, "t": 0.01},
+    # Matyasko & Chau 2021, and the authors' code
+    "pdpgd": ATTACK | {"norm": "l1", "steps": 500, "rate": 0.1, "dual_rate": 0.1},
     # Szegedy et al. 2014
     "lbfgs": ATTACK | {"steps": 100, "rounds": 9, "c": 1e-2},
     "pgd": ATTACK | {"norm": "linf", "steps": 40, "random_start": True},

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from phosphene.adversarial.attacks.fgsm import fgsm as fgsm
     from phosphene.adversarial.attacks.fmn import fmn as fmn
     from phosphene.adversarial.attacks.lbfgs import lbfgs as lbfgs
+    from phosphene.adversarial.attacks.pdpgd import pdpgd as pdpgd
     from phosphene.adversarial.attacks.pgd import pgd as pgd
     from phosphene.adversarial.attacks.sigma_zero import sigma_zero as sigma_zero
     from phosphene.adversarial.attacks.square import square as square
@@ -171,6 +172,7 @@ CATALOGUE: tuple[Row, ...] = (
     Row("attack", "fab", "adversarial.attacks.fab:fab",
         "Fool it with the smallest change, along the linearized boundary (FAB).", "fab"),
     Row("attack", "lbfgs", "adversarial.attacks.lbfgs:lbfgs", "Fool it by L-BFGS, the first attack.", "lbfgs"),
+    Row("attack", "pdpgd", "adversarial.attacks.pdpgd:pdpgd", "Fool it by a primal-dual search.", "pdpgd"),
     Row("attack", "sigma_zero", "adversarial.attacks.sigma_zero:sigma_zero", "Fool it by few values.", "sigma-zero"),
     Row("attack", "fmn", "adversarial.attacks.fmn:fmn",
         "Fool it with the smallest change, by a radius that shrinks and grows (FMN).", "fmn"),
