@@ -63,6 +63,10 @@ RECIPES = {
     # google/deepdream
     "dream": {"octaves": 4, "zoom": 1.4, "steps": 10, "rate": 1.5 / 255, "jitter": 32, "tv": 0.0, "seed": 0},
     "invert": {"steps": 400, "tv": 0.02, "rate": 0.05, "fit": "crop", "seed": 0},
+    # Cinà et al. 2024, algorithm 1 and section 4
+    "sigma_zero": ATTACK | {"steps": 1000, "rate": 1.0, "sigma": 1e-3, "threshold": 0.3, "t": 0.01},
+    # Szegedy et al. 2014
+    "lbfgs": ATTACK | {"steps": 100, "rounds": 9, "c": 1e-2},
     "pgd": ATTACK | {"norm": "linf", "steps": 40, "random_start": True},
     "a3": ATTACK | {"norm": "linf", "steps": 20, "targets": 9, "tries": 6, "hopeless": 0.5},  # benchmarks/robustness.py
     "fgsm": ATTACK | {"norm": "linf", "by": "loss"},
@@ -70,6 +74,7 @@ RECIPES = {
     "fab": ATTACK | {
         "norm": "linf", "steps": 100, "targets": 9, "bias": 0.1, "overshoot": 1.05, "backward": 0.9,
     },
+    "apgd": ATTACK | {"norm": "linf", "steps": 100, "loss": "ce", "targets": 9, "random_start": True},
 }  # fmt: skip
 """Of each recipe, what it does not find out for itself; `compare`'s methods are all that there are."""
 

@@ -65,9 +65,9 @@ def refusal(spec):
 
 def test_weights_for_a_network_of_ones_own_tell_what_to_give():
     save_file({"w": torch.zeros(1)}, "w.safetensors", {"spec": json.dumps({"net": "own.py:build?classes=4"})})
-    said = refusal("w.safetensors")
-    assert said.startswith(
-        "w.safetensors holds weights for own.py:build?classes=4; give --net own.py:build?classes=4 --w"
+    assert refusal("w.safetensors") == (
+        "w.safetensors holds weights for own.py:build?classes=4; "
+        "give --net 'own.py:build?classes=4' --weights w.safetensors"
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import functional as F
 
 from phosphene.core.errors import Mistake, check_range
 from phosphene.core.networks.head import Head
@@ -139,8 +140,12 @@ def _about(labels: Labels, targeted: bool) -> Goal:
     sign = -1 if targeted else 1
 
     def loss(answers: Tensor, rows: Tensor, head: Head) -> Tensor:
-        z = head.scores(answers, "log-p" if head.has_probabilities else "logit")
-        return sign * _at(z, _own(labels, rows, answers))
+        z, y = head.scores(answers, "logit"), _own(labels, rows, answers)
+        if head.kind == "softmax" and z.shape[1] > 1:
+            # log p, whose gradient keeps the class's own part where p rounds to 1 (and 1 - p, in softmax, to 0)
+            return sign * F.logsigmoid(_at(z, y) - _without(z, y).logsumexp(1))
+        z = head.scores(answers, "log-p") if head.has_probabilities else z
+        return sign * _at(z, y)
 
     def margin(answers: Tensor, rows: Tensor, head: Head) -> Tensor:
         z, y = head.scores(answers, "logit"), _own(labels, rows, answers)

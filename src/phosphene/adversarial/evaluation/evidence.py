@@ -6,7 +6,7 @@ the network itself a few things, and tries attacks again; it costs a small part 
 
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
@@ -51,6 +51,13 @@ class Check:
     words: str
     images: tuple[int, ...] = ()
     next: str = ""
+
+
+def sample(right: Bool[Tensor, " n"], most: int = SAMPLE) -> Int[Tensor, " m"]:
+    """Which pictures the checks look at: at most so many of those that the network is right about, evenly spaced."""
+    rows = right.nonzero().flatten()
+    many = min(most, len(rows))
+    return rows[torch.arange(many) * len(rows) // max(1, many)]
 
 
 @dataclass(frozen=True)
@@ -192,6 +199,14 @@ class Evidence:
     def iterated(self) -> Trial:
         """Twenty steps along the gradient, within eps: what several checks compare with."""
         return self.tried("pgd", steps=20, step_size=self.eps / 5)
+
+    def about(self, rows: Int[Tensor, " m"], victim: Victim) -> "Evidence":
+        """The same about these pictures alone, of another victim."""
+        return replace(
+            self, victim=victim, x=self.x[rows], labels=self.labels[rows], fooled=self.fooled[rows],
+            numbers=torch.tensor(self.numbered(torch.ones(len(self), dtype=torch.bool)))[rows],
+            seen=None, losses=None, key=self.key.of(rows.tolist()),
+        )  # fmt: skip
 
     def judged(self, name: str, found: Bool[Tensor, " n"], good: str, bad: str, next: str, soft: bool = False) -> Check:
         """The check that found these pictures: a few pass as chance.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from phosphene.adversarial.attacks.pgd import pgd
-from phosphene.adversarial.evaluation.culprits import culprit, further
+from phosphene.adversarial.evaluation.culprits import further, straightened
 from phosphene.adversarial.evaluation.evidence import Check, Evidence
 from phosphene.adversarial.norms import Norm, dual, steepest
 from phosphene.adversarial.victims import Victim
@@ -97,18 +97,14 @@ def monotone(evidence: Evidence) -> Check:
 def unbounded(evidence: Evidence) -> Check:
     """Without a bound every picture fools (Carlini et al. 2019; unconstrained failure, Pintor et al. 2022)."""
     far = {"linf": 1.0, "l2": evidence.x[0].numel() ** 0.5, "l1": float(evidence.x[0].numel())}[evidence.norm]
-    stays = ~evidence.tried("pgd", eps=far, steps=50, step_size=far / 20).success
-    words = "with {} pictures it is not fooled even without a bound on the change"
-    check = evidence.judged("unbounded", stays, "without a bound every picture fools", words, "")
+    options = {"eps": far, "steps": 50, "step_size": far / 20}
+    stays = ~evidence.tried("pgd", **options).success
+    good, words = "without a bound every picture fools", "with {} pictures it is not fooled even without a bound"
+    check = evidence.judged("unbounded", stays, good, words, "")
     if check.outcome == "pass":
         return check
-
-    def helps(victim: Victim) -> bool:
-        rows = stays.nonzero().flatten()[:4]
-        found = replace(evidence, victim=victim, x=evidence.x[rows], labels=evidence.labels[rows], fooled=rows < 0)
-        return bool(found.tried("pgd", eps=far, steps=20, step_size=far / 10).success.all())
-
-    return replace(check, next=f"--bpda {culprit(evidence.victim, helps)}")
+    next = straightened(evidence, stays, lambda other: bool(other.tried("pgd", **options).success.all()))
+    return replace(check, next=next)
 
 
 def without_gradients(evidence: Evidence) -> Check:
