@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     # the public names once more, for editors and type checkers, which can't read the table
     from phosphene.adversarial.attacks.a3 import a3 as a3
     from phosphene.adversarial.attacks.apgd import apgd as apgd
-    from phosphene.adversarial.attacks.apgd import apgd as apgd
     from phosphene.adversarial.attacks.ddn import ddn as ddn
     from phosphene.adversarial.attacks.deepfool import deepfool as deepfool
     from phosphene.adversarial.attacks.fab import fab as fab
