@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from phosphene.adversarial.attacks.fmn import fmn as fmn
     from phosphene.adversarial.attacks.lbfgs import lbfgs as lbfgs
     from phosphene.adversarial.attacks.pdpgd import pdpgd as pdpgd
+    from phosphene.adversarial.attacks.bim import bim as bim
+    from phosphene.adversarial.attacks.fab import fab as fab
+    from phosphene.adversarial.attacks.fgsm import fgsm as fgsm
+    from phosphene.adversarial.attacks.mi_fgsm import mi_fgsm as mi_fgsm
     from phosphene.adversarial.attacks.pgd import pgd as pgd
     from phosphene.adversarial.attacks.sigma_zero import sigma_zero as sigma_zero
     from phosphene.adversarial.attacks.square import square as square
@@ -168,6 +172,9 @@ CATALOGUE: tuple[Row, ...] = (
         "a3"),
     Row("attack", "square", "adversarial.attacks.square:square", "Fool it by its scores alone, with random squares.",
         "square"),
+    Row("attack", "bim", "adversarial.attacks.bim:bim", "Fool it with steps of one level each.", "bim"),
+    Row("attack", "mi_fgsm", "adversarial.attacks.mi_fgsm:mi_fgsm", "Fool it, and other networks, with momentum.",
+        "mi-fgsm"),
     Row("attack", "fab", "adversarial.attacks.fab:fab",
         "Fool it with the smallest change, along the linearized boundary (FAB).", "fab"),
     Row("attack", "fmn", "adversarial.attacks.fmn:fmn",
