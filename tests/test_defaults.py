@@ -71,12 +71,18 @@ RECIPES = {
     "lbfgs": ATTACK | {"steps": 100, "rounds": 9, "c": 1e-2},
     "pgd": ATTACK | {"norm": "linf", "steps": 40, "random_start": True},
     "a3": ATTACK | {"norm": "linf", "steps": 20, "targets": 9, "tries": 6, "hopeless": 0.5},  # benchmarks/robustness.py
+    "apgd": ATTACK | {"norm": "linf", "steps": 100, "loss": "ce", "targets": 9, "random_start": True},
+    "square": ATTACK | {"norm": "linf", "queries": 5000, "p": 0.8},
     "fgsm": ATTACK | {"norm": "linf", "by": "loss"},
+    # Pintor et al. 2021; Rony et al. 2019, whose first length is 1
+    "fmn": ATTACK | {"norm": "linf", "steps": 100, "rate": 1.0, "gamma": 0.05, "candidates": 10},
+    "ddn": ATTACK | {"steps": 100, "gamma": 0.05, "candidates": 10},
+    # Moosavi-Dezfooli et al. 2016
+    "deepfool": ATTACK | {"norm": "l2", "steps": 50, "candidates": 10, "overshoot": 0.02},
     # Croce & Hein 2020
     "fab": ATTACK | {
         "norm": "linf", "steps": 100, "targets": 9, "bias": 0.1, "overshoot": 1.05, "backward": 0.9,
     },
-    "apgd": ATTACK | {"norm": "linf", "steps": 100, "loss": "ce", "targets": 9, "random_start": True},
 }  # fmt: skip
 """Of each recipe, what it does not find out for itself; `compare`'s methods are all that there are."""
 

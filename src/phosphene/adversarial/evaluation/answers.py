@@ -34,7 +34,7 @@ def logits(evidence: Evidence) -> Check:
 
 
 def repeatable(evidence: Evidence) -> Check:
-    """The same picture, the same answer (unstable predictions, Pintor et al. 2022; AutoAttack's randomized, dynamic)."""
+    """The same picture, the same answer (unstable predictions, Pintor et al.; AutoAttack's randomized and dynamic)."""
     victim = evidence.victim
     model = victim.classifier.model if isinstance(victim.classifier, Network) else victim.classifier
     first = _asked(evidence)

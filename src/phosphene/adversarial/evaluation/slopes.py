@@ -27,7 +27,9 @@ def gradients(evidence: Evidence) -> Check:
         saturated = missing & ~_without(problems, problems.margin)
     except Mistake as error:
         every = torch.ones(len(evidence), dtype=torch.bool)
-        return Check("gradients", "fail", str(error), evidence.numbered(every), straightened(evidence, every, has_gradients))
+        return Check(
+            "gradients", "fail", str(error), evidence.numbered(every), straightened(evidence, every, has_gradients)
+        )
     if int(saturated.sum()) > int(missing.sum()) / 2:
         words = "the loss has no gradient on {} pictures, where the network is surer than numbers can be; margins have"
         return evidence.judged("gradients", missing, "", words, further(evidence))
@@ -71,7 +73,9 @@ def finite_differences(problems: Problems, h: float) -> Float[Tensor, " n"]:
     g = _gradient(problems, problems.margin, start)
     d = steepest(g, problems.norm)
     slope = (g * d).flatten(1).sum(1)
-    ahead, behind = (problems.margin(problems.answers(start + s * h * d, problems.rows), problems.rows) for s in (1, -1))
+    ahead, behind = (
+        problems.margin(problems.answers(start + s * h * d, problems.rows), problems.rows) for s in (1, -1)
+    )
     found = (ahead - behind).to(slope) / (2 * h)
     return torch.where(slope > 0, found / slope, torch.nan)
 
