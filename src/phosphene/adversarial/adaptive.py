@@ -24,7 +24,7 @@ from phosphene.adversarial.intervals import wilson
 from phosphene.adversarial.victims import Classifier, Victim
 from phosphene.core.errors import Mistake, check_range, did_you_mean
 from phosphene.core.networks.network import Network
-from phosphene.core.networks.restoring import same_random_numbers
+from phosphene.core.networks.restoring import drawing, same_random_numbers
 
 Part = Callable[[Tensor], Tensor]
 """A part of a network: one tensor to another."""
@@ -56,9 +56,7 @@ def straight(part: Part, surrogate: Part | None = None, name: str = "it") -> Par
     return passed
 
 
-def bpda(
-    classifier: Network | Classifier, module: str, surrogate: Part | None = None
-) -> Network | Classifier:
+def bpda(classifier: Network | Classifier, module: str, surrogate: Part | None = None) -> Network | Classifier:
     """The same network, one module of which is passed straight; what is given stays as it is.
 
     The modules on the way to it are copied, their parameters and all others are shared.
@@ -217,8 +215,12 @@ def _drawn(
     if isinstance(who, Network):
         if who.deterministic:
             return ask(who, x)
-        return torch.cat([ask(who.drawing(_number(one, seed, draw)), one) for one in x.split(1)])
-    with same_random_numbers(_number(x, seed, draw)):
+        every = []
+        for one in x.split(1):
+            with drawing(_number(one, seed, draw)):
+                every.append(ask(who, one))
+        return torch.cat(every)
+    with drawing(_number(x, seed, draw)), same_random_numbers():
         return ask(who, x)
 
 

@@ -6,6 +6,7 @@ never taken from the file.
 """
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,8 +59,9 @@ def trained_network(spec: str) -> tuple[nn.Module, dict[str, Any]] | None:
         return None
     name = record.get("architecture")
     if name is None:
-        net = record["net"]
-        raise Mistake(f"{file.name} holds weights for {net}; give --net {net} --weights {spec}")
+        net = str(record["net"])
+        usage = f"--net {shlex.quote(net)} --weights {shlex.quote(spec)}"
+        raise Mistake(f"{file.name} holds weights for {net}; give {usage}")
     if not isinstance(name, str) or name not in ARCHITECTURES:
         there = ", ".join(ARCHITECTURES)
         raise Mistake(f"{file.name} is a network {brief(name)}, which is not known here; there is {there}")

@@ -7,7 +7,7 @@ import torch
 from phosphene.core.errors import Mistake
 from phosphene.core.optimization.engine import Evaluation, argmin
 from phosphene.core.optimization.keys import Key
-from phosphene.core.optimization.lbfgs import lbfgs
+from phosphene.core.optimization.lbfgs import lbfgs, newton, searched
 from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.parameterizations import Fourier, Pixels
 from phosphene.core.optimization.terms import code_distance
@@ -147,3 +147,32 @@ def test_it_needs_a_history_and_an_evaluation():
         lbfgs(history=0)
     with pytest.raises(Mistake, match="0 is not a valid value for evaluations: it must be at least 1"):
         lbfgs(evaluations=0)
+
+
+def test_within_bounds_the_path_bends_and_ends_at_the_nearest_point_of_the_box():
+    target = 3 * normal(4, 6)
+
+    def function(points, own):
+        away = points - target[own]
+        return away.square().sum(1), 2 * away
+
+    x = torch.zeros(4, 6, dtype=torch.float64)
+    for _ in range(3):
+        here = function(x, torch.arange(4))
+        free = ~((x <= -1) & (here[1] > 0)) & ~((x >= 1) & (here[1] < 0))
+        none = torch.zeros(4, 1, 6, dtype=torch.float64)
+        direction = newton(here[1] * free, none, none, torch.full((4,), 0.5, dtype=torch.float64))
+        length, there = searched(function, x, here, direction, low=-1.0, high=1.0)
+        x = (x + length[:, None] * direction).clamp(-1, 1)
+        torch.testing.assert_close(there, function(x, torch.arange(4)))
+    torch.testing.assert_close(x, target.clamp(-1, 1))
+    assert (target.abs() > 1).any(1).all()
+
+
+def test_a_pair_without_positive_curvature_changes_nothing():
+    gradient, s = normal(2, 5), normal(2, 3, 5, seed=1)
+    y = s * torch.tensor([2.0, -1.0, 4.0], dtype=torch.float64)[:, None]
+    first = torch.ones(2, dtype=torch.float64)
+    without = newton(gradient, s[:, [0, 2]], y[:, [0, 2]], first)
+    torch.testing.assert_close(newton(gradient, s, y, first), without)
+    torch.testing.assert_close(newton(gradient, s[:, [1]], y[:, [1]], 3 * first), -3 * gradient)

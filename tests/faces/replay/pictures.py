@@ -30,6 +30,7 @@ MADE = [
     ("attribute", "cat.png", "--method", "guided", "--unit", "conv3:2"),
     ("attribute", "cat.png", "--method", "deconvnet"),
     ("attribute", "cat.png", "--method", "occlusion", "--window", "5"),
+    ("attribute", "cat.png", "--method", "occlusion", "--window", "5", "--stride", "1", "--no-incremental"),
     ("attribute", "cat.png", "--method", "input-x-gradient", "--target", "1", "--against", "2"),
     ("attribute", "cat.png", "--method", "integrated", "--steps", "3", "--baseline", "noise"),
     ("attribute", "cat.png", "--method", "smoothgrad", "--samples", "3"),
@@ -52,6 +53,13 @@ MADE = [
     ("invert", "cat.png", "--steps", "3"),
     ("attack", "cat.png", "--method", "fgsm"),
     ("attack", "cat.png", "--method", "pgd", "--steps", "3", "--eps", "3/255"),
+    ("attack", "cat.png", "--method", "pgd", "--steps", "3", "--norm", "l2", "--robust-to-rounding", "--restarts", "2"),
+    ("attack", "cat.png", "--method", "fgsm", "--by", "logit", "--start", "noise", "--norm", "l1", "--eps", "9"),
+    ("attack", "cat.png", "--method", "apgd", "--steps", "3"),
+    ("attack", "cat.png", "--method", "a3", "--steps", "3"),
+    ("attack", "cat.png", "--method", "fab", "--steps", "3"),
+    ("attack", "cat.png", "--method", "lbfgs", "--steps", "3", "--rounds", "2"),
+    ("attack", "cat.png", "--method", "sigma-zero", "--steps", "3"),
 ]
 SEVERAL = [
     ("interpolate", "conv2:1", "conv2:3", "--count", "3", "--steps", "2", "--size", "24"),

@@ -142,7 +142,7 @@ def replayed(watched, size):
         main(["replay", "forged.png", *words])
     assert left.value.code in (None, 0, 1, 2, 130), said.getvalue()
     shown, network, photo = size[0] * size[1], 16 * 16, 30 * 40
-    assert watched["read"] <= 100 * max(shown, network, photo)
+    assert watched["read"] <= max(100 * max(shown, network, photo), 8 * 224 * 224)
     assert watched["made"] <= max(16 * shown, network, photo)
     assert watched["threads"] <= (os.cpu_count() or 1)
     assert watched["ascent"] <= replaying.LONGEST

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from phosphene.adversarial.adaptive import Expected
-from phosphene.adversarial.evaluation.culprits import UNKNOWN
+from phosphene.adversarial.evaluation.culprits import straightened
 from phosphene.adversarial.evaluation.evidence import Check, Evidence
+from phosphene.adversarial.evaluation.slopes import has_gradients
 from phosphene.core.networks.head import SUM
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.restoring import same_random_numbers
@@ -26,14 +27,14 @@ def logits(evidence: Evidence) -> Check:
         )  # fmt: skip
     if head.kind == "probabilities":
         sure = (answers.amax(1) >= 1).cpu()
-        next = f"--bpda {UNKNOWN}"  # the module that makes the probabilities
+        next = straightened(evidence, sure, has_gradients) if sure.any() else ""
         words = "its answers are probabilities, and {} are 1 to the last digit, which no logarithm gets a gradient from"
         return evidence.judged("logits", sure, "its probabilities are no surer than numbers can be", words, next)
     return Check("logits", "pass", "its answers are no probabilities")
 
 
 def repeatable(evidence: Evidence) -> Check:
-    """The same picture, the same answer (unstable predictions, Pintor et al. 2022; AutoAttack's randomized, dynamic)."""
+    """The same picture, the same answer (unstable predictions, Pintor et al.; AutoAttack's randomized and dynamic)."""
     victim = evidence.victim
     model = victim.classifier.model if isinstance(victim.classifier, Network) else victim.classifier
     first = _asked(evidence)

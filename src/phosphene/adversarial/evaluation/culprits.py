@@ -6,13 +6,17 @@ smallest one that, passed straight, ends the trouble.
 
 from collections.abc import Callable, Iterator
 
-from torch import nn
+from jaxtyping import Bool
+from torch import Tensor, nn
 
 from phosphene.adversarial.adaptive import bpda
 from phosphene.adversarial.evaluation.evidence import Evidence
 from phosphene.adversarial.victims import Victim
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
+
+FEW = 4
+"""With so many pictures modules are tried."""
 
 TRIED = 64
 """At most so many modules are tried, the smallest first."""
@@ -22,24 +26,26 @@ UNKNOWN = "MODULE"
 
 
 def further(evidence: Evidence) -> str:
-    """What to run next where other attacks find more: the standard ones, or, where those were run, past the gradient."""
+    """What to run next where other attacks find more: the standard ones, or, after those, past the gradient."""
     return f"--bpda {UNKNOWN}" if evidence.thorough else "--attacks standard"
 
 
-def culprit(victim: Victim, helps: Callable[[Victim], bool]) -> str:
-    """The name of the smallest module that helps if it is passed straight.
+def straightened(evidence: Evidence, troubled: Bool[Tensor, " n"], helps: Callable[[Evidence], bool]) -> str:
+    """The option that passes the smallest module straight with which it helps: `--bpda door`.
 
     Args:
-        helps: whether the trouble is over with this victim.
+        troubled: the pictures that something is wrong with.
+        helps: whether nothing is wrong any more with a few of them.
     """
+    rows, victim = troubled.nonzero().flatten()[:FEW], evidence.victim
     who = victim.classifier
     for name in _modules(who.model if isinstance(who, Network) else who):
         try:
-            if helps(Victim(bpda(who, name), through=victim.through, shape=victim.shape)):
-                return name
+            if helps(evidence.about(rows, Victim(bpda(who, name), through=victim.through, shape=victim.shape))):
+                return f"--bpda {name}"
         except Mistake:  # the shapes differ, or there is no gradient either
             continue
-    return UNKNOWN
+    return f"--bpda {UNKNOWN}"
 
 
 def _modules(model: object) -> Iterator[str]:

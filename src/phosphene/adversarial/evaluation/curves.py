@@ -1,4 +1,4 @@
-"""Accuracy as a function of the radius, from the distance of the nearest picture that fools, and how sure a share is."""
+"""Accuracy as a function of the radius, from the distance of the nearest picture that fools."""
 
 import math
 
@@ -35,13 +35,3 @@ def median(nearest: Float[Tensor, " n"]) -> float | None:
         return None
     middle = float((right[(len(right) - 1) // 2] + right[len(right) // 2]) / 2)
     return middle if math.isfinite(middle) else None
-
-
-def interval(hits: int, of: int, z: float = 1.959964) -> tuple[float, float]:
-    """Where a share lies with 95 %: Wilson's interval (1927, doi:10.1080/01621459.1927.10502953).
-
-    (p + z^2 / 2n -+ z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n): 101 of 200 are 50.5 % [43.6, 57.4].
-    """
-    p, square = hits / of, z * z / of
-    half = z * math.sqrt(p * (1 - p) / of + square / (4 * of))
-    return max(0.0, (p + square / 2 - half) / (1 + square)), min(1.0, (p + square / 2 + half) / (1 + square))

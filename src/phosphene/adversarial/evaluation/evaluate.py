@@ -15,9 +15,10 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from phosphene.adversarial.adaptive import bpda, eot
 from phosphene.adversarial.evaluation.ensembles import Entry
 from phosphene.adversarial.evaluation.ledger import Ledger
-from phosphene.adversarial.evaluation.parts import Part, part
+from phosphene.adversarial.evaluation.parts import Part, decided, part
 from phosphene.adversarial.evaluation.store import Memory, Parts
 from phosphene.adversarial.norms import Norm
 from phosphene.adversarial.problems import Problems, problems
@@ -50,6 +51,9 @@ class Evaluation:
         curve: a minimal attack that is made at the end, for the radii between; None for none.
         batch: so many pictures at a time, which is also what a part is.
         seed: of all random numbers.
+        draws: of a network that draws random numbers itself: the mean over so many draws is attacked (`adaptive.eot`),
+            and a picture counts as what it is taken for most often; 0 for one that answers the same each time.
+        straight: a module without a useful gradient, which attacks pass straight (`adaptive.bpda`).
         parts: where what is done is kept; what is there already is not done again.
     Raises:
         Mistake: there is no picture, no radius, or a radius that is not above 0; the network answers no classes.
@@ -66,12 +70,15 @@ class Evaluation:
         curve: Entry | None = None,
         batch: int = 64,
         seed: int = 0,
+        draws: int = 0,
+        straight: str | None = None,
         parts: Parts | None = None,
     ) -> None:
         _check(network, radii)
         self.network, self.data, self.norm, self.radii = network, data, norm, sorted(set(radii))
-        self.entries, self.curve, self.batch, self.seed = tuple(entries), curve, batch, seed
-        self.parts: Parts = parts or Memory()
+        self.entries, self.curve, self.batch, self.seed, self.draws = tuple(entries), curve, batch, seed, draws
+        self.straight, self.parts = straight, parts or Memory()
+        self._attacked = network if straight is None else _network(bpda(network, straight))
         self.ledger: Ledger | None = None
         self.doing = "clean"
         once = [Stage(one, None) for one in self.entries if one.once]
@@ -102,6 +109,7 @@ class Evaluation:
             "network": {**network_record(network), "plan": plans}, "data set": digest.hexdigest(),
             "norm": self.norm, "eps": self.radii, "attacks": [one.record() for one in self.entries],
             "curve": self.curve and self.curve.record(), "seed": self.seed, "batch": self.batch,
+            "--eot": self.draws, "--bpda": self.straight,
             "version": versions(), "device": network.device.type, "number of threads": torch.get_num_threads(),
         }  # fmt: skip
 
@@ -144,12 +152,13 @@ class Evaluation:
 
     def victim(self) -> Victim:
         """Who is attacked, counted anew: run as fast as it can be, and asked as it is whether it is really fooled."""
-        reading, search = self.network.planned("reading"), self.network.planned("search")
+        reading, search = self._attacked.planned("reading"), self._attacked.planned("search")
         rounded = working_dtype(self.network) != torch.float32
-        return Victim(
+        victim = Victim(
             search, rival=reading if reading.plan != search.plan else None,
             through=(lambda x: x.float().to(x.dtype)) if rounded else None,
         )  # fmt: skip
+        return eot(victim, self.draws, self.seed) if self.draws else victim
 
     def asked(self, rows: Int[Tensor, " m"]) -> tuple[Tensor, Tensor]:
         """Some pictures as the network takes them, and their classes."""
@@ -162,8 +171,9 @@ class Evaluation:
         x, labels = self.asked(rows)
         given: Problems = problems(victim, x, labels, norm=self.norm, eps=0.0)
         answers = victim.answers(x, given.rows, judged=True)
+        said, wrong, undecided = decided(given, x.cpu().float(), answers, given.reached(answers, given.rows))
         return Part(
-            rows, x.cpu().float(), given.reached(answers, given.rows).cpu(), victim.head.decided(answers).cpu(),
+            rows, x.cpu().float(), wrong, said, undecided,
             given.margin(answers, given.rows).cpu().double(), torch.zeros(len(rows), dtype=torch.float64),
             victim.forwards.clone(), victim.backwards.clone(),
         )  # fmt: skip
@@ -176,6 +186,11 @@ class Evaluation:
             self.victim(), x, labels, norm=self.norm, key=Key(self.seed, rows.tolist()), **radius,
             **stage.entry.options,
         )  # fmt: skip
+
+
+def _network(found: Any) -> Network:
+    assert isinstance(found, Network)  # what is made of a network is one
+    return found
 
 
 def _joined(parts: Sequence[Part]) -> Part:

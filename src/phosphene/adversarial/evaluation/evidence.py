@@ -6,9 +6,9 @@ the network itself a few things, and tries attacks again; it costs a small part 
 
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -26,7 +26,7 @@ SAMPLE = 64
 """So many pictures are enough: a fault that concerns one in twenty is in a sample of 64 with 96 %."""
 
 STRAY = 0.02
-"""As a share of the sample, and one picture at least: so many are found by chance, by any two attacks of equal worth."""
+"""Of the sample, and one picture at least: so many are found by chance, by any of two attacks of equal worth."""
 
 MANY = 0.05
 """From this share of the sample on a check fails; between the two it warns."""
@@ -53,6 +53,13 @@ class Check:
     next: str = ""
 
 
+def sample(right: Bool[Tensor, " n"], most: int = SAMPLE) -> Int[Tensor, " m"]:
+    """Which pictures the checks look at: at most so many of those that the network is right about, evenly spaced."""
+    rows = right.nonzero().flatten()
+    many = min(most, len(rows))
+    return rows[torch.arange(many) * len(rows) // max(1, many)]
+
+
 @dataclass(frozen=True)
 class Trial:
     """What an attack did to some pictures.
@@ -68,6 +75,7 @@ class Trial:
     losses: Float[Tensor, "steps n"]
 
 
+@runtime_checkable
 class Attempt(Protocol):
     """An attack by its name, away from the labels."""
 
@@ -116,7 +124,7 @@ class Evidence:
     """A sample of what was evaluated, and who can be asked about it.
 
     Attributes:
-        victim: who was evaluated.
+        victim: who was evaluated, asked about these pictures alone (`Victim.among`).
         x: pictures that it is right about without any attack, at most `SAMPLE`.
         labels: their classes.
         norm, eps: of the evaluation.
@@ -177,7 +185,7 @@ class Evidence:
             return nothing(len(self))
         try:
             found = self.attempt(
-                name, self.victim, self.x[rows], self.labels[rows], norm=self.norm, eps=eps or self.eps,
+                name, self.victim.among(rows), self.x[rows], self.labels[rows], norm=self.norm, eps=eps or self.eps,
                 key=self.key.of(rows.tolist()), **options,
             )  # fmt: skip
         except Mistake:  # no gradient, numbers that are not finite: other checks say so
@@ -192,6 +200,14 @@ class Evidence:
     def iterated(self) -> Trial:
         """Twenty steps along the gradient, within eps: what several checks compare with."""
         return self.tried("pgd", steps=20, step_size=self.eps / 5)
+
+    def about(self, rows: Int[Tensor, " m"], victim: Victim) -> "Evidence":
+        """The same about these pictures alone, of another victim."""
+        return replace(
+            self, victim=victim, x=self.x[rows], labels=self.labels[rows], fooled=self.fooled[rows],
+            numbers=torch.tensor(self.numbered(torch.ones(len(self), dtype=torch.bool)))[rows],
+            seen=None, losses=None, key=self.key.of(rows.tolist()),
+        )  # fmt: skip
 
     def judged(self, name: str, found: Bool[Tensor, " n"], good: str, bad: str, next: str, soft: bool = False) -> Check:
         """The check that found these pictures: a few pass as chance.

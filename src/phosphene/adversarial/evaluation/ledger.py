@@ -1,11 +1,11 @@
-"""What is known so far of each picture of a data set: who fooled with it, how near, and the worst picture per radius."""
+"""What is known so far of each picture of a data set: who fooled with it, how near, and the worst at each radius."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from phosphene.adversarial.evaluation.parts import ROUNDING, Part
@@ -37,29 +37,32 @@ class Tally:
         self.backwards += int(part.backwards.sum())
 
 
-@dataclass
 class Worst:
     """Of one radius: whether each picture is fooled with, by whom, and the worst that was found.
 
+    Args:
+        eps: the radius.
+        clean: the pictures themselves.
     Attributes:
         fooled: within the radius; never a picture that the network is wrong about anyway.
         by: the attack that did it; "" for none.
         pictures: one that fools, or the failed try of the smallest margin; float32.
-        margins, distances, said: of it.
+        margins, distances, said, undecided: of it.
     """
 
-    eps: float
-    fooled: Bool[Tensor, " n"]
-    by: list[str]
-    pictures: Float[Tensor, "n c h w"]
-    margins: Float[Tensor, " n"]
-    distances: Float[Tensor, " n"]
-    said: Int[Tensor, " n"]
+    def __init__(self, eps: float, clean: Part) -> None:
+        self.eps = eps
+        self.fooled: Bool[Tensor, " n"] = torch.zeros(len(clean.rows), dtype=torch.bool)
+        self.by = [""] * len(clean.rows)
+        self.pictures, self.margins, self.distances = (
+            one.clone() for one in (clean.pictures, clean.margins, clean.distances)
+        )
+        self.said, self.undecided = clean.said.clone(), clean.undecided.clone()
 
     def take(self, part: Part, which: Bool[Tensor, " m"]) -> None:
         """These of a part are worse than what was known."""
         at = part.rows[which]
-        for name in ("pictures", "margins", "distances", "said"):
+        for name in ("pictures", "margins", "distances", "said", "undecided"):
             getattr(self, name)[at] = getattr(part, name)[which]
 
 
@@ -83,16 +86,9 @@ class Ledger:
 
     def __post_init__(self) -> None:
         self.right: Bool[Tensor, " n"] = ~self.clean.success
-        many = len(self.clean.rows)
         self.nearest = torch.where(self.right, math.inf, 0.0).double()
         self.forwards, self.backwards = self.clean.forwards.clone(), self.clean.backwards.clone()
-        self.worst = [
-            Worst(
-                eps, torch.zeros(many, dtype=torch.bool), [""] * many, self.clean.pictures.clone(),
-                self.clean.margins.clone(), torch.zeros(many).double(), self.clean.said.clone(),
-            )
-            for eps in self.radii
-        ]  # fmt: skip
+        self.worst = [Worst(eps, self.clean) for eps in self.radii]
 
     def left(self, eps: float | None) -> Int[Tensor, " m"]:
         """The pictures that are still robust at a radius; without one, all that the network is right about."""

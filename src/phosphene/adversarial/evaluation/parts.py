@@ -9,11 +9,16 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from phosphene.adversarial.adaptive import Expected, majority
 from phosphene.adversarial.norms import Norm, size
+from phosphene.adversarial.problems import Problems
 from phosphene.adversarial.searches import Search
 
 ROUNDING = 1e-7
 """By so much a radius may be missed, as the pictures are written as float32."""
+
+READS = 100
+"""So often a network that answers differently each time is asked what a picture is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +30,7 @@ class Part:
         pictures: what it found, as it is written: float32; of one that it did not get the best failed try.
         success: whether that fools.
         said: the class that it is taken for.
+        undecided: whether so many reads don't tell, of a network that answers differently each time.
         margins: of the goal, below 0 where it fools.
         distances: from the picture of the data, in the norm of the evaluation.
         forwards, backwards: passes of each picture.
@@ -34,6 +40,7 @@ class Part:
     pictures: Float[Tensor, "n c h w"]
     success: Bool[Tensor, " n"]
     said: Int[Tensor, " n"]
+    undecided: Bool[Tensor, " n"]
     margins: Float[Tensor, " n"]
     distances: Float[Tensor, " n"]
     forwards: Int[Tensor, " n"]
@@ -55,7 +62,7 @@ class Part:
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 found = cls(**{name: torch.from_numpy(arrays[name]) for name in NAMES})
-        except (zipfile.BadZipFile, KeyError, TypeError, EOFError, OSError) as error:
+        except (zipfile.BadZipFile, KeyError, TypeError, ValueError, AttributeError, EOFError, OSError) as error:
             raise ValueError("not a part of an evaluation") from error
         if len({len(getattr(found, name)) for name in NAMES}) != 1:
             raise ValueError("not a part of an evaluation")
@@ -78,7 +85,7 @@ def part(
         eps: the radius; None where the smallest change was looked for.
     """
     outcome, problems = search.outcome, search.problems
-    answers, success, margins = outcome.answers, outcome.success, outcome.margins
+    answers, success, margins = (one.clone() for one in (outcome.answers, outcome.success, outcome.margins))
     written = outcome.inputs.detach().cpu().float()
     distances = size(written.double() - originals.double(), norm)
     over = distances > eps + ROUNDING if eps is not None else torch.zeros(len(rows), dtype=torch.bool)
@@ -90,11 +97,27 @@ def part(
         written[at] = nearer.float()
         distances[at] = size(written[at].double() - originals[at].double(), norm)
         again = problems.victim.answers(written[at].to(problems.x), at, problems.goal.layer, judged=True).cpu()
-        answers, success, margins = (one.clone() for one in (answers, success, margins))
         answers[at], success[at] = again, problems.goal.reached(again, at, problems.victim.head)
         margins[at] = problems.goal.margin(again, at, problems.victim.head).to(margins)
-    counts = problems.victim
+    said, success, undecided = decided(problems, written, answers, success)
     return Part(
-        rows, written, success, problems.victim.head.decided(answers), margins.double(), distances,
-        counts.forwards.clone(), counts.backwards.clone(),
+        rows, written, success & ~outcome.before, said, undecided, margins.double(), distances,
+        problems.victim.forwards.clone(), problems.victim.backwards.clone(),
     )  # fmt: skip
+
+
+def decided(
+    problems: Problems, written: Float[Tensor, "n c h w"], answers: Tensor, reached: Bool[Tensor, " n"]
+) -> tuple[Int[Tensor, " n"], Bool[Tensor, " n"], Bool[Tensor, " n"]]:
+    """(the class that each picture is taken for, whether that is the goal, whether that is undecided).
+
+    Of a network whose mean over draws was attacked, what it says most often of many reads with other draws.
+
+    Args:
+        answers, reached: of a single read.
+    """
+    victim, labels = problems.victim, problems.goal.labels
+    if not isinstance(victim, Expected) or labels is None:
+        return victim.head.decided(answers).cpu(), reached.cpu(), torch.zeros(len(written), dtype=torch.bool)
+    votes = majority(victim, written.to(problems.x), READS, victim.seed + 1)
+    return votes.classes, ~votes.right(labels.cpu()), votes.undecided(labels.cpu())

@@ -5,16 +5,20 @@ import io
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 
-from phosphene.adversarial.evaluation.curves import interval, median, staircase
+from phosphene.adversarial.evaluation.curves import median, staircase
 from phosphene.adversarial.evaluation.evaluate import Evaluation
+from phosphene.adversarial.evaluation.evidence import Check
+from phosphene.adversarial.evaluation.judging import doubted
 from phosphene.adversarial.evaluation.ledger import Ledger, Worst
+from phosphene.adversarial.evaluation.verdict import verdict
+from phosphene.adversarial.intervals import wilson
 from phosphene.core.options import shown
 
 SUMMARY, TABLE = "summary.json", "images.csv"
@@ -46,7 +50,7 @@ class Share:
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's."""
-        return interval(self.hits, self.of)
+        return wilson(self.hits, self.of)
 
     def __str__(self) -> str:
         low, high = self.interval
@@ -63,9 +67,11 @@ class Report:
 
     Attributes:
         evaluation: whose work is done.
+        checks: what was looked at to know whether to believe it.
     """
 
     evaluation: Evaluation
+    checks: Sequence[Check] = ()
 
     @property
     def ledger(self) -> Ledger:
@@ -81,6 +87,13 @@ class Report:
     def robust(self, worst: Worst) -> Share:
         """Accuracy under the worst case of every attack."""
         return Share(int((self.ledger.right & ~worst.fooled).sum()), len(self.evaluation.data))
+
+    @property
+    def verdict(self) -> str:
+        """One line: the accuracy at the radius that was checked, and whether to believe it."""
+        worst = doubted(self.evaluation)
+        share = self.robust(worst)
+        return verdict(self.checks, share.hits, share.of, worst.eps, self.evaluation.norm)
 
     @property
     def passes(self) -> tuple[float, float]:
@@ -109,8 +122,13 @@ class Report:
             for one in self.ledger.tallies
         ]  # fmt: skip
         return {
+            "verdict": self.verdict,
+            "checks": [asdict(check) for check in self.checks],
             "clean": self.clean.record(),
-            "robust": [{"eps": worst.eps, **self.robust(worst).record()} for worst in self.ledger.worst],
+            "robust": [
+                {"eps": one.eps, **self.robust(one).record(), "undecided": int(one.undecided.sum())}
+                for one in self.ledger.worst
+            ],
             "attacks": tallies,
             "passes of a picture": {"forwards": forwards, "backwards": backwards},
             "median distance": median(self.ledger.nearest),

@@ -1,16 +1,14 @@
 """Checks of what attacks with gradients go by: that there is one, and that it says what the network does."""
 
-from dataclasses import replace
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from phosphene.adversarial.evaluation.culprits import culprit, further
+from phosphene.adversarial.evaluation.culprits import further, straightened
 from phosphene.adversarial.evaluation.evidence import Check, Evidence
 from phosphene.adversarial.norms import steepest
 from phosphene.adversarial.problems import Problems
-from phosphene.adversarial.victims import Measured, Victim
+from phosphene.adversarial.victims import Measured
 from phosphene.core.errors import Mistake
 
 NEAR = 1 / 10
@@ -29,24 +27,20 @@ def gradients(evidence: Evidence) -> Check:
         saturated = missing & ~_without(problems, problems.margin)
     except Mistake as error:
         every = torch.ones(len(evidence), dtype=torch.bool)
-        return Check("gradients", "fail", str(error), evidence.numbered(every), _past(evidence, every))
+        return Check(
+            "gradients", "fail", str(error), evidence.numbered(every), straightened(evidence, every, has_gradients)
+        )
     if int(saturated.sum()) > int(missing.sum()) / 2:
         words = "the loss has no gradient on {} pictures, where the network is surer than numbers can be; margins have"
         return evidence.judged("gradients", missing, "", words, further(evidence))
     words = "there is no gradient on {} pictures: something in the network cuts it or makes it 0"
-    next = _past(evidence, missing) if missing.any() else ""
+    next = straightened(evidence, missing, has_gradients) if missing.any() else ""
     return evidence.judged("gradients", missing, "there is a gradient on every picture", words, next)
 
 
-def _past(evidence: Evidence, missing: Bool[Tensor, " n"]) -> str:
-    """The option that brings the gradient back."""
-    rows = missing.nonzero().flatten()[:4]
-
-    def helps(victim: Victim) -> bool:
-        found = replace(evidence, victim=victim, x=evidence.x[rows], labels=evidence.labels[rows], fooled=rows < 0)
-        return not _without(found.problems, found.problems.loss).any()
-
-    return f"--bpda {culprit(evidence.victim, helps)}"
+def has_gradients(evidence: Evidence) -> bool:
+    """Whether every picture has one."""
+    return not _without(evidence.problems, evidence.problems.loss).any()
 
 
 def derivative(evidence: Evidence) -> Check:
@@ -79,7 +73,9 @@ def finite_differences(problems: Problems, h: float) -> Float[Tensor, " n"]:
     g = _gradient(problems, problems.margin, start)
     d = steepest(g, problems.norm)
     slope = (g * d).flatten(1).sum(1)
-    ahead, behind = (problems.margin(problems.answers(start + s * h * d, problems.rows), problems.rows) for s in (1, -1))
+    ahead, behind = (
+        problems.margin(problems.answers(start + s * h * d, problems.rows), problems.rows) for s in (1, -1)
+    )
     found = (ahead - behind).to(slope) / (2 * h)
     return torch.where(slope > 0, found / slope, torch.nan)
 

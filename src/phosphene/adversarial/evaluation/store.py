@@ -1,8 +1,8 @@
 """An evaluation in a folder, part by part: whatever ends it, the same command goes on from what is there.
 
-While it is not finished, `.evaluation` lies beside its files: `of.json` says what the evaluation is of, and each part is
-a file of its own, written whole or not at all. What comes out is made of the parts alone, so that an evaluation that was
-ended five times has the bytes of one that was not.
+While it is not finished, `.evaluation` lies beside its files: `of.json` says what the evaluation is of, and each part
+is a file of its own, written whole or not at all. What comes out is made of the parts alone, so that an evaluation that
+was ended five times has the bytes of one that was not.
 """
 
 import json
@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from phosphene.adversarial.evaluation.parts import Part
 from phosphene.core.errors import Mistake
@@ -23,6 +23,7 @@ MOST = 8_000_000_000
 """Bytes of a part that is read."""
 
 
+@runtime_checkable
 class Parts(Protocol):
     """Where the parts of an evaluation are kept."""
 

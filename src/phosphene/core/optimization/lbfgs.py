@@ -7,7 +7,7 @@ has not fallen enough, too short where it still falls steeply (Wolfe's condition
 evaluations of a step use the same key, so that transforms hold still while it is searched for; the next step's are new.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -15,6 +15,11 @@ from torch import Tensor
 
 from phosphene.core.errors import check_range
 from phosphene.core.optimization.engine import Evaluate, Optimizer, Update
+
+Function = Callable[[Float[Tensor, "m d"], Int[Tensor, " m"]], tuple[Tensor, ...]]
+"""(points, which of the problems each belongs to) -> their values, gradients, and whatever else is to be known."""
+
+Side = float | Float[Tensor, " d"]
 
 
 def lbfgs(history: int = 10, evaluations: int = 20, decrease: float = 1e-4, curvature: float = 0.9) -> Optimizer:
@@ -37,11 +42,21 @@ def lbfgs(history: int = 10, evaluations: int = 20, decrease: float = 1e-4, curv
 
         @torch.no_grad()
         def update(values: Tensor, gradients: list[Tensor], rows: Tensor, evaluate: Evaluate) -> None:
-            search = _Search(parameters, rows, values, _flat(gradients, rows), decrease, curvature)
-            search.direction = memory.direction(search.gradient, rows)
-            step, gradient = search.run(evaluate, evaluations)
-            _set(parameters, rows, search.start + step)
-            memory.add(step, gradient - search.gradient, rows)
+            start = _flat(parameters, rows)
+
+            def function(points: Tensor, own: Tensor) -> tuple[Tensor, ...]:
+                some = rows[own.cpu()]
+                _set(parameters, some, points)
+                values, gradients = evaluate(some)
+                return values.to(points), _flat(gradients, some)
+
+            here = (values.to(start), _flat(gradients, rows))
+            direction = memory.direction(here[1], rows)
+            options = {"evaluations": evaluations, "decrease": decrease, "curvature": curvature}
+            length, (_, gradient) = searched(function, start, here, direction, **options)
+            step = length[:, None] * direction
+            _set(parameters, rows, start + step)
+            memory.add(step, gradient - here[1], rows)
 
         return update
 
@@ -55,76 +70,91 @@ class _Memory:
         flat = _flat(parameters, torch.arange(len(parameters[0])))
         self.steps = flat.new_zeros(len(flat), size, flat.shape[1])
         self.changes = torch.zeros_like(self.steps)
-        self.inverse = flat.new_zeros(len(flat), size)  # 1 / s.y
-        self.scale = flat.new_zeros(len(flat))  # s.y / y.y of the newest
 
     def direction(self, gradient: Float[Tensor, "n d"], rows: Int[Tensor, " n"]) -> Float[Tensor, "n d"]:
         """-H g; without any pair -g, of length at most 1 in the l1 norm, as PyTorch's."""
         at = rows.to(gradient.device)
-        s, y, inverse, scale = self.steps[at], self.changes[at], self.inverse[at], self.scale[at]
-        q, factors = gradient.clone(), []
-        for i in reversed(range(s.shape[1])):
-            factors.append(inverse[:, i] * (s[:, i] * q).sum(1))
-            q -= factors[-1][:, None] * y[:, i]
         first = 1 / gradient.abs().sum(1).clamp(min=1)
-        q *= torch.where(scale > 0, scale, first)[:, None]
-        for i, factor in enumerate(reversed(factors)):
-            q += (factor - inverse[:, i] * (y[:, i] * q).sum(1))[:, None] * s[:, i]
-        return -q
+        return newton(gradient, self.steps[at], self.changes[at], first)
 
     def add(self, step: Float[Tensor, "n d"], change: Float[Tensor, "n d"], rows: Int[Tensor, " n"]) -> None:
         """Remember these pairs where s.y is positive; a problem that has not moved begins anew."""
         at = rows.to(step.device)
-        product, square = (step * change).sum(1), change.square().sum(1)
-        good = product > 1e-10 * square
-        for memory, new in ((self.steps, step), (self.changes, change), (self.inverse, 1 / product)):
-            some = at[good]
+        good = (step * change).sum(1) > 1e-10 * change.square().sum(1)
+        some, stuck = at[good], at[(step == 0).all(1)]
+        for memory, new in ((self.steps, step), (self.changes, change)):
             memory[some] = torch.cat([memory[some][:, 1:], new[good][:, None]], 1)
-        self.scale[at[good]] = (product / square)[good]
-        stuck = at[(step == 0).all(1)]
-        for memory in (self.steps, self.changes, self.inverse, self.scale):
             memory[stuck] = 0
 
 
-class _Search:
-    """The search for a step length along a direction, for each row on its own."""
+def newton(
+    gradient: Float[Tensor, "n d"], steps: Float[Tensor, "n h d"], changes: Float[Tensor, "n h d"],
+    first: Float[Tensor, " n"],
+) -> Float[Tensor, "n d"]:  # fmt: skip
+    """-H g, from pairs of which the newest is last; those without positive s.y change nothing.
 
-    direction: Float[Tensor, "n d"]
+    Args:
+        first: times the identity is H where there is no pair.
+    """
+    q, scale, known = gradient.clone(), first, torch.zeros_like(first, dtype=torch.bool)
+    factors: list[Tensor] = []
+    inverses: list[Tensor] = []
+    for s, y in zip(reversed(steps.unbind(1)), reversed(changes.unbind(1)), strict=True):
+        product, square = (s * y).sum(1), y.square().sum(1)
+        good = product > 1e-10 * square
+        scale, known = torch.where(good & ~known, product / square, scale), known | good
+        inverses.append(torch.where(good, 1 / product, 0))
+        factors.append(inverses[-1] * (s * q).sum(1))
+        q -= factors[-1][:, None] * y
+    q *= scale[:, None]
+    for s, y, factor, inverse in zip(
+        steps.unbind(1), changes.unbind(1), reversed(factors), reversed(inverses), strict=True
+    ):
+        q += (factor - inverse * (y * q).sum(1))[:, None] * s
+    return -q
 
-    def __init__(
-        self,
-        parameters: list[Tensor],
-        rows: Int[Tensor, " n"],
-        values: Float[Tensor, " n"],
-        gradient: Float[Tensor, "n d"],
-        decrease: float,
-        curvature: float,
-    ) -> None:
-        self.parameters, self.rows, self.values, self.gradient = parameters, rows, values, gradient
-        self.start = _flat(parameters, rows)
-        self.decrease, self.curvature = decrease, curvature
 
-    def run(self, evaluate: Evaluate, evaluations: int) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d"]]:
-        """The steps, and the gradients at their ends: of each row the last that has fallen enough, 0 where none has."""
-        descent = (self.gradient * self.direction).sum(1)
-        length, low = torch.ones_like(descent), torch.zeros_like(descent)
-        high = torch.full_like(descent, torch.inf)
-        gradient = self.gradient.clone()
-        open_ = torch.arange(len(self.rows), device=descent.device)
-        for _ in range(evaluations):
-            rows = self.rows[open_.cpu()]
-            _set(self.parameters, rows, self.start[open_] + length[open_, None] * self.direction[open_])
-            values, gradients = evaluate(rows)
-            there = _flat(gradients, rows)
-            fallen = values.to(descent) <= self.values.to(descent)[open_] + self.decrease * (length * descent)[open_]
-            level = (there * self.direction[open_]).sum(1) >= self.curvature * descent[open_]
-            gradient[open_[fallen]], low[open_[fallen]] = there[fallen], length[open_[fallen]]
-            high[open_[~fallen]] = length[open_[~fallen]]
-            open_ = open_[~(fallen & level)]
-            if not len(open_):
-                break
-            length = torch.where(high.isinf(), 2 * low, (low + high) / 2)
-        return low[:, None] * self.direction, gradient
+def searched(
+    function: Function,
+    start: Float[Tensor, "n d"],
+    here: tuple[Tensor, ...],
+    direction: Float[Tensor, "n d"],
+    *,
+    evaluations: int = 20,
+    decrease: float = 1e-4,
+    curvature: float = 0.9,
+    low: Side = -torch.inf,
+    high: Side = torch.inf,
+) -> tuple[Float[Tensor, " n"], tuple[Tensor, ...]]:
+    """The length of a step along a direction for each problem, and what the function says at its end.
+
+    That is of each the last try that has fallen enough; 0, and what it says at the start, where none has. Within bounds
+    the path bends: every value stops at its bound (Bertsekas 1982, doi:10.1137/0320018).
+
+    Args:
+        here: what the function says at the start.
+        low, high: the bounds.
+    """
+    descent = (here[1] * direction).sum(1)
+    length, least = torch.ones_like(descent), torch.zeros_like(descent)
+    most, found = torch.full_like(descent, torch.inf), tuple(part.clone() for part in here)
+    left = torch.arange(len(start), device=start.device)
+    for _ in range(evaluations):
+        points = (start[left] + length[left, None] * direction[left]).clamp(low, high)
+        there = function(points, left)
+        promised = ((points - start[left]) * here[1][left]).sum(1)
+        fallen = there[0] <= here[0][left] + decrease * promised
+        moving = torch.where((points > low) & (points < high), direction[left], 0)
+        level = (there[1] * moving).sum(1) >= curvature * descent[left]
+        good = left[fallen]
+        for part, new in zip(found, there, strict=True):
+            part[good] = new[fallen]
+        least[good], most[left[~fallen]] = length[good], length[left[~fallen]]
+        left = left[~(fallen & level)]
+        if not len(left):
+            break
+        length = torch.where(most.isinf(), 2 * least, (least + most) / 2)
+    return least, found
 
 
 def _flat(tensors: Sequence[Tensor], rows: Int[Tensor, " n"]) -> Float[Tensor, "n d"]:

@@ -57,8 +57,14 @@ def normalized(size: Size) -> Optimizer:
     return along(lambda gradient: gradient / (_mean_abs(gradient) + 1e-30), size)
 
 
-def adam(rate: float = 0.05, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8) -> Optimizer:
-    """Adam (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1), the same numbers as `torch.optim.Adam`."""
+def adam(
+    rate: float | Callable[[int], float] = 0.05, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
+) -> Optimizer:
+    """Adam (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1), the same numbers as `torch.optim.Adam`.
+
+    Args:
+        rate: the step's length, or a function that tells it for the first move (0), the second (1), ...
+    """
 
     def start(parameters: list[Tensor]) -> Update:
         first, second = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
@@ -67,13 +73,14 @@ def adam(rate: float = 0.05, betas: tuple[float, float] = (0.9, 0.999), eps: flo
         @torch.no_grad()
         def update(values: Tensor, gradients: list[Tensor], rows: Tensor, evaluate: Evaluate) -> None:
             nonlocal count
+            length = rate(count) if callable(rate) else rate
             count += 1
             for p, m, v, g in zip(parameters, first, second, gradients, strict=True):
                 at = _at(p, rows)
                 m[at] = torch.lerp(m[at], g[at], 1 - betas[0])
                 v[at] = (v[at] * betas[1]).addcmul_(g[at], g[at], value=1 - betas[1])
                 scale = (v[at] / (1 - betas[1] ** count)).sqrt_().add_(eps)
-                p[at] -= (m[at] / scale).mul_(rate / (1 - betas[0] ** count))
+                p[at] -= (m[at] / scale).mul_(length / (1 - betas[0] ** count))
 
         return update
 

@@ -11,6 +11,8 @@ from rich.console import Console
 
 from phosphene.adversarial.evaluation.ensembles import ensemble
 from phosphene.adversarial.evaluation.evaluate import Evaluation
+from phosphene.adversarial.evaluation.evidence import Check
+from phosphene.adversarial.evaluation.judging import judged
 from phosphene.adversarial.evaluation.report import Report, names
 from phosphene.adversarial.evaluation.store import Folder
 from phosphene.adversarial.norms import Norm, usual_radius
@@ -43,6 +45,9 @@ RADIUS = Bounds(1e-6, 1e6)
     cli.option("batch", int, 64, "pictures at a time", bounds=Bounds(1, 1024)),
     cli.option("limit", int | None, None, "so many pictures, the first ones", bounds=Bounds(1, 10**9)),
     cli.option("fit", Fit, "crop", "how a photograph becomes the network's input"),
+    cli.option("bpda", str | None, None, "a module without a useful gradient, which is passed straight by attacks"),
+    cli.option("eot", int, 0, "of a network that draws random numbers: attack the mean over so many draws",
+               bounds=Bounds(0, 1000)),
     cli.option("seed", int, 0, "of all random numbers", bounds=Bounds(0, 2**32 - 1)),
     cli.option("out", str | None, None, "the folder, by default evaluate-NETWORK; an unfinished evaluation goes on"),
     cli.option("force", bool, False, "begin anew, over what is there"),
@@ -60,19 +65,19 @@ def evaluate_network(**options: Any) -> None:
     network = session(options).network
     spelled = "".join(c if c.isalnum() else "-" for c in network.name).strip("-")
     folder = given_path(asked["out"] or shortened(f"evaluate-{spelled}"), "folder")
-    with Claims() as claims, named(network.name):
-        data = read_labelled(asked["data"], network, asked["fit"])
-        data = data if asked["limit"] is None else data.first(asked["limit"])
-        radii = radii or [usual_radius(norm, data.pictures[0].numel())]
-        store = Folder(folder, [PAGE, *names(norm, radii)], force=asked["force"])
-        evaluation = Evaluation(
-            network, data, norm=norm, radii=radii, entries=entries, curve=curve, batch=asked["batch"],
-            seed=asked["seed"], parts=store,
-        )  # fmt: skip
-        claims.hold([folder / PAGE])
-        store.go_on(evaluation.of)
-        _watch(evaluation, store, quiet=asked["quiet"])
-        report = Report(evaluation)
+    with Claims() as claims:
+        with named(network.name):
+            data = read_labelled(asked["data"], network, asked["fit"])
+            data = data if asked["limit"] is None else data.first(asked["limit"])
+            radii = radii or [usual_radius(norm, data.pictures[0].numel())]
+            store = Folder(folder, [PAGE, *names(norm, radii)], force=asked["force"])
+            evaluation = Evaluation(
+                network, data, norm=norm, radii=radii, entries=entries, curve=curve, batch=asked["batch"],
+                seed=asked["seed"], draws=asked["eot"], straight=asked["bpda"], parts=store,
+            )  # fmt: skip
+            claims.hold([folder / PAGE])
+            store.go_on(evaluation.of)
+        report = Report(evaluation, _watch(evaluation, store, quiet=asked["quiet"]))
         made = page(report, data=Path(asked["data"]).name, again=_again(asked)).encode(errors="backslashreplace")
         store.finish({**report.files(), PAGE: made})
     _tell(report, folder / PAGE, quiet=asked["quiet"], as_json=asked["json"])
@@ -83,8 +88,8 @@ def _radii(given: str | None) -> list[float]:
     return [float(read_number(word, "eps", RADIUS)) for word in given.split(",")] if given else []
 
 
-def _watch(evaluation: Evaluation, store: Folder, *, quiet: bool) -> None:
-    """Do what is left, under a bar; what is done stays, however it ends."""
+def _watch(evaluation: Evaluation, store: Folder, *, quiet: bool) -> list[Check]:
+    """Do what is left, under a bar, and check it; what is done stays, however it ends."""
     if store.there:
         note(f"{store.there} parts are in {store.folder} already; going on with the others", quiet=quiet)
     try:
@@ -94,6 +99,8 @@ def _watch(evaluation: Evaluation, store: Folder, *, quiet: bool) -> None:
                 progress.update(
                     task, description=evaluation.doing, completed=round(done), total=round(evaluation.total)
                 )
+            task = progress.add_task("checks", total=None)
+            return list(progress.track(judged(evaluation), task_id=task))
     except ENDS as stopped:
         if not store.there:
             raise unless_interrupted(evaluation.network.name, stopped) from stopped
@@ -111,13 +118,14 @@ def _tell(report: Report, path: Path, *, quiet: bool, as_json: bool) -> None:
         return
     console = Console(file=results(), quiet=quiet, soft_wrap=True)
     console.print(f"accuracy {report.clean} without any attack; {escape(headline(report))}", highlight=False)
+    console.print(f"[bold]{escape(report.verdict)}[/]", highlight=False)
     tell(path)
 
 
 def _again(asked: Mapping[str, Any]) -> str:
     """The line that makes it once more."""
     usual = {"net": "embedded:photo", "norm": "linf", "attacks": "fast", "curve": "fmn", "batch": 64, "fit": "crop"}
-    usual |= {"seed": 0, "device": "auto", "precision": "auto"}
+    usual |= {"seed": 0, "eot": 0, "device": "auto", "precision": "auto"}
     skip = ("out", "force", "quiet", "json")
     words = ["phosphene", "evaluate"]
     for name, value in asked.items():

@@ -44,7 +44,7 @@ def page(report: Report, *, data: str, again: str) -> str:
     return template("evaluation/page.html").render(
         network=network.name,
         lead=_lead(report, data),
-        sections=[_accuracy(report), _attacks(report), _examples(report)],
+        sections=[_accuracy(report), _checks(report), _attacks(report), _examples(report)],
         seed=evaluation.seed,
         sha256=network.sha256 or "",
         plan=str(network.plan_for("search")),
@@ -72,8 +72,8 @@ def _accuracy(report: Report) -> Section:
     """Accuracy at each radius, and the curve between them."""
     section = Section(
         "Accuracy by radius",
-        "How many of all pictures the network is right about, whatever is done to them within the radius. What is never "
-        "found may still be there: a robust accuracy is at most so much, not at least.",
+        "How many of all pictures the network is right about, whatever is done to them within the radius. What nothing "
+        "finds may still be there: a robust accuracy is at most so much, not at least.",
         "Intervals: Wilson (1927). The curve is made of the distance of the nearest picture found that fools.",
     )
     section.table = [
@@ -122,13 +122,28 @@ def _apart(worsts: Sequence[Worst], furthest: float) -> Sequence[Worst]:
     return kept
 
 
+def _checks(report: Report) -> Section:
+    """Whether to believe it, and why."""
+    section = Section(
+        "Whether to believe it",
+        f"{report.verdict[0].upper()}{report.verdict[1:]}.",
+        "Checks after Carlini et al. 2019 (arXiv:1902.06705), Pintor et al. 2022 (arXiv:2106.09947) and AutoAttack's "
+        "flags, on some of the pictures. Pictures are counted from 0.",
+    )
+    section.table = [["check", "outcome", "what was seen", "pictures", "run again with"]]
+    for one in report.checks:
+        few = ", ".join(map(str, one.images[:8])) + (f" and {len(one.images) - 8} more" if len(one.images) > 8 else "")
+        section.table.append([one.name, one.outcome, one.words, few, one.next])
+    return section
+
+
 def _attacks(report: Report) -> Section:
     """Who found what, and how often the network was asked."""
     many, (forwards, backwards) = len(report.evaluation.data), report.passes
     section = Section(
         "What each attack found",
-        "At each radius an attack is made on the pictures that are still robust. One that looks for the smallest change "
-        "is made once, on every picture that the network is right about, and fools at whatever distance.",
+        "At each radius an attack is made on the pictures that are still robust. One that looks for the smallest "
+        "change is made once, on every picture that the network is right about, and fools at whatever distance.",
         f"A picture went through the network {forwards:.1f} times, and back {backwards:.1f} times, in the mean of all.",
     )
     section.table = [["attack", "radius", "tried", "fooled", "forwards", "backwards"]]
@@ -153,8 +168,8 @@ def _examples(report: Report) -> Section:
         change = fools - picture
         seen = (0.5 + 0.5 * change / change.abs().max().clamp(min=1e-12)).clamp(0, 1)
         strip = torch.cat([as_looked_at(network, one) for one in (picture, seen, fools)])
-        words = f"{label(network, int(report.evaluation.data.labels[row]))} becomes {label(network, int(worst.said[row]))}"
-        caption = f"{report.evaluation.data.names[row]}: {words} at {_radius(report, float(worst.distances[row]))}"
+        classes = (label(network, int(one[row])) for one in (report.evaluation.data.labels, worst.said))
+        caption = f"{' becomes '.join(classes)} at {_radius(report, float(worst.distances[row]))}"
         section.pictures.append(Shown(caption, "", png_bytes(_large(grid(strip, 3)))))
     if not section.pictures:
         section.teaching = "No picture was found that fools within any of the radii."

@@ -28,6 +28,9 @@ from phosphene.faces.replay.record import Record, incomplete, read_record
 AT_A_TIME = 100
 """Pictures: a sweep makes 64 together, of which a file shows one, and a network is shown 16 or 64 at a time."""
 
+LITTLE = 8 * 224 * 224
+"""Pixels that may be read at a time whatever is shown: small pictures are read by hundreds (occlusion)."""
+
 LONGEST = 1_000_000
 """Pictures that a replay reads in all, as large as the largest that it shows, forwards and backwards.
 
@@ -145,7 +148,8 @@ def allowance(record: Record, network: Network, photos: Sequence[str], meter: Me
     whole = {"sheet": (shown, shown), "picture": (shown, AT_A_TIME * shown)}
     kind = record.part[0] if record.part else ""
     picture, together = whole.get(str(kind), (max(FINER * shown, largest), AT_A_TIME * largest))
-    return Allowance(picture, together, AT_A_TIME * largest, largest, meter or patience(), record.picture.name)
+    read = max(AT_A_TIME * largest, LITTLE)
+    return Allowance(picture, together, read, largest, meter or patience(), record.picture.name)
 
 
 def finished(record: Record, result: Result) -> Replayed:

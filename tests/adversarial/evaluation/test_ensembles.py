@@ -1,0 +1,41 @@
+"""Names of attacks, and what each ensemble is."""
+
+import pytest
+
+from phosphene.adversarial.evaluation.ensembles import FAST, STANDARD, ensemble
+from phosphene.core.errors import Mistake
+
+
+def test_an_ensemble_has_a_name_and_so_does_every_attack():
+    assert ensemble("fast", "linf") == FAST
+    assert [(one.name, one.attack, one.options, one.once) for one in ensemble("pgd, fgsm", "l2")] == [
+        ("pgd", "pgd", {}, False), ("fgsm", "fgsm", {}, False),
+    ]  # fmt: skip
+
+
+def test_standard_is_autoattack_in_its_order_and_budgets():
+    assert [one.record() for one in STANDARD] == [
+        {"name": "apgd-ce", "attack": "apgd", "loss": "ce", "steps": 100},
+        {"name": "apgd-t", "attack": "apgd", "loss": "targeted-dlr", "targets": 9, "steps": 100},
+        {"name": "fab-t", "attack": "fab", "targets": 9, "steps": 100},
+        {"name": "square", "attack": "square", "queries": 5000, "patience": 2.0},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("pdg", "no attack 'pdg'; did you mean 'pgd'"),
+        ("standart", "no attack 'standart'; did you mean 'standard'?"),
+        (" , ", "names no attack; there are standard, fast, "),
+        ("pgd,fgsm,pgd", "pgd is named twice; once is enough"),
+    ],
+)
+def test_another_name_is_told(words, said):
+    with pytest.raises(Mistake, match=said):
+        ensemble(words, "linf")
+
+
+def test_a_norm_that_an_attack_does_not_know_is_told():
+    with pytest.raises(Mistake, match="'l0' is not a valid value for norm of a3"):
+        ensemble("fast", "l0")

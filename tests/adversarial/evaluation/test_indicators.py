@@ -1,0 +1,174 @@
+"""Every check on every subject: what is broken is flagged by the check that fits, and what it suggests breaks it."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from phosphene.adversarial.adaptive import bpda, eot, majority
+from phosphene.adversarial.attacks.pgd import pgd
+from phosphene.adversarial.evaluation.evidence import Check, sample
+from phosphene.adversarial.evaluation.indicators import CHECKS, READING, checks
+from phosphene.adversarial.evaluation.verdict import verdict
+from phosphene.adversarial.goals import misclassified
+from phosphene.core.networks.network import Network
+from phosphene.core.units.inputs import feed
+from phosphene.models.specs import load
+from tests.adversarial.defences import (
+    DEFENCES,
+    EPS,
+    Jpeg,
+    Quantization,
+    RandomResizePad,
+    Temperature,
+    base,
+    guarded,
+    stains,
+)
+from tests.adversarial.evaluation.subjects import evidence
+
+FLAGGED = {
+    "quantization": ("gradients", "--bpda door"),
+    "JPEG": ("gradients", "--bpda door"),
+    "JPEG that cuts": ("gradients", "--bpda door"),
+    "random resizing": ("repeatable", "--eot 20"),
+    "temperature": ("gradients", "--attacks standard"),
+    "reverse sigmoid": ("unbounded", "--bpda exit"),
+    "k winners": ("derivative", "--attacks standard"),
+}
+"""By which check first, and what is to be run next."""
+
+
+def first(one) -> Check:
+    """The first check that does not pass."""
+    return next(check for check in checks(one) if check.outcome != "pass")
+
+
+def left(victim, next, x, labels, eps):
+    """Of how many a victim stays right, attacked as is suggested; random ones decide by majority."""
+    option, _, word = next.partition(" ")
+    goal = misclassified(labels)
+    if option == "--bpda":
+        victim = bpda(victim, word)
+    elif option == "--eot":
+        victim = eot(victim, int(word))
+    else:  # what the standard attacks make small: margins
+        goal = dataclasses.replace(goal, loss=goal.margin)
+    found = pgd.attack(victim, x, goal, eps=eps, steps=10, step_size=eps / 4, until_fooled=option != "--eot").outcome
+    if option == "--eot":
+        return float(majority(victim, found.inputs, 15).right(labels).float().mean())
+    return float((~found.success & ~found.before).float().mean())
+
+
+@pytest.mark.parametrize("name", FLAGGED)
+def test_a_broken_defence_is_flagged_by_the_check_that_fits(name):
+    said = first(evidence(DEFENCES[name](), 32))
+    assert (said.name, said.outcome, said.next) == (FLAGGED[name][0], "fail", FLAGGED[name][1])
+
+
+@pytest.mark.parametrize("name", [name for name in FLAGGED if name != "k winners"])
+def test_what_is_suggested_breaks_it(name):
+    x, y = stains(16, seed=2)
+    assert left(DEFENCES[name](), FLAGGED[name][1], x, y, EPS) <= 0.1
+
+
+def test_probabilities_that_are_sure_are_flagged_and_led_past():
+    network = Network(DEFENCES["sure probabilities"](), size=8)
+    with pytest.warns(UserWarning, match="returns probabilities"):
+        said = first(evidence(network, 32))
+    assert (said.name, said.next) == ("logits", "--bpda exit.1")
+    assert left(network, said.next, *stains(16, seed=2), EPS) <= 0.1
+
+
+def test_a_far_too_weak_attack_is_flagged():
+    said = first(evidence(base(), 32, weak={"steps": 5, "step_size": EPS / 50}))
+    assert (said.name, said.outcome, said.next) == ("single step", "fail", "--attacks standard")
+    assert left(base(), said.next, *stains(16, seed=2), EPS) == 0
+
+
+def test_what_has_no_robustness_and_hides_nothing_passes_every_check():
+    one = evidence(base(), 32)
+    every = list(checks(one))
+    assert [check.outcome for check in every] == ["pass"] * len(CHECKS)
+    assert verdict(every, int(one.robust.sum()), len(one), one.eps).endswith("13 of 13 checks pass; believe it")
+
+
+def test_no_check_has_the_name_of_another_and_transfer_is_checked_where_there_is_another_network():
+    names = [check.name for check in checks(evidence(base(), 8, surrogates=[base()]))]
+    assert len(set(names)) == len(names) == len(CHECKS) + 1 and names[-1] == "transferred"
+
+
+def test_with_l0_the_network_alone_is_asked():
+    one = dataclasses.replace(evidence(base(), 8), norm="l0", eps=3.0)
+    assert [check.outcome for check in checks(one)] == ["pass"] * len(READING)
+
+
+def test_checks_ask_little_of_each_picture():
+    one = evidence(base(), 16, eps=EPS / 16)
+    before = one.victim.forwards.sum()
+    assert one.robust.all() and [check.outcome for check in checks(one)] == ["pass"] * len(CHECKS)
+    assert (one.victim.forwards.sum() - before) / 16 <= 600
+
+
+def cifar(data, network):
+    with np.load(data / "cifar10_test_200.npz") as file:
+        x, y = torch.from_numpy(file["X"]).permute(0, 3, 1, 2).float() / 255, torch.from_numpy(file["y"]).long()
+    rows = sample(Network.read(network, x, ["logits"])["logits"].argmax(1) == y)
+    return x[rows], y[rows]
+
+
+SOUND = [("cifar_cnn_a_adv", 2), ("cifar_cnn_a_adv", 8), ("cifar_cnn_a_mix", 2), ("cifar_resnet20", 1)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "levels"), SOUND)
+def test_a_sound_network_is_flagged_by_none(data, shared_network, name, levels):
+    network = shared_network(name)
+    x, y = cifar(data, network)
+    every = list(checks(evidence(network, x=x, labels=y, eps=levels / 255)))
+    assert [(check.name, check.outcome) for check in every if check.outcome != "pass"] == []
+
+
+@pytest.mark.slow
+def test_the_robust_network_of_the_package_is_flagged_by_none(data):
+    network = load("embedded:photo-robust")
+    photos = sorted((data / "imagenet_200").glob("*.jpg"))[:48]
+    x = torch.cat([feed(network, photo, "crop") for photo in photos])
+    y = network.head.decided(network.read(x, ["logits"])["logits"])
+    every = list(checks(evidence(network, x=x, labels=y, eps=4 / 255)))
+    assert [(check.name, check.outcome) for check in every if check.outcome != "pass"] == []
+
+
+class Pixels(nn.Module):
+    """A model that takes pictures in [0, 1]."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.model, self.normalization = network.model, network.normalization
+
+    def forward(self, x):
+        return self.model(self.normalization(x, grey=False))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("guards", "name", "next"),
+    [({"door": Quantization(8)}, "gradients", "--bpda door"), ({"door": Jpeg(cut=True)}, "gradients", "--bpda door"),
+     ({"exit": Temperature(1000.0)}, "gradients", "--attacks standard"),
+     ({"door": RandomResizePad(0.9)}, "repeatable", "--eot 20")],
+)  # fmt: skip
+def test_a_guarded_network_is_flagged_and_falls_to_what_it_is_without_its_guard(
+    data, shared_network, guards, name, next
+):
+    network = shared_network("cifar_cnn_a_adv")
+    x, y = cifar(data, network)
+    bare = Pixels(network)
+    victim = guarded(bare, **guards)
+    one = evidence(victim, x=x, labels=y, eps=8 / 255)
+    said = first(one)
+    assert (said.name, said.next) == (name, next)
+    base_left, own_left = left(bare, "", x, y, 8 / 255), left(victim, next, x, y, 8 / 255)
+    print(name, guards, float(one.robust.float().mean()), base_left, own_left)
+    assert own_left <= base_left + 0.1
