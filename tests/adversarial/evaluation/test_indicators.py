@@ -9,7 +9,7 @@ from torch import nn
 
 from phosphene.adversarial.adaptive import bpda, eot, majority
 from phosphene.adversarial.attacks.pgd import pgd
-from phosphene.adversarial.evaluation.evidence import Check, sample
+from phosphene.adversarial.evaluation.evidence import SAMPLE, Check
 from phosphene.adversarial.evaluation.indicators import CHECKS, READING, checks
 from phosphene.adversarial.evaluation.verdict import verdict
 from phosphene.adversarial.goals import misclassified
@@ -115,7 +115,7 @@ def test_checks_ask_little_of_each_picture():
 def cifar(data, network):
     with np.load(data / "cifar10_test_200.npz") as file:
         x, y = torch.from_numpy(file["X"]).permute(0, 3, 1, 2).float() / 255, torch.from_numpy(file["y"]).long()
-    rows = sample(Network.read(network, x, ["logits"])["logits"].argmax(1) == y)
+    rows = (network.read(x, ["logits"])["logits"].argmax(1) == y).nonzero().flatten()[:SAMPLE]
     return x[rows], y[rows]
 
 

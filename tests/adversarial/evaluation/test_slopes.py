@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from phosphene.adversarial.adaptive import straight
+from phosphene.adversarial.adaptive import Straight
 from phosphene.adversarial.evaluation.slopes import derivative, finite_differences, gradients
 from phosphene.adversarial.problems import problems
 from phosphene.core.networks.network import Network
@@ -52,7 +52,7 @@ def test_a_gradient_that_is_turned_round_is_noticed():
 
 class _Turned(nn.Module):
     def forward(self, z):
-        return straight(lambda z: z, lambda z: -z)(z)
+        return Straight(lambda z: z, lambda z: -z)(z)
 
 
 def test_without_any_gradient_nothing_is_compared():
