@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from phosphene.adversarial.nearest import Nearest, cosine, unit
+from phosphene.adversarial.nearest import Nearest, aimed, cosine, unit
 from phosphene.adversarial.problems import problems
 from phosphene.adversarial.victims import Victim
 from phosphene.core.optimization.keys import Key
@@ -100,3 +100,30 @@ def test_a_unit_gradient_has_length_one_and_where_there_is_none_it_is_random_and
 @pytest.mark.parametrize(("part", "expected"), [(0, 3.0), (0.5, 2.0), (1, 1.0), (1 / 3, 2.5)])
 def test_a_cosine_falls_from_the_first_to_the_last(part, expected):
     assert cosine(3.0, 1.0, part) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_the_nearest_boundary_is_chosen_by_its_distance_within_the_bounds_and_not_by_its_margin(norm):
+    weight = torch.tensor([[0.0, 0], [3, 1], [0.2, 0.1]], dtype=torch.float64)
+
+    def logits(x):
+        return x @ weight.T + torch.tensor([1.0, -0.5, 0.8]).double()
+
+    x = torch.tensor([[0.3, 0.3], [0.0, 0.5], [0.2, 1.0]], dtype=torch.float64)
+    own = problems(logits, x, logits(x).argmax(1), norm=norm, eps=math.inf)
+    near, likeliest = aimed(own, own.x, own.rows, 9), aimed(own, own.x, own.rows, 1)
+    assert (near.length <= likeliest.length).all() and (near.length < likeliest.length).any()
+    there = logits((own.x + near.change).flatten(1)).gather(1, own.goal.labels[:, None])
+    others = logits((own.x + near.change).flatten(1)).scatter(1, own.goal.labels[:, None], -torch.inf).amax(1)
+    torch.testing.assert_close(there[:, 0], others)
+    assert torch.equal(near.answers, logits(x))
+
+
+def test_where_no_boundary_can_be_reached_it_goes_to_the_corner_that_comes_closest_and_says_so():
+    def logits(x):
+        return torch.stack([x[:, 0] * 0 + 5, x[:, 0] - x[:, 1], 0.1 * x[:, 0]], 1)
+
+    own = problems(logits, X, [0, 0, 0], norm="l2", eps=math.inf)
+    aim = aimed(own, own.x, own.rows, 9)
+    assert aim.length.isinf().all()
+    torch.testing.assert_close((own.x + aim.change).flatten(1), torch.tensor([[1.0, 0.0]] * 3).double())

@@ -6,11 +6,13 @@ asked the victim about is a candidate; nothing is asked a second time.
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from phosphene.adversarial.hyperplanes import crossing
 from phosphene.adversarial.norms import size
 from phosphene.adversarial.problems import Problems
 from phosphene.core.optimization.keys import Key
@@ -100,6 +102,44 @@ class Nearest:
         alive = torch.zeros(len(self.pictures), dtype=torch.bool)
         alive[rows] = True
         return Step(index, self.pictures.clone(), self.distances.clone(), alive)
+
+
+class Aim(NamedTuple):
+    """Where to begin, from one pass.
+
+    Attributes:
+        change: the smallest onto the nearest boundary of several, each taken for linear.
+        length: of it; infinite where no boundary can be reached within the bounds.
+        answers: what the victim says of the inputs.
+    """
+
+    change: Float[Tensor, "m c h w"]
+    length: Float[Tensor, " m"]
+    answers: Tensor
+
+
+def aimed(problems: Problems, points: Float[Tensor, "m c h w"], rows: Int[Tensor, " m"], many: int) -> Aim:
+    """Onto the nearest of so many boundaries, those of the classes that are likeliest besides its own.
+
+    Where none can be reached, the change is the one that comes closest. A goal that can be reached in one way only has
+    one boundary.
+    """
+
+    def likeliest(answers: Tensor, rows: Tensor) -> Tensor:
+        ways = problems.ways(answers, rows)
+        return ways.topk(min(many, max(1, ways.shape[1] - 1)), 1, largest=False).values
+
+    answers, values, gradients = problems.victim.gradients(points, rows, likeliest, problems.goal.layer)
+    k, ends = values.shape[1], (problems.low, problems.high)
+    every, left = crossing(
+        points.repeat_interleave(k, 0), gradients.flatten(0, 1), values.flatten(), problems.norm, *ends
+    )
+    length, left = size(every, problems.norm).view(-1, k), left.view(-1, k)
+    length = torch.where(left == 0, length, torch.inf)
+    can = length.isfinite().any(1, keepdim=True)
+    chosen = torch.where(can, length, left).argmin(1, keepdim=True)
+    change = every.unflatten(0, (-1, k))[torch.arange(len(points), device=points.device), chosen[:, 0]]
+    return Aim(change, length.gather(1, chosen)[:, 0], answers)
 
 
 def unit(gradient: Float[Tensor, "m c h w"], rows: Int[Tensor, " m"], key: Key) -> Float[Tensor, "m c h w"]:

@@ -1,0 +1,91 @@
+"""Fast minimum-norm: a ball that shrinks while its best point reaches the goal, and grows while it does not.
+
+With L the goal's margin, d the change and eps the radius of each input, step k moves along the gradient and projects
+onto the ball and the bounds (Pintor, Roli, Brendel & Biggio 2021, arXiv:2102.12827, algorithm 1):
+
+    eps <- min(eps (1 - gamma_k), |best d|)   where the goal is reached at d
+    eps <- eps (1 + gamma_k)                  where it is not, but has been
+    eps <- |d| + (how far it is to L = 0)     where it never has been: L taken for linear
+    d   <- P(d - alpha_k grad L / |grad L|_2)
+
+alpha falls from `rate` to a hundredth of it, gamma from .05 to .001, along a cosine. For l0 the radius changes by at
+least 1. Four things differ from the paper. The first step is DeepFool's, onto the nearest of some boundaries, as the
+likeliest class need not be the nearest. The distance to L = 0 minds the bounds, and serves l0, too; and a radius with
+which nothing was found yet grows like any other, so that it does not go to and fro between two classes. P is the exact
+projection onto the ball within the bounds, where the paper projects and then clips. In the end the way to the nearest
+point is searched.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Unpack
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from phosphene.adversarial.hyperplanes import crossing
+from phosphene.adversarial.nearest import Nearest, aimed, cosine, unit
+from phosphene.adversarial.norms import Norm, ball, size
+from phosphene.adversarial.photographs import Common, attack
+from phosphene.adversarial.problems import Problems
+from phosphene.core.optimization.steps import Step
+from phosphene.core.options import Bounds, Steps, Words
+
+LAST_GAMMA = 0.001
+"""Of the authors' code."""
+
+
+@attack("linf", "l2", "l1", "l0", minimal=True)
+def fmn(
+    problems: Problems,
+    *,
+    steps: Annotated[Steps, Words("how many steps")] = 100,
+    rate: Annotated[float, Bounds(1e-6, 1e6), Words("length of the first step, in widths of the pixels' range")] = 1.0,
+    gamma: Annotated[float, Bounds(1e-6, 0.999), Words("by which part the radius changes at first")] = 0.05,
+    candidates: Annotated[int, Bounds(2, 1000), Words("so many of the likeliest classes are compared at first")] = 10,
+    **common: Unpack[Common],
+) -> Iterator[Step]:
+    """Fool NETWORK with the smallest change, by a radius that shrinks and grows (FMN, Pintor et al. 2021)."""
+    nearest, rows = Nearest(problems), problems.rows
+    aim = aimed(problems, problems.x, rows, candidates - 1)
+    nearest.see(problems.x, rows, aim.answers)
+    eps, points = aim.length, problems.box(problems.x + aim.change, rows)
+    inside = ball(problems.x, eps, problems.norm, problems.low, problems.high)
+    objective = problems.objective(problems.margin)
+    yield nearest.step(0, rows[nearest.going(rows)])
+    for index in range(1, steps + 1):
+        going = nearest.going(rows)
+        rows, points = rows[going], points[going]
+        if not len(rows):
+            break
+        seen = objective(points, rows, problems.key.at(index))
+        reached = nearest.see(points, rows, seen.outputs[problems.goal.layer])
+        yield nearest.step(index, rows[nearest.going(rows)])
+        part = (index - 1) / max(1, steps - 1)
+        eps[rows] = _radius(problems.norm, eps[rows], nearest.distances[rows], reached, cosine(gamma, LAST_GAMMA, part))
+        lost = nearest.distances[rows].isinf().nonzero().flatten()
+        if len(lost):
+            farther = _reach(problems, points[lost], rows[lost], seen.values[lost], seen.gradients[lost])
+            eps[rows[lost]] = torch.maximum(eps[rows[lost]], farther)
+        alpha = problems.width * cosine(rate, rate / 100, part)
+        points = inside(points - alpha * unit(seen.gradients, rows, problems.key.at(index)), rows)
+    yield from nearest.between(steps)
+
+
+def _radius(
+    norm: Norm, eps: Float[Tensor, " m"], best: Float[Tensor, " m"], reached: Bool[Tensor, " m"], gamma: float
+) -> Float[Tensor, " m"]:
+    """A smaller one where the goal is reached, else a larger one."""
+    smaller, larger = eps * (1 - gamma), eps * (1 + gamma)
+    if norm == "l0":
+        smaller, larger = torch.minimum(eps - 1, smaller.floor()), torch.maximum(eps + 1, larger.floor())
+    return torch.where(reached, torch.minimum(smaller, best), larger)
+
+
+def _reach(
+    problems: Problems, points: Tensor, rows: Int[Tensor, " m"], values: Tensor, gradients: Tensor
+) -> Float[Tensor, " m"]:
+    """How far it may be from the input to where the margin, taken for linear, is 0; infinite where nothing is."""
+    change, left = crossing(points, gradients, values, problems.norm, problems.low, problems.high)
+    far = problems.distance(points, rows) + size(change, problems.norm)
+    return torch.where(left > 0, torch.inf, far)
