@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from phosphene.adversarial.adaptive import bpda, eot, majority
+from phosphene.adversarial.attacks.apgd import apgd
 from phosphene.adversarial.attacks.pgd import pgd
+from phosphene.adversarial.attacks.square import square
 from phosphene.adversarial.evaluation.evidence import SAMPLE, Check
 from phosphene.adversarial.evaluation.indicators import CHECKS, READING, checks
 from phosphene.adversarial.evaluation.verdict import verdict
-from phosphene.adversarial.goals import misclassified
 from phosphene.core.networks.network import Network
 from phosphene.core.units.inputs import feed
 from phosphene.models.specs import load
@@ -49,17 +50,18 @@ def first(one) -> Check:
 def left(victim, next, x, labels, eps):
     """Of how many a victim stays right, attacked as is suggested; random ones decide by majority."""
     option, _, word = next.partition(" ")
-    goal = misclassified(labels)
-    if option == "--bpda":
-        victim = bpda(victim, word)
-    elif option == "--eot":
-        victim = eot(victim, int(word))
-    else:  # what the standard attacks make small: margins
-        goal = dataclasses.replace(goal, loss=goal.margin)
-    found = pgd.attack(victim, x, goal, eps=eps, steps=10, step_size=eps / 4, until_fooled=option != "--eot").outcome
     if option == "--eot":
-        return float(majority(victim, found.inputs, 15).right(labels).float().mean())
-    return float((~found.success & ~found.before).float().mean())
+        search = pgd.attack(eot(victim, int(word)), x, labels, eps=eps, steps=10, step_size=eps / 4, until_fooled=False)
+        return float(majority(victim, search.outcome.inputs, 15).right(labels).float().mean())
+    if option == "--bpda":
+        made = [pgd.attack(bpda(victim, word), x, labels, eps=eps, steps=10, step_size=eps / 4)]
+    else:  # two of the standard attacks, with smaller budgets
+        made = [apgd.attack(victim, x, labels, eps=eps, steps=20, loss="dlr")]
+        made += [square.attack(victim, x, labels, eps=eps, queries=300)]
+    right = ~made[0].outcome.before
+    for search in made:
+        right &= ~search.outcome.success
+    return float(right.float().mean())
 
 
 @pytest.mark.parametrize("name", FLAGGED)
@@ -68,10 +70,10 @@ def test_a_broken_defence_is_flagged_by_the_check_that_fits(name):
     assert (said.name, said.outcome, said.next) == (FLAGGED[name][0], "fail", FLAGGED[name][1])
 
 
-@pytest.mark.parametrize("name", [name for name in FLAGGED if name != "k winners"])
+@pytest.mark.parametrize("name", FLAGGED)
 def test_what_is_suggested_breaks_it(name):
-    x, y = stains(16, seed=2)
-    assert left(DEFENCES[name](), FLAGGED[name][1], x, y, EPS) <= 0.1
+    most = 0.25 if name == "k winners" else 0.1  # its wide layer is a little robust; the gradient leaves .4
+    assert left(DEFENCES[name](), FLAGGED[name][1], *stains(16, seed=2), EPS) <= most
 
 
 def test_probabilities_that_are_sure_are_flagged_and_led_past():
@@ -98,6 +100,12 @@ def test_what_has_no_robustness_and_hides_nothing_passes_every_check():
 def test_no_check_has_the_name_of_another_and_transfer_is_checked_where_there_is_another_network():
     names = [check.name for check in checks(evidence(base(), 8, surrogates=[base()]))]
     assert len(set(names)) == len(names) == len(CHECKS) + 1 and names[-1] == "transferred"
+
+
+def test_with_l1_no_attack_without_gradients_is_made():
+    one = dataclasses.replace(evidence(base(), 4), norm="l1", eps=4.0)
+    names = [check.name for check in checks(one)]
+    assert len(names) == len(CHECKS) - 1 and "without gradients" not in names
 
 
 def test_with_l0_the_network_alone_is_asked():
