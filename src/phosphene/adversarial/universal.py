@@ -110,7 +110,7 @@ def universal(
         change = _epoch(of, change, rows, batch, length, key.at(epoch))
         fooled = torch.zeros_like(before).index_copy(0, rows, _reached(of, change, rows, batch))
         rates.append(fooled.sum().item() / len(rows))
-        if epoch == 0 or rates[-1] > max(rates[:-1]):
+        if epoch == 0 or rates[-1] >= max(rates[:-1]):
             best = (change, fooled)
         if rates[-1] >= until:
             break
