@@ -120,12 +120,16 @@ class Victim:
             self._told.add(sentence)
             warnings.warn(Note(sentence), stacklevel=2)
 
-    def compare(self, answers: Tensor, again: Tensor) -> None:
-        """Tell if it says something else of the same pictures when it is asked again."""
-        if not isinstance(self.classifier, Network) and not alike(answers, again, answers.dtype):
+    def compare(self, answers: Tensor, pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"], layer: str) -> None:
+        """Tell if a function says something else of the same pictures when it is asked again; this is not counted."""
+        if isinstance(self.classifier, Network):  # they are read with the same random numbers, and told about
+            return
+        other = copy(self)
+        other.counts = Counts()
+        if not alike(answers, other.answers(pictures, rows, layer, judged=True), answers.dtype):
             self.tell(
-                f"{self.name} answers differently each time (training mode, or noise); what fools it once may not do so "
-                "again: model.eval() ends the first, phosphene.Network reads with the same random numbers"
+                f"{self.name} answers differently each time (training mode, or noise), and what fools it once may not "
+                "do so again; model.eval() ends the first, phosphene.Network(model) the second"
             )
 
     def _own(self, counts: Tensor) -> Tensor:
@@ -205,8 +209,8 @@ class Victim:
             self._looked.append(True)
             if answers.dim() == 2 and head_of(answers.detach(), None, None).kind == "probabilities":
                 self.tell(
-                    f"{self.name} answers with probabilities, and is attacked as if they were logits, whose gradients are "
-                    "larger; give their logarithm"
+                    f"{self.name} answers with probabilities, and is attacked as if they were logits, whose gradients "
+                    "are larger; give their logarithm"
                 )
 
 

@@ -25,7 +25,7 @@ def test_standard_is_autoattack_in_its_order_and_budgets():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("pdg", "no attack 'pdg'; did you mean 'pgd'"),
+        ("pdg", "no attack 'pdg'; did you mean 'pdpgd' or 'pgd'"),
         ("standart", "no attack 'standart'; did you mean 'standard'?"),
         (" , ", "names no attack; there are standard, fast, "),
         ("pgd,fgsm,pgd", "pgd is named twice; once is enough"),
