@@ -31,7 +31,8 @@ def evidence(evaluation: Evaluation) -> Evidence | None:
     x, labels = evaluation.asked(rows)
     return Evidence(
         victim=evaluation.victim(), x=x, labels=labels, norm=evaluation.norm, eps=worst.eps, fooled=worst.fooled[rows],
-        attacks=frozenset(one.attack for one in evaluation.entries), numbers=rows, key=Key(evaluation.seed),
+        attacks=frozenset(one.attack for one in (*evaluation.entries, evaluation.curve) if one),
+        numbers=rows, key=Key(evaluation.seed),
     )  # fmt: skip
 
 
