@@ -13,17 +13,15 @@ if TYPE_CHECKING:
     # the public names once more, for editors and type checkers, which can't read the table
     from phosphene.adversarial.attacks.a3 import a3 as a3
     from phosphene.adversarial.attacks.apgd import apgd as apgd
+    from phosphene.adversarial.attacks.bim import bim as bim
     from phosphene.adversarial.attacks.ddn import ddn as ddn
     from phosphene.adversarial.attacks.deepfool import deepfool as deepfool
     from phosphene.adversarial.attacks.fab import fab as fab
     from phosphene.adversarial.attacks.fgsm import fgsm as fgsm
     from phosphene.adversarial.attacks.fmn import fmn as fmn
     from phosphene.adversarial.attacks.lbfgs import lbfgs as lbfgs
-    from phosphene.adversarial.attacks.pdpgd import pdpgd as pdpgd
-    from phosphene.adversarial.attacks.bim import bim as bim
-    from phosphene.adversarial.attacks.fab import fab as fab
-    from phosphene.adversarial.attacks.fgsm import fgsm as fgsm
     from phosphene.adversarial.attacks.mi_fgsm import mi_fgsm as mi_fgsm
+    from phosphene.adversarial.attacks.pdpgd import pdpgd as pdpgd
     from phosphene.adversarial.attacks.pgd import pgd as pgd
     from phosphene.adversarial.attacks.sigma_zero import sigma_zero as sigma_zero
     from phosphene.adversarial.attacks.square import square as square

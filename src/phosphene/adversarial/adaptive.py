@@ -181,11 +181,11 @@ class Votes:
 
     def right(self, labels: Int[Tensor, " n"]) -> Bool[Tensor, " n"]:
         """Whether most often for its class: this is what counts as right."""
-        return self.classes == labels
+        return self.classes == labels.cpu()
 
     def intervals(self, labels: Int[Tensor, " n"]) -> Float[Tensor, "n 2"]:
         """The 95 % interval (Wilson) of how often each is taken for its class."""
-        own = self.counts.gather(1, labels[:, None])[:, 0].tolist()
+        own = self.counts.gather(1, labels.cpu()[:, None])[:, 0].tolist()
         return torch.tensor([wilson(hits, self.reads) for hits in own]).view(-1, 2)
 
     def undecided(self, labels: Int[Tensor, " n"]) -> Bool[Tensor, " n"]:

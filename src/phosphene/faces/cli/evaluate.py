@@ -117,7 +117,7 @@ def _tell(report: Report, path: Path, *, quiet: bool, as_json: bool) -> None:
         tell(json.dumps(report.summary() | {"page": str(path)}, indent=1))
         return
     console = Console(file=results(), quiet=quiet, soft_wrap=True)
-    console.print(f"accuracy {report.clean} without any attack; {escape(headline(report))}", highlight=False)
+    console.print(escape(headline(report)), highlight=False)
     console.print(f"[bold]{escape(report.verdict)}[/]", highlight=False)
     tell(path)
 
