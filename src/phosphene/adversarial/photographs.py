@@ -136,10 +136,8 @@ def attack(
 
 
 def _total(length: Length, options: Mapping[str, Any]) -> int:
-    """How many steps there are at most; each restart but the first has one more, to its beginning."""
-    steps = length(options) if callable(length) else math.prod(options[name] for name in length if name in options)
-    restarts: int = options.get("restarts", 1)
-    return steps if restarts == 1 else restarts * (steps + 1)
+    """How many steps there are at most."""
+    return length(options) if callable(length) else math.prod(options[name] for name in length if name in options)
 
 
 def _arguments(own: Sequence[Option], norms: tuple[Norm, ...], minimal: bool) -> tuple[Argument, ...]:
@@ -216,7 +214,9 @@ def _attacked(
         targeted=targeted, until_fooled=False, restarts=asked.restarts, key=Key(asked.seed), **own,
     )  # fmt: skip
     case = Case(search, network, fed, before, label, targeted, name, asked.start == "noise")
-    return Run(search, total=total * asked.restarts, names=[case.stem], finish=case.result, shown=case.picture)
+    if asked.restarts > 1:
+        total = asked.restarts * (total + 1)  # each begins with a step of its own
+    return Run(search, total=total, names=[case.stem], finish=case.result, shown=case.picture)
 
 
 @dataclass(frozen=True)
