@@ -24,6 +24,7 @@ NAMES = {
     "legibility": "who recognizes the class images of each preset (--presets, --seeds, --classes)",
     "channels": "how much more than any photograph a channel's picture excites it",
     "honesty": "how far each method of attribution can be believed (--net, --photos, --methods)",
+    "robustness": "robust accuracy of three networks and the passes it takes, beside AutoAttack",
     "memory": "the peak of 508 channels at once, from the command line",
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")

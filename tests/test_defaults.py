@@ -65,10 +65,18 @@ RECIPES = {
     "invert": {"steps": 400, "tv": 0.02, "rate": 0.05, "fit": "crop", "seed": 0},
     # Cinà et al. 2024, algorithm 1 and section 4
     "sigma_zero": ATTACK | {"steps": 1000, "rate": 1.0, "sigma": 1e-3, "threshold": 0.3, "t": 0.01},
+    # Matyasko & Chau 2021, and the authors' code
+    "pdpgd": ATTACK | {"norm": "l1", "steps": 500, "rate": 0.1, "dual_rate": 0.1},
     # Szegedy et al. 2014
     "lbfgs": ATTACK | {"steps": 100, "rounds": 9, "c": 1e-2},
     "pgd": ATTACK | {"norm": "linf", "steps": 40, "random_start": True},
     "a3": ATTACK | {"norm": "linf", "steps": 20, "targets": 9, "tries": 6, "hopeless": 0.5},  # benchmarks/robustness.py
+    "apgd": ATTACK | {"norm": "linf", "steps": 100, "loss": "ce", "targets": 9, "random_start": True},
+    "square": ATTACK | {"norm": "linf", "queries": 5000, "p": 0.8},
+    "bim": ATTACK | {"step_size": 1 / 255},
+    "mi_fgsm": ATTACK | {
+        "norm": "linf", "steps": 10, "momentum": 1.0, "diverse": False, "translations": 1, "scales": 1,
+    },
     "fgsm": ATTACK | {"norm": "linf", "by": "loss"},
     # Pintor et al. 2021; Rony et al. 2019, whose first length is 1
     "fmn": ATTACK | {"norm": "linf", "steps": 100, "gamma": 0.05, "candidates": 10},
@@ -81,7 +89,6 @@ RECIPES = {
     "fab": ATTACK | {
         "norm": "linf", "steps": 100, "targets": 9, "bias": 0.1, "overshoot": 1.05, "backward": 0.9,
     },
-    "apgd": ATTACK | {"norm": "linf", "steps": 100, "loss": "ce", "targets": 9, "random_start": True},
 }  # fmt: skip
 """Of each recipe, what it does not find out for itself; `compare`'s methods are all that there are."""
 

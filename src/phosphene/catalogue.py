@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     # the public names once more, for editors and type checkers, which can't read the table
     from phosphene.adversarial.attacks.a3 import a3 as a3
     from phosphene.adversarial.attacks.apgd import apgd as apgd
+    from phosphene.adversarial.attacks.bim import bim as bim
     from phosphene.adversarial.attacks.cw import cw as cw
     from phosphene.adversarial.attacks.ddn import ddn as ddn
     from phosphene.adversarial.attacks.deepfool import deepfool as deepfool
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from phosphene.adversarial.attacks.fgsm import fgsm as fgsm
     from phosphene.adversarial.attacks.fmn import fmn as fmn
     from phosphene.adversarial.attacks.lbfgs import lbfgs as lbfgs
+    from phosphene.adversarial.attacks.mi_fgsm import mi_fgsm as mi_fgsm
+    from phosphene.adversarial.attacks.pdpgd import pdpgd as pdpgd
     from phosphene.adversarial.attacks.pgd import pgd as pgd
     from phosphene.adversarial.attacks.sigma_zero import sigma_zero as sigma_zero
+    from phosphene.adversarial.attacks.square import square as square
     from phosphene.adversarial.tensors import attacks as attacks
     from phosphene.attribution.compare import compare as compare
     from phosphene.attribution.exemplars import exemplars as exemplars
@@ -161,14 +165,17 @@ CATALOGUE: tuple[Row, ...] = (
     Row("invert", "invert", "inversion.invert:invert", "Find a picture that a layer can't tell from a photograph."),
     Row("attack", "pgd", "adversarial.attacks.pgd:pgd", "Fool it with many small steps.", "pgd"),
     Row("attack", "fgsm", "adversarial.attacks.fgsm:fgsm", "Fool it with one step.", "fgsm"),
+    Row("attack", "bim", "adversarial.attacks.bim:bim", "Fool it with steps of one level each.", "bim"),
+    Row("attack", "mi_fgsm", "adversarial.attacks.mi_fgsm:mi_fgsm", "Fool it, and other networks, with momentum.",
+        "mi-fgsm"),
     Row("attack", "apgd", "adversarial.attacks.apgd:apgd", "Fool it with steps that become shorter by themselves.",
         "apgd"),
     Row("attack", "a3", "adversarial.attacks.a3:a3", "Fool it by every other class in turn, the nearest again.",
         "a3"),
+    Row("attack", "square", "adversarial.attacks.square:square", "Fool it by its scores alone, with random squares.",
+        "square"),
     Row("attack", "fab", "adversarial.attacks.fab:fab",
         "Fool it with the smallest change, along the linearized boundary (FAB).", "fab"),
-    Row("attack", "lbfgs", "adversarial.attacks.lbfgs:lbfgs", "Fool it by L-BFGS, the first attack.", "lbfgs"),
-    Row("attack", "sigma_zero", "adversarial.attacks.sigma_zero:sigma_zero", "Fool it by few values.", "sigma-zero"),
     Row("attack", "fmn", "adversarial.attacks.fmn:fmn",
         "Fool it with the smallest change, by a radius that shrinks and grows (FMN).", "fmn"),
     Row("attack", "ddn", "adversarial.attacks.ddn:ddn",
@@ -177,6 +184,9 @@ CATALOGUE: tuple[Row, ...] = (
         "Fool it with the smallest change, by descents between change and margin (C&W).", "cw"),
     Row("attack", "deepfool", "adversarial.attacks.deepfool:deepfool",
         "Fool it by steps onto the nearest linearized boundary (DeepFool).", "deepfool"),
+    Row("attack", "lbfgs", "adversarial.attacks.lbfgs:lbfgs", "Fool it by L-BFGS, the first attack.", "lbfgs"),
+    Row("attack", "sigma_zero", "adversarial.attacks.sigma_zero:sigma_zero", "Fool it by few values.", "sigma-zero"),
+    Row("attack", "pdpgd", "adversarial.attacks.pdpgd:pdpgd", "Fool it by a primal-dual search.", "pdpgd"),
     Row("transfer", "", "faces.cli.transfer:transfer", "Try examples made on each network on all the others."),
     Row("train-robust", "", "faces.cli.train:train_robust", "Train a network on your pictures that is hard to fool."),
     Row("lesson", "", "faces.cli.lesson:give_lesson", "Show on a page why small changes fool classifiers."),

@@ -50,7 +50,7 @@ class Jpeg(nn.Module):
 
 
 class RandomResizePad(nn.Module):
-    """Made smaller by a random amount and put anywhere on black, anew at every call (Xie et al. 2018, arXiv:1711.01991).
+    """Made smaller by a random amount and put anywhere on black, anew each time (Xie et al. 2018, arXiv:1711.01991).
 
     The paper enlarges by a tenth; small pictures for networks of one size are made smaller instead.
     """

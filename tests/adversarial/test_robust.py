@@ -17,6 +17,7 @@ from phosphene.core.units.labelled import LabelledPictures, read_labelled
 from phosphene.models.specs import load
 from phosphene.models.trained import trained_record
 from tests.adversarial.test_training import small, two_classes
+from tests.adversarial.tiny import tiny
 
 
 def labelled(labels, classes, shape=(3, 8, 8)):
@@ -81,6 +82,7 @@ def trained(network, data, side):
 @pytest.fixture
 def short(monkeypatch):
     monkeypatch.setattr(training_steps, "STEPS", 1)
+    tiny(monkeypatch)
 
 
 def test_the_file_of_a_new_network_is_the_network_that_was_measured(tmp_path, short):

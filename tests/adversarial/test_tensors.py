@@ -14,5 +14,5 @@ def test_every_attack_of_the_catalogue_is_a_function_over_tensors_too():
 
 
 def test_an_attack_that_is_not_there_is_answered_with_those_that_are():
-    with pytest.raises(AttributeError, match="no attack 'pdg'; there are .*fgsm,.* pgd"):
+    with pytest.raises(AttributeError, match=r"no attack 'pdg'; there are .*fgsm,.* pgd"):
         phosphene.attacks.pdg  # noqa: B018

@@ -99,6 +99,11 @@ def reader(folder: Path) -> None:
     (folder / "photos").mkdir()
     for name in SAMPLES:
         Image.fromarray(getattr(data, name)()).convert("RGB").resize((72, 72)).save(folder / "photos" / f"{name}.png")
+    for name, sample in (("tabby", "chelsea"), ("goldfish", "coffee")):
+        (folder / "labelled" / name).mkdir(parents=True)
+        for i in range(8):
+            part = Image.fromarray(getattr(data, sample)()).crop((10 * i, 5 * i, 10 * i + 200, 5 * i + 200))
+            part.resize((64, 64)).save(folder / "labelled" / name / f"{i}.png")
     written = next(b.text for p in PAGES for b in blocks(p) if b.text.startswith("# mynet.py\n"))
     (folder / "mynet.py").write_text(written)
     made: dict = {}

@@ -9,9 +9,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from phosphene.core.errors import Mistake
-from phosphene.models.photo import Photo
 from phosphene.models.specs import load
 from phosphene.models.trained import trained_bytes, trained_network, trained_record
+from tests.adversarial.tiny import Tiny, tiny
 from tests.small import noise, stirred
 
 FACTS = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4], "input_size": 32, "labels": ["cat", "zebra", "crane"]}
@@ -19,13 +19,14 @@ FACTS = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4], "input_size": 32, "lab
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path, monkeypatch):
+    tiny(monkeypatch)
     monkeypatch.chdir(tmp_path)
 
 
 def written(name="robust.safetensors", **record):
     """A network in a file of this name, whose header says this."""
     torch.manual_seed(0)
-    model = stirred(Photo(3))
+    model = stirred(Tiny(3))
     Path(name).write_bytes(trained_bytes(model.state_dict(), FACTS | {"architecture": "photo"} | record))
     return model
 

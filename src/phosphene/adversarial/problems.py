@@ -85,6 +85,14 @@ class Problems:
             return self.margin(answers, rows)[:, None]
         return self.goal.ways(answers, rows, self.victim.head)
 
+    def likeliest(
+        self, answers: Tensor, rows: Int[Tensor, " m"], many: int
+    ) -> tuple[Float[Tensor, "m k"], Int[Tensor, "m k"]]:
+        """The smallest margins of at most so many ways, the least first, and which ways they are of."""
+        ways = self.ways(answers, rows)
+        values, indices = ways.topk(min(many, max(1, ways.shape[1] - 1)), 1, largest=False)
+        return values, indices
+
     def reached(self, answers: Tensor, rows: Int[Tensor, " m"]) -> Bool[Tensor, " m"]:
         """Whether the goal is reached, by these answers."""
         return self.goal.reached(answers, rows, self.victim.head)
@@ -191,6 +199,8 @@ def problems(
     _check_inputs(x, bounds)
     _check_victim(victim)
     who = Victim.of(victim)
+    if isinstance(who.classifier, Network) and who.head.kind == "probabilities":
+        who.tell(f"{who.name} answers with probabilities; an attack follows their logarithm")
     if eps is None:
         eps = usual_radius(norm, x[0].numel())
     _check_radius("eps", eps, len(x))

@@ -2,7 +2,6 @@
 
 import math
 
-import pytest
 import torch
 from scipy.optimize import minimize
 from torch import nn
@@ -57,15 +56,14 @@ def by_scipy(x, target, rounds=9, c=1e-2):
 
 
 def test_its_changes_are_no_larger_than_by_scipys_l_bfgs_b():
-    found = phosphene.attacks.lbfgs(network(), X, others(), targeted=True).outcome
-    assert found.success.all() and torch.equal(logits(found.inputs).argmax(1), others())
-    for i in (0, 2):
-        assert found.distances[i] <= 1.01 * by_scipy(X[[i]], others()[[i]])
+    found = phosphene.attacks.lbfgs(network(), X[:1], others()[:1], targeted=True).outcome
+    assert found.success.all() and logits(found.inputs).argmax(1) == others()[0]
+    assert found.distances.item() <= 1.01 * by_scipy(X[:1], others()[:1])
     assert found.forwards.max() < 150
 
 
 def test_saturated_values_come_back_as_others_do_and_none_leaves_the_box():
-    given = near("l2")
+    given = near("l2", n=8)
     search = phosphene.attacks.lbfgs(given.model, given.x, given.labels)
     for step in search:
         assert step.pictures.min() >= 0 and step.pictures.max() <= 1
@@ -86,9 +84,9 @@ def test_untargeted_it_goes_for_the_class_whose_linear_boundary_is_nearest():
 
 
 def test_to_be_confident_it_goes_further():
-    near = phosphene.attacks.lbfgs(network(), X, others(), targeted=True).outcome
-    sure = phosphene.attacks.lbfgs(network(), X, confident(others(), 0.7)).outcome
-    p = logits(sure.inputs).softmax(1).gather(1, others()[:, None])
+    near = phosphene.attacks.lbfgs(network(), X[:1], others()[:1], targeted=True).outcome
+    sure = phosphene.attacks.lbfgs(network(), X[:1], confident(others()[:1], 0.7)).outcome
+    p = logits(sure.inputs).softmax(1).gather(1, others()[:1, None])
     assert sure.success.all() and (p >= 0.7).all() and (p < 0.72).all()
     assert (sure.distances > near.distances).all()
 

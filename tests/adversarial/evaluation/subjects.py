@@ -14,10 +14,10 @@ def evidence(victim, many=32, x=None, labels=None, eps=EPS, weak=None, **others)
         x, labels = stains(many, seed=2)
     who = Victim.of(victim)
     right = who.head.decided(who.answers(x, torch.arange(len(x)))) == labels
-    x, labels = x[right], labels[right]
+    numbers = right.nonzero().flatten()
+    x, labels, who = x[right], labels[right], who.among(numbers)
     try:
         made = attempt("pgd", who, x, labels, norm="linf", eps=eps, **(weak or {"steps": 20, "step_size": eps / 4}))
     except Mistake:  # no gradient
         made = nothing(len(x))
-    numbers = right.nonzero().flatten()
     return Evidence(who, x, labels, "linf", eps, made.success, numbers=numbers, **others)

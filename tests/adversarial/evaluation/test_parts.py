@@ -16,7 +16,7 @@ ROWS = torch.arange(10)
 
 def made(norm="linf", eps=0.05, dtype=torch.float64):
     victim = Victim(network(dtype).model.to(dtype))
-    search = attacks.pgd(victim, data().pixels().to(dtype), data().labels, norm=norm, eps=eps, steps=10, step_size=eps)
+    search = attacks.apgd(victim, data().pixels().to(dtype), data().labels, norm=norm, eps=eps, steps=20)
     return part(search, ROWS, data().pixels(), eps, norm)
 
 

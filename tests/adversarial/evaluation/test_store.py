@@ -46,7 +46,7 @@ def test_ended_at_every_fifth_step_it_goes_on_to_the_same_bytes(tmp_path, whole)
 
 
 def test_a_damaged_part_is_made_again(tmp_path, whole):
-    store, found = begun(tmp_path)
+    _, found = begun(tmp_path)
     for _ in found:
         pass
     every = sorted((tmp_path / PARTS).glob("*.npz"))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from phosphene.core.networks.restoring import Kept, same_random_numbers
+from phosphene.core.networks.restoring import Kept, drawing, same_random_numbers
 
 
 class Restless(nn.Module):
@@ -76,3 +76,17 @@ def test_random_numbers_begin_anew_and_go_on_as_if_nothing_had_been_drawn():
         with same_random_numbers():
             inside.append(drawn())
     assert inside[0] == inside[1] and drawn() == expected
+
+
+def test_another_draw_has_other_numbers_until_it_ends():
+    def drawn():
+        with same_random_numbers():
+            return torch.rand(1).item(), np.random.rand(), random.random()
+
+    usual = drawn()
+    with drawing(3):
+        third = drawn()
+        with drawing(4):
+            assert all(a != b for a, b in zip(drawn(), third, strict=True))
+        assert drawn() == third != usual
+    assert drawn() == usual

@@ -12,6 +12,7 @@ from phosphene.adversarial import training_steps
 from phosphene.adversarial.training import Training
 from phosphene.core.errors import Terminated
 from phosphene.models.trained import trained_record
+from tests.adversarial.tiny import tiny
 from tests.faces.commands import files, is_one_sentence, last
 
 OWN = ["train-robust", "data.npz", "--net", "own.py", "--epochs", 2, "--batch", 8]
@@ -52,7 +53,8 @@ def test_json_is_all_that_is_printed_and_quiet_says_the_file_alone(run):
     assert (code, out, err) == (0, "robust.safetensors\n", "")
 
 
-def test_without_a_network_a_new_one_is_trained_whose_file_is_enough(run):
+def new_network(run):
+    """A new network is trained on two folders, and what it sees is said by its file alone."""
     for index, name in enumerate(["stone", "cloud"] * 4):
         Path("photos", name).mkdir(parents=True, exist_ok=True)
         pixels = np.random.default_rng(index).integers(0, 256, (20, 30, 3), dtype=np.uint8)
@@ -64,6 +66,17 @@ def test_without_a_network_a_new_one_is_trained_whose_file_is_enough(run):
     code, out, err = run("predict", "cat.png", "--net", "some where/mine.safetensors")
     assert code == 0 and {"cloud", "stone"} & set(out.split()), err
     assert json.loads(last(out).with_suffix(".json").read_text())["network"]["spec"] == "mine.safetensors"
+
+
+def test_without_a_network_a_new_one_is_trained_whose_file_is_enough(run, monkeypatch):
+    tiny(monkeypatch)
+    new_network(run)
+
+
+@pytest.mark.slow
+def test_so_is_one_of_the_embedded_architecture(run):
+    new_network(run)
+    assert Path("some where/mine.safetensors").stat().st_size > 8e6
 
 
 def stopping(monkeypatch, at, error):

@@ -31,9 +31,9 @@ def test_the_first_step_has_the_lectures_numbers(lesson):
     section = linear.example(lesson)
     _, w, x, changed = section.table
     assert all(len(row) == 13 for row in section.table)
-    assert (x[1:11], x[11:]) == (["2", "-1", "3", "-2", "2", "2", "1", "-4", "5", "1"], ["-3", "0.0474"])
-    assert w[1:4] == ["-1", "-1", "1"] and changed[1:4] == ["1.5", "-1.5", "3.5"] and changed[11:] == ["2", "0.8808"]
-    assert "all ten 5: it is 2, and the probability 0.88" in section.teaching
+    assert (x[1:3], x[3:]) == (["-3", "0.0474"], ["2", "-1", "3", "-2", "2", "2", "1", "-4", "5", "1"])
+    assert w[3:6] == ["-1", "-1", "1"] and changed[1:6] == ["2", "0.8808", "1.5", "-1.5", "3.5"]
+    assert "together 5: now the score is 2 and the probability 0.88" in section.teaching
 
 
 def test_a_quarter_of_each_class_is_kept_for_the_test(lesson):

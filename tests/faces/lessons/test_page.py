@@ -158,4 +158,4 @@ def test_on_cifar_it_gives_the_lectures_figure(run, tmp_path, monkeypatch, data)
     assert code == 0
     text = last(out).read_text()
     assert 30 < float(re.search(r"and on ([\d.]+) % of 997 others", text)[1]) < 45
-    assert text.count("its weights, from") == 10 and "horse, one of the data" in text
+    assert text.count("<figcaption>its weights, from") == 10 and "horse, one of the data" in text

@@ -41,7 +41,7 @@ ENOUGH = 1e-4
 """A round ends where a step makes less than this part of the objective's value."""
 
 
-@attack("l2", minimal=True)
+@attack("l2", minimal=True, length=("steps", "rounds"))
 def lbfgs(
     problems: Problems,
     *,
@@ -84,14 +84,8 @@ class _Loss:
 
     def _towards_the_nearest(self) -> tuple[Tensor, Tensor, Tensor]:
         problems, x = self.problems, self.problems.x
-
-        def likeliest(answers: Tensor) -> tuple[Tensor, Tensor]:
-            ways = problems.ways(answers, problems.rows)
-            values, indices = ways.topk(min(CLASSES, max(1, ways.shape[1] - 1)), largest=False)
-            return values, indices
-
         answers, values, gradients = problems.victim.gradients(
-            x, problems.rows, lambda answers, rows: likeliest(answers)[0], problems.goal.layer
+            x, problems.rows, lambda answers, rows: problems.likeliest(answers, rows, CLASSES)[0], problems.goal.layer
         )
         reached = self.nearest.see(x, problems.rows, answers)
         k = values.shape[1]
@@ -99,7 +93,7 @@ class _Loss:
             x.repeat_interleave(k, 0), gradients.flatten(0, 1), values.flatten(), "l2", problems.low, problems.high
         )
         chosen = torch.where(left == 0, size(changes, "l2"), torch.inf).view(-1, k).argmin(1)
-        self.way = likeliest(answers)[1].gather(1, chosen[:, None])[:, 0]
+        self.way = problems.likeliest(answers, problems.rows, CLASSES)[1].gather(1, chosen[:, None])[:, 0]
         value, gradient = values.gather(1, chosen[:, None])[:, 0], gradients[torch.arange(len(x)), chosen]
         return softplus(value), value.sigmoid()[:, None] * gradient.flatten(1), reached
 

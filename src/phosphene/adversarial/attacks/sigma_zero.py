@@ -114,12 +114,9 @@ def _fewest(problems: Problems, nearest: Nearest, index: int) -> Iterator[Step]:
 
 def _worth(problems: Problems, points: Float[Tensor, "m c h w"], rows: Int[Tensor, " m"]) -> tuple[Tensor, Tensor]:
     """(where each value is to go, how many are worth more), towards the class that takes fewest if all is linear."""
-
-    def measure(answers: Tensor, rows: Tensor) -> Tensor:
-        ways = problems.ways(answers, rows)
-        return ways.topk(min(WAYS, ways.shape[1]), largest=False).values
-
-    _, values, slopes = problems.victim.gradients(points, rows, measure, problems.goal.layer)
+    _, values, slopes = problems.victim.gradients(
+        points, rows, lambda answers, rows: problems.likeliest(answers, rows, WAYS)[0], problems.goal.layer
+    )
     low, high = _ends(problems)
     start = problems.x[rows.to(points.device)][:, None]
     ends = torch.where(slopes < 0, high, torch.where(slopes > 0, low, start))

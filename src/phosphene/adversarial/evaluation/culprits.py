@@ -26,7 +26,7 @@ UNKNOWN = "MODULE"
 
 
 def further(evidence: Evidence) -> str:
-    """What to run next where other attacks find more: the standard ones, or, where those were run, past the gradient."""
+    """What to run next where other attacks find more: the standard ones, or, after those, past the gradient."""
     return f"--bpda {UNKNOWN}" if evidence.thorough else "--attacks standard"
 
 

@@ -8,7 +8,7 @@ import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -26,7 +26,7 @@ SAMPLE = 64
 """So many pictures are enough: a fault that concerns one in twenty is in a sample of 64 with 96 %."""
 
 STRAY = 0.02
-"""As a share of the sample, and one picture at least: so many are found by chance, by any two attacks of equal worth."""
+"""Of the sample, and one picture at least: so many are found by chance, by any of two attacks of equal worth."""
 
 MANY = 0.05
 """From this share of the sample on a check fails; between the two it warns."""
@@ -53,13 +53,6 @@ class Check:
     next: str = ""
 
 
-def sample(right: Bool[Tensor, " n"], most: int = SAMPLE) -> Int[Tensor, " m"]:
-    """Which pictures the checks look at: at most so many of those that the network is right about, evenly spaced."""
-    rows = right.nonzero().flatten()
-    many = min(most, len(rows))
-    return rows[torch.arange(many) * len(rows) // max(1, many)]
-
-
 @dataclass(frozen=True)
 class Trial:
     """What an attack did to some pictures.
@@ -75,6 +68,7 @@ class Trial:
     losses: Float[Tensor, "steps n"]
 
 
+@runtime_checkable
 class Attempt(Protocol):
     """An attack by its name, away from the labels."""
 
@@ -123,7 +117,7 @@ class Evidence:
     """A sample of what was evaluated, and who can be asked about it.
 
     Attributes:
-        victim: who was evaluated.
+        victim: who was evaluated, asked about these pictures alone (`Victim.among`).
         x: pictures that it is right about without any attack, at most `SAMPLE`.
         labels: their classes.
         norm, eps: of the evaluation.
@@ -184,7 +178,7 @@ class Evidence:
             return nothing(len(self))
         try:
             found = self.attempt(
-                name, self.victim, self.x[rows], self.labels[rows], norm=self.norm, eps=eps or self.eps,
+                name, self.victim.among(rows), self.x[rows], self.labels[rows], norm=self.norm, eps=eps or self.eps,
                 key=self.key.of(rows.tolist()), **options,
             )  # fmt: skip
         except Mistake:  # no gradient, numbers that are not finite: other checks say so

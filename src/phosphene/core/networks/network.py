@@ -68,7 +68,6 @@ class Network:
         sha256, code_sha256: of its weights, and of the file that it was made by, for the record.
         own_plans: how it is run for each purpose, instead of by the rules (`following`).
         purpose: what it is run for.
-        draw: where its random numbers begin at each reading, if it answers differently each time.
 
     Raises:
         Mistake: it is not a module, or what is said about it makes no sense.
@@ -85,7 +84,6 @@ class Network:
     own_plans: Plans
     purpose: Purpose
     allowance: Allowance
-    draw: int
 
     def __init__(
         self,
@@ -119,7 +117,7 @@ class Network:
             anatomy=Anatomy(own, given, normalization, Calling(input, facts["inputs"] or {})),
             normalization=normalization,
             labels=facts["labels"] or None, shown=facts["shown"], name=given.name, sha256="", code_sha256="",
-            precision=precision, own_plans={}, purpose="reading", allowance=UNLIMITED, draw=0,
+            precision=precision, own_plans={}, purpose="reading", allowance=UNLIMITED,
         )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -141,10 +139,6 @@ class Network:
     def within(self, allowance: Allowance) -> "Network":
         """The same model, of which no more is asked from now on."""
         return self._with(allowance=allowance)
-
-    def drawing(self, draw: int) -> "Network":
-        """The same model, with other random numbers from now on, if it answers differently each time."""
-        return self._with(draw=draw)
 
     def loaded_from(self, sha256: str, code_sha256: str = "") -> "Network":
         """The same model, with the hash of its weights and of the file that made it, for the record."""
@@ -263,7 +257,7 @@ class Network:
         return self._preprocess(pictures, self.plan)
 
     def _preprocess(self, pictures: Float[Tensor, "n c h w"], plan: Plan) -> Tensor:
-        self.allowance.enter(len(pictures), (pictures.shape[2], pictures.shape[3]))
+        self.allowance.check_read(len(pictures), (pictures.shape[2], pictures.shape[3]))
         if pictures.shape[1] != self.channels:
             raise Mistake(f"{self.name} takes pictures of {self.channels} channels, not {pictures.shape[1]}")
         # in float32 at least: there is no resizing in half precision, and 8-bit pixels would not be kept apart
@@ -380,7 +374,7 @@ class Network:
         x = self._preprocess(pictures, plan)
         stack.enter_context(anatomy.ready(plan, reader.modules, reader))
         try:
-            with nullcontext() if anatomy.company.deterministic else same_random_numbers(self.draw):
+            with nullcontext() if anatomy.company.deterministic else same_random_numbers():
                 activations = reader.run(x, stack)
         except (Mistake, MemoryError, torch.OutOfMemoryError):
             raise

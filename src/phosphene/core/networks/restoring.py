@@ -6,12 +6,15 @@ A first run shows which modules do so (`Kept.changed`); from then on only theirs
 import random
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+_draw: ContextVar[int] = ContextVar("draw", default=0)
 
 _OWN = frozenset(vars(nn.Module())) | {"forward"}
 """What every module has; nothing of it is a model's state."""
@@ -111,12 +114,23 @@ def _same_contents(value: Any, inside: Any) -> bool:
 
 
 @contextmanager
-def same_random_numbers(seed: int = 0) -> Iterator[None]:
-    """PyTorch's, NumPy's and Python's random numbers begin anew, and go on as if nothing had been drawn afterwards.
+def drawing(draw: int) -> Iterator[None]:
+    """Other random numbers for whoever begins anew meanwhile: a network that draws some is read with this draw of them.
 
     Args:
-        seed: where they begin, below 2^32.
+        draw: below 2^32; 0 is the usual one.
     """
+    token = _draw.set(draw)
+    try:
+        yield
+    finally:
+        _draw.reset(token)
+
+
+@contextmanager
+def same_random_numbers() -> Iterator[None]:
+    """PyTorch's, NumPy's and Python's random numbers begin anew, and go on as if nothing had been drawn afterwards."""
+    seed = _draw.get()
     python, numpy = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng():

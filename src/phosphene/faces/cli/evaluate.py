@@ -65,17 +65,18 @@ def evaluate_network(**options: Any) -> None:
     network = session(options).network
     spelled = "".join(c if c.isalnum() else "-" for c in network.name).strip("-")
     folder = given_path(asked["out"] or shortened(f"evaluate-{spelled}"), "folder")
-    with Claims() as claims, named(network.name):
-        data = read_labelled(asked["data"], network, asked["fit"])
-        data = data if asked["limit"] is None else data.first(asked["limit"])
-        radii = radii or [usual_radius(norm, data.pictures[0].numel())]
-        store = Folder(folder, [PAGE, *names(norm, radii)], force=asked["force"])
-        evaluation = Evaluation(
-            network, data, norm=norm, radii=radii, entries=entries, curve=curve, batch=asked["batch"],
-            seed=asked["seed"], draws=asked["eot"], straight=asked["bpda"], parts=store,
-        )  # fmt: skip
-        claims.hold([folder / PAGE])
-        store.go_on(evaluation.of)
+    with Claims() as claims:
+        with named(network.name):
+            data = read_labelled(asked["data"], network, asked["fit"])
+            data = data if asked["limit"] is None else data.first(asked["limit"])
+            radii = radii or [usual_radius(norm, data.pictures[0].numel())]
+            store = Folder(folder, [PAGE, *names(norm, radii)], force=asked["force"])
+            evaluation = Evaluation(
+                network, data, norm=norm, radii=radii, entries=entries, curve=curve, batch=asked["batch"],
+                seed=asked["seed"], draws=asked["eot"], straight=asked["bpda"], parts=store,
+            )  # fmt: skip
+            claims.hold([folder / PAGE])
+            store.go_on(evaluation.of)
         report = Report(evaluation, _watch(evaluation, store, quiet=asked["quiet"]))
         made = page(report, data=Path(asked["data"]).name, again=_again(asked)).encode(errors="backslashreplace")
         store.finish({**report.files(), PAGE: made})
@@ -116,7 +117,7 @@ def _tell(report: Report, path: Path, *, quiet: bool, as_json: bool) -> None:
         tell(json.dumps(report.summary() | {"page": str(path)}, indent=1))
         return
     console = Console(file=results(), quiet=quiet, soft_wrap=True)
-    console.print(f"accuracy {report.clean} without any attack; {escape(headline(report))}", highlight=False)
+    console.print(escape(headline(report)), highlight=False)
     console.print(f"[bold]{escape(report.verdict)}[/]", highlight=False)
     tell(path)
 

@@ -13,6 +13,9 @@ from phosphene.attribution.checks.charts import Curve, Ticks, chart
 from phosphene.core.pictures.colours import PALETTE
 from phosphene.core.pictures.typesetting import ACCENT, INK
 
+COLOURS = [f"#{colour}" for name, colour in PALETTE if name != "yellow"]
+"""Of lines; yellow is too light on white."""
+
 STEPS = (1, 2, 5, 10)
 """Distances between round numbers, times a power of ten."""
 
@@ -33,7 +36,7 @@ def lines(walk: Walk, names: Sequence[str]) -> Float[Tensor, "1 3 h w"]:
     eps = (255 * walk.eps).tolist()
     solid, dashed = [], []
     for i, name in enumerate(names):
-        colour = f"#{PALETTE[i % len(PALETTE)][1]}"
+        colour = COLOURS[i % len(COLOURS)]
         solid.append(Curve(name, list(zip(eps, walk.scores[:, i].tolist(), strict=True)), colour))
         start, slope = float(walk.start[i]), float(walk.tangents[i]) / 255
         meets = sorted(((low - start) / slope, (high - start) / slope)) if slope else (eps[0], eps[-1])

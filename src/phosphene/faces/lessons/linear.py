@@ -141,15 +141,15 @@ def example(lesson: Lesson) -> Section:
         "Ten numbers",
         f"The score of an input x is the sum of its numbers times the weights w, and its sigmoid is the probability of "
         f"class 1: {before:g} and {p:.4f}, so it is class 0. Now every number is moved by a half in the direction of "
-        f"its weight's sign. None of them moves far, but each adds a half to the score, all ten {after - before:g}: it "
-        f"is {after:g}, and the probability {q:.2f}.",
+        f"its weight's sign. None of them moves far, but each adds a half to the score, together {after - before:g}: "
+        f"now the score is {after:g} and the probability {q:.2f}.",
         "Karpathy 2015, Breaking linear classifiers on ImageNet; Goodfellow et al. 2015, arXiv:1412.6572",
     )
     section.table = [
-        ["", *map(str, range(1, len(X) + 1)), "score", "probability"],
-        ["w", *(f"{v:g}" for v in w.tolist()), "", ""],
-        ["x", *(f"{v:g}" for v in x.tolist()), f"{before:g}", f"{p:.4f}"],
-        ["x + .5 sign(w)", *(f"{v:g}" for v in changed.tolist()), f"{after:g}", f"{q:.4f}"],
+        ["", "score", "probability", *map(str, range(1, len(X) + 1))],
+        ["w", "", "", *(f"{v:g}" for v in w.tolist())],
+        ["x", f"{before:g}", f"{p:.4f}", *(f"{v:g}" for v in x.tolist())],
+        ["x + .5 sign(w)", f"{after:g}", f"{q:.4f}", *(f"{v:g}" for v in changed.tolist())],
     ]
     return section
 
@@ -202,7 +202,9 @@ def attack(lesson: Lesson) -> Section:
     ]
     for i, (source, target) in enumerate(zip(some.source.tolist(), some.target.tolist(), strict=True)):
         change = signed_picture((changed[i] - pictures[i])[None], torch.tensor([2 * int(levels[i]) / 255]))
-        three = grid(torch.cat([pictures[i : i + 1], change, changed[i : i + 1]]).float(), 3)
+        side_by_side = torch.cat([pictures[i : i + 1], change, changed[i : i + 1]]).float()
+        opaque = torch.ones_like(side_by_side[:, :1])  # between them the page is seen
+        three = grid(torch.cat([side_by_side, opaque], 1), 3)
         section.pictures.append(
             _shown(
                 f"{lesson.name(source)}; the change of {levels[i]}/255, made visible; what is taken for "
