@@ -73,6 +73,10 @@ RECIPES = {
     "a3": ATTACK | {"norm": "linf", "steps": 20, "targets": 9, "tries": 6, "hopeless": 0.5},  # benchmarks/robustness.py
     "apgd": ATTACK | {"norm": "linf", "steps": 100, "loss": "ce", "targets": 9, "random_start": True},
     "square": ATTACK | {"norm": "linf", "queries": 5000, "p": 0.8},
+    "bim": ATTACK | {"step_size": 1 / 255},
+    "mi_fgsm": ATTACK | {
+        "norm": "linf", "steps": 10, "momentum": 1.0, "diverse": False, "translations": 1, "scales": 1,
+    },
     "fgsm": ATTACK | {"norm": "linf", "by": "loss"},
     # Pintor et al. 2021; Rony et al. 2019, whose first length is 1
     "fmn": ATTACK | {"norm": "linf", "steps": 100, "rate": 1.0, "gamma": 0.05, "candidates": 10},

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     # the public names once more, for editors and type checkers, which can't read the table
     from phosphene.adversarial.attacks.a3 import a3 as a3
     from phosphene.adversarial.attacks.apgd import apgd as apgd
+    from phosphene.adversarial.attacks.bim import bim as bim
     from phosphene.adversarial.attacks.ddn import ddn as ddn
     from phosphene.adversarial.attacks.deepfool import deepfool as deepfool
     from phosphene.adversarial.attacks.fab import fab as fab
     from phosphene.adversarial.attacks.fgsm import fgsm as fgsm
     from phosphene.adversarial.attacks.fmn import fmn as fmn
     from phosphene.adversarial.attacks.lbfgs import lbfgs as lbfgs
+    from phosphene.adversarial.attacks.mi_fgsm import mi_fgsm as mi_fgsm
     from phosphene.adversarial.attacks.pdpgd import pdpgd as pdpgd
     from phosphene.adversarial.attacks.pgd import pgd as pgd
     from phosphene.adversarial.attacks.sigma_zero import sigma_zero as sigma_zero
@@ -162,6 +164,9 @@ CATALOGUE: tuple[Row, ...] = (
     Row("invert", "invert", "inversion.invert:invert", "Find a picture that a layer can't tell from a photograph."),
     Row("attack", "pgd", "adversarial.attacks.pgd:pgd", "Fool it with many small steps.", "pgd"),
     Row("attack", "fgsm", "adversarial.attacks.fgsm:fgsm", "Fool it with one step.", "fgsm"),
+    Row("attack", "bim", "adversarial.attacks.bim:bim", "Fool it with steps of one level each.", "bim"),
+    Row("attack", "mi_fgsm", "adversarial.attacks.mi_fgsm:mi_fgsm", "Fool it, and other networks, with momentum.",
+        "mi-fgsm"),
     Row("attack", "apgd", "adversarial.attacks.apgd:apgd", "Fool it with steps that become shorter by themselves.",
         "apgd"),
     Row("attack", "a3", "adversarial.attacks.a3:a3", "Fool it by every other class in turn, the nearest again.",

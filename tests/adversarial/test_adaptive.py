@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from phosphene.adversarial.adaptive import Votes, _drawn, bpda, eot, majority, straight
+from phosphene.adversarial.adaptive import Straight, Votes, _drawn, bpda, eot, majority
 from phosphene.adversarial.intervals import wilson
 from phosphene.adversarial.victims import Victim
 from phosphene.core.errors import Mistake
@@ -31,7 +31,7 @@ def test_forward_a_part_passed_straight_is_itself_and_backward_it_is_its_surroga
     x = noise(2, 3, 4, 4).requires_grad_()
     weights = noise(2, 3, 4, 4, seed=1)
     for surrogate, expected in ((None, weights), (lambda x: x**2, 2 * x.detach() * weights)):
-        y = straight(torch.round, surrogate)(x)
+        y = Straight(torch.round, surrogate)(x)
         assert torch.equal(y, x.round())
         torch.testing.assert_close(torch.autograd.grad((weights * y).sum(), x)[0], expected, rtol=0, atol=1e-15)
 
@@ -79,7 +79,7 @@ def test_mistakes_with_bpda_are_told_in_one_sentence():
     model = guarded(small())
     with pytest.raises(Mistake, match=r"no module 'dor' to be passed straight; did you mean 'door'"):
         bpda(model, "dor")
-    with pytest.raises(Mistake, match=r"the victim is a function.*straight\(part\)"):
+    with pytest.raises(Mistake, match=r"the victim is a function.*Straight\(part\)"):
         bpda(lambda x: x, "door")
     x = noise(1, 3, 16, 16)
     with pytest.raises(Mistake, match=r"classifier makes \(1, 4\) where its input has \(1, 3, 16, 16\)"):
@@ -121,6 +121,15 @@ def test_a_random_network_is_drawn_anew_for_each_picture_and_the_same_way_again(
     assert torch.equal(whole, victim.logits(x, torch.arange(3)))
     torch.testing.assert_close(whole[1:2], victim.logits(x[1:2], torch.arange(1)), rtol=0, atol=0)
     assert not torch.equal(whole, eot(victim.classifier, 3, seed=1).logits(x, torch.arange(3)))
+
+
+def test_equal_pictures_have_equal_draws():
+    x, victim = noise(1, 3, 16, 16), eot(noisy(small()), 2)
+    x[0, 0, 0] = 0.0
+    minus = torch.where(x == 0, -0.0, x)
+    assert torch.equal(x, minus)
+    one, other = (victim.logits(pictures, torch.arange(1)) for pictures in (x, minus))
+    torch.testing.assert_close(one, other, rtol=1e-9, atol=0)
 
 
 def test_drawing_leaves_everybodys_random_numbers_alone():

@@ -1,32 +1,24 @@
-"""Broken defences: plain projected gradient descent is misled by each, and what knows the defence is not."""
-
-import dataclasses
+"""Broken defences: plain projected gradient descent is misled by each. What breaks them: evaluation/test_indicators."""
 
 import pytest
 import torch
 
 from phosphene.adversarial.adaptive import bpda, eot, majority
 from phosphene.adversarial.attacks.pgd import pgd
-from phosphene.adversarial.goals import misclassified
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.restoring import same_random_numbers
 from tests.adversarial.defences import DEFENCES, EPS, base, guarded, stains
 
-PICTURES = stains(32, seed=2)
+PICTURES = stains(16, seed=2)
 
 
-def robust(victim, goal=PICTURES.y):
+def robust(victim):
     """The share that it stays right about."""
     try:
-        found = pgd.attack(victim, PICTURES.x, goal, eps=EPS, steps=20, step_size=EPS / 4).outcome
+        found = pgd.attack(victim, *PICTURES, eps=EPS, steps=20, step_size=EPS / 4).outcome
     except Mistake:  # no gradient to follow
         return float((victim(PICTURES.x).argmax(1) == PICTURES.y).float().mean())
     return float((~found.success & ~found.before).float().mean())
-
-
-def margin():
-    goal = misclassified(PICTURES.y)
-    return dataclasses.replace(goal, loss=goal.margin)
 
 
 def test_the_base_is_right_about_every_stain_and_not_robust_at_all():
@@ -36,24 +28,11 @@ def test_the_base_is_right_about_every_stain_and_not_robust_at_all():
 
 @pytest.mark.parametrize(
     ("name", "least"),
-    [("quantization", 0.9), ("JPEG", 0.9), ("JPEG that cuts", 0.9), ("temperature", 0.9), ("sure probabilities", 0.8),
+    [("quantization", 0.9), ("JPEG that cuts", 0.9), ("temperature", 0.9), ("sure probabilities", 0.8),
      ("reverse sigmoid", 0.7), ("k winners", 0.4)],
 )  # fmt: skip
 def test_plain_gradients_are_misled(name, least):
     assert robust(DEFENCES[name]()) >= least
-
-
-@pytest.mark.parametrize(
-    ("name", "module"),
-    [("quantization", "door"), ("JPEG", "door"), ("JPEG that cuts", "door"), ("sure probabilities", "exit"),
-     ("reverse sigmoid", "exit")],
-)  # fmt: skip
-def test_passed_straight_a_defence_is_worth_nothing(name, module):
-    assert robust(bpda(DEFENCES[name](), module)) <= 0.1
-
-
-def test_of_a_hot_softmax_margins_are_worth_attacking():
-    assert robust(DEFENCES["temperature"](), margin()) == 0
 
 
 def test_a_surrogate_for_the_winners_finds_more_than_their_own_gradient():

@@ -30,30 +30,44 @@ Part = Callable[[Tensor], Tensor]
 """A part of a network: one tensor to another."""
 
 
-def straight(part: Part, surrogate: Part | None = None, name: str = "it") -> Part:
-    """The same function forward; backward as if it were the surrogate, or not there at all.
+@dataclass(frozen=True, eq=False)
+class Straight:
+    """A function that is itself forward; backward as if it were the surrogate, or not there at all.
 
-    Args:
+    Attributes:
         part: what is passed straight; it is never differentiated.
         surrogate: a differentiable function with a result of the same shape; None for the input itself.
         name: of the part, for messages.
-    Raises (when called):
-        Mistake: the shapes differ.
     """
 
-    def passed(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    part: Part
+    surrogate: Part | None = None
+    name: str = "it"
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """What the part makes of x.
+
+        Raises:
+            Mistake: the surrogate, or the identity, makes another shape.
+        """
         with torch.no_grad():
-            y = part(x.detach())
-        way = x if surrogate is None else surrogate(x)
+            y = self.part(x.detach())
+        way = x if self.surrogate is None else self.surrogate(x)
         if y.shape != way.shape:
-            given = "its input has" if surrogate is None else "the surrogate makes"
+            given = "its input has" if self.surrogate is None else "the surrogate makes"
             raise Mistake(
-                f"{name} makes {tuple(y.shape)} where {given} {tuple(way.shape)}, so it can't be passed straight; give "
-                "a surrogate that makes the same shape, or a module around it that keeps the shape"
+                f"{self.name} makes {tuple(y.shape)} where {given} {tuple(way.shape)}, so it can't be passed straight; "
+                "give a surrogate that makes the same shape, or a module around it that keeps the shape"
             )
         return way + (y - way).detach()
 
-    return passed
+
+def passed_straight(victim: Victim) -> bool:
+    """Whether a module of it is passed straight, so that its gradient is not its own."""
+    who = victim.classifier
+    model = who.model if isinstance(who, Network) else who
+    parts = model.modules() if isinstance(model, nn.Module) else ()
+    return any(isinstance(vars(part).get("forward"), Straight) for part in parts)
 
 
 def bpda(classifier: Network | Classifier, module: str, surrogate: Part | None = None) -> Network | Classifier:
@@ -72,7 +86,7 @@ def bpda(classifier: Network | Classifier, module: str, surrogate: Part | None =
         return classifier.of(_passing(classifier.model, module, surrogate))
     if not isinstance(classifier, nn.Module):
         raise Mistake(
-            "the victim is a function, which has no modules to be passed straight; write straight(part) around that "
+            "the victim is a function, which has no modules to be passed straight; write Straight(part) around that "
             "part of it which has no gradient"
         )
     return _passing(classifier, module, surrogate)
@@ -89,7 +103,7 @@ def _passing(model: nn.Module, module: str, surrogate: Part | None) -> nn.Module
         child = _shared_copy(inner._modules[step])
         inner._modules[step] = child
         inner = child
-    inner.__dict__["forward"] = straight(_own_forward(inner), surrogate, module)
+    inner.__dict__["forward"] = Straight(_own_forward(inner), surrogate, module)
     return root
 
 
@@ -167,11 +181,11 @@ class Votes:
 
     def right(self, labels: Int[Tensor, " n"]) -> Bool[Tensor, " n"]:
         """Whether most often for its class: this is what counts as right."""
-        return self.classes == labels
+        return self.classes == labels.cpu()
 
     def intervals(self, labels: Int[Tensor, " n"]) -> Float[Tensor, "n 2"]:
         """The 95 % interval (Wilson) of how often each is taken for its class."""
-        own = self.counts.gather(1, labels[:, None])[:, 0].tolist()
+        own = self.counts.gather(1, labels.cpu()[:, None])[:, 0].tolist()
         return torch.tensor([wilson(hits, self.reads) for hits in own]).view(-1, 2)
 
     def undecided(self, labels: Int[Tensor, " n"]) -> Bool[Tensor, " n"]:
@@ -225,4 +239,5 @@ def _drawn(
 
 
 def _number(x: Tensor, seed: int, draw: int) -> int:
-    return zlib.crc32(x.detach().cpu().contiguous().numpy().tobytes(), zlib.crc32(struct.pack("<qq", seed, draw)))
+    x = x.detach() + 0.0  # -0 and 0 are the same picture
+    return zlib.crc32(x.cpu().contiguous().numpy().tobytes(), zlib.crc32(struct.pack("<qq", seed, draw)))

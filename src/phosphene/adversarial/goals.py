@@ -87,7 +87,8 @@ def confident(classes: Labels, p: float) -> Goal:
         raise Mistake(f"{p:g} is not a valid value for confidence: it must be between 0 and 1")
 
     def margin(answers: Tensor, rows: Tensor, head: Head) -> Tensor:
-        z, y = head.scores(answers, "logit"), _own(classes, rows, answers)
+        z = head.scores(answers, "logit")
+        y = _own(classes, rows, z)
         rest = torch.zeros_like(z[:, 0]) if head.independent else _without(z, y).logsumexp(1)
         odds = _at(z, y) if head.independent or head.question else _at(z, y) - rest
         return math.log(p / (1 - p)) - odds
@@ -105,7 +106,8 @@ def below_top(labels: Labels, k: int) -> Goal:
     check_range("k", k, 1)
 
     def margin(answers: Tensor, rows: Tensor, head: Head) -> Tensor:
-        z, y = head.scores(answers, "logit"), _own(labels, rows, answers)
+        z = head.scores(answers, "logit")
+        y = _own(labels, rows, z)
         if k >= z.shape[1]:
             raise Mistake(f"{k} is not a valid value for k: of {z.shape[1]} classes it must be 1 to {z.shape[1] - 1}")
         return _at(z, y) - _without(z, y).topk(k, 1).values[:, -1]
@@ -140,7 +142,8 @@ def _about(labels: Labels, targeted: bool) -> Goal:
     sign = -1 if targeted else 1
 
     def loss(answers: Tensor, rows: Tensor, head: Head) -> Tensor:
-        z, y = head.scores(answers, "logit"), _own(labels, rows, answers)
+        z = head.scores(answers, "logit")
+        y = _own(labels, rows, z)
         if head.kind == "softmax" and z.shape[1] > 1:
             # log p, whose gradient keeps the class's own part where p rounds to 1 (and 1 - p, in softmax, to 0)
             return sign * F.logsigmoid(_at(z, y) - _without(z, y).logsumexp(1))
@@ -148,18 +151,20 @@ def _about(labels: Labels, targeted: bool) -> Goal:
         return sign * _at(z, y)
 
     def margin(answers: Tensor, rows: Tensor, head: Head) -> Tensor:
-        z, y = head.scores(answers, "logit"), _own(labels, rows, answers)
+        z = head.scores(answers, "logit")
+        y = _own(labels, rows, z)
         alone = head.independent or not head.has_probabilities or z.shape[1] < 2
         return sign * (_at(z, y) if alone else _at(z, y) - _without(z, y).amax(1))
 
     def reached(answers: Tensor, rows: Tensor, head: Head) -> Tensor:
         if not head.has_probabilities:  # plain numbers can always be more
             return torch.zeros(len(answers), dtype=torch.bool, device=answers.device)
-        return head.holds(answers, _own(labels, rows, answers)) == targeted
+        return head.holds(answers, labels[rows.to(labels.device)].to(answers.device)) == targeted
 
     def ways(answers: Tensor, rows: Tensor, head: Head) -> Tensor:
         """Its logit minus that of each other class, infinite for its own."""
-        z, y = head.scores(answers, "logit"), _own(labels, rows, answers)
+        z = head.scores(answers, "logit")
+        y = _own(labels, rows, z)
         if head.independent or not head.has_probabilities or z.shape[1] < 2:
             return margin(answers, rows, head)[:, None]
         return _at(z, y)[:, None] - _without(z, y)
@@ -167,8 +172,16 @@ def _about(labels: Labels, targeted: bool) -> Goal:
     return Goal(loss, margin, reached, labels, targeted, ways=None if targeted else ways)
 
 
-def _own(labels: Tensor, rows: Tensor, answers: Tensor) -> Tensor:
-    return labels[rows.to(labels.device)].to(answers.device)
+def _own(labels: Tensor, rows: Tensor, z: Float[Tensor, "m k"]) -> Int[Tensor, " m"]:
+    """The class of each problem.
+
+    Raises:
+        Mistake: there is no such class.
+    """
+    own = labels[rows.to(labels.device)]
+    if len(own) and int(own.max()) >= z.shape[1]:
+        raise Mistake(f"there is no class {int(own.max())}; there are 0 to {z.shape[1] - 1}")
+    return own.to(z.device)
 
 
 def _at(z: Float[Tensor, "m k"], classes: Int[Tensor, " m"]) -> Float[Tensor, " m"]:

@@ -9,10 +9,6 @@ Hein 2020, arXiv:2003.01690, equations 6 and 7; z_(1) >= z_(2) >= ... are the so
 Both are to be made small here, and below 0 where the picture fools.
 """
 
-import warnings
-from collections.abc import Callable
-from functools import cache
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -20,13 +16,11 @@ from torch import Tensor
 from phosphene.adversarial.goals import LOGITS
 from phosphene.adversarial.problems import Problems
 from phosphene.adversarial.victims import Measured
-from phosphene.core.errors import Note
-from phosphene.core.networks.network import Network
 
 
 def dlr(problems: Problems) -> Measured:
     """The goal's margin over z_(1) - z_(3). With fewer than three classes, or other answers than theirs, the margin."""
-    tell = _teller(problems)
+    tell = problems.victim.tell
 
     def measure(answers: Tensor, rows: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
         margin = problems.margin(answers, rows)
@@ -49,7 +43,7 @@ def dlr_towards(problems: Problems, classes: Int[Tensor, " n"]) -> Measured:
     Args:
         problems: whose goal has labels.
     """
-    tell = _teller(problems)
+    tell = problems.victim.tell
 
     def measure(answers: Tensor, rows: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
         z, labels = problems.victim.head.scores(answers, "logit"), problems.goal.labels
@@ -80,20 +74,6 @@ def highest_others(problems: Problems, answers: Tensor, many: int) -> Int[Tensor
 def about_classes(problems: Problems) -> bool:
     """Whether what the victim says of a problem are scores of classes."""
     return problems.goal.layer == LOGITS and problems.goal.labels is not None and problems.victim.head.has_probabilities
-
-
-def _teller(problems: Problems) -> Callable[[str], None]:
-    """Says a sentence once, by the network where there is one."""
-    who = problems.victim.classifier
-
-    @cache
-    def tell(sentence: str) -> None:
-        if isinstance(who, Network):
-            who.tell(sentence)
-        else:
-            warnings.warn(Note(sentence), stacklevel=3)
-
-    return tell
 
 
 def _positive(spread: Tensor) -> Tensor:

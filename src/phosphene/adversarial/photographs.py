@@ -168,6 +168,8 @@ def _over_tensors(function: Any, own: Sequence[Option], norms: tuple[Norm, ...],
         check_range("restarts", restarts, 1)
         if minimal and eps is not None:
             raise Mistake(f"{name} looks for the smallest change and takes no eps, but enough; pgd and apgd take one")
+        if isinstance(eps, int | float) and eps == 0:
+            raise Mistake("0 is not a valid value for eps: it must be more than 0, or nothing may change")
         if unknown := set(options) - {one.name for one in own}:
             raise TypeError(f"{name} has no option '{min(unknown)}'{did_you_mean(min(unknown), [o.name for o in own])}")
         options = {one.name: one.read(options[one.name], one.name) for one in own if one.name in options}

@@ -199,6 +199,8 @@ def problems(
     _check_inputs(x, bounds)
     _check_victim(victim)
     who = Victim.of(victim)
+    if isinstance(who.classifier, Network) and who.head.kind == "probabilities":
+        who.tell(f"{who.name} answers with probabilities; an attack follows their logarithm")
     if eps is None:
         eps = usual_radius(norm, x[0].numel())
     _check_radius("eps", eps, len(x))

@@ -126,7 +126,9 @@ class Search:
         found = problems.project(pictures.detach().to(problems.x), rows)
         if victim.through is not None:
             found = victim.through(found)
-        before = problems.goal.reached(victim.answers(problems.x, rows, layer, judged=True), rows, head).cpu()
+        at_first = victim.answers(problems.x, rows, layer, judged=True)
+        before = problems.goal.reached(at_first, rows, head).cpu()
+        victim.compare(at_first[:1], problems.x[:1], rows[:1], layer)
         found = torch.where(before.to(found.device).view(-1, 1, 1, 1), problems.x, found)
         answers = victim.answers(found, rows, layer, judged=True)
         return Outcome(

@@ -9,14 +9,16 @@ from typing import Any
 
 import phosphene.adversarial.attacks as folder
 from phosphene.adversarial.photographs import Attack, PhotographAttack
+from phosphene.adversarial.universal import universal
 from phosphene.adversarial.victims import Victim
 from phosphene.core.errors import check_choice
 
 
 class Attacks:
-    """The attacks by name, loaded when they are first used, and what they are made on."""
+    """The attacks by name, loaded when they are first used, what they are made on, and one change for all pictures."""
 
     Victim = Victim
+    universal = staticmethod(universal)
 
     def __getattr__(self, name: str) -> Attack:
         if name not in dir(self):
@@ -34,7 +36,7 @@ class Attacks:
         return self.__getattr__(name)
 
     def __dir__(self) -> list[str]:
-        return ["Victim", *_names()]
+        return ["Victim", *_names(), "universal"]
 
 
 def recipe(name: str) -> PhotographAttack[Any]:

@@ -1,5 +1,6 @@
 """Who is attacked: its answers and their gradients, counted picture by picture."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from copy import copy
@@ -9,8 +10,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.adversarial.goals import LOGITS
-from phosphene.core.networks.head import SOFTMAX, Head
+from phosphene.core.errors import Note
+from phosphene.core.networks.head import SOFTMAX, Head, head_of
 from phosphene.core.networks.network import Network
+from phosphene.core.networks.trials import alike
 from phosphene.core.optimization.engine import Evaluation, NotFinite, Objective
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import pulled
@@ -69,6 +72,8 @@ class Victim:
         self.classifier, self.through, self.rival, self.shape = classifier, through, rival, shape
         self.counts = Counts()
         self._problems: Tensor | None = None
+        self._told: set[str] = set()
+        self._looked: list[bool] = []
 
     @classmethod
     def of(cls, victim: "Victim | Network | Classifier") -> "Victim":
@@ -106,6 +111,26 @@ class Victim:
     def name(self) -> str:
         """For messages."""
         return self.classifier.name if isinstance(self.classifier, Network) else "the victim"
+
+    def tell(self, sentence: str) -> None:
+        """Say something about it that a person should know; once."""
+        if isinstance(self.classifier, Network):
+            self.classifier.tell(sentence)
+        elif sentence not in self._told:
+            self._told.add(sentence)
+            warnings.warn(Note(sentence), stacklevel=2)
+
+    def compare(self, answers: Tensor, pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"], layer: str) -> None:
+        """Tell if a function says something else of the same pictures when it is asked again; this is not counted."""
+        if isinstance(self.classifier, Network):  # they are read with the same random numbers, and told about
+            return
+        other = copy(self)
+        other.counts = Counts()
+        if not alike(answers, other.answers(pictures, rows, layer, judged=True), answers.dtype):
+            self.tell(
+                f"{self.name} answers differently each time (training mode, or noise), and what fools it once may not "
+                "do so again; model.eval() ends the first, phosphene.Network(model) the second"
+            )
 
     def _own(self, counts: Tensor) -> Tensor:
         if self._problems is None:
@@ -173,9 +198,20 @@ class Victim:
             answers = self.head.flat(answers) if layer == LOGITS else answers
         else:
             answers = who(seen if self.shape is None else seen.reshape(len(seen), *self.shape))
+            self._look(answers)
         if not _finite(answers):
             raise NotFinite(f"{self.name} answers what is not a finite number; an attack can't go on from there")
         return answers
+
+    def _look(self, answers: Tensor) -> None:
+        """Tell if the answers of a function are probabilities."""
+        if not self._looked:
+            self._looked.append(True)
+            if answers.dim() == 2 and head_of(answers.detach(), None, None).kind == "probabilities":
+                self.tell(
+                    f"{self.name} answers with probabilities, and is attacked as if they were logits, whose gradients "
+                    "are larger; give their logarithm"
+                )
 
 
 def _finite(x: Tensor) -> bool:

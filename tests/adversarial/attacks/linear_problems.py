@@ -48,8 +48,8 @@ class Linear:
 def far(norm: Norm, d: int, classes: int = 2, n: int = 4, seed: int = 0) -> Linear:
     """Inputs in the middle of [0, 1], whose smallest change stays far away from 0 and 1 (in l0 it goes to them).
 
-    The other classes are from 1 to 2 times as far as the nearest; the nearest change moves no value by more than .05,
-    and in l0 takes up to a twentieth of the values, at most about 40.
+    The other classes are from 1 to 2 times as far as the nearest, whose logit is some 5 below that of the input's own;
+    the nearest change moves no value by more than .05, and in l0 takes up to a twentieth of the values, at most about 40.
     """
     weight, away = normal(classes, d, seed=seed), 0.1 * (noise(n, d, seed=seed + 1) - 0.5)
     labels = torch.arange(n) % classes
@@ -67,8 +67,8 @@ def far(norm: Norm, d: int, classes: int = 2, n: int = 4, seed: int = 0) -> Line
     differ = v.masked_fill(own[..., None], 0)
     lacking = wanted - torch.einsum("nkd,nd->nk", differ, away)
     x = 0.5 + away + torch.stack([torch.linalg.pinv(differ[i]) @ lacking[i] for i in range(n)])
-    bias = -0.5 * weight.sum(1)
-    return _solved(weight, bias, x, norm, exact_bounds=norm == "l0")
+    scale = 5 / reach.masked_fill(own, torch.inf).amin()
+    return _solved(scale * weight, -0.5 * scale * weight.sum(1), x, norm, exact_bounds=norm == "l0")
 
 
 @cache

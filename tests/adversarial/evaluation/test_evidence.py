@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from phosphene.adversarial.evaluation.evidence import Trial, attempt, sample
+from phosphene.adversarial.evaluation.evidence import Trial, attempt
 from phosphene.adversarial.norms import size
 from phosphene.adversarial.victims import Victim
 from tests.adversarial.defences import DEFENCES, EPS, base, stains
@@ -16,14 +16,6 @@ def test_an_attack_by_its_name_tells_what_it_returned_and_what_was_seen_on_the_w
     assert found.success.all() and found.seen.all() and found.losses.shape[1] == 6
     none = attempt("pgd", Victim(base()), x, y, norm="linf", eps=1e-4, steps=9)
     assert not none.success.any() and not none.seen.any() and none.losses.shape == (10, 6)
-
-
-def test_a_sample_is_even_and_of_pictures_that_it_is_right_about():
-    right = torch.arange(1000) % 2 == 1
-    rows = sample(right, 50)
-    assert right[rows].all() and set(rows.diff().tolist()) == {20} and rows[0] == 1
-    assert sample(torch.tensor([False, True, False, True])).tolist() == [1, 3]
-    assert sample(torch.zeros(5, dtype=torch.bool)).tolist() == []
 
 
 def test_some_of_the_pictures_are_attacked_as_they_are_among_all():

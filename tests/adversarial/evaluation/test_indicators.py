@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from phosphene.adversarial.adaptive import bpda, eot, majority
+from phosphene.adversarial.attacks.apgd import apgd
 from phosphene.adversarial.attacks.pgd import pgd
-from phosphene.adversarial.evaluation.evidence import Check, sample
+from phosphene.adversarial.attacks.square import square
+from phosphene.adversarial.evaluation.evidence import SAMPLE, Check, Trial
 from phosphene.adversarial.evaluation.indicators import CHECKS, READING, checks
 from phosphene.adversarial.evaluation.verdict import verdict
-from phosphene.adversarial.goals import misclassified
 from phosphene.core.networks.network import Network
 from phosphene.core.units.inputs import feed
 from phosphene.models.specs import load
@@ -31,7 +32,6 @@ from tests.adversarial.evaluation.subjects import evidence
 
 FLAGGED = {
     "quantization": ("gradients", "--bpda door"),
-    "JPEG": ("gradients", "--bpda door"),
     "JPEG that cuts": ("gradients", "--bpda door"),
     "random resizing": ("repeatable", "--eot 20"),
     "temperature": ("gradients", "--attacks standard"),
@@ -49,55 +49,64 @@ def first(one) -> Check:
 def left(victim, next, x, labels, eps):
     """Of how many a victim stays right, attacked as is suggested; random ones decide by majority."""
     option, _, word = next.partition(" ")
-    goal = misclassified(labels)
-    if option == "--bpda":
-        victim = bpda(victim, word)
-    elif option == "--eot":
-        victim = eot(victim, int(word))
-    else:  # what the standard attacks make small: margins
-        goal = dataclasses.replace(goal, loss=goal.margin)
-    found = pgd.attack(victim, x, goal, eps=eps, steps=10, step_size=eps / 4, until_fooled=option != "--eot").outcome
     if option == "--eot":
-        return float(majority(victim, found.inputs, 15).right(labels).float().mean())
-    return float((~found.success & ~found.before).float().mean())
+        search = pgd.attack(eot(victim, int(word)), x, labels, eps=eps, steps=10, step_size=eps / 4, until_fooled=False)
+        return float(majority(victim, search.outcome.inputs, 15).right(labels).float().mean())
+    if option == "--bpda":
+        made = [pgd.attack(bpda(victim, word), x, labels, eps=eps, steps=10, step_size=eps / 4)]
+    else:  # two of the standard attacks, with smaller budgets
+        made = [apgd.attack(victim, x, labels, eps=eps, steps=20, loss="dlr")]
+        made += [square.attack(victim, x, labels, eps=eps, queries=300)]
+    right = ~made[0].outcome.before
+    for search in made:
+        right &= ~search.outcome.success
+    return float(right.float().mean())
 
 
 @pytest.mark.parametrize("name", FLAGGED)
 def test_a_broken_defence_is_flagged_by_the_check_that_fits(name):
-    said = first(evidence(DEFENCES[name](), 32))
+    said = first(evidence(DEFENCES[name](), 24))
     assert (said.name, said.outcome, said.next) == (FLAGGED[name][0], "fail", FLAGGED[name][1])
 
 
-@pytest.mark.parametrize("name", [name for name in FLAGGED if name != "k winners"])
+@pytest.mark.parametrize("name", FLAGGED)
 def test_what_is_suggested_breaks_it(name):
-    x, y = stains(16, seed=2)
-    assert left(DEFENCES[name](), FLAGGED[name][1], x, y, EPS) <= 0.1
+    most = 0.25 if name == "k winners" else 0.1  # its wide layer is a little robust; the gradient leaves .4
+    assert left(DEFENCES[name](), FLAGGED[name][1], *stains(16, seed=2), EPS) <= most
 
 
 def test_probabilities_that_are_sure_are_flagged_and_led_past():
     network = Network(DEFENCES["sure probabilities"](), size=8)
     with pytest.warns(UserWarning, match="returns probabilities"):
-        said = first(evidence(network, 32))
+        said = first(evidence(network, 16))
     assert (said.name, said.next) == ("logits", "--bpda exit.1")
     assert left(network, said.next, *stains(16, seed=2), EPS) <= 0.1
 
 
 def test_a_far_too_weak_attack_is_flagged():
-    said = first(evidence(base(), 32, weak={"steps": 5, "step_size": EPS / 50}))
+    said = first(evidence(base(), 8, weak={"steps": 5, "step_size": EPS / 50}))
     assert (said.name, said.outcome, said.next) == ("single step", "fail", "--attacks standard")
-    assert left(base(), said.next, *stains(16, seed=2), EPS) == 0
+    assert left(base(), said.next, *stains(8, seed=2), EPS) == 0
 
 
-def test_what_has_no_robustness_and_hides_nothing_passes_every_check():
-    one = evidence(base(), 32)
-    every = list(checks(one))
-    assert [check.outcome for check in every] == ["pass"] * len(CHECKS)
-    assert verdict(every, int(one.robust.sum()), len(one), one.eps).endswith("13 of 13 checks pass; believe it")
+def at_once(name, victim, x, labels, **options):
+    """An attack that fools with everything."""
+    every = torch.ones(len(x), dtype=torch.bool)
+    return Trial(every, every, torch.zeros(1, len(x)))
+
+
+def names(**others):
+    return [check.name for check in checks(dataclasses.replace(evidence(base(), 4, attempt=at_once), **others))]
 
 
 def test_no_check_has_the_name_of_another_and_transfer_is_checked_where_there_is_another_network():
-    names = [check.name for check in checks(evidence(base(), 8, surrogates=[base()]))]
-    assert len(set(names)) == len(names) == len(CHECKS) + 1 and names[-1] == "transferred"
+    every = names(surrogates=[base()])
+    assert len(set(every)) == len(every) == len(CHECKS) + 1 and every[-1] == "transferred"
+    assert names() == every[:-1]
+
+
+def test_with_l1_no_attack_without_gradients_is_made():
+    assert set(names()) - set(names(norm="l1", eps=4.0)) == {"without gradients"}
 
 
 def test_with_l0_the_network_alone_is_asked():
@@ -105,17 +114,20 @@ def test_with_l0_the_network_alone_is_asked():
     assert [check.outcome for check in checks(one)] == ["pass"] * len(READING)
 
 
-def test_checks_ask_little_of_each_picture():
-    one = evidence(base(), 16, eps=EPS / 16)
-    before = one.victim.forwards.sum()
-    assert one.robust.all() and [check.outcome for check in checks(one)] == ["pass"] * len(CHECKS)
-    assert (one.victim.forwards.sum() - before) / 16 <= 600
+def test_what_hides_nothing_passes_every_check_and_is_asked_little():
+    one = evidence(base(), 4, eps=EPS / 16)
+    before, every = one.victim.forwards.sum(), list(checks(one))
+    assert one.robust.all() and [check.outcome for check in every] == ["pass"] * len(CHECKS)
+    assert verdict(every, 4, 4, one.eps) == (
+        "robust accuracy 100.0 % [51.0, 100.0] at 1/255; 13 of 13 checks pass; believe it"
+    )
+    assert (one.victim.forwards.sum() - before) / 4 <= 600
 
 
 def cifar(data, network):
     with np.load(data / "cifar10_test_200.npz") as file:
         x, y = torch.from_numpy(file["X"]).permute(0, 3, 1, 2).float() / 255, torch.from_numpy(file["y"]).long()
-    rows = sample(Network.read(network, x, ["logits"])["logits"].argmax(1) == y)
+    rows = (network.read(x, ["logits"])["logits"].argmax(1) == y).nonzero().flatten()[:SAMPLE]
     return x[rows], y[rows]
 
 
@@ -134,7 +146,7 @@ def test_a_sound_network_is_flagged_by_none(data, shared_network, name, levels):
 @pytest.mark.slow
 def test_the_robust_network_of_the_package_is_flagged_by_none(data):
     network = load("embedded:photo-robust")
-    photos = sorted((data / "imagenet_200").glob("*.jpg"))[:48]
+    photos = sorted((data / "imagenet_200").glob("*.jpg"))[:24]
     x = torch.cat([feed(network, photo, "crop") for photo in photos])
     y = network.head.decided(network.read(x, ["logits"])["logits"])
     every = list(checks(evidence(network, x=x, labels=y, eps=4 / 255)))

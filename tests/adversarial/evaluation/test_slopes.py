@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from phosphene.adversarial.adaptive import straight
+from phosphene.adversarial.adaptive import Straight
 from phosphene.adversarial.evaluation.slopes import derivative, finite_differences, gradients
 from phosphene.adversarial.problems import problems
 from phosphene.core.networks.network import Network
@@ -16,10 +16,10 @@ from tests.small import noise, normal
 @pytest.mark.parametrize("victim", [base(), Network(base(), size=8)])
 def test_a_plain_network_has_a_gradient_that_tells_what_it_does(victim):
     for check in (gradients, derivative):
-        assert check(evidence(victim, 16)).outcome == "pass"
+        assert check(evidence(victim, 8)).outcome == "pass"
 
 
-@pytest.mark.parametrize("name", ["quantization", "JPEG", "JPEG that cuts"])
+@pytest.mark.parametrize("name", ["quantization", "JPEG"])
 def test_a_gradient_of_nothing_is_led_past_the_module_that_makes_it(name):
     said = gradients(evidence(DEFENCES[name](), 8))
     assert (said.outcome, said.next) == ("fail", "--bpda door") and len(said.images) >= 7
@@ -38,7 +38,7 @@ def test_a_saturated_loss_is_left_to_attacks_on_margins():
 
 
 def test_a_function_that_jumps_does_other_than_its_gradient_says():
-    said = derivative(evidence(winners(), 32))
+    said = derivative(evidence(winners(), 24))
     assert (said.outcome, said.next) == ("fail", "--attacks standard")
     assert gradients(evidence(winners(), 8)).outcome == "pass"
 
@@ -52,7 +52,7 @@ def test_a_gradient_that_is_turned_round_is_noticed():
 
 class _Turned(nn.Module):
     def forward(self, z):
-        return straight(lambda z: z, lambda z: -z)(z)
+        return Straight(lambda z: z, lambda z: -z)(z)
 
 
 def test_without_any_gradient_nothing_is_compared():

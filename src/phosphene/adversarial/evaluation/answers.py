@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from phosphene.adversarial.adaptive import Expected
+from phosphene.adversarial.adaptive import Expected, passed_straight
 from phosphene.adversarial.evaluation.culprits import straightened
 from phosphene.adversarial.evaluation.evidence import Check, Evidence
 from phosphene.adversarial.evaluation.slopes import has_gradients
@@ -25,7 +25,7 @@ def logits(evidence: Evidence) -> Check:
             "logits", "fail", "its answers are probabilities, and were attacked as if they were logits",
             evidence.numbered(torch.ones(len(evidence), dtype=torch.bool)), "--head probabilities",
         )  # fmt: skip
-    if head.kind == "probabilities":
+    if head.kind == "probabilities" and not passed_straight(evidence.victim):
         sure = (answers.amax(1) >= 1).cpu()
         next = straightened(evidence, sure, has_gradients) if sure.any() else ""
         words = "its answers are probabilities, and {} are 1 to the last digit, which no logarithm gets a gradient from"

@@ -53,13 +53,6 @@ class Check:
     next: str = ""
 
 
-def sample(right: Bool[Tensor, " n"], most: int = SAMPLE) -> Int[Tensor, " m"]:
-    """Which pictures the checks look at: at most so many of those that the network is right about, evenly spaced."""
-    rows = right.nonzero().flatten()
-    many = min(most, len(rows))
-    return rows[torch.arange(many) * len(rows) // max(1, many)]
-
-
 @dataclass(frozen=True)
 class Trial:
     """What an attack did to some pictures.

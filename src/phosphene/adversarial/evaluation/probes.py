@@ -34,7 +34,7 @@ def self_test(evidence: Evidence) -> Check:
 
     labels, optimum = (scores > b).long(), (scores - b).abs() / dual(w[None], norm)
     wide, narrow = (
-        evidence.attempt("pgd", Victim(linear), x, labels, norm=norm, eps=radius * optimum, steps=40).success
+        evidence.attempt("pgd", Victim(linear), x, labels, norm=norm, eps=radius * optimum, steps=25).success
         for radius in (TOLERANCE[norm], 0.98)
     )
     if wrong := int((~wide).sum() + narrow.sum()):
@@ -99,7 +99,7 @@ def monotone(evidence: Evidence) -> Check:
 def unbounded(evidence: Evidence) -> Check:
     """Without a bound every picture fools (Carlini et al. 2019; unconstrained failure, Pintor et al. 2022)."""
     far = {"linf": 1.0, "l2": evidence.x[0].numel() ** 0.5, "l1": float(evidence.x[0].numel())}[evidence.norm]
-    options = {"eps": far, "steps": 50, "step_size": far / 20}
+    options = {"eps": far, "steps": 30, "step_size": far / 12}
     stays = ~evidence.tried("pgd", **options).success
     good, words = "without a bound every picture fools", "with {} pictures it is not fooled even without a bound"
     check = evidence.judged("unbounded", stays, good, words, "")
