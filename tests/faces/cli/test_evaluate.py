@@ -118,7 +118,7 @@ def test_the_command_on_the_page_makes_it_again(data):
 
 @pytest.mark.slow
 def test_killed_at_five_random_points_it_comes_to_the_same_bytes(data):
-    """A process that is killed can't tidy up; it may be killed before it has begun, and at the very end."""
+    """A process that is killed can't tidy up its locks; it may be killed before it has begun, or end before that."""
     words = [*WORDS[:3], "--attacks", "pgd,a3", "--curve", "none", "--batch", "1", "--net", "own.py", "--out"]
     line = [sys.executable, "-m", "phosphene", *words]
     began = time.monotonic()
@@ -131,8 +131,6 @@ def test_killed_at_five_random_points_it_comes_to_the_same_bytes(data):
         except subprocess.TimeoutExpired:
             running.kill()
             running.wait()
-        if (Path("killed") / "index.html").exists():
-            break
-    again = subprocess.run([*line, "killed"], capture_output=True, text=True, check=False)
-    assert again.returncode == 0 or "is there already" in again.stderr
-    assert {n: b for n, b in inside("killed").items() if not n.endswith(".lock")} == inside("whole")
+    if not Path("killed/index.html").exists():
+        subprocess.run([*line, "killed"], check=True, capture_output=True)
+    assert {name: data for name, data in inside("killed").items() if name[0] != "."} == inside("whole")

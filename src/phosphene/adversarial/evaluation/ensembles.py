@@ -1,9 +1,8 @@
 """Which attacks an evaluation makes, one after the other, each on the pictures that the ones before did not get.
 
 `standard` are AutoAttack's four with their budgets (Croce & Hein 2020, arXiv:2003.01690), so that numbers compare. The
-first has five random starts, as in AutoAttack's version "plus": with one, whether a picture is found is a matter of luck
-that decides half a per cent of 200 pictures. Passes are saved elsewhere: FAB asks once a step, and Square lets go of
-what it can't reach (see there).
+first has five random starts, as in AutoAttack's version "plus": with one, half a per cent of 200 pictures is a matter
+of luck. Passes are saved elsewhere: FAB asks once a step, and Square lets go of what it can't reach.
 
 `fast` spends its passes where they decide something, after A3 (Liu et al. 2022, arXiv:2203.05154).
 """
@@ -60,6 +59,9 @@ STANDARD = (
 )
 
 FAST = (Entry("a3", "a3", {}, 300),)
+
+CURVE = "fmn"
+"""The minimal attack for the radii between: of a hundred passes."""
 
 ENSEMBLES: Mapping[str, tuple[Entry, ...]] = {"standard": STANDARD, "fast": FAST}
 
