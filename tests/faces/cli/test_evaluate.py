@@ -77,6 +77,12 @@ def test_stopped_by_ctrl_c_it_says_how_to_go_on_and_comes_to_the_same_bytes(data
     assert inside("stopped") == inside("whole")
 
 
+def test_two_batch_sizes_have_the_same_bytes_in_float64(data):
+    for batch in ("1", "1024"):
+        assert data(*WORDS[:-2], "--precision", "float64", "--batch", batch, "--out", batch)[0] == 0
+    assert inside("1") == inside("1024")
+
+
 def test_what_is_there_is_not_written_over(data):
     assert data(*WORDS, "--out", "there", "--quiet")[1] == "there/index.html\n"
     before = inside("there")

@@ -124,9 +124,9 @@ def _tell(report: Report, path: Path, *, quiet: bool, as_json: bool) -> None:
 
 def _again(asked: Mapping[str, Any]) -> str:
     """The line that makes it once more."""
-    usual = {"net": "embedded:photo", "norm": "linf", "attacks": "fast", "curve": CURVE, "batch": 64, "fit": "crop"}
+    usual = {"net": "embedded:photo", "norm": "linf", "attacks": "fast", "curve": CURVE, "fit": "crop"}
     usual |= {"seed": 0, "eot": 0, "device": "auto", "precision": "auto"}
-    skip = ("out", "force", "quiet", "json")
+    skip = ("out", "force", "quiet", "json", "batch")
     words = ["phosphene", "evaluate"]
     for name, value in asked.items():
         if name in skip or value is None or value is False or usual.get(name) == value:
