@@ -28,7 +28,8 @@ NEEDED = {"units": ["body.b:0", "body.b:1"], "unit": "body.b:1", "class_name": 1
           "layer": "body.b", "only": "ours"}  # fmt: skip
 """What some recipes can't do without."""
 SHORT = {"steps": 2, "samples": 2, "masks": 4, "octaves": 2, "cells": 2, "count": 2, "starts": 2, "others": 1,
-         "window": 8, "stride": 8, "size": 16, "least": 1, "jitter": 2, "cell": 8, "each": 1}  # fmt: skip
+         "window": 8, "stride": 8, "size": 16, "least": 1, "jitter": 2, "cell": 8, "each": 1,
+         "queries": 20, "rounds": 2}  # fmt: skip
 """What keeps them short, where they have it; a fraction's bounds are kept."""
 FAMILIES = {"captum:NAME": "captum:DeepLift"}
 """One of a family of recipes."""
