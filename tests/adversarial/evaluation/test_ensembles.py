@@ -22,7 +22,7 @@ def test_standard_is_autoattack_in_its_order_and_budgets():
         {"name": "apgd-ce", "attack": "apgd", "loss": "ce", "steps": 100, "restarts": 5},
         {"name": "apgd-t", "attack": "apgd", "loss": "targeted-dlr", "targets": 9, "steps": 100},
         {"name": "fab-t", "attack": "fab", "targets": 9, "steps": 100},
-        {"name": "square", "attack": "square", "queries": 5000, "patience": 2.0},
+        {"name": "square", "attack": "square", "queries": 5000, "patience": 3.0},
     ]
 
 

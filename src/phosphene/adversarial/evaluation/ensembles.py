@@ -55,7 +55,7 @@ STANDARD = (
     Entry("apgd-ce", "apgd", {"loss": "ce", "steps": 100, "restarts": 5}, 515),
     Entry("apgd-t", "apgd", {"loss": "targeted-dlr", "targets": 9, "steps": 100}, 910),
     Entry("fab-t", "fab", {"targets": 9, "steps": 100}, 910, within=True),
-    Entry("square", "square", {"queries": 5000, "patience": 2.0}, 1500),
+    Entry("square", "square", {"queries": 5000, "patience": 3.0}, 1500),
 )
 
 FAST = (Entry("a3", "a3", {}, 300),)

@@ -124,7 +124,7 @@ def _tell(report: Report, path: Path, *, quiet: bool, as_json: bool) -> None:
 
 def _again(asked: Mapping[str, Any]) -> str:
     """The line that makes it once more."""
-    usual = {"net": "embedded:photo", "norm": "linf", "attacks": "fast", "curve": CURVE, "fit": "crop"}
+    usual: dict[str, Any] = {"net": "embedded:photo", "norm": "linf", "attacks": "fast", "curve": CURVE, "fit": "crop"}
     usual |= {"seed": 0, "eot": 0, "device": "auto", "precision": "auto"}
     skip = ("out", "force", "quiet", "json", "batch")
     words = ["phosphene", "evaluate"]
