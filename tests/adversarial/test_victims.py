@@ -15,6 +15,7 @@ from phosphene.core.networks.head import SOFTMAX
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.engine import NotFinite
 from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.objectives import NoGradient
 from tests.small import noise
 
 
@@ -166,3 +167,14 @@ def test_with_two_classes_the_ratio_of_logits_is_their_difference_and_it_is_told
     with pytest.warns(Note, match="takes 3 classes, and there are 2; the plain margin is taken"):
         found = phosphene.attacks.apgd(model, noise(3, 3, 4, 4), labels, loss="dlr", eps=0.5, steps=5).outcome
     assert found.success.all()
+def test_a_gradient_that_is_cut_off_is_a_mistake_and_of_a_blind_victim_nothing():
+    def cut(x):
+        return x.detach().flatten(1)[:, :3]
+
+    x, rows = noise(2, 3, 4, 4), torch.arange(2)
+    with pytest.raises(NoGradient, match="cuts the way back"):
+        Victim(cut).objective(lambda z, rows: z[:, 0])(x, rows, Key().at(0))
+    seen = Victim(cut, blind=True).objective(lambda z, rows: z[:, 0])(x, rows, Key().at(0))
+    assert torch.equal(seen.gradients, torch.zeros_like(x)) and torch.equal(seen.values, cut(x)[:, 0])
+    _, values, every = Victim(cut, blind=True).gradients(x, rows, lambda z, rows: z[:, :2])
+    assert torch.equal(values, cut(x)[:, :2]) and not every.any() and every.shape == (2, 2, 3, 4, 4)
