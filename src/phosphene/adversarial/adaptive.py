@@ -156,8 +156,8 @@ def eot(victim: Victim | Network | Classifier, draws: int = 20, seed: int = 0) -
     """
     check_range("draws", draws, 1)
     plain = Victim.of(victim)
-    expected = Expected(plain.classifier, through=plain.through, rival=plain.rival, shape=plain.shape)
-    expected.counts, expected._problems = plain.counts, plain._problems
+    expected = Expected(plain.classifier)
+    vars(expected).update(vars(plain))
     expected.plain, expected.draws, expected.seed = plain, draws, seed
     return expected
 

@@ -16,7 +16,7 @@ from phosphene.core.networks.network import Network
 from phosphene.core.networks.trials import alike
 from phosphene.core.optimization.engine import Evaluation, NotFinite, Objective
 from phosphene.core.optimization.keys import Key
-from phosphene.core.optimization.objectives import pulled
+from phosphene.core.optimization.objectives import NoGradient, pulled
 
 Classifier = Callable[[Tensor], Float[Tensor, "n classes"]]
 """A batch of inputs (pictures in [0, 1], or any tensors) to logits, whatever makes them; differentiable where gradients
@@ -59,6 +59,7 @@ class Victim:
         rival: another that says whether a goal is really reached, where `classifier` is only nearly it (a plan in
             bfloat16); None where it is itself.
         shape: of one input, where that is not (c, h, w).
+        blind: a gradient that is cut off is 0, and no mistake: attacks go on, and find what they find without one.
     """
 
     def __init__(
@@ -68,9 +69,10 @@ class Victim:
         through: Callable[[Tensor], Tensor] | None = None,
         rival: Network | Classifier | None = None,
         shape: tuple[int, ...] | None = None,
+        blind: bool = False,
     ) -> None:
         self.classifier, self.through, self.rival, self.shape = classifier, through, rival, shape
-        self.counts = Counts()
+        self.blind, self.counts = blind, Counts()
         self._problems: Tensor | None = None
         self._told: set[str] = set()
         self._looked: list[bool] = []
@@ -126,7 +128,9 @@ class Victim:
             return
         other = copy(self)
         other.counts = Counts()
-        if not alike(answers, other.answers(pictures, rows, layer, judged=True), answers.dtype):
+        with torch.random.fork_rng(devices=[]):
+            again = other.answers(pictures, rows, layer, judged=True)
+        if not alike(answers, again, answers.dtype):
             self.tell(
                 f"{self.name} answers differently each time (training mode, or noise), and what fools it once may not "
                 "do so again; model.eval() ends the first, phosphene.Network(model) the second"
@@ -167,7 +171,7 @@ class Victim:
             self._count(rows, 1)
             with self._reading(pictures, layer) as (x, answers):
                 values = measure(answers, rows)
-                found = _clean(pulled(values, x, self.name))
+                found = self._pulled(values, x)
             return Evaluation(values.detach(), found, {layer: answers.detach()})
 
         return objective
@@ -179,9 +183,18 @@ class Victim:
         with self._reading(pictures, layer) as (x, answers):
             values = measure(answers, rows)
             k = values.shape[1]
-            every = [_clean(pulled(values[:, j], x, self.name, again=j + 1 < k)) for j in range(k)]
+            every = [self._pulled(values[:, j], x, again=j + 1 < k) for j in range(k)]
         self._count(rows, k)
         return answers.detach(), values.detach(), torch.stack(every, 1)
+
+    def _pulled(self, values: Tensor, x: Tensor, again: bool = False) -> Tensor:
+        """The gradient, with 0 where there is none."""
+        try:
+            return _clean(pulled(values, x, self.name, again=again))
+        except NoGradient:
+            if not self.blind:
+                raise
+            return torch.zeros_like(x)
 
     @contextmanager
     def _reading(self, pictures: Tensor, layer: str) -> Iterator[tuple[Tensor, Tensor]]:

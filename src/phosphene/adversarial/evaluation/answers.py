@@ -15,6 +15,9 @@ from phosphene.core.networks.trials import alike
 FEW = 8
 """So many pictures are read one by one."""
 
+AGAIN = 8
+"""So often all are read again: one chance in two to answer the same each time is found out with 99.6 %."""
+
 
 def logits(evidence: Evidence) -> Check:
     """Probabilities given as logits: another softmax takes most of their gradient away (AutoAttack's flag)."""
@@ -37,8 +40,7 @@ def repeatable(evidence: Evidence) -> Check:
     """The same picture, the same answer (unstable predictions, Pintor et al.; AutoAttack's randomized and dynamic)."""
     victim = evidence.victim
     model = victim.classifier.model if isinstance(victim.classifier, Network) else victim.classifier
-    first = _asked(evidence)
-    moved = torch.stack([_differs(_asked(evidence), first) for _ in range(2)]).any(0)
+    moved = _moved(evidence)
     good = "it answers the same each time"
     if isinstance(victim, Expected):
         return evidence.judged("repeatable", moved, f"the mean over {victim.draws} draws was attacked", _MOVED, "")
@@ -59,7 +61,7 @@ _MOVED = "it answers differently each time on {} pictures"
 def alone(evidence: Evidence) -> Check:
     """A picture's answer does not depend on the others of its batch (statistics of a batch in training mode)."""
     victim = evidence.victim
-    if _differs(_asked(evidence), _asked(evidence)).any() or isinstance(victim, Expected):
+    if isinstance(victim, Expected) or _moved(evidence).any():
         return Check("alone", "pass", "not compared: its answers are random")
     some = torch.arange(min(FEW, len(evidence)))
     together = victim.answers(evidence.x[some], some)
@@ -74,6 +76,12 @@ def alone(evidence: Evidence) -> Check:
 
 def _asked(evidence: Evidence) -> Tensor:
     return evidence.victim.answers(evidence.x, torch.arange(len(evidence)))
+
+
+def _moved(evidence: Evidence) -> Tensor:
+    """Which pictures it answers otherwise when it is asked again, and again."""
+    first = _asked(evidence)
+    return torch.stack([_differs(_asked(evidence), first) for _ in range(AGAIN)]).any(0)
 
 
 def _differs(a: Tensor, b: Tensor) -> Tensor:

@@ -156,7 +156,7 @@ class Evaluation:
         rounded = working_dtype(self.network) != torch.float32
         victim = Victim(
             search, rival=reading if reading.plan != search.plan else None,
-            through=(lambda x: x.float().to(x.dtype)) if rounded else None,
+            through=(lambda x: x.float().to(x.dtype)) if rounded else None, blind=True,
         )  # fmt: skip
         return eot(victim, self.draws, self.seed) if self.draws else victim
 

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from phosphene.adversarial.goals import Goal, Wanted, misclassified
 from phosphene.adversarial.norms import Norm
 from phosphene.adversarial.problems import Problems, problems
 from phosphene.adversarial.victims import Classifier, Victim
@@ -30,6 +31,9 @@ STRAY = 0.02
 
 MANY = 0.05
 """From this share of the sample on a check fails; between the two it warns."""
+
+MARGINS = frozenset({"a3", "fab", "square", "deepfool", "fmn"})
+"""Attacks that go by margins."""
 
 Result = Literal["pass", "warn", "fail"]
 
@@ -70,14 +74,14 @@ class Trial:
 
 @runtime_checkable
 class Attempt(Protocol):
-    """An attack by its name, away from the labels."""
+    """An attack by its name."""
 
     def __call__(
         self,
         name: str,
         victim: Victim,
         x: Float[Tensor, "n c h w"],
-        labels: Int[Tensor, " n"],
+        wanted: Wanted,
         *,
         norm: Norm,
         eps: Radius,
@@ -89,7 +93,7 @@ def attempt(
     name: str,
     victim: Victim,
     x: Float[Tensor, "n c h w"],
-    labels: Int[Tensor, " n"],
+    wanted: Wanted,
     *,
     norm: Norm,
     eps: Radius,
@@ -97,7 +101,7 @@ def attempt(
 ) -> Trial:
     """The attack of this name in the folder of attacks."""
     module = importlib.import_module(f"phosphene.adversarial.attacks.{name}")
-    search = getattr(module, name).attack(victim, x, labels, norm=norm, eps=eps, **options)
+    search = getattr(module, name).attack(victim, x, wanted, norm=norm, eps=eps, **options)
     seen, losses = torch.zeros(len(x), dtype=torch.bool), []
     for step in search:
         for answers in step.outputs.values():
@@ -156,7 +160,12 @@ class Evidence:
     @property
     def problems(self) -> Problems:
         """The pictures as problems of an attack."""
-        return problems(self.victim, self.x, self.labels, norm=self.norm, eps=self.eps, key=self.key)
+        return problems(self.victim, self.x, self._goal(self.labels), norm=self.norm, eps=self.eps, key=self.key)
+
+    def _goal(self, labels: Int[Tensor, " m"]) -> Goal:
+        """To be misclassified; by the margin where the evaluation went by margins, which never saturate."""
+        goal = misclassified(labels)
+        return replace(goal, loss=goal.margin) if self.attacks & MARGINS else goal
 
     @property
     def thorough(self) -> bool:
@@ -178,8 +187,8 @@ class Evidence:
             return nothing(len(self))
         try:
             found = self.attempt(
-                name, self.victim.among(rows), self.x[rows], self.labels[rows], norm=self.norm, eps=eps or self.eps,
-                key=self.key.of(rows.tolist()), **options,
+                name, self.victim.among(rows), self.x[rows], self._goal(self.labels[rows]), norm=self.norm,
+                eps=eps or self.eps, key=self.key.of(rows.tolist()), **options,
             )  # fmt: skip
         except Mistake:  # no gradient, numbers that are not finite: other checks say so
             return nothing(len(self))

@@ -23,6 +23,10 @@ from phosphene.core.optimization.terms import Reading, Term
 from phosphene.core.optimization.transforms import Transform, as_is
 
 
+class NoGradient(Mistake):
+    """What a network says does not depend, for all that can be differentiated, on what it was given."""
+
+
 def pulled(values: Tensor, at: Tensor, name: str, unrelated: str = "", again: bool = False) -> Tensor:
     """The gradient of the sum of what a network says, with respect to what it was given.
 
@@ -32,14 +36,15 @@ def pulled(values: Tensor, at: Tensor, name: str, unrelated: str = "", again: bo
         unrelated: what is said where the values don't depend on it.
         again: another gradient of the same computation is to follow.
     Raises:
-        Mistake: there is none, and why.
+        NoGradient: there is none, and why.
+        Mistake: it can't be computed.
     """
     cut = (
         f"{name} gives no gradient: something in it cuts the way back to the picture (no_grad, inference mode, detach, "
         "NumPy, whole numbers, quantized weights); take a method that needs none"
     )
     if not values.requires_grad:
-        raise Mistake(cut)
+        raise NoGradient(cut)
     try:
         (found,) = torch.autograd.grad(values.sum(), at, allow_unused=True, retain_graph=again)
     except (Mistake, MemoryError):
@@ -49,7 +54,7 @@ def pulled(values: Tensor, at: Tensor, name: str, unrelated: str = "", again: bo
     except Exception as error:  # whatever a stranger's model raises on the way back
         raise Mistake(failed(name, error)) from error
     if found is None:
-        raise Mistake(unrelated or cut)
+        raise NoGradient(unrelated or cut)
     return found
 
 
