@@ -79,8 +79,10 @@ RECIPES = {
     },
     "fgsm": ATTACK | {"norm": "linf", "by": "loss"},
     # Pintor et al. 2021; Rony et al. 2019, whose first length is 1
-    "fmn": ATTACK | {"norm": "linf", "steps": 100, "rate": 1.0, "gamma": 0.05, "candidates": 10},
+    "fmn": ATTACK | {"norm": "linf", "steps": 100, "gamma": 0.05, "candidates": 10},
     "ddn": ATTACK | {"steps": 100, "gamma": 0.05, "candidates": 10},
+    # Carlini & Wagner 2017
+    "cw": ATTACK | {"norm": "l2", "searches": 9, "steps": 1000, "constant": 1e-3, "candidates": 10},
     # Moosavi-Dezfooli et al. 2016
     "deepfool": ATTACK | {"norm": "l2", "steps": 50, "candidates": 10, "overshoot": 0.02},
     # Croce & Hein 2020

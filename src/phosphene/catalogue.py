@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from phosphene.adversarial.attacks.a3 import a3 as a3
     from phosphene.adversarial.attacks.apgd import apgd as apgd
     from phosphene.adversarial.attacks.bim import bim as bim
+    from phosphene.adversarial.attacks.cw import cw as cw
     from phosphene.adversarial.attacks.ddn import ddn as ddn
     from phosphene.adversarial.attacks.deepfool import deepfool as deepfool
     from phosphene.adversarial.attacks.fab import fab as fab
@@ -181,6 +182,8 @@ CATALOGUE: tuple[Row, ...] = (
         "Fool it with the smallest change, its direction apart from its length (DDN).", "ddn"),
     Row("attack", "deepfool", "adversarial.attacks.deepfool:deepfool",
         "Fool it by steps onto the nearest linearized boundary (DeepFool).", "deepfool"),
+    Row("attack", "cw", "adversarial.attacks.cw:cw",
+        "Fool it with the smallest change, by descents between change and margin (C&W).", "cw"),
     Row("attack", "lbfgs", "adversarial.attacks.lbfgs:lbfgs", "Fool it by L-BFGS, the first attack.", "lbfgs"),
     Row("attack", "sigma_zero", "adversarial.attacks.sigma_zero:sigma_zero", "Fool it by few values.", "sigma-zero"),
     Row("attack", "pdpgd", "adversarial.attacks.pdpgd:pdpgd", "Fool it by a primal-dual search.", "pdpgd"),

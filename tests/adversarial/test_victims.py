@@ -1,13 +1,16 @@
 """Victims: a network and a callable answer alike, and count what they are asked picture by picture."""
 
+import warnings
 from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
+import phosphene
 from phosphene.adversarial.goals import misclassified
 from phosphene.adversarial.victims import Victim
+from phosphene.core.errors import Mistake, Note
 from phosphene.core.networks.head import SOFTMAX
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.engine import NotFinite
@@ -98,6 +101,72 @@ def test_the_rival_judges():
     torch.testing.assert_close(victim.answers(x, rows, judged=True), -victim.answers(x, rows))
 
 
+def attacked(model, x):
+    return phosphene.attacks.fgsm(model, x, torch.zeros(len(x), dtype=torch.long), until_fooled=False).outcome
+
+
+def test_a_function_that_answers_with_probabilities_is_told_about_once():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(48, 5), nn.Softmax(1)).double()
+    with pytest.warns(Note, match="^the victim answers with probabilities, and is attacked as if they were") as told:
+        attacked(model, noise(3, 3, 4, 4))
+    assert len(told) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        attacked(model[:2], noise(3, 3, 4, 4))
+
+
+def test_a_network_that_answers_with_probabilities_is_followed_by_their_logarithm_and_told_about_once():
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Flatten(), nn.Linear(192, 5)).double()
+    network = Network(nn.Sequential(plain, nn.Softmax(1)), size=8)
+    assert network.head.kind == "probabilities"
+    with pytest.warns(Note, match="answers with probabilities; an attack follows their logarithm") as told:
+        found, _ = (attacked(network, noise(3, 3, 8, 8)) for _ in range(2))
+    assert sum("an attack follows" in str(one.message) for one in told) == 1
+    torch.testing.assert_close(found.inputs, attacked(plain, noise(3, 3, 8, 8)).inputs)
+
+
+def test_a_function_that_answers_differently_each_time_is_told_about_and_the_question_is_not_counted():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(48, 5), nn.Dropout(0.5)).double()
+    with pytest.warns(Note, match="^the victim answers differently each time .*model.eval"):
+        found = attacked(model, noise(3, 3, 4, 4))
+    assert found.forwards.tolist() == [4] * 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert attacked(model.eval(), noise(3, 3, 4, 4)).forwards.tolist() == [4] * 3
+
+
+LABELS = torch.tensor([0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"labels": torch.tensor([0, 5, 1])}, r"^there is no class 5; there are 0 to 4$"),
+        ({"labels": torch.tensor([0, -1, 1])}, "^there is no class -1"),
+        ({"x": noise(3, 3, 4, 4) + 0.5}, r"^the pictures have values from 0\.5\d* to 1\.\d+; an attack takes 0 to 1"),
+        ({"x": noise(3, 3, 4, 4) - 0.5}, r"^the pictures have values from -0\.\d+ to 0\.\d+; an attack takes 0 to 1"),
+        ({"x": torch.full((3, 3, 4, 4), torch.nan)}, "^the pictures have values from nan to nan"),
+        ({"eps": 0}, "^0 is not a valid value for eps: it must be more than 0"),
+        ({"eps": 0.0}, "^0 is not a valid value for eps: it must be more than 0"),
+        ({"eps": -0.1}, r"^-0\.1 is not a valid value for eps: it must be at least 0"),
+    ],
+)
+@pytest.mark.parametrize("name", ["fgsm", "pgd", "apgd"])
+def test_what_makes_no_sense_is_one_sentence(name, given, said):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(48, 5)).double()
+    with pytest.raises(Mistake, match=said):
+        list(getattr(phosphene.attacks, name)(model, **{"x": noise(3, 3, 4, 4), "labels": LABELS} | given))
+
+
+def test_with_two_classes_the_ratio_of_logits_is_their_difference_and_it_is_told():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(48, 2)).double()
+    labels = model(noise(3, 3, 4, 4)).argmax(1)
+    with pytest.warns(Note, match="takes 3 classes, and there are 2; the plain margin is taken"):
+        found = phosphene.attacks.apgd(model, noise(3, 3, 4, 4), labels, loss="dlr", eps=0.5, steps=5).outcome
+    assert found.success.all()
 def test_a_gradient_that_is_cut_off_is_a_mistake_and_of_a_blind_victim_nothing():
     def cut(x):
         return x.detach().flatten(1)[:, :3]

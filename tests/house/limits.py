@@ -24,6 +24,7 @@ WORDS_OF_THE_FIELD = {
     "gradient": "the plain rule of the backward pass, and an objective",
     "guided": "a rule of the backward pass",
     "deconvnet": "a rule of the backward pass",
+    "lbfgs": "an optimizer",
     "weights": "what a network has learnt, the option --weights",
 }
 """Names of recipes that the core and the faces use for what they mean anyway."""

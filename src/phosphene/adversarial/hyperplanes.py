@@ -7,8 +7,8 @@ of value i on the side to which sign(w_i) sends it,
 
 has |d_i| = min(t, room_i) for l-inf and min(t |w_i|, room_i) for l2, with one t for all values, which Newton's method
 finds exactly. For l1 the values with the largest |w_i| go all the way, for l0 those with the largest |w_i| room_i,
-until it is enough: a knapsack, whose last value goes only so far (Croce & Hein 2020, arXiv:1907.02044, section 2.2,
-where all of it is done by sorting).
+until it is enough: a knapsack, whose last value goes only so far for l1 (Croce & Hein 2020, arXiv:1907.02044, section
+2.2, where all of it is done by sorting), and all the way for l0, where that costs nothing.
 """
 
 import torch
@@ -48,6 +48,8 @@ def crossing(
         far = torch.where(slope > 0, torch.minimum(t * pace, room), 0.0)
     else:
         far = _one_by_one(slope, room, slope if norm == "l1" else slope * room, much)
+        if norm == "l0":
+            far = torch.where((far > 0) & room.isfinite(), room, far)
     left = (much - (slope * far).sum(1, keepdim=True)).clamp(min=0)
     left = torch.where((far < room).any(1, keepdim=True), 0.0, left)  # what is left there is rounding
     return down * far.view_as(x), (left * scale)[:, 0]

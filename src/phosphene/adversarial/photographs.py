@@ -1,7 +1,7 @@
 """From an attack to a recipe for a photograph: what is asked, what is fed, the attack; `cases.py` shows the rest."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Annotated, Any, Concatenate, Literal, ParamSpec, Protocol, TypedDict, runtime_checkable
@@ -32,6 +32,8 @@ from phosphene.core.units.labels import class_index, label
 P = ParamSpec("P")
 
 Start = Literal["photo", "noise"]
+
+Length = Sequence[str] | Callable[[Mapping[str, Any]], int]
 
 
 class Common(TypedDict, total=False):
@@ -98,7 +100,7 @@ class PhotographAttack(Recipe[Concatenate[Network, Photo, P], Run]):
 
 
 def attack(
-    *norms: Norm, minimal: bool = False, length: Sequence[str] = ("steps",)
+    *norms: Norm, minimal: bool = False, length: Length = ("steps",)
 ) -> Callable[[Callable[Concatenate[Problems, P], Iterator[Step]]], PhotographAttack[P]]:
     """Make a function (problems, *, options of its own) -> steps an attack, for tensors and for photographs.
 
@@ -108,7 +110,8 @@ def attack(
     Args:
         norms: those that it knows, its own first.
         minimal: it looks for the smallest change, and takes no radius.
-        length: options of its own whose product is how many steps it takes at most.
+        length: options of its own whose product is how many steps it takes at most, or a function from all options to
+            that.
     """
 
     def made(function: Callable[Concatenate[Problems, P], Iterator[Step]]) -> PhotographAttack[P]:
@@ -116,8 +119,8 @@ def attack(
         over_tensors = _over_tensors(function, own, norms, minimal)
 
         def attacked(network: Network, photo: Photo, **options: Any) -> Run:
+            total = _total(length, options)
             mine = {one.name: options.pop(one.name) for one in own}
-            total = math.prod(mine[name] for name in length if name in mine)
             return _attacked(over_tensors, function.__name__, mine, total, network, photo, **options)
 
         for name in ("__name__", "__qualname__", "__module__", "__doc__"):
@@ -130,6 +133,11 @@ def attack(
         )  # fmt: skip
 
     return made
+
+
+def _total(length: Length, options: Mapping[str, Any]) -> int:
+    """How many steps there are at most."""
+    return length(options) if callable(length) else math.prod(options[name] for name in length if name in options)
 
 
 def _arguments(own: Sequence[Option], norms: tuple[Norm, ...], minimal: bool) -> tuple[Argument, ...]:
@@ -206,7 +214,9 @@ def _attacked(
         targeted=targeted, until_fooled=False, restarts=asked.restarts, key=Key(asked.seed), **own,
     )  # fmt: skip
     case = Case(search, network, fed, before, label, targeted, name, asked.start == "noise")
-    return Run(search, total=total * asked.restarts, names=[case.stem], finish=case.result, shown=case.picture)
+    if asked.restarts > 1:
+        total = asked.restarts * (total + 1)  # each begins with a step of its own
+    return Run(search, total=total, names=[case.stem], finish=case.result, shown=case.picture)
 
 
 @dataclass(frozen=True)

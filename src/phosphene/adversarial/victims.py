@@ -128,7 +128,9 @@ class Victim:
             return
         other = copy(self)
         other.counts = Counts()
-        if not alike(answers, other.answers(pictures, rows, layer, judged=True), answers.dtype):
+        with torch.random.fork_rng(devices=[]):
+            again = other.answers(pictures, rows, layer, judged=True)
+        if not alike(answers, again, answers.dtype):
             self.tell(
                 f"{self.name} answers differently each time (training mode, or noise), and what fools it once may not "
                 "do so again; model.eval() ends the first, phosphene.Network(model) the second"

@@ -49,7 +49,7 @@ def far(norm: Norm, d: int, classes: int = 2, n: int = 4, seed: int = 0) -> Line
     """Inputs in the middle of [0, 1], whose smallest change stays far away from 0 and 1 (in l0 it goes to them).
 
     The other classes are from 1 to 2 times as far as the nearest, whose logit is some 5 below that of the input's own;
-    the nearest change moves no value by more than .05, and in l0 takes up to a twentieth of the values, at most about 40.
+    the nearest change moves no value by more than .05; in l0 it takes up to a twentieth of the values, at most some 40.
     """
     weight, away = normal(classes, d, seed=seed), 0.1 * (noise(n, d, seed=seed + 1) - 0.5)
     labels = torch.arange(n) % classes

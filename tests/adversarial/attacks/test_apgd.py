@@ -239,3 +239,10 @@ def test_the_recipe_of_a_photograph_is_made_of_this_function():
     assert phosphene.apgd.attack is phosphene.attacks.apgd
     run = phosphene.apgd(convnet(size=8), levels(3, 8, 8), eps=0.1, steps=5, norm="l2", loss="dlr")
     assert run.image.shape == (1, 3, 8, 8)
+
+
+def test_a_photograph_is_attacked_towards_each_target_before_it_is_over():
+    run = phosphene.apgd(convnet(size=8), levels(3, 8, 8), eps=0.1, steps=4, loss="targeted-dlr", targets=3)
+    assert [step.index for step in run] == list(range(16)) and run.total == 15
+    twice = phosphene.apgd(convnet(size=8), levels(3, 8, 8), eps=0.1, steps=4, restarts=2)
+    assert [step.index for step in twice][-1] == twice.total == 10

@@ -52,3 +52,6 @@ def test_where_each_has_its_own_radius_steps_are_asked_for():
 
 def test_the_recipe_of_a_photograph_is_made_of_this_function():
     assert phosphene.bim.attack is phosphene.attacks.bim
+    for options, steps in (({}, 10), ({"eps": 4 / 255}, 5), ({"steps": 7}, 7)):
+        run = phosphene.bim(convnet(size=8), levels(3, 8, 8), **options)
+        assert run.total == steps == [step.index for step in run][-1]

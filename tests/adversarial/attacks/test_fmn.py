@@ -40,7 +40,8 @@ def by_hand(x, norm, steps):
             eps = eps * (1 + gamma)
         else:
             eps = max(eps * (1 + gamma), size(d) + size(onto(v, g)))
-        d = d - 100 * cosine(1, 0.01, part) * g / g.norm()  # the bounds are 100 wide
+        alpha = cosine(1, 0.01, part) * (3 if norm == "linf" else 1)
+        d = d - 100 * alpha * g / g.norm()  # the bounds are 100 wide
         d = d.clamp(-eps, eps) if norm == "linf" else d * min(1, eps / d.norm())
     return points, best
 
@@ -61,7 +62,7 @@ def test_on_linear_models_it_finds_the_nearest_of_all(norm):
         can = problem.optimum.isfinite()
         assert torch.equal(found.success, can)
         ratio = (found.distances / problem.optimum)[can]
-        assert ratio.min() > 1 - 1e-9 and ratio.max() < 1.02
+        assert ratio.min() > 1 - 1e-9 and ratio.max() < (1.02 if norm != "l0" else 1.001)
 
 
 def test_a_step_is_one_pass_each_way_and_the_first_compares_classes():
@@ -120,5 +121,5 @@ def test_where_there_is_no_gradient_it_looks_about_at_random_and_nothing_is_not_
 
 
 def test_by_default_there_are_100_steps_and_the_radius_changes_by_a_twentieth_at_first():
-    written = {"steps": 100, "rate": 1.0, "gamma": 0.05, "candidates": 10}
+    written = {"steps": 100, "rate": None, "gamma": 0.05, "candidates": 10}
     assert {one.name: one.default for one in phosphene.fmn.options if one.name in written} == written

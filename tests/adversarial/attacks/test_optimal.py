@@ -19,6 +19,13 @@ MINIMAL = [
     ("fab", "linf", 1.01, {"steps": 20}),
     ("fab", "l2", 1.01, {"steps": 20}),
     ("fab", "l1", 1.01, {"steps": 20}),
+    ("deepfool", "l2", 1.0201, {}),
+    ("deepfool", "linf", 1.0201, {}),
+    ("ddn", "l2", 1.01, {}),
+    ("fmn", "linf", 1.01, {"steps": 30}),
+    ("fmn", "l2", 1.01, {"steps": 30}),
+    ("fmn", "l1", 1.01, {"steps": 30}),
+    ("fmn", "l0", 1.03, {"steps": 30}),  # one value too many of 39, in 150,528 dimensions
 ]
 """Attack, norm, how many times the optimum its distance may be, options."""
 

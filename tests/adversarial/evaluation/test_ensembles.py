@@ -19,10 +19,10 @@ def test_an_ensemble_has_a_name_and_so_does_every_attack():
 
 def test_standard_is_autoattack_in_its_order_and_budgets():
     assert [one.record() for one in STANDARD] == [
-        {"name": "apgd-ce", "attack": "apgd", "loss": "ce", "steps": 100},
+        {"name": "apgd-ce", "attack": "apgd", "loss": "ce", "steps": 100, "restarts": 5},
         {"name": "apgd-t", "attack": "apgd", "loss": "targeted-dlr", "targets": 9, "steps": 100},
         {"name": "fab-t", "attack": "fab", "targets": 9, "steps": 100},
-        {"name": "square", "attack": "square", "queries": 5000, "patience": 2.0},
+        {"name": "square", "attack": "square", "queries": 5000, "patience": 3.0},
     ]
 
 

@@ -35,6 +35,10 @@ def test_the_summary_counts_what_the_ledger_has(report):
     assert found["of"]["norm"] == "linf"
 
 
+def test_two_batch_sizes_have_the_same_bytes_in_float64(report):
+    assert Report(finished(batch=3)).files() == report.files()
+
+
 def test_a_line_of_the_table_is_a_picture_in_the_order_of_the_data(report):
     rows = list(csv.DictReader(io.StringIO(report.files()["images.csv"].decode())))
     assert [row["name"] for row in rows] == list(data().names)

@@ -26,5 +26,6 @@ def test_a_table_has_its_heads_and_a_picture_without_a_file_no_link():
     section = Section("t", "t", "s", pictures=[Shown("here", "", png), Shown("there", "pictures/a.png", png)])
     section.table = [["", "eps"], ["cat", "1/255"]]
     text = rendered("tour/page.html", section)
-    assert "<tr><th></th><th>eps</th></tr>" in text and "<tr><td>cat</td><td>1/255</td></tr>" in text
+    assert '<tr><th class="words"></th><th>eps</th></tr>' in text
+    assert '<tr><td class="words">cat</td><td>1/255</td></tr>' in text
     assert text.count("<img") == 2 and text.count("<a href=") == 1 and '<a href="pictures/a.png">' in text

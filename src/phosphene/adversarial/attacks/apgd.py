@@ -6,9 +6,9 @@ attacks; the latter goes towards each of the highest other classes in turn, whic
 itself walks past.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Annotated, Literal, Unpack
+from typing import Annotated, Any, Literal, Unpack
 
 from phosphene.adversarial.descent import descend
 from phosphene.adversarial.kept import Kept
@@ -21,7 +21,13 @@ from phosphene.core.options import Bounds, Steps, Words
 Loss = Literal["ce", "dlr", "margin", "targeted-dlr"]
 
 
-@attack("linf", "l2", "l1")
+def _length(options: Mapping[str, Any]) -> int:
+    """A descent towards each target, and the input itself."""
+    steps: int = options["steps"]
+    return options["targets"] * (steps + 1) if options["loss"] == "targeted-dlr" else steps
+
+
+@attack("linf", "l2", "l1", length=_length)
 def apgd(
     problems: Problems,
     *,

@@ -4,12 +4,12 @@ x_0 = x, x_(t+1) = P(x_t + step sign(gradient of the loss)): PGD without its ran
 """
 
 import math
-from collections.abc import Iterator
-from typing import Annotated, Unpack
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Unpack
 
 from torch import Tensor
 
-from phosphene.adversarial.norms import steepest
+from phosphene.adversarial.norms import USUAL, steepest
 from phosphene.adversarial.photographs import Within, attack
 from phosphene.adversarial.problems import Problems
 from phosphene.core.errors import Mistake
@@ -21,7 +21,12 @@ from phosphene.core.optimization.steps import Step, best
 from phosphene.core.options import Bounds, Words
 
 
-@attack("linf")
+def _length(options: Mapping[str, Any]) -> int:
+    eps, steps = options.get("eps") or USUAL["linf"], options["steps"]
+    return usual_steps(eps, options["step_size"]) if steps is None else steps
+
+
+@attack("linf", length=_length)
 def bim(
     problems: Problems,
     *,

@@ -8,8 +8,8 @@ onto the ball and the bounds (Pintor, Roli, Brendel & Biggio 2021, arXiv:2102.12
     eps <- |d| + (how far it is to L = 0)     where it never has been: L taken for linear
     d   <- P(d - alpha_k grad L / |grad L|_2)
 
-alpha falls from `rate` to a hundredth of it, gamma from .05 to .001, along a cosine. For l0 the radius changes by at
-least 1. Four things differ from the paper. The first step is DeepFool's, onto the nearest of some boundaries, as the
+alpha falls to a hundredth of what it begins with, gamma from .05 to .001, along a cosine. For l0 the radius changes by
+at least 1. Four things differ from the paper. The first step is DeepFool's, onto the nearest of some boundaries, as the
 likeliest class need not be the nearest. The distance to L = 0 minds the bounds, and serves l0, too; and a radius with
 which nothing was found yet grows like any other, so that it does not go to and fro between two classes. P is the exact
 projection onto the ball within the bounds, where the paper projects and then clips. In the end the way to the nearest
@@ -34,13 +34,21 @@ from phosphene.core.options import Bounds, Steps, Words
 LAST_GAMMA = 0.001
 """Of the authors' code."""
 
+RATES: dict[Norm, float] = {"linf": 3.0, "l2": 1.0, "l1": 3.0, "l0": 3.0}
+"""The authors' is 1; within the other balls than l2's longer steps end nearer, by .4 % (l-inf) to 7 % (l1) in the
+median of CIFAR's pictures with an adversarially trained network, and by a value in l0."""
+
 
 @attack("linf", "l2", "l1", "l0", minimal=True)
 def fmn(
     problems: Problems,
     *,
     steps: Annotated[Steps, Words("how many steps")] = 100,
-    rate: Annotated[float, Bounds(1e-6, 1e6), Words("length of the first step, in widths of the pixels' range")] = 1.0,
+    rate: Annotated[
+        float | None,
+        Bounds(1e-6, 1e6),
+        Words("length of the first step, in ranges of a pixel; by default 1 for l2, or 3"),
+    ] = None,
     gamma: Annotated[float, Bounds(1e-6, 0.999), Words("by which part the radius changes at first")] = 0.05,
     candidates: Annotated[int, Bounds(2, 1000), Words("so many of the likeliest classes are compared at first")] = 10,
     **common: Unpack[Common],
@@ -51,7 +59,7 @@ def fmn(
     nearest.see(problems.x, rows, aim.answers)
     eps, points = aim.length, problems.box(problems.x + aim.change, rows)
     inside = ball(problems.x, eps, problems.norm, problems.low, problems.high)
-    objective = problems.objective(problems.margin)
+    objective, rate = problems.objective(problems.margin), rate or RATES[problems.norm]
     yield nearest.step(0, rows[nearest.going(rows)])
     for index in range(1, steps + 1):
         going = nearest.going(rows)

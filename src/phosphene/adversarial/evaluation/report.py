@@ -133,7 +133,7 @@ class Report:
             "passes of a picture": {"forwards": forwards, "backwards": backwards},
             "median distance": median(self.ledger.nearest),
             "curve": self.curve if evaluation.curve else [],
-            "of": evaluation.of,
+            "of": {name: value for name, value in evaluation.of.items() if name != "batch"},  # which changes nothing
         }  # fmt: skip
 
     def rows(self) -> list[list[str]]:

@@ -52,8 +52,9 @@ def lbfgs(history: int = 10, evaluations: int = 20, decrease: float = 1e-4, curv
 
             here = (values.to(start), _flat(gradients, rows))
             direction = memory.direction(here[1], rows)
-            options = {"evaluations": evaluations, "decrease": decrease, "curvature": curvature}
-            length, (_, gradient) = searched(function, start, here, direction, **options)
+            length, (_, gradient) = searched(
+                function, start, here, direction, evaluations=evaluations, decrease=decrease, curvature=curvature
+            )
             step = length[:, None] * direction
             _set(parameters, rows, start + step)
             memory.add(step, gradient - here[1], rows)
@@ -136,15 +137,16 @@ def searched(
         low, high: the bounds.
     """
     descent = (here[1] * direction).sum(1)
+    bottom, top = torch.as_tensor(low).to(start), torch.as_tensor(high).to(start)
     length, least = torch.ones_like(descent), torch.zeros_like(descent)
     most, found = torch.full_like(descent, torch.inf), tuple(part.clone() for part in here)
     left = torch.arange(len(start), device=start.device)
     for _ in range(evaluations):
-        points = (start[left] + length[left, None] * direction[left]).clamp(low, high)
+        points = (start[left] + length[left, None] * direction[left]).clamp(bottom, top)
         there = function(points, left)
         promised = ((points - start[left]) * here[1][left]).sum(1)
         fallen = there[0] <= here[0][left] + decrease * promised
-        moving = torch.where((points > low) & (points < high), direction[left], 0)
+        moving = torch.where((points > bottom) & (points < top), direction[left], 0)
         level = (there[1] * moving).sum(1) >= curvature * descent[left]
         good = left[fallen]
         for part, new in zip(found, there, strict=True):

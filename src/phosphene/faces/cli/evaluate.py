@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from phosphene.adversarial.evaluation.ensembles import ensemble
+from phosphene.adversarial.evaluation.ensembles import CURVE, ensemble
 from phosphene.adversarial.evaluation.evaluate import Evaluation
 from phosphene.adversarial.evaluation.evidence import Check
 from phosphene.adversarial.evaluation.judging import judged
@@ -41,7 +41,7 @@ RADIUS = Bounds(1e-6, 1e6)
     cli.option("norm", Norm, "linf", "how the size of a change is measured"),
     cli.option("eps", str | None, None, "the radii, with commas between them, as in 2/255,4/255; by default the usual"),
     cli.option("attacks", str, "fast", "fast, standard (AutoAttack's four), or names of attacks with commas between"),
-    cli.option("curve", str, "fmn", "the minimal attack for the radii between, or none"),
+    cli.option("curve", str, CURVE, "the minimal attack for the radii between, or none"),
     cli.option("batch", int, 64, "pictures at a time", bounds=Bounds(1, 1024)),
     cli.option("limit", int | None, None, "so many pictures, the first ones", bounds=Bounds(1, 10**9)),
     cli.option("fit", Fit, "crop", "how a photograph becomes the network's input"),
@@ -124,9 +124,9 @@ def _tell(report: Report, path: Path, *, quiet: bool, as_json: bool) -> None:
 
 def _again(asked: Mapping[str, Any]) -> str:
     """The line that makes it once more."""
-    usual = {"net": "embedded:photo", "norm": "linf", "attacks": "fast", "curve": "fmn", "batch": 64, "fit": "crop"}
+    usual: dict[str, Any] = {"net": "embedded:photo", "norm": "linf", "attacks": "fast", "curve": CURVE, "fit": "crop"}
     usual |= {"seed": 0, "eot": 0, "device": "auto", "precision": "auto"}
-    skip = ("out", "force", "quiet", "json")
+    skip = ("out", "force", "quiet", "json", "batch")
     words = ["phosphene", "evaluate"]
     for name, value in asked.items():
         if name in skip or value is None or value is False or usual.get(name) == value:
