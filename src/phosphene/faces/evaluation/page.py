@@ -130,7 +130,8 @@ def _checks(report: Report) -> Section:
         "Checks after Carlini et al. 2019 (arXiv:1902.06705), Pintor et al. 2022 (arXiv:2106.09947) and AutoAttack's "
         "flags, on some of the pictures. Pictures are counted from 0.",
     )
-    section.table = [["check", "outcome", "what was seen", "pictures", "run again with"]]
+    if report.checks:
+        section.table = [["check", "outcome", "what was seen", "pictures", "run again with"]]
     for one in report.checks:
         few = ", ".join(map(str, one.images[:8])) + (f" and {len(one.images) - 8} more" if len(one.images) > 8 else "")
         section.table.append([one.name, one.outcome, one.words, few, one.next])
