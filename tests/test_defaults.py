@@ -13,6 +13,7 @@ ASKED = {"score": "logit", "fit": "crop", "scale": "own", "check": False, "batch
 PAINTED = {"preset": "default", "batch": 16, "seed": 0}
 
 ATTACK = {"restarts": 1, "start": "photo", "robust_to_rounding": False, "fit": "crop", "seed": 0}
+MINIMAL = ATTACK | {"robust_to_rounding": True}
 
 RECIPES = {
     "architecture": {},
@@ -64,11 +65,11 @@ RECIPES = {
     "dream": {"octaves": 4, "zoom": 1.4, "steps": 10, "rate": 1.5 / 255, "jitter": 32, "tv": 0.0, "seed": 0},
     "invert": {"steps": 400, "tv": 0.02, "rate": 0.05, "fit": "crop", "seed": 0},
     # Cinà et al. 2024, algorithm 1 and section 4
-    "sigma_zero": ATTACK | {"steps": 1000, "rate": 1.0, "sigma": 1e-3, "threshold": 0.3, "t": 0.01},
+    "sigma_zero": MINIMAL | {"steps": 1000, "rate": 1.0, "sigma": 1e-3, "threshold": 0.3, "t": 0.01},
     # Matyasko & Chau 2021, and the authors' code
-    "pdpgd": ATTACK | {"norm": "l1", "steps": 500, "rate": 0.1, "dual_rate": 0.1},
+    "pdpgd": MINIMAL | {"norm": "l1", "steps": 500, "rate": 0.1, "dual_rate": 0.1},
     # Szegedy et al. 2014
-    "lbfgs": ATTACK | {"steps": 100, "rounds": 9, "c": 1e-2},
+    "lbfgs": MINIMAL | {"steps": 100, "rounds": 9, "c": 1e-2},
     "pgd": ATTACK | {"norm": "linf", "steps": 40, "random_start": True},
     "a3": ATTACK | {"norm": "linf", "steps": 20, "targets": 9, "tries": 6, "hopeless": 0.5},  # benchmarks/robustness.py
     "apgd": ATTACK | {"norm": "linf", "steps": 100, "loss": "ce", "targets": 9, "random_start": True},
@@ -79,14 +80,14 @@ RECIPES = {
     },
     "fgsm": ATTACK | {"norm": "linf", "by": "loss"},
     # Pintor et al. 2021; Rony et al. 2019, whose first length is 1
-    "fmn": ATTACK | {"norm": "linf", "steps": 100, "gamma": 0.05, "candidates": 10},
-    "ddn": ATTACK | {"steps": 100, "gamma": 0.05, "candidates": 10},
+    "fmn": MINIMAL | {"norm": "linf", "steps": 100, "gamma": 0.05, "candidates": 10},
+    "ddn": MINIMAL | {"steps": 100, "gamma": 0.05, "candidates": 10},
     # Carlini & Wagner 2017
-    "cw": ATTACK | {"norm": "l2", "searches": 9, "steps": 1000, "constant": 1e-3, "candidates": 10},
+    "cw": MINIMAL | {"norm": "l2", "searches": 9, "steps": 1000, "constant": 1e-3, "candidates": 10},
     # Moosavi-Dezfooli et al. 2016
-    "deepfool": ATTACK | {"norm": "l2", "steps": 50, "candidates": 10, "overshoot": 0.02},
+    "deepfool": MINIMAL | {"norm": "l2", "steps": 50, "candidates": 10, "overshoot": 0.02},
     # Croce & Hein 2020
-    "fab": ATTACK | {
+    "fab": MINIMAL | {
         "norm": "linf", "steps": 100, "targets": 9, "bias": 0.1, "overshoot": 1.05, "backward": 0.9,
     },
 }  # fmt: skip

@@ -142,7 +142,8 @@ def _total(length: Length, options: Mapping[str, Any]) -> int:
 
 def _arguments(own: Sequence[Option], norms: tuple[Norm, ...], minimal: bool) -> tuple[Argument, ...]:
     """The options of an attack on a photograph: those that all have, and its own between them."""
-    usual = {one.name: one.default for one in fields(_Asked)} | {"norm": norms[0]}
+    # the smallest change ends just beyond the boundary, and rounding would take it back
+    usual = {one.name: one.default for one in fields(_Asked)} | {"norm": norms[0], "robust_to_rounding": minimal}
     common = {one.name: replace(one, default=usual[one.name], setting=False) for one in settings(Within)}
     common = {name: replace(one, optional=one.default is None) for name, one in common.items()}
     common["norm"] = replace(common["norm"], choices=norms)
