@@ -167,6 +167,8 @@ def test_with_two_classes_the_ratio_of_logits_is_their_difference_and_it_is_told
     with pytest.warns(Note, match="takes 3 classes, and there are 2; the plain margin is taken"):
         found = phosphene.attacks.apgd(model, noise(3, 3, 4, 4), labels, loss="dlr", eps=0.5, steps=5).outcome
     assert found.success.all()
+
+
 def test_a_gradient_that_is_cut_off_is_a_mistake_and_of_a_blind_victim_nothing():
     def cut(x):
         return x.detach().flatten(1)[:, :3]
