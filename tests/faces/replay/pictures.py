@@ -60,6 +60,14 @@ MADE = [
     ("attack", "cat.png", "--method", "fab", "--steps", "3"),
     ("attack", "cat.png", "--method", "lbfgs", "--steps", "3", "--rounds", "2"),
     ("attack", "cat.png", "--method", "sigma-zero", "--steps", "3"),
+    ("attack", "cat.png", "--method", "bim", "--steps", "3"),
+    ("attack", "cat.png", "--method", "mi-fgsm", "--steps", "3", "--diverse", "--scales", "2"),
+    ("attack", "cat.png", "--method", "square", "--queries", "9"),
+    ("attack", "cat.png", "--method", "fmn", "--steps", "3", "--norm", "l0"),
+    ("attack", "cat.png", "--method", "ddn", "--steps", "3"),
+    ("attack", "cat.png", "--method", "deepfool", "--steps", "3", "--norm", "linf"),
+    ("attack", "cat.png", "--method", "cw", "--steps", "3", "--searches", "2"),
+    ("attack", "cat.png", "--method", "pdpgd", "--steps", "3"),
 ]
 SEVERAL = [
     ("interpolate", "conv2:1", "conv2:3", "--count", "3", "--steps", "2", "--size", "24"),

@@ -76,7 +76,7 @@ def cw(
     rate: Annotated[
         float | None, Bounds(1e-6, 100), Words("learning rate of Adam; by default .01 for l2 and .1 for linf")
     ] = None,
-    constant: Annotated[float, Bounds(1e-12, 1e12), Words("weight of the margin at first, for l2")] = 1e-3,
+    constant: Annotated[float, Bounds(1e-12, 1e6), Words("weight of the margin at first, for l2")] = 1e-3,
     candidates: Annotated[int, Bounds(2, 1000), Words("so many of the likeliest classes are compared at first")] = 10,
     **common: Unpack[Common],
 ) -> Iterator[Step]:

@@ -47,7 +47,7 @@ def lbfgs(
     *,
     steps: Annotated[Steps, Words("how many steps in each round")] = 100,
     rounds: Annotated[int, Bounds(1, 1000), Words("how many values of c are tried")] = 9,
-    c: Annotated[float, Bounds(1e-12, 1e12), Words("the weight of the change beside the loss, at first")] = 1e-2,
+    c: Annotated[float, Bounds(1e-12, 1e6), Words("the weight of the change beside the loss, at first")] = 1e-2,
     **common: Unpack[Common],
 ) -> Iterator[Step]:
     """Fool NETWORK with the smallest change by L-BFGS within the box (Szegedy et al. 2014)."""

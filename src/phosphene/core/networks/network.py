@@ -257,7 +257,7 @@ class Network:
         return self._preprocess(pictures, self.plan)
 
     def _preprocess(self, pictures: Float[Tensor, "n c h w"], plan: Plan) -> Tensor:
-        self.allowance.check_read(len(pictures), (pictures.shape[2], pictures.shape[3]))
+        self.allowance.enter(len(pictures), (pictures.shape[2], pictures.shape[3]))
         if pictures.shape[1] != self.channels:
             raise Mistake(f"{self.name} takes pictures of {self.channels} channels, not {pictures.shape[1]}")
         # in float32 at least: there is no resizing in half precision, and 8-bit pixels would not be kept apart

@@ -159,13 +159,16 @@ def _parameter(takers: Mapping[str, Argument], methods: int) -> Parameter:
     first = next(iter(takers.values()))
     if isinstance(first, Input):
         return _photographs(first)
-    kind: Any = Literal[first.choices] if first.choices else list[str] if first.several else first.kind
-    words = _words({method: one for method, one in takers.items() if isinstance(one, Option)}, methods)
+    every = {method: one for method, one in takers.items() if isinstance(one, Option)}
+    choices = tuple(dict.fromkeys(choice for one in every.values() for choice in one.choices))
+    kind: Any = Literal[choices] if choices else list[str] if first.several else first.kind
+    words = _words(every, methods)
     if first.required:
         return (argument if first.positional else option)(first.name, kind, Parameter.empty, words)
     if first.positional:
         return argument(first.name, kind | None, None, words)
-    default: Any = [] if first.several else False if kind is bool and first.default is False else None
+    off = kind is bool and all(one.default is False for one in every.values())
+    default: Any = [] if first.several else False if off else None
     unset = kind if default is not None else kind | None
     if kind is bool and default is None:  # --stretch and --no-stretch
         return option(first.name, bool | None, None, words, f"{first.flag}/--no-{first.called}")
