@@ -170,7 +170,8 @@ class Plain:
     def attacked(self, x: Tensor, label: int) -> Tensor:
         """What an attack makes large: -log p of what the picture is taken for; of plain numbers the number itself."""
         numbers = self.numbers(x)
-        return numbers[:, label] if self.case.head == "numbers" else -self.log_p(numbers)[:, label]
+        log_p = self.log_p(numbers if self.case.head == "numbers" else numbers.double())  # p may round to 1 in float32
+        return numbers[:, label] if self.case.head == "numbers" else -log_p[:, label]
 
     def sign_step(self, x: Tensor, radius: float, label: int) -> tuple[Tensor, Tensor]:
         """One step of the gradient's sign; and where the sign is sure."""
