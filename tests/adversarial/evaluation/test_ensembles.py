@@ -66,7 +66,7 @@ def test_no_attack_goes_below_what_is_proven_and_they_find_what_pgd_finds(data):
     """Of 10,000 digits 94.2 % are proven within .1; PGD-20 leaves 95.4 % of the first 1000 (Wong & Kolter 2018)."""
     network = load(f"{data / 'models' / 'mnist_cnn.py'}:build", device="cpu", precision="float32")
     with np.load(data / "mnist.npz") as file:
-        digits = torch.from_numpy(file["X_test"][:1000])[:, None]
+        digits = torch.from_numpy(file["X_test"][:1000])[:, None].expand(-1, 3, -1, -1)
         labels = torch.from_numpy(file["y_test"][:1000]).long()
     pictures = LabelledPictures([str(i) for i in range(1000)], digits, labels, {i: str(i) for i in range(10)})
     found = Evaluation(network, pictures, norm="linf", radii=[0.1], entries=FAST, batch=500)
