@@ -51,6 +51,7 @@ def test_the_first_turn_is_the_loop_by_hand_down_the_margin():
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+@pytest.mark.slow
 def test_on_linear_models_it_needs_hardly_more_than_the_optimum_and_never_less(norm):
     case = far(norm, 100, classes=4)
     for factor, fooled in ((1.05 if norm != "l1" else 1.3, True), (0.999, False)):

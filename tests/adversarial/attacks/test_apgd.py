@@ -160,6 +160,7 @@ def test_all_inputs_stay_in_the_ball_and_in_the_box_at_every_step(norm):
 
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 @pytest.mark.parametrize("d", [pytest.param(d, marks=pytest.mark.slow if d > 10_000 else ()) for d in DIMENSIONS])
+@pytest.mark.slow
 def test_linear_models_are_fooled_just_beyond_the_least_radius_and_not_within(norm, d):
     case = far(norm, d)
     for factor, fooled in ((0.999, False), (1.001 if norm == "linf" else 1.02, True)):
@@ -171,6 +172,7 @@ def test_linear_models_are_fooled_just_beyond_the_least_radius_and_not_within(no
 
 
 @pytest.mark.parametrize(("norm", "beyond"), [("linf", 1.001), ("l2", 1.02), ("l1", 1.1)])
+@pytest.mark.slow
 def test_near_the_bounds_too(norm, beyond):
     case = near(norm)
     reachable = case.optimum.isfinite()

@@ -52,6 +52,7 @@ def by_hand(model, x, label, start, steps, c):
 
 
 @pytest.mark.parametrize("i", range(4))
+@pytest.mark.slow
 def test_a_descent_goes_the_way_of_the_loop_by_hand_as_long_as_it_gets_on(i):
     asked, model = [], network()
 
@@ -75,6 +76,7 @@ def test_a_descent_goes_the_way_of_the_loop_by_hand_as_long_as_it_gets_on(i):
     assert many == 1 + (stuck[0] if stuck else 20) and many > 2
 
 
+@pytest.mark.slow
 def test_on_linear_models_it_comes_close_to_the_nearest_of_all():
     for norm, problem in (("l2", far("l2", 30, 3)), ("linf", far("linf", 30, 3)), ("linf", near("linf"))):
         x, labels, optimum = problem.x[:8], problem.labels[:8], problem.optimum[:8]
@@ -126,6 +128,7 @@ def test_what_is_near_enough_leaves_and_what_fools_already_is_not_asked_again(no
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("targeted", [False, True])
+@pytest.mark.slow
 def test_a_row_of_a_batch_is_attacked_as_it_is_alone_within_the_bounds(norm, targeted):
     asked = (labels() + targeted) % 4
     options = {"norm": norm, "targeted": targeted, **QUICK}

@@ -48,6 +48,7 @@ def test_what_it_is_wrong_about_is_never_attacked_and_never_counted_as_fooled():
     assert ledger.forwards[[3, 7]].tolist() == [1, 1] and ledger.nearest[[3, 7]].tolist() == [0, 0]
 
 
+@pytest.mark.slow
 def test_two_batch_sizes_give_the_same_numbers_in_float64():
     one, other = finished(batch=3).ledger, finished(batch=64).ledger
     assert one.tallies == other.tallies and torch.equal(one.nearest, other.nearest)
@@ -91,6 +92,7 @@ def test_the_work_that_is_done_only_grows_and_ends_at_the_total():
     assert done == sorted(done) and done[-1] == found.total
 
 
+@pytest.mark.slow
 def test_of_a_network_that_draws_random_numbers_the_majority_decides():
     found = finished(draws=2, entries=(PGD,), radii=RADII[1:])
     plain = finished(entries=(PGD,), radii=RADII[1:])  # of a network that does not draw, both are the same

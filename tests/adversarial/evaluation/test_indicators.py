@@ -30,6 +30,8 @@ from tests.adversarial.defences import (
 )
 from tests.adversarial.evaluation.subjects import evidence
 
+pytestmark = pytest.mark.slow
+
 FLAGGED = {
     "quantization": ("gradients", "--bpda door"),
     "JPEG that cuts": ("gradients", "--bpda door"),

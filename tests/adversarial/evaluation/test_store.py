@@ -29,6 +29,7 @@ def whole():
     return Report(finished()).files()
 
 
+@pytest.mark.slow
 def test_ended_at_every_fifth_step_it_goes_on_to_the_same_bytes(tmp_path, whole):
     ended = 0
     while True:

@@ -56,6 +56,7 @@ def test_json_is_the_summary(data):
     assert said == json.loads(Path("there/summary.json").read_text()) and said["clean"]["of"] == 4
 
 
+@pytest.mark.slow
 def test_stopped_by_ctrl_c_it_says_how_to_go_on_and_comes_to_the_same_bytes(data, monkeypatch):
     words = [*WORDS, "--eps", "1/255,8/255", "--out"]
     assert data(*words, "whole")[0] == 0
@@ -77,6 +78,7 @@ def test_stopped_by_ctrl_c_it_says_how_to_go_on_and_comes_to_the_same_bytes(data
     assert inside("stopped") == inside("whole")
 
 
+@pytest.mark.slow
 def test_two_batch_sizes_have_the_same_bytes_in_float64(data):
     for batch in ("1", "1024"):
         assert data(*WORDS[:-2], "--precision", "float64", "--batch", batch, "--out", batch)[0] == 0

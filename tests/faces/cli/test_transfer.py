@@ -20,6 +20,7 @@ def data(small):
 WORDS = ["transfer", "--net", "own.py:Small", "--data", "six.npz"]  # beside --net own.py
 
 
+@pytest.mark.slow
 def test_the_table_and_its_numbers_are_written_and_told(data):
     code, said, _ = data(*WORDS, "--eps", "8/255")
     assert code == 0 and said.splitlines()[-1] == "transfer.png" and said.startswith("made on own.py")

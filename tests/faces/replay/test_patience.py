@@ -14,6 +14,8 @@ from phosphene.faces.replay.replay import LONGEST, begin, patience, replay
 from phosphene.features.presets import PRESETS
 from tests.faces.replay.pictures import made
 
+pytestmark = pytest.mark.slow
+
 MANY = [
     ("attribute", "cat.png", "--method", "rise", "--masks", "40"),
     ("attribute", "cat.png", "--method", "occlusion", "--window", "5", "--stride", "2"),

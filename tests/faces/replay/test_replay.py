@@ -29,7 +29,14 @@ def test_every_recipe_of_the_program_is_tried():
     assert tried == every - {("attribute", "rollout")}
 
 
-@pytest.mark.parametrize("words", MADE, ids=lambda words: "-".join(w for w in words if w.isalpha()))
+USUAL = [words for words in MADE if words[0] != "attack" or words[3] in ("fgsm", "pgd", "fmn")]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [words if words in USUAL else pytest.param(words, marks=pytest.mark.slow) for words in MADE],
+    ids=lambda words: "-".join(w for w in words if w.isalpha()),
+)
 def test_every_command_makes_its_picture_again(run, words):
     made(run, *words)
     ends = [end for end in (".png", ".figure.png", ".input.png") if Path(f"made{end}").exists()]
