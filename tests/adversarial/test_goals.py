@@ -193,3 +193,27 @@ def test_there_have_to_be_k_other_classes():
         below_top(LABELS, 4).margin(normal(4, 4), torch.arange(4), SOFTMAX)
     with pytest.raises(Mistake, match="0 is not a valid value for k"):
         below_top(LABELS, 0)
+
+
+@pytest.mark.parametrize(
+    "make", [misclassified, target, lambda labels: confident(labels, 0.9), lambda y: below_top(y, 2)]
+)
+def test_some_of_the_problems_have_their_own_numbers_by_every_measure(make):
+    logits, rows = normal(4, 5), torch.tensor([3, 0])
+    whole, some = make(LABELS), make(LABELS).among(rows)
+    assert (some.targeted, some.layer) == (whole.targeted, whole.layer)
+    for measure in ("loss", "margin", "reached"):
+        expected = getattr(whole, measure)(logits[rows], rows, SOFTMAX)
+        assert torch.equal(getattr(some, measure)(logits[rows], torch.arange(2), SOFTMAX), expected)
+    assert (whole.ways is None) == (some.ways is None)
+
+
+@pytest.mark.parametrize("head", [Head("sigmoid"), Head("probabilities"), Head("sigmoid", question=True)])
+def test_confidence_is_in_the_probability_that_the_network_means(head):
+    outputs = {"sigmoid": normal(6, 3), "probabilities": normal(6, 3).softmax(1)}[head.kind]
+    outputs = outputs[:, :1] if head.question else outputs
+    labels, rows = torch.arange(6) % head.classes(outputs.shape[1]), torch.arange(6)
+    p = head.scores(outputs, "p")[rows, labels]
+    found = confident(labels, 0.4)
+    torch.testing.assert_close(found.margin(outputs, rows, head), torch.tensor(0.4).double().logit() - p.logit())
+    assert torch.equal(found.reached(outputs, rows, head), p >= 0.4)
