@@ -217,3 +217,46 @@ def test_confidence_is_in_the_probability_that_the_network_means(head):
     found = confident(labels, 0.4)
     torch.testing.assert_close(found.margin(outputs, rows, head), torch.tensor(0.4).double().logit() - p.logit())
     assert torch.equal(found.reached(outputs, rows, head), p >= 0.4)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_its_ways_are_the_margins_to_each_other_class_and_its_own_is_none(classes):
+    logits, labels = normal(3, classes), torch.tensor([1, 0, 1])
+    found = misclassified(labels).ways(logits, torch.arange(3), SOFTMAX)
+    for i, y in enumerate(labels.tolist()):
+        others = [j for j in range(classes) if j != y]
+        torch.testing.assert_close(found[i, others], logits[i, y] - logits[i, others])
+        assert found[i, y] == torch.inf
+    some = misclassified(labels).among(torch.tensor([2, 1])).ways(logits[[2, 1]], torch.arange(2), SOFTMAX)
+    assert torch.equal(some, found[[2, 1]])
+
+
+@pytest.mark.parametrize("head", [Head("sigmoid"), Head("numbers")])
+def test_where_classes_do_not_exclude_each_other_there_is_one_way(head):
+    logits, rows, found = normal(4, 3), torch.arange(4), misclassified(LABELS)
+    assert torch.equal(found.ways(logits, rows, head), found.margin(logits, rows, head)[:, None])
+
+
+@pytest.mark.parametrize("head", [Head("sigmoid"), Head("probabilities"), Head("sigmoid", question=True)])
+@pytest.mark.parametrize("targeted", [False, True])
+def test_the_loss_is_the_logarithm_of_the_probability_that_the_network_means(head, targeted):
+    outputs = {"sigmoid": normal(4, 3), "probabilities": normal(4, 3).softmax(1)}[head.kind]
+    outputs = outputs[:, :1] if head.question else outputs
+    labels, rows = LABELS % head.classes(outputs.shape[1]), torch.arange(4)
+    p = head.scores(outputs, "p")[rows, labels].log() * (-1 if targeted else 1)
+    torch.testing.assert_close(GOALS[targeted](labels).loss(outputs, rows, head), p)
+
+
+def test_where_two_classes_are_all_the_margin_is_their_difference():
+    logits, rows, labels = normal(4, 2), torch.arange(4), torch.tensor([0, 1, 1, 0])
+    expected = logits[rows, labels] - logits[rows, 1 - labels]
+    torch.testing.assert_close(misclassified(labels).margin(logits, rows, SOFTMAX), expected)
+    torch.testing.assert_close(misclassified(labels).loss(logits, rows, SOFTMAX), F.logsigmoid(expected))
+
+
+def test_goals_say_what_they_are_about():
+    sure, top, guide = confident(LABELS, 0.5), below_top(LABELS, 1), like(normal(1, 3), 0.1, layer="conv1")
+    assert sure.labels is LABELS and sure.targeted and top.labels is LABELS and not top.targeted
+    assert guide.labels is None and guide.layer == "conv1" and sure.layer == top.layer == "logits"
+    with pytest.raises(Mistake, match="-1 is not a valid value for within"):
+        like(normal(1, 3), -1.0)
