@@ -89,8 +89,8 @@ class Normed(nn.Sequential):
     def __init__(self):
         torch.manual_seed(0)
         super().__init__(
-            nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.LocalResponseNorm(3), nn.Conv2d(8, 6, 3),
-            nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 4),
+            nn.Conv2d(3, 8, 3, 2, 2, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.LocalResponseNorm(3),
+            nn.Conv2d(8, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 4),
         )  # fmt: skip
 
 

@@ -236,6 +236,7 @@ def test_modules_behind_the_deepest_layer_never_run(zoo):
     network = Network(model, size=64)
     names = [name for name, layer in network.layers.items() if layer.tap.function is None and name != "logits"]
     x = pictures(64, 64)
+    network.read(x, ["logits"])
     ran = []
     for name, module in model.named_modules():
         if not list(module.children()):

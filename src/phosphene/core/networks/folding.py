@@ -100,11 +100,17 @@ def weight_overrides(
     model: nn.Module, fold: Sequence[Pair], dtype: torch.dtype | None, channels_last: bool
 ) -> list[WeightOverride]:
     """Those of folded pairs, and, where products are computed in another dtype, of all of PyTorch's own
-    convolutions and linear layers."""
+    convolutions and linear layers; where pictures lie channels last, convolutions' weights do too, or PyTorch would
+    lay them out anew in every step."""
 
     def cast(value: Tensor, own: Tensor) -> Tensor:
         layout = torch.channels_last if channels_last and value.dim() == 4 else torch.contiguous_format
         return value.to(dtype or own.dtype).to(own.device).contiguous(memory_format=layout)
+
+    def moved(module: nn.Module) -> bool:
+        weight = module._parameters.get("weight")
+        last = torch.channels_last
+        return type(module) is nn.Conv2d and weight is not None and not weight.is_contiguous(memory_format=last)
 
     overrides: dict[nn.Module, WeightOverride] = {}
     for name, reader in fold:
@@ -112,11 +118,11 @@ def weight_overrides(
         assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
         values = zip(("weight", "bias"), folded(conv, norm), strict=True)
         overrides[conv] = WeightOverride(conv, {key: cast(value, conv.weight) for key, value in values}, name, norm)
-    if dtype is not None:
-        for module in model.modules():
-            if type(module) in (nn.Conv2d, nn.Linear) and module not in overrides:
-                own = {key: value for key, value in module._parameters.items() if value is not None}
-                overrides[module] = WeightOverride(module, {key: cast(value, value) for key, value in own.items()})
+    for module in model.modules():
+        lowered = dtype is not None and type(module) in (nn.Conv2d, nn.Linear)
+        if module not in overrides and (lowered or (channels_last and moved(module))):
+            own = {key: value for key, value in module._parameters.items() if value is not None}
+            overrides[module] = WeightOverride(module, {key: cast(value, value) for key, value in own.items()})
     return list(overrides.values())
 
 

@@ -370,7 +370,7 @@ class Network:
         """Those of one pass."""
         anatomy = self.anatomy
         stack.enter_context(anatomy.locks)
-        reader = Reader(anatomy, axes, rule, "local_response_norm" in plan.rewrites)
+        reader = Reader(anatomy, axes, rule, plan.rewrites)
         x = self._preprocess(pictures, plan)
         stack.enter_context(anatomy.ready(plan, reader.modules, reader))
         try:

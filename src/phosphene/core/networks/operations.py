@@ -172,7 +172,7 @@ class _Taps:
         before = writer.name, writer.owner
         writer.name, writer.owner = plain_name(function), owner
         try:
-            new = rewritten(function, args, kwargs) if self.rewrite else None
+            new = rewritten(function, args, kwargs, ["local_response_norm"]) if self.rewrite else None
             return function(*args, **kwargs) if new is None else new
         finally:
             writer.name, writer.owner = before

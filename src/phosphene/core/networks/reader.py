@@ -1,7 +1,7 @@
 """One forward pass that reads: taps set, functions intercepted, ended as soon as everything was read."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ from phosphene.core.networks.interception import Handler, intercepted
 from phosphene.core.networks.layers import LOGITS, Tap, first_tensor, replaced
 from phosphene.core.networks.opaque import visible_modules
 from phosphene.core.networks.rectifiers import RECTIFIERS, RectifierRule, Rule, ruled
-from phosphene.core.networks.rewrites import rewritten
+from phosphene.core.networks.rewrites import acted_on, rewritten
 
 
 def _unchanged(module: nn.Module, inputs: Any) -> None:
@@ -44,10 +44,10 @@ class Reader:
         anatomy: the model, and who calls what in it.
         axes: where it is read, and which axis counts channels there.
         rule: what the backward pass does at rectifiers, or what becomes of every call.
-        rewrites: local response normalization is computed by its exact rewrite.
+        rewrites: the exact ones that are on.
     """
 
-    def __init__(self, anatomy: Anatomy, axes: Mapping[Tap, int], rule: Rule, rewrites: bool) -> None:
+    def __init__(self, anatomy: Anatomy, axes: Mapping[Tap, int], rule: Rule, rewrites: Collection[str]) -> None:
         self.anatomy, self.rewrites = anatomy, rewrites
         self.propagation = rule if callable(rule) else None
         self.rule: RectifierRule = "gradient" if callable(rule) else rule
@@ -91,8 +91,7 @@ class Reader:
         """The modules whose own calls matter, by name."""
         anatomy, model = self.anatomy, self.anatomy.model
         owners = {tap.owner: model.get_submodule(tap.owner) for tap in self._missing if tap.function is not None}
-        if self.rewrites:
-            owners |= anatomy.callers(["local_response_norm"])
+        owners |= acted_on(anatomy, self.rewrites)
         if self.rule != "gradient":
             owners |= anatomy.callers(RECTIFIERS)
         if self.propagation is not None:
@@ -157,5 +156,5 @@ class Reader:
         if self.rule != "gradient" and name in RECTIFIERS:
             self._acted += 1
             return ruled(self.rule, function, args, kwargs)
-        new = rewritten(function, args, kwargs) if self.rewrites else None
+        new = rewritten(function, args, kwargs, self.rewrites)
         return function(*args, **kwargs) if new is None else new

@@ -16,6 +16,7 @@ from phosphene.core.networks.layers import LOGITS
 from phosphene.core.networks.plan import REWRITES, Plan
 from phosphene.core.networks.reader import Reader
 from phosphene.core.networks.restoring import same_random_numbers
+from phosphene.core.networks.rewrites import acted_on
 from phosphene.core.networks.trials import HALF
 
 LOGITS_APART = {torch.float64: 1e-8, torch.float32: 1e-3}
@@ -32,6 +33,7 @@ WORDS = {
     "channels_last": "channels last",
     "bfloat16": "bfloat16",
     "local_response_norm": "the banded local response normalization",
+    "strided_convolution": "the gradient of strided convolutions without strides",
     "batch_norm": "batch normalization folded into convolutions",
 }
 
@@ -61,11 +63,9 @@ def features(anatomy: Anatomy, plan: Plan) -> list[str]:
 
 def rewritable(anatomy: Anatomy) -> tuple[str, ...]:
     """The exact rewrites that find something to act on."""
-    acts = {
-        "local_response_norm": bool(anatomy.callers(["local_response_norm"])),
-        "batch_norm": bool(anatomy.native.pairs),
-    }
-    return tuple(name for name in REWRITES if acts[name])
+    return tuple(
+        name for name in REWRITES if (anatomy.native.pairs if name == "batch_norm" else acted_on(anatomy, [name]))
+    )
 
 
 def without(anatomy: Anatomy, plan: Plan, dropped: list[str]) -> Plan:
@@ -99,7 +99,7 @@ def _answer(anatomy: Anatomy, plan: Plan) -> Answer | None:
     try:
         with torch.inference_mode(False), torch.enable_grad(), same_random_numbers(), ExitStack() as until:
             x = anatomy.noise(anatomy.size, 1).requires_grad_()
-            reader = Reader(anatomy, {LOGITS: 1}, "gradient", "local_response_norm" in plan.rewrites)
+            reader = Reader(anatomy, {LOGITS: 1}, "gradient", plan.rewrites)
             until.enter_context(anatomy.locks)
             anatomy.watch_backward(until)
             until.enter_context(anatomy.ready(plan, reader.modules, reader))

@@ -132,7 +132,7 @@ def argmin(
         pictures = parameterization()
         if operator is not None or constraint is not None:
             with torch.no_grad():
-                moved = pictures.detach()[rows]
+                moved = pictures.detach() if len(rows) == len(pictures) else pictures.detach()[rows]
                 if operator is not None:
                     moved = operator(moved, rows, seen.gradients[rows], index)
                 if constraint is not None:

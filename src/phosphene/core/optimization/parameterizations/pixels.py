@@ -19,4 +19,8 @@ class Pixels:
 
     def assign(self, pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"]) -> None:
         """Set these rows to these pictures."""
-        self.parameters[0][rows.to(pictures.device)] = pictures
+        own = self.parameters[0]
+        if len(rows) == len(own):
+            own.copy_(pictures)
+        else:
+            own[rows.to(pictures.device)] = pictures
