@@ -113,9 +113,9 @@ class Ended:
         return f"{fooled.mean():.4g} ({len(fooled)} of {len(self.distances)})"
 
 
-def here(pair: Pair, network: Network, x: Tensor, labels: Int[Tensor, " n"]) -> Ended:
+def here(pair: Pair, network: Network | nn.Module, x: Tensor, labels: Int[Tensor, " n"]) -> Ended:
     """This program's."""
-    found = getattr(attacks, pair.name)(Victim(Fed(network)), x, labels, norm=pair.norm, **pair.ours).outcome
+    found = getattr(attacks, pair.name)(Victim(network), x, labels, norm=pair.norm, **pair.ours).outcome
     passes = f"{found.forwards.double().mean():.0f} / {found.backwards.double().mean():.0f}"
     distances = torch.where(found.success, found.distances, torch.inf)
     return Ended(distances[~found.before], passes)
@@ -152,10 +152,11 @@ def run(quick: bool, net: str = "", methods: str = "") -> Report:
     tables, claims = [], []
     for name in net.split(",") if net else NETWORKS[: 1 if quick else None]:
         network = network_of(name)
+        own = Fed(network) if network.grey else network.planned("search")  # a network's pictures have three channels
         x, labels = pictures(name, many)
         ended = {}
         for pair in chosen:
-            ours, theirs = here(pair, network, x, labels), there(pair, lib, network, x, labels)
+            ours, theirs = here(pair, own, x, labels), there(pair, lib, network, x, labels)
             ended |= {(pair.name, pair.norm, "phosphene"): ours, (pair.name, pair.norm, "adversarial-library"): theirs}
             print(f"{name}, {pair.name} in {pair.norm}: {ours.median:.4g} and {theirs.median:.4g}", file=sys.stderr)
             if pair.compared:
