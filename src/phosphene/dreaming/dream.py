@@ -5,9 +5,8 @@ come first and fine detail last. Steps have the same mean size whatever the grad
 before each, and stays in [0, 1].
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from typing import Annotated, Unpack
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal, Unpack
 
 import torch
 from jaxtyping import Float
@@ -16,69 +15,39 @@ from torch import Tensor
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import working_dtype
-from phosphene.core.optimization.ascent import Ascent, Nouns, Size, ascent, check_colours, stages
+from phosphene.core.optimization.ascent import Nouns, Parts, check_colours, stages
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.settings_options import FurtherOptions
 from phosphene.core.optimization.steps import Step
-from phosphene.core.optimization.terms import Term
-from phosphene.core.optimization.transforms import as_is, compose, roll
 from phosphene.core.options import Bounds, Seed, Steps, Weight, Words
 from phosphene.core.pictures.eight_bit import precise
-from phosphene.core.pictures.files import Photo, open_photo
+from phosphene.core.pictures.files import Photo, open_channels, open_photo
+from phosphene.core.pictures.sheets import figure
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.default_layers import halfway
+from phosphene.core.units.inputs import code
 from phosphene.core.units.spelling import parse_units
-from phosphene.core.units.units import unit_term
-
-
-def octave_sizes(size: tuple[int, int], octaves: int, zoom: float) -> list[tuple[int, int]]:
-    """(height, width) of each octave, the smallest first; none is smaller than 32 px."""
-    sizes, scale = [size], zoom
-    while len(sizes) < octaves and round(min(size) / scale) >= 32:
-        sizes.insert(0, (round(size[0] / scale), round(size[1] / scale)))
-        scale *= zoom
-    return sizes
-
+from phosphene.core.units.units import AnyUnit, Unit, stems, unit_term
+from phosphene.dreaming.colours import Colours, coloured
+from phosphene.dreaming.objectives import amplified, guided, strongest
+from phosphene.dreaming.octaves import Octaves, Trace, at_size, octave_sizes
 
 DREAM = Settings(parameterization="pixels", optimizer="normalized", steps=10, rate=1.5 / 255)
 """Steps on the pixels, all of the same mean size."""
 
 
-def _octaves(
-    network: Network,
-    term: Term,
-    whole: Float[Tensor, "1 3 h w"],
-    sizes: Sequence[Size],
-    chosen: Settings,
-    jitter: int,
-    nouns: Nouns,
-) -> list[Callable[[Key, Step | None], Iterator[Step]]]:
-    """An ascent for each size, which starts at the photograph and what was added at the size before."""
-    bases = [_resized(whole, size).clamp(0, 1) for size in sizes[:-1]] + [whole]
+class DreamOptions(FurtherOptions, total=False):
+    """What a dream may be told besides."""
 
-    def octave(index: int) -> Callable[[Key, Step | None], Iterator[Step]]:
-        def ascend(key: Key, before: Step | None) -> Iterator[Step]:
-            base, size = bases[index], sizes[index]
-            added = torch.zeros_like(base) if before is None else _resized(before.pictures - bases[index - 1], size)
-            how = replace(_shifted(ascent(chosen, network, size, nouns), jitter), redirected=False)
-            start = (base + added).clamp(0, 1)
-            return how.trajectory(network, [([0], term)], key, size, start=start).steps
-
-        return ascend
-
-    return [octave(index) for index in range(len(sizes))]
-
-
-def _shifted(how: Ascent, jitter: int) -> Ascent:
-    """The same behind random shifts, in which what leaves on one side comes in on the other."""
-    first = roll(jitter)
-    return replace(how, transform=first if how.transform is as_is else compose(first, how.transform), placed=None)
-
-
-def _resized(pictures: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    return torch.nn.functional.interpolate(pictures, size, mode="bicubic", antialias=True, align_corners=False)
+    start: Annotated[Literal["photo", "noise"], Words("the photograph, or noise of its size")]
+    channels: Annotated[str, Words("only these of LAYER, with commas and ranges: 1,5,9-12")]
+    strongest: Annotated[int, Bounds(1, 100_000), Words("only so many of LAYER, the strongest at each size")]
+    guide_layer: Annotated[str, Words("where GUIDE is read; by default LAYER")]
+    strip: Annotated[str, Words("a dream of each of these layers, with commas, instead of one of LAYER")]
+    keep_colours: Annotated[Colours, Words("the photograph's chroma or its histogram instead of the dream's colours")]
+    change: Annotated[float, Bounds(0, 1), Words("stop where pixels have changed so far on average (0: don't)")]
 
 
 @recipe("picture")
@@ -87,6 +56,8 @@ def dream(
     photo: Photo,
     *,
     layer: str | None = None,
+    guide: Photo | None = None,
+    mask: Photo | None = None,
     octaves: Annotated[int, Bounds(1, 100)] = 4,
     zoom: Annotated[float, Bounds(1.01, 10)] = 1.4,
     steps: Steps = 10,
@@ -94,7 +65,7 @@ def dream(
     jitter: Annotated[int, Bounds(0, 10_000), Words("range of the random shifts, in pixels")] = 32,
     tv: Annotated[Weight, Words("weight of the total variation")] = 0.0,
     seed: Seed = 0,
-    **given: Unpack[FurtherOptions],
+    **given: Unpack[DreamOptions],
 ) -> Run:
     """Amplify what LAYER already sees in PHOTO, at the photo's own size (DeepDream).
 
@@ -103,6 +74,8 @@ def dream(
         photo: a path, `skimage:NAME`, or pixels.
         layer: whose activations to amplify, or one unit of it (LAYER:UNIT), a direction or a sum; by default a layer
             above the middle.
+        guide: a picture whose features at LAYER are dreamt of, at each place the one that fits there.
+        mask: a picture of the same shape: it dreams where this is white, half as much where it is grey.
         octaves: number of sizes.
         zoom: ratio of one size to the next.
         steps: number of moves at each size.
@@ -110,28 +83,120 @@ def dream(
         seed: of the random shifts.
     """
     check_colours(network)
-    whole = precise(open_photo(photo), working_dtype(network)).to(network.device)
+    shown = open_photo(photo).float()
+    key, whole = Key(seed), precise(shown, working_dtype(network)).to(network.device)
+    if given.get("start") == "noise":
+        whole = key.child(1).uniform(torch.zeros(1, dtype=torch.long), *whole.shape[1:]).to(whole)
+    aims = _aims(network, layer, given)
+    making = _making(network, aims, guide, given)
+    sizes = octave_sizes((whole.shape[2], whole.shape[3]), octaves, zoom)
+    chosen = DREAM.but({**given, "steps": steps, "rate": rate, "tv": tv})
+    network.allowance.check_steps(steps * len(sizes), len(aims), sizes[0], chosen.views)
+    how = Octaves(
+        sizes, making, chosen, Nouns.among(given), jitter, _opened_mask(mask, whole, chosen), given.get("change", 0.0)
+    )
+    trace = Trace(network, whole)
+    path = trace.noted(stages(how.ascents(network, whole, len(aims)), key))
+    words, names = [unit.short for unit in aims], stems(aims)
+    colours = given.get("keep_colours", "dreamt")
+
+    def painted(step: Step) -> Tensor:
+        return coloured(step.pictures, at_size(whole, (step.pictures.shape[2], step.pictures.shape[3])), colours)
+
+    def finish(step: Step) -> Result:
+        dreamt, base = painted(step).float().cpu(), whole.float().cpu()
+        numbers = [
+            {"layer": word, "value": -value, "sizes": sizes, "steps": step.index, "trace": trace.of(i)}
+            for i, (word, value) in enumerate(zip(words, step.values.tolist(), strict=True))
+        ]
+        strip = [(f"what {word} dreams into it", one[None]) for word, one in zip(words, dreamt, strict=True)]
+        before = ("noise" if given.get("start") == "noise" else "the photograph", base)
+        title = f"DeepDream: {', '.join(words)} of {network.name}"
+        return Result(
+            image=dreamt, names=names, numbers=numbers, panels=[[before, one] for one in strip], title=title,
+            input=shown, drawing=figure([before, *strip], title) if len(aims) > 1 else None,
+        )  # fmt: skip
+
+    return Run(path, total=steps * len(sizes), names=names, finish=finish, shown=painted)
+
+
+def _aims(network: Network, layer: str | None, given: DreamOptions) -> list[AnyUnit]:
+    """What is dreamt of: one unit, or each layer of a strip.
+
+    Raises:
+        Mistake: several units, or a layer beside a strip.
+    """
+    strip = given.get("strip")
+    if strip is not None:
+        if layer is not None:
+            raise Mistake(f"a strip has layers of its own; give --layer {layer} or --strip {strip}, not both")
+        return parse_units(network, [name.strip() for name in strip.split(",") if name.strip()])
     name = layer or halfway(network)
     units = parse_units(network, name)
     if len(units) != 1:
         raise Mistake(f"'{name}' names {len(units)} units; a dream amplifies one, or a whole layer")
-    term, stem = unit_term(units), units[0].stem
-    if "=" in name:  # the numbers of a direction, or its file
-        name = units[0].short
-    sizes = octave_sizes((whole.shape[2], whole.shape[3]), octaves, zoom)
-    chosen = DREAM.but({**given, "steps": steps, "rate": rate, "tv": tv})
-    network.allowance.check_steps(steps * len(sizes), 1, sizes[0], chosen.views)
-    path = stages(_octaves(network, term, whole, sizes, chosen, jitter, Nouns.among(given)), Key(seed))
+    return units
 
-    def finish(step: Step) -> Result:
-        dreamt, shown = step.pictures.float().cpu(), whole.float().cpu()
-        return Result(
-            image=dreamt,
-            names=[stem],
-            numbers=[{"layer": name, "value": -float(step.values[0]), "sizes": sizes, "steps": step.index}],
-            panels=[[("the photograph", shown), (f"what {name} dreams into it", dreamt)]],
-            title=f"DeepDream: {name} of {network.name}",
-            input=shown,
+
+def _whole_layer(unit: AnyUnit, option: str) -> str:
+    """The layer that a unit is all of."""
+    if isinstance(unit, Unit) and unit.index is None and unit.layer != "logits":
+        return unit.layer
+    raise Mistake(f"--{option} is about a whole layer, and {unit.short} is none; give --layer LAYER")
+
+
+def _making(
+    network: Network, aims: Sequence[AnyUnit], guide: Photo | None, given: DreamOptions
+) -> Callable[[Float[Tensor, "n 3 h w"]], Parts]:
+    """From the pictures that an octave starts at to what is made large there.
+
+    Raises:
+        Mistake: several of guide, channels and strongest; channels that there are not; a guide that says nothing.
+    """
+    told = [name for name in ("channels", "strongest") if name in given] + (["guide"] if guide is not None else [])
+    if len(told) > 1:
+        raise Mistake(f"--{told[0]} and --{told[1]} exclude each other; a dream has one of them")
+    if not told:
+        terms: Parts = [([i], unit_term([unit])) for i, unit in enumerate(aims)]
+        return lambda start: terms
+    layers = [_whole_layer(unit, told[0]) for unit in aims]
+    if guide is not None:
+        read = [given.get("guide_layer", layer) for layer in layers]
+        seen = precise(open_photo(guide), working_dtype(network)).to(network.device)
+        terms = [
+            ([i], guided(layer, code(network, seen, at)[0].flatten(1)))
+            for i, (layer, at) in enumerate(zip(layers, read, strict=True))
+        ]
+        return lambda start: terms
+    if "channels" in given:
+        units = [parse_units(network, f"{layer}:{given['channels']}") for layer in layers]
+        own = [[unit.index for unit in some if isinstance(unit, Unit) and unit.index is not None] for some in units]
+        terms = [([i], amplified(layer, own[i])) for i, layer in enumerate(layers)]
+        return lambda start: terms
+
+    def strong(start: Float[Tensor, "n 3 h w"]) -> Parts:
+        found = [strongest(network, layer, start[i : i + 1], given["strongest"])[0] for i, layer in enumerate(layers)]
+        return [([i], amplified(layer, found[i])) for i, layer in enumerate(layers)]
+
+    return strong
+
+
+def _opened_mask(
+    mask: Photo | None, whole: Float[Tensor, "1 3 h w"], chosen: Settings
+) -> Float[Tensor, "1 1 h w"] | None:
+    """How far each pixel goes.
+
+    Raises:
+        Mistake: another shape than the photograph's, or what is moved are no pixels.
+    """
+    if mask is None:
+        return None
+    if chosen.parameterization != "pixels":
+        raise Mistake(f"a mask holds pixels back, and a {chosen.parameterization} has none that can be set; use pixels")
+    opened = open_channels(mask, 1)
+    (height, width), (mh, mw) = whole.shape[2:], opened.shape[2:]
+    if abs(mw * height - width * mh) > max(width * mh, mw * height) / 50:
+        raise Mistake(
+            f"the mask is {mw} x {mh} pixels and the photograph {width} x {height}; give one of the same shape"
         )
-
-    return Run(path, total=steps * len(sizes), names=[stem], finish=finish)
+    return opened.mean(1, keepdim=True).to(whole)

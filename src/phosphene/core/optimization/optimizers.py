@@ -57,6 +57,28 @@ def normalized(size: Size) -> Optimizer:
     return along(lambda gradient: gradient / (_mean_abs(gradient) + 1e-30), size)
 
 
+def masked(optimizer: Optimizer, part: Tensor) -> Optimizer:
+    """The same steps, of which each value goes only so far: 1 all of the way, 0 not at all.
+
+    Args:
+        part: is broadcast to the parameters.
+    """
+
+    def start(parameters: list[Tensor]) -> Update:
+        inner = optimizer(parameters)
+
+        @torch.no_grad()
+        def update(values: Tensor, gradients: list[Tensor], rows: Tensor, evaluate: Evaluate) -> None:
+            before = [parameter.clone() for parameter in parameters]
+            inner(values, gradients, rows, evaluate)
+            for parameter, old in zip(parameters, before, strict=True):
+                parameter.copy_(torch.lerp(old, parameter, part.to(parameter).expand_as(parameter)))
+
+        return update
+
+    return start
+
+
 def adam(
     rate: float | Callable[[int], float] = 0.05, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
 ) -> Optimizer:
