@@ -41,7 +41,7 @@ DREAM = Settings(parameterization="pixels", optimizer="normalized", steps=10, ra
 class DreamOptions(FurtherOptions, total=False):
     """What a dream may be told besides."""
 
-    start: Annotated[Literal["photo", "noise"], Words("the photograph, or noise of its size")]
+    start: Annotated[Literal["photo", "noise"], Words("the photograph, or faint noise of its size (inceptionism)")]
     channels: Annotated[str, Words("only these of LAYER, with commas and ranges: 1,5,9-12")]
     strongest: Annotated[int, Bounds(1, 100_000), Words("only so many of LAYER, the strongest at each size")]
     guide_layer: Annotated[str, Words("where GUIDE is read; by default LAYER")]
@@ -86,7 +86,7 @@ def dream(
     shown = open_photo(photo).float()
     key, whole = Key(seed), precise(shown, working_dtype(network)).to(network.device)
     if given.get("start") == "noise":
-        whole = key.child(1).uniform(torch.zeros(1, dtype=torch.long), *whole.shape[1:]).to(whole)
+        whole = (100 + key.child(1).uniform(torch.zeros(1, dtype=torch.long), *whole.shape[1:]).to(whole)) / 255
     aims = _aims(network, layer, given)
     making = _making(network, aims, guide, given)
     sizes = octave_sizes((whole.shape[2], whole.shape[3]), octaves, zoom)
@@ -169,7 +169,10 @@ def _making(
         ]
         return lambda start: terms
     if "channels" in given:
-        units = [parse_units(network, f"{layer}:{given['channels']}") for layer in layers]
+        units = [
+            parse_units(network, [f"{layer}:{part.strip()}" for part in given["channels"].split(",")])
+            for layer in layers
+        ]
         own = [[unit.index for unit in some if isinstance(unit, Unit) and unit.index is not None] for some in units]
         terms = [([i], amplified(layer, own[i])) for i, layer in enumerate(layers)]
         return lambda start: terms
