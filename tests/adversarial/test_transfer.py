@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import phosphene
-from phosphene.adversarial.transfer import Transfer, transferred
+from phosphene.adversarial.intervals import wilson
+from phosphene.adversarial.transfer import Count, Transfer, told_apart, transferred
 from phosphene.core.errors import Mistake
 from tests.small import levels, linear, noise
 
@@ -38,16 +39,44 @@ def test_what_fools_a_network_fools_its_twin_and_not_one_that_looks_at_something
     labels = network(own).model(X.double()).argmax(1)
     found = table(network(own), network(own, "twin"), network(blind, "other"), labels=labels, eps=20 / 255)
     assert found.names == ("one", "twin", "other")
-    assert found.rates[0, 0] == found.rates[0, 1] == 1 and torch.equal(found.fooled[0, 0], found.fooled[0, 1])
-    assert found.counted[0, 2] == found.right[2].sum() > 0 and found.rates[0, 2] == 0
+    assert found.pairs[0][0].share == found.pairs[0][1].share == 1 and torch.equal(
+        found.fooled[0, 0], found.fooled[0, 1]
+    )
+    assert found.pairs[0][2] == (0, found.own[2].hits) and found.own[2].hits > 0
 
 
 def test_those_that_a_network_names_wrongly_already_are_not_counted():
     labels = network().model(X.double()).argmax(1)
     labels[:5] = (labels[:5] + 1) % 3
     found = table(network(), network(name="twin"), labels=labels)
-    assert found.right.sum(1).tolist() == [15, 15] and found.counted.tolist() == [[15, 15], [15, 15]]
-    assert not found.fooled[:, :, :5].any() and found.accuracies.tolist() == [0.75, 0.75]
+    assert found.own == [(15, 20), (15, 20)] and [one.of for row in found.pairs for one in row] == [15] * 4
+    assert not found.fooled[:, :, :5].any()
+
+
+def slow_pairs(right, fooled):
+    """Picture by picture."""
+    k, n = right.shape
+    hits, of = torch.zeros(k, k).int(), torch.zeros(k, k).int()
+    for i in range(k):
+        for j in range(k):
+            for picture in range(n):
+                if right[i, picture] and right[j, picture]:
+                    of[i, j] += 1
+                    hits[i, j] += int(fooled[i, j, picture])
+    return [list(zip(*rows, strict=True)) for rows in zip(hits.tolist(), of.tolist(), strict=True)]
+
+
+def test_of_the_pictures_that_both_name_rightly_those_that_fool_are_counted():
+    right, fooled = noise(3, 40) < 0.6, noise(3, 3, 40, seed=1) < 0.3
+    found = Transfer(("a", "b", "c"), right, fooled)
+    assert found.pairs == slow_pairs(right, fooled)
+    assert found.pairs[0][1].of == found.pairs[1][0].of and found.pairs[2][2].of == found.own[2].hits
+
+
+def test_a_count_says_how_sure_it_is():
+    one, nothing = Count(101, 200), Count(0, 0)
+    assert one.share == 0.505 and (one.percent, one.brackets) == ("50.5 %", "[43.6, 57.4]")
+    assert nothing.share is None and (nothing.percent, nothing.brackets) == ("-", "[0.0, 100.0]")
 
 
 def test_examples_are_those_of_8_bits_and_the_batch_makes_no_difference():
@@ -62,8 +91,14 @@ def test_a_record_says_all_and_none_where_nothing_is_counted():
     record = Transfer(("a", "b"), right, torch.ones(2, 2, 2, dtype=torch.bool)).record()
     assert record == {
         "networks": ["a", "b"], "pictures": 2, "accuracies": [0.5, 0.5], "fooled": [[1.0, None], [None, 1.0]],
-        "counted": [[1, 0], [0, 1]],
+        "counted": [[1, 0], [0, 1]], "accuracy intervals": [list(wilson(1, 2))] * 2,
+        "fooled intervals": [[list(wilson(1, 1)), [0, 1]], [[0, 1], list(wilson(1, 1))]],
     }  # fmt: skip
+
+
+def test_networks_that_are_called_the_same_are_numbered():
+    assert told_apart(["one", "two", "one", "one"]) == ("one (1)", "two", "one (2)", "one (3)")
+    assert table(network(), network()).names == ("one (1)", "one (2)")
 
 
 def test_two_networks_of_the_same_classes_are_needed():

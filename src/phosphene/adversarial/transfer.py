@@ -7,12 +7,14 @@ networks name rightly, as those who are wrong already can't be fooled.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from phosphene.adversarial.cases import rounded
+from phosphene.adversarial.intervals import wilson
 from phosphene.adversarial.searches import Search
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
@@ -23,12 +25,40 @@ Made = Callable[[Network, Float[Tensor, "n c h w"], Int[Tensor, " n"], Key], Sea
 """(network, pictures, labels, key) -> the attack on them."""
 
 
+class Count(NamedTuple):
+    """So many of so many pictures."""
+
+    hits: int
+    of: int
+
+    @property
+    def share(self) -> float | None:
+        """From 0 to 1; None of nothing."""
+        return self.hits / self.of if self.of else None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Where the share lies with 95 %."""
+        return wilson(self.hits, self.of)
+
+    @property
+    def percent(self) -> str:
+        """`50.5 %`, or a dash of nothing."""
+        return "-" if self.share is None else f"{100 * self.share:.1f} %"
+
+    @property
+    def brackets(self) -> str:
+        """The interval in per cent: `[43.6, 57.4]`."""
+        low, high = self.interval
+        return f"[{100 * low:.1f}, {100 * high:.1f}]"
+
+
 @dataclass(frozen=True, eq=False)
 class Transfer:
     """Who is fooled by examples that were made on whom.
 
     Attributes:
-        names: of the networks.
+        names: of the networks, no two alike.
         right: (networks, pictures), which pictures each names rightly before anything is changed.
         fooled: (made on, tried on, pictures), which each does not, after they were changed on the first.
     """
@@ -38,27 +68,26 @@ class Transfer:
     fooled: Bool[Tensor, "k k n"]
 
     @property
-    def counted(self) -> Int[Tensor, "k k"]:
-        """How many pictures both name rightly."""
-        return (self.right[:, None] & self.right[None]).sum(2)
+    def own(self) -> list[Count]:
+        """How many of the pictures each names rightly."""
+        return [Count(int(right.sum()), len(right)) for right in self.right]
 
     @property
-    def rates(self) -> Float[Tensor, "k k"]:
-        """The part of those that fool the second; not a number where there is none."""
+    def pairs(self) -> list[list[Count]]:
+        """(made on, tried on): of the pictures that both name rightly, how many fool the second."""
         both = self.right[:, None] & self.right[None]
-        return (self.fooled & both).sum(2) / both.sum(2)
-
-    @property
-    def accuracies(self) -> Float[Tensor, " k"]:
-        """The part of the pictures that each names rightly."""
-        return self.right.float().mean(1)
+        hits, counted = (self.fooled & both).sum(2).tolist(), both.sum(2).tolist()
+        return [[Count(*cell) for cell in zip(*rows, strict=True)] for rows in zip(hits, counted, strict=True)]
 
     def record(self) -> dict[str, object]:
-        """As plain data, ready for JSON."""
-        rates = [[None if rate != rate else rate for rate in row] for row in self.rates.tolist()]
+        """As plain data, ready for JSON; intervals are Wilson's, of 95 %."""
         return {
-            "networks": list(self.names), "pictures": self.right.shape[1], "accuracies": self.accuracies.tolist(),
-            "fooled": rates, "counted": self.counted.tolist(),
+            "networks": list(self.names), "pictures": self.right.shape[1],
+            "accuracies": [one.share for one in self.own],
+            "accuracy intervals": [list(one.interval) for one in self.own],
+            "fooled": [[one.share for one in row] for row in self.pairs],
+            "fooled intervals": [[list(one.interval) for one in row] for row in self.pairs],
+            "counted": [[one.of for one in row] for row in self.pairs],
         }  # fmt: skip
 
 
@@ -73,6 +102,13 @@ def check_classes(networks: Sequence[Network]) -> None:
                 f"{first.name} has {first.classes} classes and {other.name} {other.classes}; networks of the same "
                 "classes are needed"
             )
+
+
+def told_apart(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, those that there are several of with a number: files in two folders may be called the same."""
+    return tuple(
+        f"{name} ({names[: i + 1].count(name)})" if names.count(name) > 1 else name for i, name in enumerate(names)
+    )
 
 
 def transferred(
@@ -107,7 +143,7 @@ def transferred(
                 for j, other in enumerate(networks):
                     fooled[i, j, some] = _named(other, examples) != labels[some]
             yield None
-    yield Transfer(tuple(network.name for network in networks), right, fooled)
+    yield Transfer(told_apart([network.name for network in networks]), right, fooled)
 
 
 def _examples(search: Search) -> Float[Tensor, "n c h w"]:
