@@ -7,8 +7,9 @@ import torch
 
 import phosphene
 from phosphene.adversarial.intervals import wilson
-from phosphene.adversarial.transfer import Count, Transfer, told_apart, transferred
+from phosphene.adversarial.transfer import Count, Transfer, noise_of, told_apart, transferred
 from phosphene.core.errors import Mistake
+from phosphene.core.optimization.keys import Key
 from tests.small import levels, linear, noise
 
 WEIGHT = noise(3, 3, 8, 8) - 0.5
@@ -68,8 +69,9 @@ def slow_pairs(right, fooled):
 
 def test_of_the_pictures_that_both_name_rightly_those_that_fool_are_counted():
     right, fooled = noise(3, 40) < 0.6, noise(3, 3, 40, seed=1) < 0.3
-    found = Transfer(("a", "b", "c"), right, fooled)
-    assert found.pairs == slow_pairs(right, fooled)
+    shuffled = noise(3, 3, 40, seed=2) < 0.1
+    found = Transfer(("a", "b", "c"), right, fooled, shuffled)
+    assert found.pairs == slow_pairs(right, fooled) and found.controls == slow_pairs(right, shuffled)
     assert found.pairs[0][1].of == found.pairs[1][0].of and found.pairs[2][2].of == found.own[2].hits
 
 
@@ -81,19 +83,40 @@ def test_a_count_says_how_sure_it_is():
 
 def test_examples_are_those_of_8_bits_and_the_batch_makes_no_difference():
     few, many = (table(network(), network(WEIGHT.flip(0), "other"), batch=batch) for batch in (3, 20))
-    assert torch.equal(few.fooled, many.fooled)
+    assert torch.equal(few.fooled, many.fooled) and torch.equal(few.shuffled, many.shuffled)
     weak = table(network(), network(name="twin"), eps=0.4 / 255)  # 8 bits have no other picture so near
     assert not weak.fooled.any()
 
 
 def test_a_record_says_all_and_none_where_nothing_is_counted():
     right = torch.tensor([[True, False], [False, True]])
-    record = Transfer(("a", "b"), right, torch.ones(2, 2, 2, dtype=torch.bool)).record()
+    every = torch.ones(2, 2, 2, dtype=torch.bool)
+    record = Transfer(("a", "b"), right, every, ~every).record()
     assert record == {
         "networks": ["a", "b"], "pictures": 2, "accuracies": [0.5, 0.5], "fooled": [[1.0, None], [None, 1.0]],
         "counted": [[1, 0], [0, 1]], "accuracy intervals": [list(wilson(1, 2))] * 2,
+        "fooled by shuffled": [[0.0, None], [None, 0.0]],
         "fooled intervals": [[list(wilson(1, 1)), [0, 1]], [[0, 1], list(wilson(1, 1))]],
     }  # fmt: skip
+
+
+def test_noise_has_the_size_of_the_change_in_every_norm_and_is_another_change():
+    x = levels(4, 3, 8, 8, low=60, high=190)
+    change = (noise(4, 3, 8, 8, seed=3) * 17).floor().float() - 8
+    found = noise_of(x + change / 255, x, Key(0))
+    moved = ((found - x) * 255).round()
+    assert torch.equal(moved.flatten(1).sort(1).values, change.flatten(1).sort(1).values)
+    assert (moved != change).flatten(1).any(1).all()
+    alone = noise_of((x + change / 255)[2:3], x[2:3], Key(0, [2]))
+    assert torch.equal(alone[0], found[2])
+    edge = noise_of(torch.full((1, 3, 8, 8), 1.0), torch.full((1, 3, 8, 8), 0.8), Key(0))
+    assert torch.equal(edge, torch.ones(1, 3, 8, 8)) and noise_of(x + 1, x, Key(0)).max() == 1
+
+
+def test_noise_fools_less_than_what_it_was_made_of():
+    found = table(network(), network(name="twin"))
+    assert found.pairs[0][1].share == 1 and found.controls[0][1].share < 0.5
+    assert found.controls[0][1].of == found.pairs[0][1].of
 
 
 def test_networks_that_are_called_the_same_are_numbered():

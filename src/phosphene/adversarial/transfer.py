@@ -3,6 +3,9 @@
 Examples are made on each network and tried on all the others, among them networks that were trained on other pictures:
 that they transfer is what makes an attack possible on a network that nobody has. Counted are pictures that both
 networks name rightly, as those who are wrong already can't be fooled.
+
+Some networks stumble over any change, so each change is tried a second time with its values shuffled: noise of the same
+size in every norm. What fools no more often than that has not been transferred.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,13 +16,15 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from phosphene.adversarial.cases import rounded
+from phosphene.adversarial.cases import nearest_levels, rounded
 from phosphene.adversarial.intervals import wilson
 from phosphene.adversarial.searches import Search
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.keys import Key
 from phosphene.core.units.inputs import logits
+
+SHUFFLING = 1000  # the stream of its random numbers, beside those of attacks
 
 Made = Callable[[Network, Float[Tensor, "n c h w"], Int[Tensor, " n"], Key], Search]
 """(network, pictures, labels, key) -> the attack on them."""
@@ -61,11 +66,13 @@ class Transfer:
         names: of the networks, no two alike.
         right: (networks, pictures), which pictures each names rightly before anything is changed.
         fooled: (made on, tried on, pictures), which each does not, after they were changed on the first.
+        shuffled: the same, after the values of these changes were shuffled.
     """
 
     names: tuple[str, ...]
     right: Bool[Tensor, "k n"]
     fooled: Bool[Tensor, "k k n"]
+    shuffled: Bool[Tensor, "k k n"]
 
     @property
     def own(self) -> list[Count]:
@@ -75,8 +82,16 @@ class Transfer:
     @property
     def pairs(self) -> list[list[Count]]:
         """(made on, tried on): of the pictures that both name rightly, how many fool the second."""
+        return self._counted(self.fooled)
+
+    @property
+    def controls(self) -> list[list[Count]]:
+        """The same for the shuffled changes."""
+        return self._counted(self.shuffled)
+
+    def _counted(self, fooled: Bool[Tensor, "k k n"]) -> list[list[Count]]:
         both = self.right[:, None] & self.right[None]
-        hits, counted = (self.fooled & both).sum(2).tolist(), both.sum(2).tolist()
+        hits, counted = (fooled & both).sum(2).tolist(), both.sum(2).tolist()
         return [[Count(*cell) for cell in zip(*rows, strict=True)] for rows in zip(hits, counted, strict=True)]
 
     def record(self) -> dict[str, object]:
@@ -87,6 +102,7 @@ class Transfer:
             "accuracy intervals": [list(one.interval) for one in self.own],
             "fooled": [[one.share for one in row] for row in self.pairs],
             "fooled intervals": [[list(one.interval) for one in row] for row in self.pairs],
+            "fooled by shuffled": [[one.share for one in row] for row in self.controls],
             "counted": [[one.of for one in row] for row in self.pairs],
         }  # fmt: skip
 
@@ -130,7 +146,8 @@ def transferred(
     """
     check_classes(networks)
     k, n = len(networks), len(pictures)
-    right, fooled = torch.zeros(k, n, dtype=torch.bool), torch.zeros(k, k, n, dtype=torch.bool)
+    right = torch.zeros(k, n, dtype=torch.bool)
+    fooled, shuffled = torch.zeros(2, k, k, n, dtype=torch.bool)
     parts = torch.arange(n).split(batch)
     for i, network in enumerate(networks):
         for rows in parts:
@@ -139,11 +156,28 @@ def transferred(
         for rows in parts:
             some = rows[right[i, rows]]
             if len(some):
-                examples = _examples(made(network, pictures[some], labels[some], key.of(some.tolist())))
+                x, own = pictures[some], key.of(some.tolist())
+                examples = _examples(made(network, x, labels[some], own))
+                noise = noise_of(examples, x, own)
                 for j, other in enumerate(networks):
                     fooled[i, j, some] = _named(other, examples) != labels[some]
+                    shuffled[i, j, some] = _named(other, noise) != labels[some]
             yield None
-    yield Transfer(told_apart([network.name for network in networks]), right, fooled)
+    yield Transfer(told_apart([network.name for network in networks]), right, fooled, shuffled)
+
+
+def noise_of(
+    examples: Float[Tensor, "n c h w"], pictures: Float[Tensor, "n c h w"], key: Key
+) -> Float[Tensor, "n c h w"]:
+    """The pictures with each one's change in another order: noise of the same size in every norm, cut to [0, 1].
+
+    Args:
+        key: its problems are the pictures.
+    """
+    x = pictures.to(examples)
+    change = (examples - x).flatten(1)
+    order = key.child(SHUFFLING).uniform(torch.arange(len(change)), change.shape[1]).argsort(1)
+    return nearest_levels(x + change.gather(1, order.to(change.device)).view_as(x)).clamp(0, 1)
 
 
 def _examples(search: Search) -> Float[Tensor, "n c h w"]:

@@ -31,7 +31,8 @@ def drawn(table: Transfer, title: str) -> Image.Image:
     heading = wrapped(title, TITLE_SIZE, width - 2 * MARGIN, 3)
     under = wrapped(
         "Each row: made on this network, tried on those above; framed: on the one that they were made on. So many "
-        "fool, of the pictures that both name rightly as they are. Brackets: 95 % intervals.",
+        "fool, of the pictures that both name rightly as they are; in brackets 95 % intervals. Noise: the same "
+        "changes, their values shuffled.",
         TEXT_SIZE, width - 2 * MARGIN, 6,
     )  # fmt: skip
     first = MARGIN + round(len(heading) * TITLE_SIZE * LEADING)
@@ -44,19 +45,20 @@ def drawn(table: Transfer, title: str) -> Image.Image:
     write(pen, (MARGIN, first), under, TEXT_SIZE, SOFT)
     write(pen, (MARGIN + SIDE + 6, names), ["tried on"], TEXT_SIZE, SOFT)
     write(pen, (MARGIN, top - LINE - 6), ["made on"], TEXT_SIZE, SOFT)
-    for i, (name, own, row) in enumerate(zip(table.names, table.own, table.pairs, strict=True)):
+    cells = [zip(*rows, strict=True) for rows in zip(table.pairs, table.controls, strict=True)]
+    for i, (name, own, row) in enumerate(zip(table.names, table.own, cells, strict=True)):
         write(pen, (MARGIN + SIDE + i * CELL + 6, top - len(above[i]) * LINE - 6), above[i], TEXT_SIZE, INK)
         down = wrapped(name, TEXT_SIZE, SIDE - 12, LINES)
         at = top + i * CELL + (CELL - (len(down) + 2) * LINE) // 2
         write(pen, (MARGIN, at), down, TEXT_SIZE, INK)
         right = [f"right about {own.percent} of {own.of}", own.brackets]
         write(pen, (MARGIN, at + len(down) * LINE), right, TEXT_SIZE, SOFT)
-        for j, one in enumerate(row):
-            _cell(pen, (MARGIN + SIDE + j * CELL, top + i * CELL), one, framed=i == j)
+        for j, (one, noise) in enumerate(row):
+            _cell(pen, (MARGIN + SIDE + j * CELL, top + i * CELL), one, noise, framed=i == j)
     return sheet
 
 
-def _cell(pen: ImageDraw.ImageDraw, at: tuple[int, int], one: Count, *, framed: bool) -> None:
+def _cell(pen: ImageDraw.ImageDraw, at: tuple[int, int], one: Count, noise: Count, *, framed: bool) -> None:
     part = one.share or 0.0
     strong = tuple(int(ACCENT[i : i + 2], 16) for i in (1, 3, 5))
     red, green, blue = (round(255 + part * (one - 255)) for one in strong)
@@ -64,7 +66,7 @@ def _cell(pen: ImageDraw.ImageDraw, at: tuple[int, int], one: Count, *, framed: 
     corner = at[0] + CELL - 4, at[1] + CELL - 4
     pen.rectangle((*at, *corner), fill=(red, green, blue), outline=outline, width=edge)
     ink = "white" if part > DARK else INK
-    below = [f"{one.hits} of {one.of}", one.brackets] if one.of else ["of none"]
+    below = [f"{one.hits} of {one.of}", one.brackets, f"noise {noise.percent}"] if one.of else ["of none"]
     start = at[1] + (CELL - 4 - round(TITLE_SIZE * LEADING) - len(below) * LINE) // 2
     _centred(pen, at[0], start, one.percent, TITLE_SIZE, ink)
     for row, words in enumerate(below):

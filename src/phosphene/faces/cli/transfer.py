@@ -119,12 +119,14 @@ def _made(attack: Any, norm: str | None, eps: float | None, network: Any, pictur
 
 
 def _tell(table: Any) -> None:
-    """Network by network: how right it is, and whom its examples fool; brackets are 95 % intervals."""
+    """Network by network: how right it is, whom its examples fool, and whom noise of their size; 95 % intervals."""
     console = Console(file=results(), soft_wrap=True)
     longest = max(map(len, table.names))
-    for name, own, row in zip(table.names, table.own, table.pairs, strict=True):
+    for name, own, row, noise in zip(table.names, table.own, table.pairs, table.controls, strict=True):
         lines = [f"made on {name}, which is right about {own.percent} {own.brackets} of {own.of}:"]
-        for other, one in zip(table.names, row, strict=True):
-            share = f"{one.percent:>7} {one.brackets} of {one.of}" if one.of else "nothing that both are right about"
+        for other, one, same in zip(table.names, row, noise, strict=True):
+            share = "nothing that both are right about"
+            if one.of:
+                share = f"{one.percent:>7} {one.brackets} of {one.of}, noise of their size {same.percent}"
             lines.append(f"  fool {other:{longest}} {share}")
         console.print("\n".join(map(escape, lines)), highlight=False)
