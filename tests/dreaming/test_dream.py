@@ -1,9 +1,7 @@
-"""DeepDream: sizes, the first step by hand, and a picture that keeps its own size."""
+"""DeepDream: the first step by hand, what it may be told, and a picture that keeps its own size."""
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 import phosphene
 from phosphene.core.errors import Mistake
@@ -18,21 +16,7 @@ from phosphene.core.optimization.terms import energy
 from phosphene.core.optimization.transforms import compose, noisy, roll
 from phosphene.core.units.default_layers import halfway
 from phosphene.dreaming import dream
-from phosphene.dreaming.dream import octave_sizes
 from tests.small import convnet, levels
-
-
-def test_octaves_shrink_by_the_zoom_and_end_at_the_pictures_size():
-    assert octave_sizes((575, 1024), 4, 1.4) == [(210, 373), (293, 522), (411, 731), (575, 1024)]
-
-
-def test_a_small_picture_has_one_octave():
-    assert octave_sizes((20, 20), 4, 1.4) == [(20, 20)]
-
-
-def test_an_octave_of_32_px_is_the_smallest():
-    assert octave_sizes((64, 96), 3, 2.0) == [(32, 48), (64, 96)]
-    assert octave_sizes((63, 96), 3, 2.05) == [(63, 96)]
 
 
 def test_by_default_a_dream_is_google_deepdreams():
@@ -41,14 +25,6 @@ def test_by_default_a_dream_is_google_deepdreams():
     usual = dream(network, photo)
     assert usual.total == 40 and usual.numbers[0]["layer"] == halfway(network)
     assert usual.numbers[0]["sizes"] == [(47, 36), (66, 51), (93, 71), (130, 100)]
-
-
-@given(st.integers(8, 2000), st.integers(8, 2000), st.integers(1, 10**9), st.floats(1.001, 1e9))
-def test_octaves_grow_to_the_own_size_and_none_is_tiny(height, width, octaves, zoom):
-    sizes = octave_sizes((height, width), min(octaves, 300) if zoom < 1.1 else octaves, zoom)
-    assert sizes[-1] == (height, width)
-    assert sizes == sorted(sizes)
-    assert all(min(size) >= 32 for size in sizes[:-1])
 
 
 def step_by_hand(network, x, layer, rate, jitter, seed, stage=0):
@@ -206,3 +182,100 @@ def test_a_dream_of_the_total_variation_is_smoother():
 
     rough, smooth = (dream(convnet(), photo, layer="conv3", octaves=1, steps=3, tv=tv).image for tv in (0.0, 100.0))
     assert roughness(smooth) < roughness(rough)
+
+
+# ----------------------------------------------------------------------------------------------- what it may be told
+
+
+def test_a_strip_is_a_dream_of_each_layer_as_it_is_alone():
+    network, photo = convnet(), levels(3, 70, 80)
+    how = {"octaves": 2, "steps": 2, "rate": 0.02, "jitter": 5, "seed": 4}
+    strip = dream(network, photo, strip="conv1, conv3", **how)
+    assert strip.result.names == ["conv1", "conv3"] and len(strip.result.panels) == 2
+    assert strip.result.drawing is not None
+    for i, layer in enumerate(("conv1", "conv3")):
+        alone = dream(network, photo, layer=layer, **how)
+        torch.testing.assert_close(strip.image[i], alone.image[0], rtol=0, atol=1e-6)
+        assert strip.numbers[i]["value"] == pytest.approx(alone.numbers[0]["value"])
+        assert alone.result.drawing is None
+
+
+def test_with_all_channels_it_is_the_layers_dream_and_with_some_another_one():
+    network, photo = convnet(), levels(3, 40, 50)
+    channels = network.layer("conv3").shape[0]
+    how = {"layer": "conv3", "octaves": 1, "steps": 3, "rate": 0.02}
+    plain = dream(network, photo, **how).image
+    torch.testing.assert_close(dream(network, photo, channels=f"0,1-{channels - 1}", **how).image, plain)
+    torch.testing.assert_close(dream(network, photo, strongest=channels, **how).image, plain)
+    some = dream(network, photo, channels="1", **how).image
+    assert (some - plain).abs().mean() > 0.005
+    y = network.read(photo.double()[None], ["conv3"])["conv3"].square().mean((0, 2, 3))
+    first = dream(network, photo, channels=str(int(y.argmax())), **how).image
+    torch.testing.assert_close(dream(network, photo, strongest=1, **how).image, first)
+
+
+def test_the_first_step_towards_a_guide_equals_one_by_hand():
+    network, photo, guide = convnet(), levels(3, 40, 50), levels(3, 30, 36, seed=5)
+    run = dream(network, photo, layer="conv3", guide=guide, octaves=1, steps=1, rate=0.01, jitter=0)
+    x = photo.double()[None].requires_grad_()
+    y = network.read(x, ["conv3"])["conv3"]
+    features = network.read(guide.double()[None], ["conv3"])["conv3"][0].flatten(1)
+    best = features[:, (y[0].flatten(1).T @ features).argmax(1)].view_as(y[0])
+    (slope,) = torch.autograd.grad((y[0] * best.detach()).sum(), x)
+    expected = (x + 0.01 * slope / slope.abs().mean()).clamp(0, 1)
+    torch.testing.assert_close(run.image.double(), expected.detach(), rtol=0, atol=1e-6)
+
+
+def test_where_the_mask_is_black_nothing_changes_and_where_it_is_grey_half():
+    network, photo = convnet(), levels(3, 40, 60, low=60, high=200)
+    mask = torch.zeros(3, 40, 60)
+    mask[:, :, 20:40], mask[:, :, 40:] = 128 / 255, 1
+    how = {"layer": "conv3", "octaves": 1, "steps": 1, "rate": 0.02, "jitter": 3}
+    moved = dream(network, photo, mask=mask, **how).image[0] - photo
+    whole = dream(network, photo, **how).image[0] - photo
+    assert torch.equal(moved[:, :, :20], torch.zeros(3, 40, 20))
+    torch.testing.assert_close(moved[:, :, 20:40], 128 / 255 * whole[:, :, 20:40], rtol=0, atol=1e-6)
+    torch.testing.assert_close(moved[:, :, 40:], whole[:, :, 40:])
+
+
+def test_it_stops_where_pixels_have_changed_so_far():
+    network, photo = convnet(), levels(3, 40, 50, low=60, high=200)
+    run = dream(network, photo, layer="conv3", octaves=1, steps=9, rate=0.01, change=0.025)
+    assert run.result.numbers[0]["steps"] == 3
+    trace = run.result.numbers[0]["trace"]
+    assert trace["step"] == [0, 1, 2, 3] and len(trace["says"]) == 1
+    assert trace["change"][2] < 0.025 <= trace["change"][3]
+    assert trace["change"][3] == pytest.approx((run.image[0] - photo).abs().mean().item(), abs=1e-4)
+    assert trace["value"][-1] == pytest.approx(run.result.numbers[0]["value"])
+
+
+def test_its_colours_may_be_the_photographs():
+    network, photo = convnet(), levels(3, 40, 50)
+    how = {"layer": "conv3", "octaves": 1, "steps": 2, "rate": 0.03}
+    found = dream(network, photo, keep_colours="histogram", **how).image[0]
+    torch.testing.assert_close(found.flatten(1).sort(1).values, photo.flatten(1).sort(1).values)
+
+
+def test_it_begins_at_faint_noise_if_it_is_told_so():
+    run = dream(convnet(), levels(3, 40, 50), start="noise", layer="conv3", octaves=1, steps=0)
+    assert run.image.min() >= 100 / 255 and run.image.max() <= 101 / 255 and run.image.std() > 0.1 / 255
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"layer": "conv1", "strip": "conv1,conv3"}, "a strip has layers of its own; give --layer conv1 or --strip"),
+        ({"layer": "conv3:1", "channels": "1"}, "--channels is about a whole layer, and conv3:1 is none"),
+        ({"layer": "conv3", "channels": "1", "strongest": 2}, "--channels and --strongest exclude each other"),
+        ({"layer": "conv3", "channels": "77"}, "77"),
+        ({"layer": "conv3", "mask": levels(3, 50, 40)}, "the mask is 40 x 50 pixels and the photograph 50 x 40"),
+        (
+            {"mask": levels(3, 40, 50), "parameterization": "fourier"},
+            "a mask holds pixels back, and a fourier has none",
+        ),
+        ({"layer": "conv3", "guide": torch.zeros(3, 40, 50) + 128 / 255, "channels": "1"}, "exclude each other"),
+    ],
+)
+def test_what_excludes_itself_is_one_sentence(options, said):
+    with pytest.raises(Mistake, match=said):
+        dream(convnet(), levels(3, 40, 50), **options)

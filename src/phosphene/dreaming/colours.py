@@ -26,6 +26,6 @@ def coloured(
         return (photo + (weights * (dreamt - photo)).sum(1, keepdim=True)).clamp(0, 1)
     if colours == "histogram":
         values = photo.flatten(2).sort(2).values.expand(len(dreamt), -1, -1)
-        ranks = dreamt.flatten(2).argsort(2, stable=True)
+        ranks = dreamt.flatten(2).argsort(dim=2, stable=True)
         return torch.empty_like(dreamt.flatten(2)).scatter_(2, ranks, values).view_as(dreamt)
     return dreamt

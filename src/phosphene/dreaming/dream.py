@@ -22,7 +22,7 @@ from phosphene.core.optimization.settings_options import FurtherOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.options import Bounds, Seed, Steps, Weight, Words
 from phosphene.core.pictures.eight_bit import precise
-from phosphene.core.pictures.files import Photo, open_channels, open_photo
+from phosphene.core.pictures.files import Photo, open_photo
 from phosphene.core.pictures.sheets import figure
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
@@ -96,7 +96,8 @@ def dream(
         sizes, making, chosen, Nouns.among(given), jitter, _opened_mask(mask, whole, chosen), given.get("change", 0.0)
     )
     trace = Trace(network, whole)
-    path = trace.noted(stages(how.ascents(network, whole, len(aims)), key))
+    shifts = Key(seed, [0] * len(aims))  # each dream of a strip is what it would be alone
+    path = trace.noted(stages(how.ascents(network, whole, len(aims)), shifts))
     words, names = [unit.short for unit in aims], stems(aims)
     colours = given.get("keep_colours", "dreamt")
 
@@ -196,7 +197,7 @@ def _opened_mask(
         return None
     if chosen.parameterization != "pixels":
         raise Mistake(f"a mask holds pixels back, and a {chosen.parameterization} has none that can be set; use pixels")
-    opened = open_channels(mask, 1)
+    opened = open_photo(mask)
     (height, width), (mh, mw) = whole.shape[2:], opened.shape[2:]
     if abs(mw * height - width * mh) > max(width * mh, mw * height) / 50:
         raise Mistake(
