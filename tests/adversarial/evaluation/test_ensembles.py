@@ -28,6 +28,13 @@ def test_standard_is_autoattack_in_its_order_and_budgets():
     ]
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_both_ensembles_know_every_norm_but_l0(norm):
+    assert ensemble("standard", norm) == STANDARD and ensemble("fast", norm) == FAST
+    with pytest.raises(Mistake, match="'l0' is not a valid value for norm of apgd-ce"):
+        ensemble("standard", "l0")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

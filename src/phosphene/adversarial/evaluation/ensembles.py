@@ -2,7 +2,8 @@
 
 `standard` are AutoAttack's four with their budgets (Croce & Hein 2020, arXiv:2003.01690), so that numbers compare. The
 first has five random starts, as in AutoAttack's version "plus": with one, half a per cent of 200 pictures is a matter
-of luck. Passes are saved elsewhere: FAB asks once a step, and Square lets go of what it can't reach.
+of luck. Passes are saved elsewhere: FAB asks once a step, and Square lets go of what it can't reach. In l1 they are
+the same four, APGD beginning in larger balls and Square as it is for l1 (Croce & Hein 2021, arXiv:2103.01208).
 
 `fast` spends its passes where they decide something, after A3 (Liu et al. 2022, arXiv:2203.05154).
 """
