@@ -10,7 +10,6 @@ finds less, which is said.
 """
 
 import warnings
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
