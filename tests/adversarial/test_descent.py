@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from phosphene.adversarial.descent import Halving, Path, Sparse, descend, halving_checkpoints
+from phosphene.adversarial.descent import Halving, Path, Sparse, balls, descend, halving_checkpoints
 from phosphene.adversarial.kept import Kept
 from phosphene.adversarial.problems import problems
 from phosphene.adversarial.victims import Victim
@@ -13,6 +13,12 @@ from tests.small import noise, normal
 def test_the_checkpoints_of_100_steps_are_those_of_the_paper():
     assert halving_checkpoints(100) == [22, 41, 57, 70, 80, 87, 93, 99]
     assert halving_checkpoints(50) == [11, 21, 29, 35, 40, 44, 47, 50]
+
+
+def test_in_l1_three_tenths_of_the_points_are_within_3_eps_as_many_within_2_and_the_others_within_eps():
+    assert balls("l1", 100) == [(3, range(30)), (2, range(30, 60)), (1, range(60, 100))]
+    assert balls("linf", 100) == balls("l2", 100) == [(1, range(100))]
+    assert balls("l1", 3) == [(2, range(1)), (1, range(1, 3))] and balls("l1", 0) == []
 
 
 def given(norm="linf", **more):
@@ -55,6 +61,18 @@ def test_in_the_l1_ball_a_step_becomes_shorter_down_to_a_tenth_unless_fewer_valu
     assert lengths[:8] == [0.1] * 8
     torch.testing.assert_close(lengths[8::4][:3], [0.1 / 1.5, 0.1 / 1.5**2, 0.1 / 1.5**3])
     assert lengths[-1] == pytest.approx(0.01)
+
+
+def test_after_a_larger_ball_a_step_moves_two_thirds_of_the_values_that_are_changed():
+    of = problems(lambda x: x[:, :2], noise(2, 10), [0, 0], norm="l1", eps=0.1)
+    start = of.x.clone()
+    start[0, :6] += 0.01
+    start[1, :3] += 0.01
+    gradient = torch.ones_like(of.x) - 1e-3 * torch.arange(10).view(10, 1, 1)
+    none = torch.zeros(2).double()
+    path = Path(of.rows, of.x, of.x, none, gradient, of.x, none, gradient)
+    for schedule, moved in ((Sparse(of, of.rows, 100), [2, 2]), (Sparse(of, of.rows, 100, start), [4, 2])):
+        assert (schedule.move(path) != of.x).flatten(1).sum(1).tolist() == moved
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])

@@ -68,7 +68,34 @@ def test_a_window_takes_the_energy_of_another_and_a_bump_by_the_formula():
     torch.testing.assert_close(tried[0] - of.x[1], 0.1 * result / result.norm())
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_in_l1_a_window_takes_the_sum_of_another_and_what_is_too_long_is_projected():
+    """Algorithm 3 with sums of absolute changes, made 3 eps long; the same is taken off every value, by bisection."""
+    of, part = given("l1"), 0.1
+    propose, rows = windows(of), torch.tensor([1])
+    before = of.x[rows] + 0.7 * (propose(of.x[rows], rows, 0, part) - of.x[rows])
+    tried = propose(before, rows, 3, part)
+    numbers = of.key.at(0).uniform(rows, 64, 8)[0, 3]
+    (a, b), (c, d) = ((int(numbers[2 * k] * 10), int(numbers[2 * k + 1] * 8)) for k in range(2))
+    change, result = (before - of.x[rows])[0], (before - of.x[rows])[0].clone()
+    bump = bumps(3).T if numbers[4] < 0.5 else bumps(3)
+    for colour in range(3):
+        either = torch.zeros(12, 10, dtype=torch.bool)
+        either[a : a + 3, b : b + 3] = either[c : c + 3, d : d + 3] = True
+        inner, sign = change[colour, a : a + 3, b : b + 3], -1 if numbers[5 + colour] < 0.5 else 1
+        new = sign * bump / bump.abs().sum() + (inner / inner.abs().sum() if inner.any() else 0)
+        total = change[colour][either].abs().sum() + (0.1 - change.abs().sum()) / 3
+        result[colour, c : c + 3, d : d + 3] = 0
+        result[colour, a : a + 3, b : b + 3] = new / new.abs().sum() * total
+    long = 0.3 * result / result.abs().sum()
+    low, high = 0.0, long.abs().max().item()
+    for _ in range(100):
+        shorter = (low + high) / 2
+        low, high = (shorter, high) if (long.abs() - shorter).clamp(min=0).sum() > 0.1 else (low, shorter)
+    expected = long.sign() * (long.abs() - low).clamp(min=0)
+    torch.testing.assert_close(tried[0] - of.x[1], expected)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 @pytest.mark.parametrize("part", [0.8, 0.05, 0.001])
 def test_every_try_is_at_the_radius_and_none_is_like_the_other(norm, part):
     of = given(norm)
@@ -107,6 +134,7 @@ def test_of_inputs_that_are_no_pictures_so_many_values_change_each_by_its_own_si
         assert 10 < ((start - of.x)[row] > 0).sum() < 40
 
 
-def test_windows_have_no_place_in_inputs_that_are_no_pictures():
-    with pytest.raises(Mistake, match="in l2, square takes inputs of at least 3 x 3 values, not 1 x 1; in linf it"):
-        windows(problems(lambda x: x[:, :2], noise(2, 50), [0, 0], norm="l2", eps=0.1))
+@pytest.mark.parametrize("norm", ["l2", "l1"])
+def test_windows_have_no_place_in_inputs_that_are_no_pictures(norm):
+    with pytest.raises(Mistake, match=f"in {norm}, square takes inputs of at least 3 x 3 values, not 1 x 1; in linf"):
+        windows(problems(lambda x: x[:, :2], noise(2, 50), [0, 0], norm=norm, eps=0.1))

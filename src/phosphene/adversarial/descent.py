@@ -7,10 +7,12 @@ projection, the first step is 2 eps and goes straight to z):
 
 At checkpoints a problem's step is halved, and it goes on from its best point, if its loss fell in fewer than 3/4 of the
 moves since the last one, or if neither the step nor the best loss has changed since. In the l1 ball steps are sparse,
-and how sparse follows from the best point (Croce & Hein 2021, arXiv:2103.01208, algorithm 1).
+and how sparse follows from the best point (Croce & Hein 2021, arXiv:2103.01208, algorithm 1). There a descent begins in
+larger balls: from the best point within 3 eps, projected, it goes on within 2 eps, and then within eps (section 3.4).
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -18,7 +20,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from phosphene.adversarial.kept import Kept
-from phosphene.adversarial.norms import size, steepest
+from phosphene.adversarial.norms import Norm, size, steepest
 from phosphene.adversarial.problems import Problems
 from phosphene.adversarial.victims import Measured
 
@@ -30,6 +32,13 @@ FIRST, FEWER, LEAST = 22, 3, 6
 
 SPARSE_EVERY = 4
 """The same in the l1 ball: all intervals."""
+
+DUST = 1e-6
+"""What part of the radius a value may be moved in the l1 ball without counting as changed: a step back and forth ends
+within rounding of where it began."""
+
+NARROWING = ((3, 30), (2, 60), (1, 100))
+"""The balls of a descent in l1: how many times the radius, and up to what per cent of the steps."""
 
 
 class Path(NamedTuple):
@@ -119,17 +128,24 @@ class Sparse:
     of the values that the best point has changed. If these have become fewer (by 5 %), the step is eps again, from the
     best point; if not, it is 1.5 times shorter, down to eps / 10.
 
+    Args:
+        start: where a descent in a larger ball ended; its changed values say how many move at first.
+
     Attributes:
         checkpoints: the numbers of moves after which it looks.
     """
 
-    def __init__(self, problems: Problems, rows: Int[Tensor, " m"], steps: int) -> None:
+    def __init__(
+        self, problems: Problems, rows: Int[Tensor, " m"], steps: int, start: Float[Tensor, "m c h w"] | None = None
+    ) -> None:
         every = max(1, SPARSE_EVERY * steps // 100)
         self._problems, self.checkpoints = problems, range(every, steps + 1, every)
         self._step = problems.radius(rows)
-        values = problems.x[0].numel()
-        self._changed = problems.x.new_full((len(rows),), values)
+        self._changed = problems.x.new_full((len(rows),), problems.x[0].numel())
         self._many = 0.2 * self._changed
+        if start is not None:
+            self._changed = self._values(start, rows)
+            self._many = self._changed / 1.5
         self._moves = 0
 
     def move(self, path: Path) -> Float[Tensor, "m c h w"]:
@@ -149,10 +165,9 @@ class Sparse:
         """After a move."""
         if self._moves not in self.checkpoints:
             return path
-        problems = self._problems
-        changed = size(path.best - problems.x[path.rows.to(problems.x.device)], "l0").to(self._changed)
+        changed = self._values(path.best, path.rows)
         fewer = changed < 0.95 * self._changed
-        eps = problems.radius(path.rows)
+        eps = self._problems.radius(path.rows)
         shorter = (self._step / 1.5).maximum(eps / 10)
         self._step = torch.where(fewer.view(-1, 1, 1, 1), eps, shorter)
         self._changed, self._many = changed, changed / 1.5
@@ -162,6 +177,11 @@ class Sparse:
         """Only these go on."""
         at = going.to(self._step.device)
         self._step, self._changed, self._many = self._step[at], self._changed[at], self._many[at]
+
+    def _values(self, x: Float[Tensor, "m c h w"], rows: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
+        """How many values are changed there, by more than rounding."""
+        center = self._problems.x[rows.to(self._problems.x.device)]
+        return ((x - center).abs() > DUST * self._problems.radius(rows)).flatten(1).sum(1).to(center)
 
 
 def halving_checkpoints(steps: int) -> Sequence[int]:
@@ -174,6 +194,14 @@ def halving_checkpoints(steps: int) -> Sequence[int]:
     return marks
 
 
+def balls(norm: Norm, steps: int) -> Sequence[tuple[int, range]]:
+    """(how many times the radius, which points are sought there), one ball after the other; only those with points."""
+    narrowing = NARROWING if norm == "l1" else NARROWING[-1:]
+    ends = [0, *(part * steps // 100 for _, part in narrowing)]
+    every = [(times, range(*ends[i : i + 2])) for i, (times, _) in enumerate(narrowing)]
+    return [(times, points) for times, points in every if points]
+
+
 def descend(
     problems: Problems,
     kept: Kept,
@@ -184,6 +212,8 @@ def descend(
 ) -> Iterator[int]:
     """Move these problems down `measure`, one step at a time; what is best goes to `kept`, who is done leaves.
 
+    In the l1 ball the first steps are made in larger ones: but for the start, what is found there is no result.
+
     Args:
         start: within the ball.
         measure: of the answers, to be made small.
@@ -191,27 +221,31 @@ def descend(
     Yields:
         How many moves came before.
     """
-    objective = problems.objective(measure)
-    schedule = (Sparse if problems.norm == "l1" else Halving)(problems, rows, steps)
-    path: Path | None = None
-    for moves in range(steps):
-        x = start if path is None else schedule.move(path)
-        here = rows if path is None else path.rows
-        seen = objective(x, here, problems.key.at(moves))
-        going = kept.see(x, here, seen.outputs[problems.goal.layer])
-        value, gradient = seen.values.to(x), seen.gradients.to(x)
-        if path is None:
-            path = Path(rows, x, x, value, gradient, x, value, gradient)
-        else:
-            path = schedule.seen(path, path.to(x, value, gradient))
-        if not going.all():
-            path = path.among(going)
-            schedule.leave(going)
-        yield moves
-        if not len(path.rows):
-            return
-    x, here = (start, rows) if path is None else (schedule.move(path), path.rows)
-    kept.see(x, here, problems.answers(x, here))
+    x, path = start, None
+    for times, points in balls(problems.norm, steps):
+        ball = replace(problems, eps=times * problems.eps)
+        if path is not None:
+            rows, x = path.rows, ball.project(path.best, path.rows)
+        goes_on = None if path is None else x
+        schedule = Sparse(ball, rows, steps, goes_on) if problems.norm == "l1" else Halving(ball, rows, steps)
+        objective, path = ball.objective(measure), None
+        for index in points:
+            seen = objective(x, rows, ball.key.at(index))
+            value, gradient = seen.values.to(x), seen.gradients.to(x)
+            if path is None:
+                path = Path(rows, x, x, value, gradient, x, value, gradient)
+            else:
+                path = schedule.seen(path, path.to(x, value, gradient))
+            if times == 1 or index == 0:
+                going = kept.see(x, rows, seen.outputs[problems.goal.layer])
+                if not going.all():
+                    path = path.among(going)
+                    schedule.leave(going)
+            yield index
+            if not len(path.rows):
+                return
+            rows, x = path.rows, schedule.move(path)
+    kept.see(x, rows, problems.answers(x, rows))
     yield steps
 
 

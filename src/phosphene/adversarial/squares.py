@@ -4,6 +4,11 @@ In the l-inf ball the change begins as vertical stripes of +-eps, and a try sets
 colour (algorithm 2). In the l2 ball it begins as tiles of centred bumps, and a try moves the energy of one window into
 another, besides what is left of the radius (algorithm 3). Inputs that are no pictures have no neighbours: their squares
 are values anywhere, each with a sign of its own.
+
+In the l1 ball within the box (Croce & Hein 2021, arXiv:2103.01208) a try is made as in the l2 ball, with sums of
+absolute changes for sums of squares. A change of many small values is weak there, so that it is made longer than the
+radius and then projected: the projection takes the same off every value, and the small ones vanish. The windows and how
+much longer are this module's choice, by measurement, and not taken from that paper.
 """
 
 import math
@@ -14,7 +19,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from phosphene.adversarial.norms import size
 from phosphene.adversarial.problems import Problems
 from phosphene.core.errors import Mistake
 from phosphene.core.optimization.keys import Key
@@ -23,7 +27,11 @@ Propose = Callable[[Float[Tensor, "m c h w"], Int[Tensor, " m"], int, float], Fl
 """(the best so far, which problems, the number of the query, what part of the picture) -> what to try."""
 
 SMALLEST = 3
-"""The side of a window in the l2 ball, at least: a smaller one has no inner part."""
+"""The side of a window in the l2 and the l1 ball, at least: a smaller one has no inner part."""
+
+LONGER = 3.0
+"""How many times the radius a change is long in l1 before it is projected. Of 140 pictures of CIFAR, after 400 queries
+within 12 of an adversarially trained network, 117 stay robust with 1, 102 with 3 and 104 with 10."""
 
 
 def squares(problems: Problems) -> Propose:
@@ -50,19 +58,24 @@ def squares(problems: Problems) -> Propose:
 
 
 def windows(problems: Problems) -> Propose:
-    """Of the l2 ball; query 0 is the start.
+    """Of the l2 or the l1 ball; query 0 is the start.
 
     Raises:
         Mistake: pictures are smaller than a window.
     """
-    _, c, h, w = problems.x.shape
+    (_, c, h, w), norm = problems.x.shape, problems.norm
     if min(h, w) < SMALLEST:
-        raise Mistake(f"in l2, square takes inputs of at least 3 x 3 values, not {h} x {w}; in linf it takes any")
+        raise Mistake(f"in {norm}, square takes inputs of at least 3 x 3 values, not {h} x {w}; in linf it takes any")
     first, numbers = problems.key.child(0), _Numbers(problems.key, 5 + c)
+    p, longer, within = (1, LONGER, problems.project) if norm == "l1" else (2, 1.0, problems.box)
+
+    def lengths(change: Tensor, *axes: int) -> Float[Tensor, "m #c 1 1"]:
+        long: Tensor = torch.linalg.vector_norm(change, p, axes, keepdim=True)
+        return long.clamp(min=torch.finfo(change.dtype).tiny)
 
     def scaled(change: Tensor, rows: Tensor) -> Tensor:
         x = problems.x[rows.to(problems.x.device)]
-        return problems.box(x + problems.radius(rows) * change / _lengths(change, (1, 2, 3)), rows)
+        return within(x + longer * problems.radius(rows) * change / lengths(change, 1, 2, 3), rows)
 
     def propose(best: Tensor, rows: Tensor, query: int, part: float) -> Tensor:
         if query == 0:
@@ -74,10 +87,11 @@ def windows(problems: Problems) -> Propose:
         change = best - problems.x[rows.to(best.device)]
         inner = torch.where(into, change, 0)
         bump = _placed(drawn[:, :2], drawn[:, 4] < 0.5, side, h, w) * _signs(drawn[:, 5:, None, None])
-        new = torch.where(into, bump + inner / _lengths(inner, (2, 3)), 0)
-        left = (problems.radius(rows).square() - size(change, "l2").square().view(-1, 1, 1, 1)).clamp(min=0) / c
-        energy = torch.where(into | out, change, 0).square().sum((2, 3), keepdim=True) + left
-        new = new / _lengths(new, (2, 3)) * energy.sqrt()
+        bump = torch.where(into, bump, 0)
+        new = bump / lengths(bump, 2, 3) + inner / lengths(inner, 2, 3)
+        left = (problems.radius(rows) ** p - lengths(change, 1, 2, 3) ** p).clamp(min=0) / c
+        energy = torch.where(into | out, change, 0).abs().pow(p).sum((2, 3), keepdim=True) + left
+        new = new / lengths(new, 2, 3) * energy ** (1 / p)
         return scaled(torch.where(into, new, torch.where(out, 0, change)), rows)
 
     return propose
@@ -101,10 +115,6 @@ class _Numbers:
 
 def _signs(numbers: Tensor) -> Tensor:
     return torch.where(numbers < 0.5, -1.0, 1.0).to(numbers)
-
-
-def _lengths(x: Float[Tensor, "m c h w"], axes: tuple[int, ...]) -> Float[Tensor, "m #c 1 1"]:
-    return x.square().sum(axes, keepdim=True).sqrt().clamp(min=torch.finfo(x.dtype).tiny)
 
 
 def _corner(numbers: Float[Tensor, "m 2"], side: int, h: int, w: int) -> tuple[Tensor, Tensor]:

@@ -87,29 +87,34 @@ def halving_by_hand(model, x, label, eps, norm, start, steps):
 
 
 def sparse_by_hand(model, x, label, eps, start, steps):
-    """Algorithm 1 of arXiv:2103.01208, within one radius."""
-    d, every = x.numel(), max(1, int(0.04 * steps))
-    k, eta, changed = int(0.2 * d), eps, d
-    f, g, margin = seen(model, start, label)
-    now, best, trace = (start, f, g), (start, f, g), [(start, margin)]
-    for move in range(1, steps + 1):
-        slope, at = now[2].flatten(), now[0].flatten()
-        slope = torch.where((slope > 0) & (at >= 1) | (slope < 0) & (at <= 0), 0, slope)  # held by the bounds
-        moved = torch.zeros(d, dtype=torch.float64)
-        for i in slope.abs().argsort(descending=True)[:k]:
-            moved[i] = slope[i].sign() / k
-        new = projected(x, now[0] + eta * moved.view_as(x), eps, "l1")
-        f, g, margin = seen(model, new, label)
-        now = (new, f, g)
-        trace.append((new, margin))
-        best = now if f > best[1] else best
-        if move % every == 0:
-            many = int((best[0] != x).sum())
-            if many / changed < 0.95:
-                eta, now = eps, best
-            else:
-                eta = max(eta / 1.5, eps / 10)
-            k, changed = max(1, int(many / 1.5)), many
+    """Algorithm 1 of arXiv:2103.01208 within 3, 2 and 1 eps; what is outside of eps has no margin that counts."""
+    d, every, trace = x.numel(), max(1, int(0.04 * steps)), []
+    k, changed, new = int(0.2 * d), d, start
+    for radius, first, end in ((3 * eps, 0, 15), (2 * eps, 15, 30), (eps, 30, 51)):
+        if first:
+            new = projected(x, best[0], radius, "l1")
+            changed = int(((new - x).abs() > 1e-6 * radius).sum())
+            k = max(1, int(changed / 1.5))
+        eta = radius
+        for index in range(first, end):
+            f, g, margin = seen(model, new, label)
+            now = (new, f, g)
+            trace.append((new, margin if index == 0 or radius == eps else math.inf))
+            best = now if index == first or f > best[1] else best
+            if index > first and (index - first) % every == 0:
+                many = int(((best[0] - x).abs() > 1e-6 * radius).sum())
+                if many / changed < 0.95:
+                    eta, now = radius, best
+                else:
+                    eta = max(eta / 1.5, radius / 10)
+                k, changed = max(1, int(many / 1.5)), many
+            slope, at = now[2].flatten(), now[0].flatten()
+            slope = torch.where((slope > 0) & (at >= 1) | (slope < 0) & (at <= 0), 0, slope)  # held by the bounds
+            moved = torch.zeros(d, dtype=torch.float64)
+            for i in slope.abs().argsort(descending=True)[:k]:
+                moved[i] = slope[i].sign()
+            length = max(1, int(moved.abs().sum()))  # fewer than k where the bounds hold most
+            new = projected(x, now[0] + eta / length * moved.view_as(x), radius, "l1")
     return trace
 
 
@@ -221,6 +226,33 @@ def test_a_target_that_a_descent_from_the_class_itself_walks_past_is_found_towar
     plain = phosphene.attacks.apgd(model, x, labels, loss="margin", **options).outcome
     aimed = phosphene.attacks.apgd(model, x, labels, loss="targeted-dlr", **options).outcome
     assert not plain.success.any() and aimed.success.all()
+
+
+def test_in_the_l1_ball_it_finds_what_only_a_larger_ball_leads_to(monkeypatch):
+    """The first value leads up steadily, the second steeply, but only from a half on: within 1 nothing points there."""
+
+    def model(x):
+        rise = x[:, 0] + 0.5 * x[:, 1] + 10 * (x[:, 1] - 0.5).clamp(min=0)
+        return torch.stack([2 - rise, 0 * rise], 1)
+
+    x = torch.zeros(1, 2).double()
+    options = {"norm": "l1", "eps": 1.0, "bounds": (0.0, 1.2), "random_start": False, "until_fooled": False}
+    found = phosphene.attacks.apgd(model, x, [0], loss="margin", **options).outcome
+    torch.testing.assert_close(found.inputs, torch.tensor([[0.0, 1.0]]).double())
+    monkeypatch.setattr("phosphene.adversarial.descent.NARROWING", ((1, 100),))
+    stuck = phosphene.attacks.apgd(model, x, [0], loss="margin", **options).outcome
+    assert found.success.all() and not stuck.success.any()
+
+
+def test_in_the_l1_ball_who_is_fooled_at_the_start_leaves_and_others_not_before_the_ball_itself():
+    case = far("l1", 10)
+    options = {"norm": "l1", "steps": 20, "loss": "margin", "random_start": False}
+    victim = Victim(case.model)
+    last(phosphene.attacks.apgd(victim, case.x, case.labels, eps=1.5 * case.optimum, **options))
+    assert victim.forwards.tolist() == victim.backwards.tolist() == [12 + 1] * 4  # the first one there is enough
+    victim = Victim(case.model)
+    last(phosphene.attacks.apgd(victim, case.x, 1 - case.labels, eps=case.optimum, **options))
+    assert victim.forwards.tolist() == [1] * 4
 
 
 def test_a_goal_that_has_its_target_is_the_only_one():

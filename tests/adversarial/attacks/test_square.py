@@ -1,5 +1,6 @@
 """A random search by scores: it never gets worse, needs no gradient, and knows what is hopeless."""
 
+import itertools
 import math
 from itertools import pairwise
 
@@ -9,10 +10,12 @@ import torch
 import phosphene
 from phosphene.adversarial.attacks.square import halvings, hopeless, looks
 from phosphene.adversarial.norms import size
+from phosphene.adversarial.problems import problems
+from phosphene.adversarial.squares import bumps
 from phosphene.adversarial.victims import Victim
 from phosphene.core.optimization.keys import Key
 from tests.adversarial.attacks.linear_problems import far
-from tests.small import convnet, levels, noise
+from tests.small import convnet, levels, noise, normal
 
 X = levels(4, 3, 8, 8, low=20, high=235).double()
 LABELS = torch.tensor([0, 1, 2, 3])
@@ -36,7 +39,7 @@ def test_a_square_covers_what_the_paper_says_of_ten_thousand_queries_and_as_much
     assert [halvings(q, 5000) for q in (5, 6, 4000, 4001)] == [0, 1, 8, 9]
 
 
-@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.02), ("l2", 0.3)])
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.02), ("l2", 0.3), ("l1", 3.0)])
 def test_the_margin_never_rises_and_all_tries_that_are_kept_are_in_the_ball_and_in_the_box(norm, eps):
     x = levels(4, 3, 8, 8).double()
     labels = scores(x).argmax(1)
@@ -50,7 +53,7 @@ def test_the_margin_never_rises_and_all_tries_that_are_kept_are_in_the_ball_and_
     assert (values[-1][0] < values[0][0] - 1e-3).all()
 
 
-@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.06), ("l2", 0.6)])
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.06), ("l2", 0.6), ("l1", 4.0)])
 def test_a_row_of_a_batch_is_attacked_as_it_is_alone(norm, eps):
     options = {"norm": norm, "eps": eps, "queries": 70}
     labels = scores(X).argmax(1)
@@ -61,22 +64,48 @@ def test_a_row_of_a_batch_is_attacked_as_it_is_alone(norm, eps):
         torch.testing.assert_close(together.pictures[[i]], alone.pictures)
 
 
-def test_it_asks_once_a_query_and_never_for_a_gradient_and_who_is_fooled_leaves():
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.9), ("l1", 150.0)])
+def test_it_asks_once_a_query_and_never_for_a_gradient_and_who_is_fooled_leaves(norm, eps):
     victim = Victim(scores)
     labels = scores(X).argmax(1)
-    eps = torch.tensor([1e-6, 0.9, 1e-6, 0.9], dtype=torch.float64)
-    step = last(phosphene.attacks.square(victim, X, labels, eps=eps, queries=30))
+    radii = torch.tensor([1e-6, eps, 1e-6, eps], dtype=torch.float64)
+    step = last(phosphene.attacks.square(victim, X, labels, norm=norm, eps=radii, queries=30))
     assert victim.forwards[::2].tolist() == [30, 30] and (victim.forwards[1::2] < 30).all()
     assert not victim.backwards.any() and step.alive.tolist() == [True, False, True, False]
 
 
-@pytest.mark.parametrize("d", [10, 100])
-def test_linear_models_are_fooled_somewhat_beyond_the_least_radius_and_not_within(d):
-    case = far("linf", d)
-    for factor, fooled in ((0.999, False), (2.0, True)):
-        options = {"eps": factor * case.optimum, "queries": 150}
-        found = phosphene.attacks.square(case.model, case.x, case.labels, **options).outcome
+@pytest.mark.parametrize(
+    ("norm", "shape", "beyond"), [("linf", (10,), 2.0), ("linf", (100,), 2.0), ("l1", (3, 3, 3), 3.0)]
+)
+def test_linear_models_are_fooled_somewhat_beyond_the_least_radius_and_not_within(norm, shape, beyond):
+    case = far(norm, math.prod(shape))
+    for factor, fooled in ((0.999, False), (beyond, True)):
+        options = {"norm": norm, "eps": factor * case.optimum, "queries": 150}
+        found = phosphene.attacks.square(
+            lambda x: case.model(x.flatten(1)), case.x.view(-1, *shape), case.labels, **options
+        ).outcome
         assert (found.success == fooled).all()
+        assert (found.distances <= options["eps"] + 1e-9).all()
+
+
+@pytest.mark.parametrize(("norm", "p"), [("l2", 2), ("l1", 1)])
+def test_of_linear_scores_it_finds_more_on_average_than_the_best_of_all_single_windows(norm, p):
+    x, eps, rows = 0.5 + 0.1 * noise(8, 1, 5, 5), 0.2, torch.arange(8)
+    weight = normal(8, 25)  # of each picture another
+
+    @torch.no_grad()
+    def model(x):
+        score = (x.flatten(1) * weight).sum(1)
+        return torch.stack([score, 0 * score], 1)
+
+    options = {"norm": norm, "eps": eps, "until_fooled": False}
+    of, best = problems(model, x, [0] * 8, **options), torch.full((8,), math.inf).double()
+    for top, left, pair in itertools.product(range(3), range(3), (bumps(3), -bumps(3), bumps(3).T, -bumps(3).T)):
+        change = torch.zeros(1, 1, 5, 5).double()
+        change[0, 0, top : top + 3, left : left + 3] = 3 * eps * pair / pair.abs().pow(p).sum() ** (1 / p)
+        best = torch.minimum(best, of.margin(model(of.project(x + change, rows)), rows))
+    found = last(phosphene.attacks.square(model, x, [0] * 8, queries=100, **options)).values
+    assert found.mean() < best.mean()
 
 
 def test_hopeless_is_what_so_many_times_its_progress_does_not_reach():

@@ -7,7 +7,7 @@ import torch
 from phosphene.adversarial.evaluation.ensembles import FAST, STANDARD, ensemble
 from phosphene.adversarial.evaluation.evaluate import Evaluation
 from phosphene.adversarial.evaluation.report import Report
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Mistake, Note
 from phosphene.core.units.labelled import LabelledPictures, read_labelled
 from phosphene.models.specs import load
 
@@ -26,6 +26,13 @@ def test_standard_is_autoattack_in_its_order_and_budgets():
         {"name": "fab-t", "attack": "fab", "targets": 9, "steps": 100},
         {"name": "square", "attack": "square", "queries": 5000, "patience": 3.0},
     ]
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_both_ensembles_know_every_norm_but_l0(norm):
+    assert ensemble("standard", norm) == STANDARD and ensemble("fast", norm) == FAST
+    with pytest.raises(Mistake, match="'l0' is not a valid value for norm of apgd-ce"):
+        ensemble("standard", "l0")
 
 
 @pytest.mark.parametrize(
@@ -59,6 +66,11 @@ def test_fast_is_as_strong_as_autoattack_with_an_eighth_of_its_passes(data, eps,
     outcome = Report(found)
     assert outcome.robust(found.ledger.worst[0]).value <= accuracy
     assert outcome.passes[0] <= forwards / 8 and outcome.passes[1] <= backwards / 4
+
+
+def test_that_the_fast_one_finds_less_in_l1_is_said():
+    with pytest.warns(Note, match="in l1 fast leaves about 3 % more pictures than standard"):
+        assert ensemble("fast", "l1") is FAST
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 Its steps begin at the ball's diameter and become shorter where they no longer help (`descent`), so that 100 of them
 explore first and refine then. Of its losses (`losses`) `ce` and `targeted-dlr` are the first two of AutoAttack's four
 attacks; the latter goes towards each of the highest other classes in turn, which finds what a descent from the class
-itself walks past.
+itself walks past. In the l1 ball a descent begins in larger ones (arXiv:2103.01208, `descent`).
 """
 
 from collections.abc import Iterator, Mapping

@@ -26,7 +26,7 @@ FIRST_LOOK = 1 / 8
 """The part of the queries before which nobody is let go: up to there squares are too large for what is left to gain."""
 
 
-@attack("linf", "l2", length=("queries",))
+@attack("linf", "l2", "l1", length=("queries",))
 def square(
     problems: Problems,
     *,
@@ -50,7 +50,7 @@ def square(
     queries of 5000. Without patience all have the paper's whole budget.
     """
     kept = Kept(problems)
-    propose = {"linf": squares, "l2": windows}[problems.norm](problems)
+    propose = (squares if problems.norm == "linf" else windows)(problems)
     halves, noted = looks(queries), dict[int, Tensor]()
     for query in range(queries):
         rows = kept.left
