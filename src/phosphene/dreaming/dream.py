@@ -20,7 +20,7 @@ from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.settings_options import FurtherOptions
 from phosphene.core.optimization.steps import Step
-from phosphene.core.options import Bounds, Seed, Steps, Weight, Words
+from phosphene.core.options import Bounds, Seed, Steps, Weight, Words, options_of
 from phosphene.core.pictures.eight_bit import precise
 from phosphene.core.pictures.files import Photo, open_photo
 from phosphene.core.pictures.sheets import figure
@@ -48,6 +48,9 @@ class DreamOptions(FurtherOptions, total=False):
     strip: Annotated[str, Words("a dream of each of these layers, with commas, instead of one of LAYER")]
     keep_colours: Annotated[Colours, Words("the photograph's chroma or its histogram instead of the dream's colours")]
     change: Annotated[float, Bounds(0, 1), Words("stop where pixels have changed so far on average (0: don't)")]
+
+
+options_of(DreamOptions, Settings, leave_out=("tv", "steps", "rate", "jitter", "transparency", "opacity", "stretch"))
 
 
 @recipe("picture")
