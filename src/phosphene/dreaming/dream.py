@@ -86,7 +86,7 @@ def dream(
         seed: of the random shifts.
     """
     check_colours(network)
-    shown = open_photo(photo).float()
+    shown = open_photo(photo).float().cpu()
     key, whole = Key(seed), precise(shown, working_dtype(network)).to(network.device)
     if given.get("start") == "noise":
         whole = (100 + key.child(1).uniform(torch.zeros(1, dtype=torch.long), *whole.shape[1:]).to(whole)) / 255
