@@ -166,3 +166,11 @@ def test_votes_count_a_coin_as_undecided_and_its_share_lies_in_the_interval():
 def test_the_majority_of_an_expectation_is_that_of_the_network_itself():
     x, model = noise(2, 3, 16, 16), noisy(small())
     assert torch.equal(majority(eot(model, 5), x, 9).counts, majority(model, x, 9).counts)
+
+
+def test_votes_on_an_expectation_are_counted_where_it_is():
+    victim, x = eot(noisy(small()), 5), noise(2, 3, 16, 16)
+    anew = victim.among(torch.tensor([3, 1])).counted_anew()
+    majority(anew, x, 9)
+    anew.logits(x[:1], torch.tensor([1]))
+    assert anew.forwards.tolist() == [9, 9 + 5] and victim.forwards.tolist() == [0, 9 + 5, 0, 9]

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from phosphene.adversarial.nearest import Nearest, aimed, cosine, unit
+from phosphene.adversarial.nearest import Nearest, aimed, begun, cosine, unit
 from phosphene.adversarial.problems import problems
 from phosphene.adversarial.victims import Victim
 from phosphene.core.optimization.keys import Key
@@ -117,6 +117,14 @@ def test_the_nearest_boundary_is_chosen_by_its_distance_within_the_bounds_and_no
     others = logits((own.x + near.change).flatten(1)).scatter(1, own.goal.labels[:, None], -torch.inf).amax(1)
     torch.testing.assert_close(there[:, 0], others)
     assert torch.equal(near.answers, logits(x))
+
+
+def test_what_is_seen_at_first_is_the_inputs_and_the_way_from_there_costs_one_pass():
+    own = given()
+    nearest, aim = begun(own, 10)
+    assert own.victim.forwards.tolist() == own.victim.backwards.tolist() == [1, 1, 1]
+    assert nearest.distances.tolist() == [math.inf, math.inf, 0] and torch.equal(nearest.pictures, own.x)
+    torch.testing.assert_close(aim.change[:, 0].flatten(), torch.tensor([0.4, 0.2, -0.1]).double())
 
 
 def test_where_no_boundary_can_be_reached_it_is_the_smallest_change_without_bounds_cut_off_by_them_and_says_so():

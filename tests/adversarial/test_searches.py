@@ -5,8 +5,10 @@ from itertools import pairwise
 import pytest
 import torch
 
+import phosphene
 from phosphene.adversarial.problems import problems
 from phosphene.adversarial.searches import Search
+from phosphene.adversarial.victims import Victim
 from phosphene.core.optimization.steps import Step
 from tests.small import noise
 
@@ -89,3 +91,27 @@ def test_a_row_alone_has_the_outcome_that_it_has_in_a_batch():
     for i in range(5):
         alone = Search(given.among(torch.tensor([i])), guesses, minimal=False, restarts=3, shape=(1, 3)).outcome
         torch.testing.assert_close(alone.inputs[0], together.inputs[i])
+
+
+def asked(outcome):
+    return outcome.forwards.tolist(), outcome.backwards.tolist()
+
+
+def followed(victim, many):
+    return phosphene.attacks.pgd(victim, X[:many], torch.tensor([0, 0, 1, 2])[:many], eps=0.1, steps=3)
+
+
+@pytest.mark.parametrize("first", [4, 1])
+def test_what_is_counted_is_this_attack_alone_whatever_its_victim_was_asked_before(first):
+    victim, new = Victim(model), [asked(followed(model, many).outcome) for many in (first, 2)]
+    one, two = (asked(followed(victim, many).outcome) for many in (first, 2))
+    assert [one, two] == new and [len(one[0]), len(two[0])] == [first, 2]
+    assert victim.forwards.sum() == sum(map(sum, (one[0], two[0])))  # which itself counts both
+
+
+def test_of_two_attacks_at_a_time_on_one_victim_each_is_counted_alone():
+    victim = Victim(model)
+    both = [followed(victim, many) for many in (4, 3)]
+    for _ in zip(*both, strict=False):
+        pass
+    assert [asked(one.outcome) for one in both] == [asked(followed(model, many).outcome) for many in (4, 3)]

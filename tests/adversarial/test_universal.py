@@ -72,6 +72,8 @@ def test_the_rate_is_that_of_what_is_returned_and_leaves_out_what_was_wrong_befo
     assert found.rate == pytest.approx(found.fooled.sum().item() / 35) == max(found.rates)
     assert len(found.rates) == 4 and 0 < found.rate < 1
     assert found.forwards.tolist() == [1] * 5 + [9] * 35 and found.backwards.tolist() == [0] * 5 + [4] * 35
+    again = universal(victim, X[:10], labels[:10], eps=0.2, epochs=4, batch=10, until=1.0)  # on its own
+    assert again.forwards.tolist() == [1] * 5 + [9] * 5 and again.backwards.tolist() == [0] * 5 + [4] * 5
     assert found.perturbation.abs().max() <= 0.2 + 1e-12
     assert found.on(torch.ones(2, 6)).max() <= 1 and found.on(torch.zeros(2, 6)).min() >= 0
 

@@ -74,6 +74,16 @@ def test_some_of_the_problems_are_counted_where_they_were():
     assert victim.forwards.tolist() == [0, 0, 0, 1, 2]
 
 
+def test_a_victim_counted_anew_counts_by_itself_and_where_it_was_counted_before():
+    victim, x = Victim(model()), noise(5, 3, 8, 8)
+    victim.logits(x, torch.arange(5))
+    anew = victim.among(torch.tensor([4, 1])).counted_anew()
+    anew.logits(x[:2], torch.arange(2))
+    anew.objective(lambda answers, rows: answers[:, 0])(x[:1], torch.tensor([1]), Key())
+    assert anew.forwards.tolist() == [1, 2] and anew.backwards.tolist() == [0, 1]
+    assert victim.forwards.tolist() == [1, 3, 1, 1, 2] and victim.backwards.tolist() == [0, 1, 0, 0, 0]
+
+
 def test_pictures_are_rounded_before_they_are_read_and_the_gradient_passes_unchanged():
     x = noise(2, 3, 8, 8)
     rounding, plain = Victim(model(), through=lambda x: (x * 4).round() / 4), Victim(model())

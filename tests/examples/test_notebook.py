@@ -26,6 +26,7 @@ def test_it_runs_and_shows_a_picture_wherever_a_recipe_stands_last(tmp_path, mon
     pytest.importorskip("ipykernel")
     notebook = nbformat.read(EXAMPLE, as_version=4)
     monkeypatch.setenv("PYTHONPATH", str(Path(phosphene.__file__).parents[1]))  # the kernel runs what is tested
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # where other tests run, two threads wait for one another for minutes
     resources = {"metadata": {"path": str(tmp_path)}}
     nbclient.NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute()
     recipes = 0

@@ -126,9 +126,15 @@ class Expected(Victim):
     The mean of logits is, but for a number that all classes share, the mean of log p.
     """
 
-    plain: Victim
     draws: int
     seed: int
+
+    @property
+    def plain(self) -> Victim:
+        """The victim whose draws these are, counted together."""
+        plain = Victim(self.classifier)
+        vars(plain).update({name: value for name, value in vars(self).items() if name in vars(plain)})
+        return plain
 
     def _count(self, rows: Tensor, backwards: int = 0) -> None:
         for _ in range(self.draws):
@@ -158,7 +164,7 @@ def eot(victim: Victim | Network | Classifier, draws: int = 20, seed: int = 0) -
     plain = Victim.of(victim)
     expected = Expected(plain.classifier)
     vars(expected).update(vars(plain))
-    expected.plain, expected.draws, expected.seed = plain, draws, seed
+    expected.draws, expected.seed = draws, seed
     return expected
 
 

@@ -153,6 +153,18 @@ def _shortest(
     return every.unflatten(0, (-1, k))[torch.arange(len(points), device=points.device), chosen], least
 
 
+def begun(problems: Problems, candidates: int) -> tuple[Nearest, Aim]:
+    """All problems once they have been asked about: which inputs reach their goals, and the way to begin with.
+
+    Args:
+        candidates: so many of the likeliest classes are compared, its own among them.
+    """
+    nearest = Nearest(problems)
+    aim = aimed(problems, problems.x, problems.rows, candidates - 1)
+    nearest.see(problems.x, problems.rows, aim.answers)
+    return nearest, aim
+
+
 def unit(gradient: Float[Tensor, "m c h w"], rows: Int[Tensor, " m"], key: Key) -> Float[Tensor, "m c h w"]:
     """The gradient with Euclidean length 1; where it is 0, a random direction, to get away from there."""
     length = size(gradient, "l2")

@@ -1,10 +1,11 @@
 """From an attack to a recipe for a photograph: what is asked, what is fed, the attack; `cases.py` shows the rest."""
 
+import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Annotated, Any, Concatenate, Literal, ParamSpec, Protocol, TypedDict, runtime_checkable
+from typing import Annotated, Any, Concatenate, Literal, ParamSpec, TypedDict
 
 import torch
 from jaxtyping import Float
@@ -62,9 +63,26 @@ class Within(Common, total=False):
     ]
 
 
-@runtime_checkable
-class Attack(Protocol):
-    """An attack as a function over tensors; its own options go by name."""
+@dataclass(frozen=True, eq=False, repr=False)
+class Attack:
+    """An attack as a function over tensors: what all take stands here once, its own options go by name.
+
+    Attributes:
+        function: (problems, *, options of its own) -> steps.
+        own: these options.
+        norms: those that it knows, its own first.
+        minimal: whether it looks for the smallest change, and takes no radius.
+    """
+
+    function: Callable[..., Iterator[Step]]
+    own: tuple[Option, ...]
+    norms: tuple[Norm, ...]
+    minimal: bool
+
+    def __post_init__(self) -> None:
+        words = f"{inspect.getdoc(self.function)}\n\nIt is called as {self._call()}."
+        for name, value in (("__name__", self.function.__name__), ("__doc__", words)):  # for help() and editors
+            object.__setattr__(self, name, value)
 
     def __call__(
         self,
@@ -80,8 +98,32 @@ class Attack(Protocol):
         enough: Radius = 0.0,
         restarts: int = 1,
         key: Key = Key(),
-        **own: Any,
-    ) -> Search: ...
+        **options: Any,
+    ) -> Search:
+        name = self.function.__name__
+        check_choice(f"norm of {name}", norm or self.norms[0], self.norms)
+        check_range("restarts", restarts, 1)
+        if self.minimal and eps is not None:
+            raise Mistake(f"{name} looks for the smallest change and takes no eps, but enough; pgd and apgd take one")
+        if isinstance(eps, int | float) and eps == 0:
+            raise Mistake("0 is not a valid value for eps: it must be more than 0, or nothing may change")
+        mine = [one.name for one in self.own]
+        if unknown := set(options) - set(mine):
+            raise TypeError(f"{name} has no option '{min(unknown)}'{did_you_mean(min(unknown), mine)}")
+        options = {one.name: one.read(options[one.name], one.name) for one in self.own if one.name in options}
+        given = problems(
+            victim, x, labels, norm=norm or self.norms[0], eps=math.inf if self.minimal else eps, targeted=targeted,
+            bounds=bounds, until_fooled=until_fooled, enough=enough, key=key,
+        )  # fmt: skip
+        whole = partial(self.function, **options)
+        return Search(given, whole, minimal=self.minimal, restarts=restarts, shape=tuple(x.shape))
+
+    def __repr__(self) -> str:
+        return f"<attack {self._call()}>"
+
+    def _call(self) -> str:
+        every = [name for name in inspect.signature(self).parameters if name != "options"]
+        return f"{self.function.__name__}({', '.join([*every, *(one.name for one in self.own)])})"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -90,13 +132,19 @@ class PhotographAttack(Recipe[Concatenate[Network, Photo, P], Run]):
 
     Attributes:
         attack: the function over tensors.
-        norms: those that it knows, its own first.
-        minimal: whether it looks for the smallest change, and takes no radius.
     """
 
     attack: Attack
-    norms: tuple[Norm, ...]
-    minimal: bool
+
+    @property
+    def norms(self) -> tuple[Norm, ...]:
+        """Those that it knows, its own first."""
+        return self.attack.norms
+
+    @property
+    def minimal(self) -> bool:
+        """Whether it looks for the smallest change, and takes no radius."""
+        return self.attack.minimal
 
 
 def attack(
@@ -115,8 +163,8 @@ def attack(
     """
 
     def made(function: Callable[Concatenate[Problems, P], Iterator[Step]]) -> PhotographAttack[P]:
-        own = [one for one in arguments_of(function) if isinstance(one, Option) and not one.setting]
-        over_tensors = _over_tensors(function, own, norms, minimal)
+        own = tuple(one for one in arguments_of(function) if isinstance(one, Option) and not one.setting)
+        over_tensors = Attack(function, own, norms, minimal)
 
         def attacked(network: Network, photo: Photo, **options: Any) -> Run:
             total = _total(length, options)
@@ -129,7 +177,7 @@ def attack(
         by_name: Any = attacked  # its options are those of P and `Common`
         return PhotographAttack(
             by_name, function.__name__, "search", (), _arguments(own, norms, minimal), Run, head, tail, None,
-            over_tensors, norms, minimal,
+            over_tensors,
         )  # fmt: skip
 
     return made
@@ -152,45 +200,6 @@ def _arguments(own: Sequence[Option], norms: tuple[Norm, ...], minimal: bool) ->
             del common[name]
     first = [common[name] for name in ("target", "confidence", "norm", "eps") if name in common]
     return (PHOTO, *first, *own, *(one for one in common.values() if one not in first))
-
-
-def _over_tensors(function: Any, own: Sequence[Option], norms: tuple[Norm, ...], minimal: bool) -> Attack:
-    """The attack as a function over tensors."""
-
-    def over_tensors(
-        victim: Victim | Network | Classifier,
-        x: Float[Tensor, "n ..."],
-        labels: Wanted,
-        *,
-        norm: Norm | None = None,
-        eps: Radius | None = None,
-        targeted: bool = False,
-        bounds: tuple[float | Tensor, float | Tensor] = (0.0, 1.0),
-        until_fooled: bool = True,
-        enough: Radius = 0.0,
-        restarts: int = 1,
-        key: Key = Key(),
-        **options: Any,
-    ) -> Search:
-        name = function.__name__
-        check_choice(f"norm of {name}", norm or norms[0], norms)
-        check_range("restarts", restarts, 1)
-        if minimal and eps is not None:
-            raise Mistake(f"{name} looks for the smallest change and takes no eps, but enough; pgd and apgd take one")
-        if isinstance(eps, int | float) and eps == 0:
-            raise Mistake("0 is not a valid value for eps: it must be more than 0, or nothing may change")
-        if unknown := set(options) - {one.name for one in own}:
-            raise TypeError(f"{name} has no option '{min(unknown)}'{did_you_mean(min(unknown), [o.name for o in own])}")
-        options = {one.name: one.read(options[one.name], one.name) for one in own if one.name in options}
-        given = problems(
-            victim, x, labels, norm=norm or norms[0], eps=math.inf if minimal else eps, targeted=targeted,
-            bounds=bounds, until_fooled=until_fooled, enough=enough, key=key,
-        )  # fmt: skip
-        whole = partial(function, **options)
-        return Search(given, whole, minimal=minimal, restarts=restarts, shape=tuple(x.shape))
-
-    over_tensors.__name__, over_tensors.__doc__ = function.__name__, function.__doc__
-    return over_tensors
 
 
 PHOTO = Input("photo", "a path, `skimage:NAME`, or pixels", True, False, True, Photo, positional=True)

@@ -49,6 +49,8 @@ class Outcome:
 class Search:
     """An attack at work: an iterator over its steps, which ends in an outcome.
 
+    It counts by itself what it asks its victim, whatever else that is asked before and meanwhile.
+
     Args:
         problems: what is attacked.
         attack: from problems to steps.
@@ -61,7 +63,7 @@ class Search:
     def __init__(
         self, problems: Problems, attack: Attack, *, minimal: bool, restarts: int, shape: tuple[int, ...]
     ) -> None:
-        self.problems, self.minimal = problems, minimal
+        self.problems, self.minimal = replace(problems, victim=problems.victim.counted_anew()), minimal
         self._attack, self._restarts, self._shape = attack, restarts, shape
         self.last: Step | None = None
         self._steps = self._run()

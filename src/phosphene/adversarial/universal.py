@@ -14,7 +14,7 @@ takes many more passes a picture, can't use batches, and fools fewer.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -99,6 +99,7 @@ def universal(
     of = problems(
         victim, x, labels, norm=norm, eps=radius, targeted=targeted, bounds=bounds, until_fooled=False, key=key
     )
+    of = replace(of, victim=of.victim.counted_anew())
     before = _reached(of, torch.zeros_like(of.x[:1]), of.rows, batch)
     rows = (~before).nonzero().flatten()
     if not len(rows):

@@ -29,17 +29,23 @@ Measured = Callable[[Tensor, Int[Tensor, " n"]], Tensor]
 class Counts:
     """How often each problem was asked.
 
+    Args:
+        also: counts all of it, too.
+
     Attributes:
         forwards, backwards: (problems), one way, and back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, also: "Counts | None" = None) -> None:
         self.forwards = self.backwards = torch.zeros(0, dtype=torch.long)
+        self._also = also
 
     def add(self, rows: Int[Tensor, " n"], forwards: int = 1, backwards: int = 0) -> None:
         """These problems were asked so often."""
         self.forwards = _more(self.forwards, rows, forwards)
         self.backwards = _more(self.backwards, rows, backwards)
+        if self._also is not None:
+            self._also.add(rows, forwards, backwards)
 
 
 def _more(counts: Tensor, rows: Tensor, times: int) -> Tensor:
@@ -94,9 +100,15 @@ class Victim:
         other.shape = shape
         return other
 
+    def counted_anew(self) -> "Victim":
+        """The same, counted by itself from here on, and where it was counted before as well."""
+        other = copy(self)
+        other.counts = Counts(self.counts)
+        return other
+
     @property
     def forwards(self) -> Int[Tensor, " problems"]:
-        """How often each problem's picture went through it."""
+        """How often each problem's picture went through it, in all attacks on it."""
         return self._own(self.counts.forwards)
 
     @property

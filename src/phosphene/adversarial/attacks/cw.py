@@ -24,7 +24,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from phosphene.adversarial.nearest import Nearest, aimed
+from phosphene.adversarial.nearest import Nearest, begun
 from phosphene.adversarial.photographs import Common, attack
 from phosphene.adversarial.problems import Problems
 from phosphene.core.errors import Mistake
@@ -87,9 +87,8 @@ def cw(
     """
     if not all(torch.as_tensor(end).isfinite().all() for end in (problems.low, problems.high)):
         raise Mistake("cw needs bounds that are finite: it looks for pictures between them; fmn and ddn need none")
-    nearest, rows, index = Nearest(problems), problems.rows, 0
-    aim = aimed(problems, problems.x, rows, candidates - 1)
-    nearest.see(problems.x, rows, aim.answers)
+    nearest, aim = begun(problems, candidates)
+    rows, index = problems.rows, 0
     start = problems.box(problems.x + aim.change, rows)
     grows, wanted = 10, torch.full_like(aim.length, constant)
     if problems.norm == "linf":

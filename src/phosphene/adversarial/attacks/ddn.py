@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from phosphene.adversarial.nearest import Nearest, aimed, cosine, unit
+from phosphene.adversarial.nearest import begun, cosine, unit
 from phosphene.adversarial.norms import size, usual_radius
 from phosphene.adversarial.photographs import Common, attack
 from phosphene.adversarial.problems import Problems
@@ -41,9 +41,8 @@ def ddn(
     **common: Unpack[Common],
 ) -> Iterator[Step]:
     """Fool NETWORK with the smallest change, its direction apart from its length (DDN, Rony et al. 2019)."""
-    nearest, rows, x = Nearest(problems), problems.rows, problems.x
-    aim = aimed(problems, x, rows, candidates - 1)
-    nearest.see(x, rows, aim.answers)
+    nearest, aim = begun(problems, candidates)
+    rows, x = problems.rows, problems.x
     usual = usual_radius("l2", x[0].numel()) * problems.width
     eps = torch.where(aim.length.isfinite(), aim.length, usual)
     if first_length is not None:

@@ -24,7 +24,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from phosphene.adversarial.hyperplanes import crossing
-from phosphene.adversarial.nearest import Nearest, aimed, cosine, unit
+from phosphene.adversarial.nearest import begun, cosine, unit
 from phosphene.adversarial.norms import Norm, ball, size
 from phosphene.adversarial.photographs import Common, attack
 from phosphene.adversarial.problems import Problems
@@ -58,10 +58,9 @@ def fmn(
     **common: Unpack[Common],
 ) -> Iterator[Step]:
     """Fool NETWORK with the smallest change, by a radius that shrinks and grows (FMN, Pintor et al. 2021)."""
-    nearest, rows = Nearest(problems), problems.rows
-    aim = aimed(problems, problems.x, rows, candidates - 1)
-    nearest.see(problems.x, rows, aim.answers)
-    eps, points = aim.length, problems.box(problems.x + aim.change, rows)
+    nearest, aim = begun(problems, candidates)
+    rows, eps = problems.rows, aim.length
+    points = problems.box(problems.x + aim.change, rows)
     inside = ball(problems.x, eps, problems.norm, problems.low, problems.high)
     objective, longest = problems.objective(problems.margin), _rates(problems, rate, aim.length)
     yield nearest.step(0, rows[nearest.going(rows)])

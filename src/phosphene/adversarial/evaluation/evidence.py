@@ -64,12 +64,10 @@ class Trial:
     Attributes:
         success: which it fooled the network with, verified from what it returned.
         seen: on which the network was ever seen fooled on the way there.
-        losses: what was to be small, step by step; it ends as it was where a picture was done.
     """
 
     success: Bool[Tensor, " n"]
     seen: Bool[Tensor, " n"]
-    losses: Float[Tensor, "steps n"]
 
 
 @runtime_checkable
@@ -102,18 +100,16 @@ def attempt(
     """The attack of this name in the folder of attacks."""
     module = importlib.import_module(f"phosphene.adversarial.attacks.{name}")
     search = getattr(module, name).attack(victim, x, wanted, norm=norm, eps=eps, **options)
-    seen, losses = torch.zeros(len(x), dtype=torch.bool), []
+    seen = torch.zeros(len(x), dtype=torch.bool)
     for step in search:
         for answers in step.outputs.values():
             seen |= search.problems.reached(answers, search.problems.rows).cpu()
-        losses.append(step.values.cpu())
-    success = search.outcome.success
-    return Trial(success, seen & ~search.outcome.before, torch.stack(losses))
+    return Trial(search.outcome.success, seen & ~search.outcome.before)
 
 
 def nothing(many: int) -> Trial:
     """Of an attack that could not be made."""
-    return Trial(torch.zeros(many, dtype=torch.bool), torch.zeros(many, dtype=torch.bool), torch.zeros(0, many))
+    return Trial(torch.zeros(many, dtype=torch.bool), torch.zeros(many, dtype=torch.bool))
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,8 +124,6 @@ class Evidence:
         fooled: which of them the evaluation found a way to fool it with, within eps.
         attacks: the names of the attacks that it made.
         numbers: of the pictures, in the data.
-        seen: on which of them the network was seen fooled within eps while the evaluation went on, if that was noted.
-        losses: what its last attack with gradients made small, step by step, if that was noted.
         surrogates: other networks for the same classes, whose examples are tried on it.
         attempt: makes an attack.
         key: of random numbers.
@@ -143,8 +137,6 @@ class Evidence:
     fooled: Bool[Tensor, " n"]
     attacks: frozenset[str] = frozenset()
     numbers: Int[Tensor, " n"] | None = None
-    seen: Bool[Tensor, " n"] | None = None
-    losses: Float[Tensor, "steps n"] | None = None
     surrogates: Sequence[Network | Classifier] = ()
     attempt: Attempt = attempt
     key: Key = field(default_factory=Key)
@@ -194,9 +186,7 @@ class Evidence:
             return nothing(len(self))
         success, seen = (torch.zeros(len(self), dtype=torch.bool) for _ in range(2))
         success[rows], seen[rows] = found.success, found.seen
-        losses = found.losses.new_full((len(found.losses), len(self)), torch.nan)
-        losses[:, rows] = found.losses
-        return Trial(success, seen, losses)
+        return Trial(success, seen)
 
     @cached_property
     def iterated(self) -> Trial:
@@ -208,19 +198,18 @@ class Evidence:
         return replace(
             self, victim=victim, x=self.x[rows], labels=self.labels[rows], fooled=self.fooled[rows],
             numbers=torch.tensor(self.numbered(torch.ones(len(self), dtype=torch.bool)))[rows],
-            seen=None, losses=None, key=self.key.of(rows.tolist()),
+            key=self.key.of(rows.tolist()),
         )  # fmt: skip
 
-    def judged(self, name: str, found: Bool[Tensor, " n"], good: str, bad: str, next: str, soft: bool = False) -> Check:
+    def judged(self, name: str, found: Bool[Tensor, " n"], good: str, bad: str, next: str) -> Check:
         """The check that found these pictures: a few pass as chance.
 
         Args:
             good: what is said where it passes.
             bad: what is said where not, with `{}` for how many of how many.
-            soft: at worst it warns.
         """
         many, of = int(found.sum()), max(1, len(self))
         if many <= max(1, STRAY * of):
             return Check(name, "pass", good)
-        outcome: Result = "fail" if many > MANY * of and not soft else "warn"
+        outcome: Result = "fail" if many > MANY * of else "warn"
         return Check(name, outcome, bad.format(f"{many} of {len(self)}"), self.numbered(found), next)

@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.attribution.checks.charts import Curve, Ticks, chart
 from phosphene.attribution.checks.curves import Compared, Curves
 from phosphene.attribution.checks.pointing import Pointing, quarters
 from phosphene.attribution.checks.randomization import Randomization
@@ -21,6 +20,7 @@ from phosphene.attribution.checks.verdicts import (
     on_shift,
 )
 from phosphene.attribution.maps import About, Kind
+from phosphene.core.pictures.charts import Curve, Ticks, chart
 from phosphene.core.pictures.colours import overlay
 from phosphene.core.pictures.sheets import grid
 from phosphene.core.pictures.typesetting import ACCENT, BAR

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from phosphene.adversarial.evaluation.ledger import Worst
 from phosphene.adversarial.evaluation.report import Report, Share
-from phosphene.attribution.checks.charts import Curve, Ticks, chart
 from phosphene.core.networks.preprocessing import shown as as_looked_at
 from phosphene.core.options import shown
+from phosphene.core.pictures.charts import Curve, Ticks, chart
 from phosphene.core.pictures.fitting import enlarge
 from phosphene.core.pictures.sheets import grid
 from phosphene.core.pictures.typesetting import ACCENT, INK

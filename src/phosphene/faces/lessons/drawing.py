@@ -9,7 +9,7 @@ from torch import Tensor
 
 from phosphene.adversarial.linear import expected_radius
 from phosphene.adversarial.linearity import Walk
-from phosphene.attribution.checks.charts import Curve, Ticks, chart
+from phosphene.core.pictures.charts import Curve, Ticks, chart
 from phosphene.core.pictures.colours import PALETTE
 from phosphene.core.pictures.typesetting import ACCENT, INK
 

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phosphene.attribution.checks import charts
-from phosphene.attribution.checks.charts import Curve, Ticks, chart
 from phosphene.core.errors import Mistake
+from phosphene.core.pictures import charts
+from phosphene.core.pictures.charts import Curve, Ticks, chart
 
 ACROSS, UP = Ticks((0, 1), [(0, "0"), (1, "1")]), Ticks((0, 1), [(0, "0"), (1, "1")])
 RED = (255, 0, 0)
