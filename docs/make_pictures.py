@@ -94,8 +94,10 @@ def attacks() -> None:
         seen = walk(network, feed(network, photo))
         scores.append(lines(seen, [label(network, index) for index in seen.classes]))
     wide = min(one.shape[3] for one in found)
-    save_png(grid(torch.cat([resize(one, (one.shape[2] * wide // one.shape[3], wide)) for one in found]), columns=1,
-                  gap=6), HERE / "smallest.png")
+    save_png(
+        grid(torch.cat([resize(one, (one.shape[2] * wide // one.shape[3], wide)) for one in found]), columns=1, gap=6),
+        HERE / "smallest.png",
+    )
     save_png(grid(torch.cat(scores), columns=2, gap=6), HERE / "lines.png")
 
 
