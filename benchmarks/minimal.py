@@ -49,7 +49,7 @@ class Pair:
 
 
 def pairs(steps: int) -> list[Pair]:
-    """All of them, for so many steps: one pass at the input and three at the end are among those here."""
+    """All of them, for so many steps: the passes at the input and at the end, three or 20, are among those here."""
     near: list[Norm] = ["linf", "l2", "l1"]
     return [
         Pair("ddn", "l2", {"steps": steps - 3}, lambda lib: partial(lib.ddn, steps=steps + 1, levels=None)),
@@ -59,7 +59,7 @@ def pairs(steps: int) -> list[Pair]:
         ),
         Pair("fmn", "l0", {"steps": steps}, lambda lib: partial(lib.fmn, norm=0, steps=steps + 1)),
         Pair("cw", "l2", {"steps": steps}, lambda lib: partial(lib.carlini_wagner_l2, max_iterations=steps)),
-        Pair("sigma_zero", "l0", {"steps": steps}, lambda lib: partial(lib.sigma_zero, num_steps=steps + 1)),
+        Pair("sigma_zero", "l0", {"steps": steps - 20}, lambda lib: partial(lib.sigma_zero, num_steps=steps + 1)),
         Pair(
             "fab", "linf", {"steps": 5 * steps // 9}, lambda lib: partial(lib.fab, norm=torch.inf, n_iter=steps), False
         ),

@@ -51,6 +51,7 @@ class Nearest:
         at = rows.to(self.distances.device)
         if self.problems.victim.through is not None:
             pictures = self.problems.victim.through(pictures)
+        pictures = pictures.to(self.pictures)  # a network in float64 makes them so
         far = self.problems.distance(pictures, rows)
         margins = self.problems.margin(answers, rows).to(far)
         reached = self.problems.reached(answers, rows).to(far.device)
