@@ -1,4 +1,7 @@
-"""Make the pictures of the README: `python docs/make_pictures.py [SPEC of a network for the dream [methods]]`."""
+"""Make the pictures of README and docs: `python docs/make_pictures.py [SPEC of a network for the dream [methods]]`.
+
+`python docs/make_pictures.py attacks` makes those of docs/attacks.md alone, which need no other network than ours.
+"""
 
 import sys
 from pathlib import Path
@@ -6,11 +9,15 @@ from pathlib import Path
 import torch
 
 import phosphene
+from phosphene.adversarial.linearity import walk
 from phosphene.core.pictures.colours import overlay
 from phosphene.core.pictures.files import open_photo
 from phosphene.core.pictures.fitting import resize
 from phosphene.core.pictures.sheets import grid
 from phosphene.core.pictures.writing import save_png
+from phosphene.core.units.inputs import feed
+from phosphene.core.units.labels import label
+from phosphene.faces.lessons.drawing import lines
 
 HERE = Path(__file__).resolve().parent / "pictures"
 CLASSES = ("goldfish", "king penguin", "school bus", "African elephant", "monarch", "orange", "lemon", "sports car")
@@ -77,8 +84,28 @@ def methods(network: phosphene.Network) -> None:
     phosphene.guided(network, "skimage:chelsea", check=True).result.figure().save(HERE / "check.png")
 
 
+def attacks() -> None:
+    """The smallest change that fools the plain network and its robust twin, and the scores of both along a line."""
+    photo, found, scores = "skimage:coffee", [], []
+    for name in ("embedded:photo", "embedded:photo-robust"):
+        network = phosphene.load(name)
+        picture = phosphene.fmn(network, photo, norm="l2").result.figure()
+        found.append(open_photo(picture))
+        seen = walk(network, feed(network, photo))
+        scores.append(lines(seen, [label(network, index) for index in seen.classes]))
+    wide = min(one.shape[3] for one in found)
+    save_png(
+        grid(torch.cat([resize(one, (one.shape[2] * wide // one.shape[3], wide)) for one in found]), columns=1, gap=6),
+        HERE / "smallest.png",
+    )
+    save_png(grid(torch.cat(scores), columns=2, gap=6), HERE / "lines.png")
+
+
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
+    if sys.argv[1:] == ["attacks"]:
+        attacks()
+        sys.exit()
     if sys.argv[2:] == ["methods"]:
         methods(phosphene.load(sys.argv[1]))
         sys.exit()
@@ -90,3 +117,4 @@ if __name__ == "__main__":
         presets(other)
     pixels(other)
     methods(other)
+    attacks()

@@ -1,10 +1,15 @@
-"""The walk along the gradient's sign: exact on networks whose lines are known."""
+"""The walk along the gradient's sign, and the form of one step: exact on networks whose lines are known."""
+
+import math
 
 import pytest
 import torch
 from torch import nn
 
-from phosphene.adversarial.linearity import Walk, walk
+import phosphene
+from phosphene.adversarial.linear import Linear
+from phosphene.adversarial.linearity import BATCH, Walk, fooled_by_a_step, forms, walk
+from phosphene.adversarial.norms import size
 from phosphene.core.networks.network import Network
 from tests.small import convnet, linear, noise, normal
 
@@ -70,3 +75,40 @@ def test_what_is_explained_does_not_depend_on_where_the_points_are():
     even, uneven = (Walk(eps, y[:, None], torch.ones(1).double(), [0]).explained for eps, y in curves)
     assert even == pytest.approx(uneven, abs=1e-4)
     assert even == pytest.approx((1 / 3) / (1 / 3 + 4 / 45), abs=1e-3)  # the variances of x and x^2 on [-1, 1]
+
+
+def test_the_forms_of_a_step_have_the_largest_value_or_the_length_of_the_sign():
+    g = normal(4, 3, 6, 5)
+    sign, long, peak = forms(g)
+    for way in (sign, long, peak):
+        torch.testing.assert_close(way.sign(), g.sign())
+    torch.testing.assert_close(size(long, "l2"), size(sign, "l2"))
+    torch.testing.assert_close(size(sign, "l2"), torch.full((4,), math.sqrt(90)).double())
+    torch.testing.assert_close(size(peak, "linf"), size(sign, "linf"))
+    torch.testing.assert_close(long[0] / g[0], (long[0] / g[0])[:1, :1, :1].expand(3, 6, 5))
+    assert not forms(torch.zeros(1, 3, 2, 2)).any()
+
+
+def test_steps_fool_as_often_as_the_fast_gradient_in_both_norms():
+    network, x, radii = linear(normal(4, 3, 8, 8), [0.0] * 4), noise(BATCH + 9, 3, 8, 8, seed=4), [0.005, 0.02]
+    labels = network.model(x).argmax(1)
+    fooled = fooled_by_a_step(network, x, radii)
+    for j, eps in enumerate(radii):
+        for i, (norm, radius) in enumerate([("linf", eps), ("l2", eps * math.sqrt(3 * 8 * 8))]):
+            found = phosphene.attacks.fgsm(network, x, labels, norm=norm, eps=radius).outcome
+            assert fooled[i, j] == pytest.approx(float(found.success.double().mean()))
+    assert ((fooled[:2, 1] > 0) & (fooled[:2, 1] < 1)).all()
+
+
+def test_on_two_linear_classes_length_helps_the_gradient_and_a_largest_change_the_sign():
+    w = normal(1, 3 * 64)
+    model, x = Linear(torch.cat([w, -w]), -torch.stack([w.sum(), -w.sum()]).flatten() / 2), noise(200, 3, 8, 8)
+    sign, long, peak = fooled_by_a_step(model, 0.4 + 0.2 * x, [0.005, 0.01])
+    assert (peak < sign).all() and (sign < long).all()
+
+
+def test_a_step_ends_within_the_box():
+    model = Linear(torch.eye(2).double(), torch.tensor([0.0, 0.1]).double())
+    x = torch.tensor([[0.15, 0.0]]).double().view(1, 1, 1, 2)  # taken for the first; only its first value can move down
+    fooled = fooled_by_a_step(model, x, [0.02, 0.04])
+    assert fooled[0].tolist() == [0, 1]

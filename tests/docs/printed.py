@@ -1,5 +1,6 @@
 """What the README and its kin print: commands, blocks of Python, links; and stand-ins for what readers bring."""
 
+import contextlib
 import re
 import shlex
 from dataclasses import dataclass
@@ -94,7 +95,8 @@ def links(page: Path) -> list[str]:
 
 
 def reader(folder: Path) -> None:
-    """Put into a folder what a reader has there: a photograph, others, and the weights of mynet.py."""
+    """Put into a folder what a reader has there: a photograph, others, the files of Python that pages print, and what
+    two of these make: the weights of mynet.py, and the pictures of parts.py."""
     Image.fromarray(data.chelsea()).resize((150, 100)).save(folder / "cat.jpg")
     (folder / "photos").mkdir()
     for name in SAMPLES:
@@ -104,8 +106,13 @@ def reader(folder: Path) -> None:
         for i in range(8):
             part = Image.fromarray(getattr(data, sample)()).crop((10 * i, 5 * i, 10 * i + 200, 5 * i + 200))
             part.resize((64, 64)).save(folder / "labelled" / name / f"{i}.png")
-    written = next(b.text for p in PAGES for b in blocks(p) if b.text.startswith("# mynet.py\n"))
-    (folder / "mynet.py").write_text(written)
+    written = {}
+    for block in [block for page in PAGES for block in blocks(page)]:
+        if named := re.match(r"# (\w+\.py)\n", block.text):
+            written[named[1]] = block.text
+            (folder / named[1]).write_text(block.text)
     made: dict = {}
-    exec(written, made)
+    exec(written["mynet.py"], made)
     save_file(made["build"]()[0].state_dict(), folder / "mynet.safetensors")
+    with contextlib.chdir(folder):
+        exec(written["parts.py"], {})

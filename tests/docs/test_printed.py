@@ -15,6 +15,7 @@ import typer
 import phosphene
 from benchmarks.__main__ import NAMES as BENCHMARKS
 from phosphene import catalogue
+from phosphene.adversarial.evaluation.indicators import CHECKS
 from phosphene.core.errors import Mistake
 from phosphene.core.results.recipes import Recipe
 from phosphene.core.units.labels import class_index
@@ -131,7 +132,7 @@ def test_every_option_that_is_mentioned_exists():
     for name in catalogue.commands():
         group = typer.main.get_command(application(name))
         flags |= {flag for one in group.commands[name].params for flag in (*one.opts, *one.secondary_opts)}
-    for page in (README, ROOT / "docs" / "attribution.md"):
+    for page in (README, *(ROOT / "docs").glob("*.md")):
         mentioned = {word for span in spans(page) for word in span.split() if word.startswith("--")}
         assert mentioned <= flags
 
@@ -170,6 +171,21 @@ def test_the_page_about_attribution_speaks_of_every_method_that_is_asked_about_p
     page = (ROOT / "docs" / "attribution.md").read_text(encoding="utf-8").casefold().replace("-", "").replace(" ", "")
     methods = set(catalogue.methods("attribute")) - {"captum:NAME", "all", "rollout"}
     assert [name for name in methods if name.replace("-", "") not in page] == []
+
+
+def first_column(page, head):
+    """The names in the first column of the table with this head."""
+    rows = sentences(page).partition(f"\n{head}")[2].partition("\n\n")[0]
+    return re.findall(r"^\| `([^`]+)` \|", rows, re.MULTILINE)
+
+
+def test_the_page_about_attacks_has_every_attack_with_its_norms_and_every_check_in_order():
+    page = ROOT / "docs" / "attacks.md"
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| [^|]*arXiv:[\d.]+ \| ([^|]+) \|", sentences(page), re.MULTILINE))
+    norms = {name: ", ".join(catalogue.method("attack", name).norms) for name in catalogue.methods("attack")}
+    assert rows == norms
+    names = [check.__name__.replace("_", " ") for check in CHECKS]
+    assert [name.replace("-", " ") for name in first_column(page, "| check | passes if")] == names
 
 
 def test_python_is_python_and_its_public_names_are_there():

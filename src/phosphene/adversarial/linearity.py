@@ -4,8 +4,13 @@ Goodfellow et al. 2015 (arXiv:1412.6572, figure 4) walk from a picture along the
 and plot every class's score: where the lines are straight, one gradient says what a large step does, and a step of the
 sign adds up over all pixels as it does in a linear classifier. Unlike an attack the walk leaves [0, 1] where it must,
 as a line that is bent by the box says nothing about the network.
+
+How often one such step fools depends on its form: the gradient's sign, or the gradient itself. Of a linear score no
+change with the same largest value does more than the sign, and none of the same l2 length more than the gradient
+(Hoelder's inequality); of a network that is nearly linear the same can be expected.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +18,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from phosphene.adversarial.norms import size, steepest
+from phosphene.adversarial.problems import problems
+from phosphene.adversarial.victims import Classifier, Victim
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
@@ -109,3 +117,44 @@ def walk(
     slopes = gradient(network, score(classes))(copies, torch.arange(len(classes)), Key()).gradients
     tangents = (slopes.cpu().double() * way.cpu().double()).sum((1, 2, 3))
     return Walk(eps, seen[:, classes], tangents, classes)
+
+
+# ----------------------------------------------------------------------------------------------- the form of a step
+
+
+def forms(gradient: Float[Tensor, "n ..."]) -> Float[Tensor, "3 n ..."]:
+    """Directions along a gradient g of d values, 0 where it is 0.
+
+    sign(g), whose largest value is 1 and whose l2 length is sqrt(d); sqrt(d) g / |g|_2, which is as long; and
+    g / |g|_inf, whose largest value is 1, too.
+    """
+    largest = size(gradient, "linf").clamp(min=torch.finfo(gradient.dtype).tiny)
+    as_long = math.sqrt(gradient[0].numel()) * steepest(gradient, "l2")
+    return torch.stack([gradient.sign(), as_long, gradient / largest.view(-1, *[1] * (gradient.dim() - 1))])
+
+
+def fooled_by_a_step(
+    victim: Network | Classifier, pictures: Float[Tensor, "n c h w"], radii: Sequence[float]
+) -> Float[Tensor, "3 radii"]:
+    """How often one step of the loss's gradient, within [0, 1], changes what a picture is taken for.
+
+    The first two forms are the fast gradient (`attacks.fgsm`) in l-inf of radius eps and in l2 of radius sqrt(d) eps.
+
+    Returns:
+        The share of the pictures that are taken for anything at all, by form and radius; nan where there is none.
+    Raises:
+        Mistake: the network gives no gradient, or something that is not finite.
+    """
+    fooled, counted = torch.zeros(3, len(radii)), 0
+    for x in pictures.split(BATCH):
+        who, rows = Victim.of(victim), torch.arange(len(x))
+        labels = who.head.decided(who.answers(x, rows)).cpu()
+        given = problems(who, x, labels, until_fooled=False)
+        seen = given.objective()(x, rows, Key())
+        before = given.reached(seen.outputs[given.goal.layer], rows).cpu()
+        for i, way in enumerate(forms(seen.gradients)):
+            for j, eps in enumerate(radii):
+                changed = given.box(x - eps * way.to(x), rows)
+                fooled[i, j] += (given.reached(given.answers(changed, rows), rows).cpu() & ~before).sum()
+        counted += int((~before).sum())
+    return fooled / counted

@@ -85,12 +85,6 @@ def test_where_the_classifier_is_never_right_it_is_attacked_all_the_same():
     assert len(linear.attack(wrong).pictures) == 2
 
 
-def test_the_network_is_walked_and_what_is_said_of_it_is_measured(lesson):
-    section = linear.linearity(lesson)
-    assert len(section.pictures) == 2 and section.commands == ["phosphene attack x"]
-    assert re.search(r"stays within 10 % of its tangent's change for [\d.]+/255 ahead and [\d.]+/255", section.teaching)
-
-
 def test_the_radius_of_a_deviation_is_measured_beside_its_formula(lesson):
     section = linear.dimension(lesson)
     for d, _, measured, formula, _ in section.table[1:]:

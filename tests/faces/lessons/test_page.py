@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phosphene.faces.lessons.linear import STEPS
-from phosphene.faces.lessons.page import PAGE, Asked
+from phosphene.faces.lessons.page import PAGE, STEPS, Asked
 from tests.faces.commands import files, is_one_sentence, last
 
 TITLES = [
-    "Ten numbers", "A linear classifier of pictures", "Fooling it", "How linear is a deep network?",
-    "Why many dimensions make it easy",
+    "Ten numbers", "A linear classifier of pictures", "Fooling it", "The sign, or the gradient itself?",
+    "How linear is a deep network?", "Why many dimensions make it easy",
 ]  # fmt: skip
 
 
@@ -86,6 +85,20 @@ def test_a_command_names_what_is_not_usual_and_nothing_else():
     assert Asked("a cat.png", "own.py", seed=1).command == "phosphene lesson linear 'a cat.png' --net=own.py --seed=1"
 
 
+def test_an_embedded_network_has_its_robust_twin_beside_it_and_others_have_what_is_given():
+    assert Asked("cat.png").second == "embedded:photo-robust" and Asked("cat.png", "own.py").second == ""
+    assert Asked("cat.png", beside="none").second == "" and Asked("cat.png", "own.py", beside="b.py").second == "b.py"
+
+
+def test_a_network_beside_it_is_on_the_page_and_in_the_command_that_makes_it_again(small):
+    Path("twin.py").write_text(Path("own.py").read_text())
+    assert lesson(small, "--data", made(), "--beside", "twin.py", "--weights", "none.pt", net="own.py")[0] == 2
+    assert lesson(small, "--data", "data.npz", "--beside", "twin.py")[0] == 0
+    text = Path(PAGE).read_text()
+    assert len(re.findall("<td[^>]*>twin.py</td>", text)) == 3 and "Beside it twin.py" in text
+    assert "--beside=twin.py" in text
+
+
 def test_a_page_that_is_there_stays_and_force_writes_over_it(small):
     Path(PAGE).write_text("precious")
     file = made()
@@ -117,7 +130,7 @@ def test_what_makes_no_lesson_is_one_sentence_and_leaves_nothing(small, more, wo
     assert files() == there
 
 
-@pytest.mark.parametrize(("net", "words"), [("own.py:broken", "not finite"), ("own.py:nobody", "nobody")])
+@pytest.mark.parametrize(("net", "words"), [("own.py:broken", "not a finite number"), ("own.py:nobody", "nobody")])
 def test_a_network_that_says_nothing_is_one_sentence_and_leaves_nothing(small, net, words):
     made()
     assert words in is_one_sentence(*lesson(small, "--data", "data.npz", net=net))

@@ -15,6 +15,7 @@ from phosphene.faces.cli.output import note, tell
     cli.argument("lesson", Literal["linear"], cli.Parameter.empty, "linear: from ten numbers to a deep network"),
     cli.argument("photo", str, cli.DEFAULT_PHOTO, "what the network is shown: a picture, or skimage:NAME"),
     *cli.NETWORK,
+    cli.option("beside", str | None, None, "a second network to compare with, as --net; none for none"),
     cli.option("data", str | None, None, "pictures of several classes for the linear classifier: a folder of one "
                "folder for each class, or a .npz file with X and y; by default views of scikit-image's photographs"),
     cli.option("names", str | None, None, "of the classes, where the data have none: with commas between them, or a "
@@ -31,11 +32,14 @@ def give_lesson(**options: Any) -> None:
     from phosphene.faces.lessons.page import Asked, linear_lesson
 
     net, photo = options["net"], options["photo"]
-    asked = Asked(photo, net, *(options[name] for name in ("data", "names", "size", "decay", "seed")))
+    asked = Asked(photo, net, *(options[name] for name in ("data", "names", "size", "decay", "seed", "beside")))
+    second = options | {"net": asked.second, "weights_file": None, "plan": None}  # those are of the first
     console = Console(stderr=True, quiet=options["quiet"])
     page, elsewhere = linear_lesson(
-        asked, lambda: session(dict(options)).network, out=options["out"], force=options["force"], console=console
-    )
+        asked, lambda: session(dict(options)).network,
+        (lambda: session(dict(second)).network) if asked.second else None, out=options["out"], force=options["force"],
+        console=console,
+    )  # fmt: skip
     tell(page)
     if elsewhere:
         note(elsewhere)

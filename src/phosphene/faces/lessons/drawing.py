@@ -1,4 +1,4 @@
-"""The charts of the lessons."""
+"""The charts of the lessons, and their pictures."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,19 @@ from phosphene.adversarial.linearity import Walk
 from phosphene.core.pictures.charts import Curve, Ticks, chart
 from phosphene.core.pictures.colours import PALETTE
 from phosphene.core.pictures.typesetting import ACCENT, INK
+from phosphene.core.pictures.writing import png_bytes
+from phosphene.faces.tour.guide import Shown
 
 COLOURS = [f"#{colour}" for name, colour in PALETTE if name != "yellow"]
 """Of lines; yellow is too light on white."""
 
 STEPS = (1, 2, 5, 10)
 """Distances between round numbers, times a power of ten."""
+
+
+def pictured(caption: str, picture: Float[Tensor, "... c h w"]) -> Shown:
+    """A picture of the page, which has no file of its own."""
+    return Shown(caption, "", png_bytes(picture))
 
 
 def rounds(low: float, high: float, many: int = 5) -> list[float]:

@@ -1,6 +1,5 @@
-"""The linear lesson: why a change that nobody sees fools a classifier, from ten numbers to a deep network."""
+"""The linear lesson: why a change that nobody sees fools a classifier, from ten numbers to pictures; `deep` goes on."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,23 +18,18 @@ from phosphene.adversarial.linear import (
     shortest,
     softmax_regression,
 )
-from phosphene.adversarial.linearity import TOLERANCE, walk
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
-from phosphene.core.networks.preprocessing import shown
 from phosphene.core.optimization.keys import Key
 from phosphene.core.pictures.colours import signed_picture
 from phosphene.core.pictures.fitting import enlarge
 from phosphene.core.pictures.sheets import grid
-from phosphene.core.pictures.writing import png_bytes
-from phosphene.core.units.inputs import feed
 from phosphene.core.units.labelled import LabelledPictures
-from phosphene.core.units.labels import label
-from phosphene.faces.lessons.drawing import falling, lines
-from phosphene.faces.tour.guide import Section, Shown
+from phosphene.faces.lessons.drawing import falling, pictured
+from phosphene.faces.tour.guide import Section
 
 TITLE = "Why a change that nobody sees fools a classifier"
-LEAD = "A lesson in five steps, from ten numbers to a deep network."
+LEAD = "A lesson in six steps, from ten numbers to a deep network."
 
 DECAY = 0.3
 """Of the linear classifier's weights: with it the ten classes of CIFAR-10 can be told by their weights."""
@@ -63,6 +57,7 @@ class Lesson:
         command: the line that says so.
         decay: how smooth the linear classifier is to be.
         seed: of which pictures are kept for the test, and of the random models.
+        beside: another deep one, that is looked at in the same way; None for none.
     """
 
     data: LabelledPictures
@@ -72,6 +67,12 @@ class Lesson:
     command: str
     decay: float = DECAY
     seed: int = 0
+    beside: Network | None = None
+
+    @property
+    def networks(self) -> list[Network]:
+        """The deep ones."""
+        return [self.network, *([self.beside] if self.beside else [])]
 
     @cached_property
     def numbers(self) -> list[int]:
@@ -177,8 +178,8 @@ def templates(lesson: Lesson) -> Section:
     for index in range(min(len(lesson.numbers), MOST_CLASSES)):
         one = train[lesson.labels[train] == index][:1]
         section.pictures += [
-            _shown(f"{lesson.name(index)}, one of the data", lesson.pixels(one)),
-            _shown(
+            pictured(f"{lesson.name(index)}, one of the data", lesson.pixels(one)),
+            pictured(
                 f"its weights, from {model.weight[index].min():.3f} to {model.weight[index].max():.3f}", pictures[index]
             ),
         ]
@@ -206,7 +207,7 @@ def attack(lesson: Lesson) -> Section:
         opaque = torch.ones_like(side_by_side[:, :1])  # between them the page is seen
         three = grid(torch.cat([side_by_side, opaque], 1), 3)
         section.pictures.append(
-            _shown(
+            pictured(
                 f"{lesson.name(source)}; the change of {levels[i]}/255, made visible; what is taken for "
                 f"{lesson.name(after[i])}",
                 enlarge(three, max(1, 128 // lesson.shape[1])),
@@ -249,32 +250,6 @@ def _fooling_words(lesson: Lesson) -> str:
     )
 
 
-def linearity(lesson: Lesson) -> Section:
-    """How linear a deep network is."""
-    network = lesson.network
-    fed = feed(network, lesson.photo)
-    seen = walk(network, fed)
-    names = [label(network, index) for index in seen.classes]
-    ahead, back = (255 * seen.near(way) for way in (True, False))
-    reach = f"{ahead:.2g}/255 ahead and {back:.2g}/255 back"
-    section = Section(
-        "How linear is a deep network?",
-        f"Solid lines are scores of {network.name}, all pixels of the photograph moved by eps along the sign of the "
-        "gradient; dashed ones are their tangents, which a linear network would follow. The score of "
-        f"{names[0]} stays within {100 * TOLERANCE:.0f} % of its tangent's change for {reach}, and a straight line "
-        f"explains {100 * seen.explained:.0f} % of it from -16/255 to 16/255. So near a photograph the argument of the "
-        "linear classifier holds; farther away the lines bend, and many small steps find more than one large one.",
-        "Goodfellow et al. 2015, arXiv:1412.6572, figure 4",
-        [lesson.command],
-    )
-    section.pictures = [
-        _shown(f"what the network is fed: {names[0]}", shown(network, fed.float().cpu())),
-        _shown("scores along the sign of the gradient (to the right: away from the class); dashed: tangents",
-               lines(seen, names)),
-    ]  # fmt: skip
-    return section
-
-
 def dimension(lesson: Lesson) -> Section:
     """Why many dimensions make it easy."""
     measured = {d: radius_of_one_deviation(d, MODELS, Key(lesson.seed)) for d in DIMENSIONS}
@@ -289,7 +264,7 @@ def dimension(lesson: Lesson) -> Section:
         f"{MODELS} random models of each dimension, w ~ N(0, 1)",
     )
     section.pictures = [
-        _shown("the step that moves the score by one deviation; both axes are logarithmic", falling(measured))
+        pictured("the step that moves the score by one deviation; both axes are logarithmic", falling(measured))
     ]
     section.table = [["numbers", "", "measured", "sqrt(pi / 2d)", f"levels, pixels of deviation {DEVIATION:g}"]]
     section.table += [
@@ -300,11 +275,3 @@ def dimension(lesson: Lesson) -> Section:
         for d in DIMENSIONS
     ]  # fmt: skip
     return section
-
-
-def _shown(caption: str, picture: Tensor) -> Shown:
-    return Shown(caption, "", png_bytes(picture))
-
-
-STEPS: tuple[Callable[[Lesson], Section], ...] = (example, templates, attack, linearity, dimension)
-"""In the order of the page."""

@@ -15,7 +15,7 @@ from phosphene.core.paths import content, given_path, is_file, is_folder, reason
 from phosphene.core.pictures.files import open_photo
 from phosphene.core.results.provenance import versions
 from phosphene.core.units.labelled import LabelledPictures, read_labelled
-from phosphene.faces.lessons import linear
+from phosphene.faces.lessons import deep, linear
 from phosphene.faces.lessons.linear import Lesson
 from phosphene.faces.lessons.views import SIDE, WHAT, views
 from phosphene.faces.running.claims import Claims, check_new
@@ -23,9 +23,15 @@ from phosphene.faces.running.destination import put
 from phosphene.faces.running.progress import bars
 from phosphene.faces.running.session import named
 from phosphene.faces.tour.guide import Section
+from phosphene.faces.tour.page import beside_spec
 from phosphene.faces.tour.template import template
 
 PAGE = "lesson-linear.html"
+
+STEPS: tuple[Callable[[Lesson], Section], ...] = (
+    linear.example, linear.templates, linear.attack, deep.one_step, deep.linearity, linear.dimension,
+)  # fmt: skip
+"""In the order of the page."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class Asked:
         size: side in px that the data are brought to.
         decay: how smooth the linear classifier is to be.
         seed: of which pictures are kept for the test, and of the random models.
+        beside: the spec of another network, or none; by default the robust twin of an embedded one.
     """
 
     photo: str
@@ -49,6 +56,12 @@ class Asked:
     size: int = SIDE
     decay: float = linear.DECAY
     seed: int = 0
+    beside: str | None = None
+
+    @property
+    def second(self) -> str:
+        """The spec of the network beside the first; empty for none."""
+        return beside_spec(self.net, self.beside)
 
     @property
     def command(self) -> str:
@@ -70,6 +83,7 @@ class Asked:
 def linear_lesson(
     asked: Asked,
     open_network: Callable[[], Network],
+    open_beside: Callable[[], Network] | None = None,
     *,
     out: str | None = None,
     force: bool = False,
@@ -80,6 +94,7 @@ def linear_lesson(
     Args:
         asked: what it is about.
         open_network: loads the network; called after photograph, data and the page's place were checked.
+        open_beside: loads another one, that is looked at in the same way.
         out: the page's file, or its folder.
         force: overwrite what is there.
         console: for the progress.
@@ -99,12 +114,12 @@ def linear_lesson(
         claims.hold([] if force else [page])
         data, what = _data(asked)
         linear.check(data)
-        network = open_network()
-        lesson = Lesson(data, what, network, asked.photo, asked.attack, asked.decay, asked.seed)
+        network, beside = open_network(), open_beside and open_beside()
+        lesson = Lesson(data, what, network, asked.photo, asked.attack, asked.decay, asked.seed, beside)
         sections: list[Section] = []
         with bars(console) as progress, named(network.name):
-            task = progress.add_task("lesson", total=len(linear.STEPS))
-            for step in linear.STEPS:
+            task = progress.add_task("lesson", total=len(STEPS))
+            for step in STEPS:
                 sections.append(step(lesson))
                 progress.advance(task)
         folder, elsewhere = put(
