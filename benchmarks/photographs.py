@@ -164,7 +164,7 @@ def _ostriches(network: Network, data: LabelledPictures, quick: bool) -> list[tu
     right = (said.argmax(1) == data.labels).nonzero()[:, 0]
     rows = right[torch.linspace(0, len(right) - 1, 2 if quick else 10).long()]
     x, ostrich = data.pixels(rows.tolist()), class_index(network, "ostrich")
-    found = []
+    found: list[tuple[Sequence[str], Finding]] = []
     for among, through in (("all pictures", None), ("pictures of 8 bits", nearest_levels)):
         began = time.perf_counter()
         search = attacks.lbfgs(
