@@ -1,5 +1,7 @@
 """PGD beside loops by hand, torchattacks and foolbox: all steps on one network, until pictures are fooled on another.
 
+And DDN, FMN and C&W beside adversarial-library's, at the same steps.
+
 Without an early stop all do the same work: 40 steps on 32 pictures of 64 px on resnet18, untrained (what it says
 doesn't matter to the time, and its normalization works all the same). With one, the time that each takes until as many
 pictures are fooled: CIFAR-10's 200 images on a trained network, where its weights are at hand (../shared/data).
@@ -7,6 +9,7 @@ pictures are fooled: CIFAR-10's 200 images on a trained network, where its weigh
 
 import importlib.util
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 import phosphene
 from benchmarks.byhand import frozen
+from benchmarks.minimal import here, library, pairs, pictures, there
 from benchmarks.timing import Claim, Contestant, Finding, Report, Rows, Table, bfloat16_instructions, race
 from phosphene.adversarial.victims import Victim
 from phosphene.core.networks.network import Network
@@ -38,6 +42,8 @@ def run(repeats: int, quick: bool) -> Report:
     tables, claims, notes = _all_steps(repeats, quick)
     if DATA.is_dir():
         table, more = _until_fooled(repeats, quick)
+        tables, claims = [*tables, table], [*claims, *more]
+        table, more = _smallest(repeats, quick)
         tables, claims = [*tables, table], [*claims, *more]
     else:
         notes.append(f"No early stop was measured: {DATA} is not there.")
@@ -110,6 +116,27 @@ def _until_fooled(repeats: int, quick: bool) -> tuple[Rows, list[Claim | Finding
         words = f"{100 * successes[OURS]:.1f} % and {100 * successes[name]:.1f} %"
         claims.append(Finding(f"no less success than {name}", successes[OURS] >= successes[name], words))
     return table, claims
+
+
+def _smallest(repeats: int, quick: bool) -> tuple[Rows, list[Claim | Finding]]:
+    lib, steps = library(), 10 if quick else 40
+    network = load(f"{DATA / 'models' / 'cifar_resnet20.py'}:build", device="cpu", precision="float32")
+    x, labels = pictures("cifar_resnet20", 8 if quick else 32)
+    rows, claims = [], []
+    for pair in pairs(steps):
+        if (pair.name, pair.norm) not in (("ddn", "l2"), ("fmn", "l2"), ("cw", "l2")):
+            continue
+        contestants = {OURS: _once(partial(here, pair, network.planned("search"), x, labels))}
+        if lib is not None:
+            contestants["adversarial-library"] = _once(partial(there, pair, lib, network, x, labels))
+        seconds = race(contestants, repeats)
+        rows += [(f"{pair.name}, {name}", one.written()) for name, one in seconds.items()]
+        claims += [
+            Claim(f"{pair.name} at least as fast as {name}'s", seconds[name].over(seconds[OURS]), 1)
+            for name in list(contestants)[1:]
+        ]
+    title = f"The smallest change in l2, {len(x)} pictures, cifar_resnet20, {steps} steps"
+    return Rows(title, ("attack", "seconds (least to most)"), rows), claims
 
 
 class _Normalized(nn.Module):

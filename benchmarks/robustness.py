@@ -1,11 +1,15 @@
 """How often three networks can be fooled, and with how many passes, beside AutoAttack's own code (measured elsewhere).
 
-The 200 pictures of CIFAR-10 and the networks lie beside the project in `../shared/data`; nothing else is read.
+And how often a network can be whose robustness is proven: no attack may find more than that. The 200 pictures of
+CIFAR-10, the digits and the networks lie beside the project in `../shared/data`; nothing else is read.
 """
 
-import time
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+import torch
 
 from benchmarks.timing import Finding, Report, Rows
 from phosphene.adversarial.evaluation.ensembles import ENSEMBLES
@@ -13,7 +17,7 @@ from phosphene.adversarial.evaluation.evaluate import Evaluation
 from phosphene.adversarial.evaluation.report import Report as Outcome
 from phosphene.core.errors import Mistake
 from phosphene.core.options import shown
-from phosphene.core.units.labelled import read_labelled
+from phosphene.core.units.labelled import LabelledPictures, read_labelled
 from phosphene.models.specs import load
 
 DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
@@ -60,18 +64,15 @@ def run(quick: bool) -> Report:
     """
     if not (DATA / "cifar10_test_200.npz").is_file():
         raise Mistake(f"the test data is not in {DATA}")
+    findings = [_digits(quick)]
     lines: list[list[str]] = []
-    findings: list[Finding] = []
     for ensemble in ("fast", "standard"):
         for row in ROWS[1:2] if quick else ROWS:
-            began = time.perf_counter()
-            outcome = _evaluated(ensemble, row, 20 if quick else 200)
-            line, found = _said(ensemble, row, outcome, time.perf_counter() - began)
+            line, found = _said(ensemble, row, _evaluated(ensemble, row, 20 if quick else 200))
+            print(", ".join(line), file=sys.stderr)
             lines.append(line)
             findings += [] if quick else found
-    headings = [
-        "ensemble", "network", "robust", "forwards", "backwards", "seconds", "AutoAttack", "its forwards", "of them"
-    ]  # fmt: skip
+    headings = ["ensemble", "network", "robust", "forwards", "backwards", "AutoAttack", "its forwards", "of them"]
     return Report([Rows("200 pictures of CIFAR-10, l-inf; passes of a picture", headings, lines)], findings, [])
 
 
@@ -84,12 +85,29 @@ def _evaluated(ensemble: str, row: Row, many: int) -> Outcome:
     return Outcome(evaluation)
 
 
-def _said(ensemble: str, row: Row, outcome: Outcome, seconds: float) -> tuple[list[str], list[Finding]]:
+def _digits(quick: bool) -> Finding:
+    """MNIST's test set by a network that is proven to keep 94.2 % of it within .1 (Wong & Kolter 2018)."""
+    network = load(f"{DATA / 'models' / 'mnist_cnn'}.py:build", device="cpu", precision="float32")
+    with np.load(DATA / "mnist.npz") as file:
+        x, y = torch.from_numpy(file["X_test"]), torch.from_numpy(file["y_test"])
+    x, y = (one[:200] if quick else one for one in (x[:, None].expand(-1, 3, -1, -1), y.long()))
+    data = LabelledPictures([str(i) for i in range(len(x))], x, y, {i: str(i) for i in range(10)})
+    evaluation = Evaluation(network, data, norm="linf", radii=[0.1], entries=ENSEMBLES["fast"], batch=500)
+    for _ in evaluation:
+        pass
+    outcome = Outcome(evaluation)
+    found, (forwards, _) = 100 * outcome.robust(outcome.ledger.worst[0]).value, outcome.passes
+    words = f"{found:.2f} % of {len(x)}, with {forwards:.0f} forwards a digit"
+    print(words, file=sys.stderr)
+    return Finding("fast on mnist_cnn at .1 leaves at least the 94.2 % that are proven", found >= 94.2, words)
+
+
+def _said(ensemble: str, row: Row, outcome: Outcome) -> tuple[list[str], list[Finding]]:
     """A line of the table, and what must hold of it."""
     accuracy, (forwards, backwards) = 100 * outcome.robust(outcome.ledger.worst[0]).value, outcome.passes
     at, part = f"{row.network} at {shown(row.eps)}", share(ensemble, row)
     line = [
-        ensemble, at, f"{accuracy:.1f} %", f"{forwards:.0f}", f"{backwards:.0f}", f"{seconds:.0f}",
+        ensemble, at, f"{accuracy:.1f} %", f"{forwards:.0f}", f"{backwards:.0f}",
         f"{row.accuracy:.1f} %", f"{row.forwards:.0f}", f"{100 * forwards / row.forwards:.1f} %",
     ]  # fmt: skip
     found = f"{accuracy:.1f} % with {forwards:.0f} and {backwards:.0f} passes"

@@ -119,11 +119,14 @@ def test_the_nearest_boundary_is_chosen_by_its_distance_within_the_bounds_and_no
     assert torch.equal(near.answers, logits(x))
 
 
-def test_where_no_boundary_can_be_reached_it_goes_to_the_corner_that_comes_closest_and_says_so():
+def test_where_no_boundary_can_be_reached_it_is_the_smallest_change_without_bounds_cut_off_by_them_and_says_so():
     def logits(x):
-        return torch.stack([x[:, 0] * 0 + 5, x[:, 0] - x[:, 1], 0.1 * x[:, 0]], 1)
+        return torch.stack([x[:, 0] * 0 + 5, 4 * x[:, 0] - x[:, 1], 0.1 * x[:, 0]], 1)
 
     own = problems(logits, X, [0, 0, 0], norm="l2", eps=math.inf)
     aim = aimed(own, own.x, own.rows, 9)
     assert aim.length.isinf().all()
-    torch.testing.assert_close((own.x + aim.change).flatten(1), torch.tensor([[1.0, 0.0]] * 3).double())
+    away = (5 - 4 * X[:, 0] + X[:, 1])[:, None] / 17 * torch.tensor([4.0, -1.0]).double()
+    wanted = (X + away).clamp(0, 1)
+    assert (wanted[:, 1] > 0).all()  # the corner (1, 0) would come closer, and is further away
+    torch.testing.assert_close((own.x + aim.change).flatten(1), wanted)

@@ -13,6 +13,7 @@ from torch import nn
 from phosphene.adversarial import training as module
 from phosphene.adversarial import training_steps
 from phosphene.adversarial.training import Course, Training
+from phosphene.adversarial.training_parts import Part
 from phosphene.adversarial.training_pictures import Examples
 from phosphene.adversarial.training_steps import nesterov
 from phosphene.core.errors import Mistake
@@ -110,6 +111,21 @@ def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end(whole, tmp_path, monke
     assert stopped.taken == 3
     run(stopped)
     assert all(torch.equal(a, b) for a, b in zip(values(stopped), values(whole), strict=True))
+
+
+def test_of_which_part_it_is_stays_with_it(tmp_path):
+    def of(part):
+        return Training(small(), two_classes(32), two_classes(8, seed=1), COURSE, part=part)
+
+    file = tmp_path / "checkpoint"
+    file.write_bytes(run(of(Part(1, 2)), 1).saved())
+    again = of(Part(1, 2))
+    again.resume(file)
+    assert again.taken == 1 and again.identity["part"] == "1/2" and begun().identity["part"] is None
+    with pytest.raises(Mistake, match="another training: part is 1/2 there, and 2/2 now"):
+        of(Part(2, 2)).resume(file)
+    with pytest.raises(Mistake, match="another training: part is 1/2 there, and none now"):
+        begun().resume(file)
 
 
 def test_another_seed_trains_otherwise(whole):

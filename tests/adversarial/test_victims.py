@@ -16,7 +16,7 @@ from phosphene.core.networks.network import Network
 from phosphene.core.optimization.engine import NotFinite
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import NoGradient
-from tests.small import noise
+from tests.small import convnet, levels, noise
 
 
 def model():
@@ -180,3 +180,12 @@ def test_a_gradient_that_is_cut_off_is_a_mistake_and_of_a_blind_victim_nothing()
     assert torch.equal(seen.gradients, torch.zeros_like(x)) and torch.equal(seen.values, cut(x)[:, 0])
     _, values, every = Victim(cut, blind=True).gradients(x, rows, lambda z, rows: z[:, :2])
     assert torch.equal(values, cut(x)[:, :2]) and not every.any() and every.shape == (2, 2, 3, 4, 4)
+
+
+@pytest.mark.parametrize("attack", ["fab", "fmn", "ddn", "deepfool", "cw", "lbfgs", "sigma_zero", "pdpgd"])
+def test_a_network_in_float64_takes_pictures_in_float32(attack):
+    network = convnet(size=8)
+    x = levels(2, 3, 8, 8, low=20, high=235)
+    labels = network.read(x.double(), ["logits"])["logits"].argmax(1)
+    found = getattr(phosphene.attacks, attack)(network, x.float(), labels, steps=3).outcome
+    assert found.inputs.dtype == torch.float32 and found.inputs.shape == x.shape

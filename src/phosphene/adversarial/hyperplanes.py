@@ -39,9 +39,9 @@ def crossing(
     down = torch.where(value < 0, 1.0, -1.0).to(x).view(-1, 1, 1, 1) * normal.sign()
     bottom, top = (torch.as_tensor(end).to(x) for end in (low, high))
     room = torch.where(down > 0, top - x, x - bottom).clamp(min=0)
-    room = torch.where(normal == 0, 0.0, room).flatten(1)
     scale = normal.abs().flatten(1).amax(1, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
     slope, much = normal.abs().flatten(1) / scale, value.abs()[:, None] / scale  # squares of small ones would be 0
+    room = torch.where(slope == 0, 0.0, room.flatten(1))
     if norm in ("linf", "l2"):
         pace = (slope > 0).to(slope) if norm == "linf" else slope
         t = level(slope * pace, slope * room, much)

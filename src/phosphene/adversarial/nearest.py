@@ -14,7 +14,7 @@ from torch import Tensor
 
 from phosphene.adversarial.hyperplanes import crossing
 from phosphene.adversarial.norms import size
-from phosphene.adversarial.problems import Problems
+from phosphene.adversarial.problems import Bounds, Problems
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.steps import Step
 
@@ -51,6 +51,7 @@ class Nearest:
         at = rows.to(self.distances.device)
         if self.problems.victim.through is not None:
             pictures = self.problems.victim.through(pictures)
+        pictures = pictures.to(self.pictures)  # a network in float64 makes them so
         far = self.problems.distance(pictures, rows)
         margins = self.problems.margin(answers, rows).to(far)
         reached = self.problems.reached(answers, rows).to(far.device)
@@ -121,8 +122,9 @@ class Aim(NamedTuple):
 def aimed(problems: Problems, points: Float[Tensor, "m c h w"], rows: Int[Tensor, " m"], many: int) -> Aim:
     """Onto the nearest of so many boundaries, those of the classes that are likeliest besides its own.
 
-    Where none can be reached, the change is the one that comes closest. A goal that can be reached in one way only has
-    one boundary.
+    Where none can be reached within the bounds, so that what is linear is no good guide so far away, the change is the
+    smallest without them, cut off there: DeepFool's own step. A goal that can be reached in one way only has one
+    boundary.
     """
 
     def likeliest(answers: Tensor, rows: Tensor) -> Tensor:
@@ -130,16 +132,25 @@ def aimed(problems: Problems, points: Float[Tensor, "m c h w"], rows: Int[Tensor
         return ways.topk(min(many, max(1, ways.shape[1] - 1)), 1, largest=False).values
 
     answers, values, gradients = problems.victim.gradients(points, rows, likeliest, problems.goal.layer)
-    k, ends = values.shape[1], (problems.low, problems.high)
+    change, length = _shortest(problems, points, values, gradients, (problems.low, problems.high))
+    lost = length.isinf().nonzero().flatten()
+    if len(lost):
+        free, _ = _shortest(problems, points[lost], values[lost], gradients[lost], (-math.inf, math.inf))
+        change[lost] = problems.box(points[lost] + free, rows[lost.cpu()]) - points[lost]
+    return Aim(change, length, answers)
+
+
+def _shortest(
+    problems: Problems, points: Tensor, values: Tensor, gradients: Tensor, ends: Bounds
+) -> tuple[Float[Tensor, "m c h w"], Float[Tensor, " m"]]:
+    """The smallest change of k for each point, and its length; infinite where none gets there within these ends."""
+    k = values.shape[1]
     every, left = crossing(
         points.repeat_interleave(k, 0), gradients.flatten(0, 1), values.flatten(), problems.norm, *ends
     )
-    length, left = size(every, problems.norm).view(-1, k), left.view(-1, k)
-    length = torch.where(left == 0, length, torch.inf)
-    can = length.isfinite().any(1, keepdim=True)
-    chosen = torch.where(can, length, left).argmin(1, keepdim=True)
-    change = every.unflatten(0, (-1, k))[torch.arange(len(points), device=points.device), chosen[:, 0]]
-    return Aim(change, length.gather(1, chosen)[:, 0], answers)
+    length = torch.where(left == 0, size(every, problems.norm), torch.inf).view(-1, k)
+    least, chosen = length.min(1)
+    return every.unflatten(0, (-1, k))[torch.arange(len(points), device=points.device), chosen], least
 
 
 def unit(gradient: Float[Tensor, "m c h w"], rows: Int[Tensor, " m"], key: Key) -> Float[Tensor, "m c h w"]:

@@ -113,5 +113,6 @@ def weights_file(training: Training, names: Sequence[str], net: str | None) -> b
         "pictures": len(training.examples.labels), "held out": held, "epochs": len(training.epochs),
         "kept epoch": best.number, "clean": best.clean, "pgd20": best.robust, "phosphene": version("phosphene"),
     }  # fmt: skip
+    made |= {} if training.part is None else {"part": str(training.part)}
     whose = {"architecture": "photo"} if net is None else {"net": net}
     return trained_bytes(state, facts | {"about": about} | whose | {"training": made})

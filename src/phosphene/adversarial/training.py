@@ -30,6 +30,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from phosphene.adversarial.training_parts import Part
 from phosphene.adversarial.training_pictures import LAYERS, START, Examples, augmented, order_of
 from phosphene.adversarial.training_steps import accuracy, averaged_in, collapsed, nesterov, one_cycle, one_step
 from phosphene.core.errors import Mistake, first_line
@@ -105,6 +106,7 @@ class Training:
         held: to measure with.
         course: how.
         seed: of all random numbers.
+        part: of a data set, that the pictures are; None if they are all of it.
     Attributes:
         model, average: what is trained, and the moving average of its weights.
         best: the state of the average that stood PGD-20 best, and the number of its epoch.
@@ -113,8 +115,12 @@ class Training:
         Mistake: nothing of the network can be trained, or it does not end in one logit for each class.
     """
 
-    def __init__(self, network: Network, examples: Examples, held: Examples, course: Course, seed: int = 0) -> None:
-        self.network, self.examples, self.held, self.course, self.seed = network, examples, held, course, seed
+    def __init__(
+        self, network: Network, examples: Examples, held: Examples, course: Course, seed: int = 0,
+        part: Part | None = None,
+    ) -> None:  # fmt: skip
+        self.network, self.examples, self.held, self.course = network, examples, held, course
+        self.seed, self.part = seed, part
         self.model = _copied(network)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
         self.epochs: list[Epoch] = []
@@ -234,7 +240,8 @@ class Training:
         for part in (*self.examples, *self.held):
             data.update(part.contiguous().numpy().data)
         return asdict(self.course) | {
-            "seed": self.seed, "the network": state_sha256(self.network.model), "the data": data.hexdigest(),
+            "seed": self.seed, "part": self.part and str(self.part),
+            "the network": state_sha256(self.network.model), "the data": data.hexdigest(),
         }  # fmt: skip
 
     def saved(self) -> bytes:
@@ -276,6 +283,8 @@ class Training:
 
 
 def _told(value: Any) -> str:
+    if value is None:
+        return "none"
     return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else shown(value)
 
 

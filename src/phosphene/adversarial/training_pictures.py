@@ -18,7 +18,7 @@ from phosphene.core.optimization.keys import Key
 SHARE, LEAST, MOST = 0.1, 64, 512
 """Of the pictures that are held out: so large a share of each class, but in all no fewer and no more than this."""
 
-HOLDING, ORDER, CROPS, PLACES, START, LAYERS = range(6)
+HOLDING, ORDER, CROPS, PLACES, START, LAYERS, PARTS, STARTS = range(8)
 """Streams of random numbers: whoever draws has numbers of their own."""
 
 

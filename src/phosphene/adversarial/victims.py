@@ -212,6 +212,7 @@ class Victim:
         else:
             answers = who(seen if self.shape is None else seen.reshape(len(seen), *self.shape))
             self._look(answers)
+        answers = answers.to(x.dtype) if answers.is_floating_point() else answers  # of a network in float64, too
         if not _finite(answers):
             raise NotFinite(f"{self.name} answers what is not a finite number; an attack can't go on from there")
         return answers

@@ -6,6 +6,9 @@ import pytest
 import torch
 
 import phosphene
+from phosphene.adversarial.attacks.sigma_zero import _taken_back
+from phosphene.adversarial.nearest import Nearest
+from phosphene.adversarial.problems import problems
 from phosphene.adversarial.victims import Victim
 from phosphene.core.errors import Mistake
 from tests.adversarial.attacks.linear_problems import far
@@ -25,9 +28,8 @@ def labels():
 def by_hand(model, x, label, steps, sigma=1e-3, threshold=0.3, t=0.01):
     """Algorithm 1 with the Adam of the authors' code, one picture; the fewest changes that fooled, and where."""
     d, first, second, best = torch.zeros_like(x), torch.zeros_like(x), torch.zeros_like(x), (math.inf, x)
-    before = 0.0
+    rate = 1.0
     for k in range(steps + 1):
-        rate = 0.1 + 0.9 * (1 + math.cos(math.pi * k / steps)) / 2
         d.requires_grad_()
         logits = model(x + d)[0]
         margin = logits[label] - max(logits[j] for j in range(4) if j != label)
@@ -35,13 +37,12 @@ def by_hand(model, x, label, steps, sigma=1e-3, threshold=0.3, t=0.01):
             best = ((d != 0).sum().item(), (x + d).detach())
         loss = margin.clamp(min=0) + (d**2 / (d**2 + sigma)).sum() / d.numel()
         (g,) = torch.autograd.grad(loss, d)
-        if k:
-            threshold += t * before if margin < 0 else -t * before
-            threshold = min(max(threshold, 0), 1)
-        g, before = g / g.abs().max().clamp(min=1e-12), rate
+        g = g / g.abs().max().clamp(min=1e-12)
         first, second = 0.9 * first + 0.1 * g, 0.999 * second + 0.001 * g**2
         move = (first / (1 - 0.9 ** (k + 1))) / ((second / (1 - 0.999 ** (k + 1))).sqrt() + 1e-8)
         d = (x + d.detach() - rate * move).clamp(0, 1) - x
+        rate = 0.1 + 0.9 * (1 + math.cos(math.pi * k / steps)) / 2
+        threshold = min(max(threshold + (t * rate if margin < 0 else -t * rate), 0), 1)
         d = torch.where(d.abs() < threshold, 0, d)
     return best
 
@@ -63,6 +64,23 @@ def test_in_the_end_as_few_values_as_a_linear_model_needs_go_to_the_bounds():
     assert torch.equal(search.outcome.distances, given.optimum) and search.outcome.success.all()
     moved = search.outcome.inputs[search.outcome.inputs != given.x]
     assert ((moved == 0) | (moved == 1)).all()
+
+
+def test_changes_that_are_not_needed_are_taken_back_the_least_worth_first_and_several_at_once():
+    def model(x):  # class 1 where both of the last two are large, and the first eight don't matter
+        return torch.stack([torch.full_like(x[:, 0], 0.5), x[:, -2:].amin(1)], 1)
+
+    own = problems(model, torch.full((2, 10), 0.2).double(), [0, 0], norm="l0", eps=math.inf)
+    nearest = Nearest(own)
+    found = torch.full_like(own.x, 0.6)
+    found[1, :5] = own.x[1, :5]
+    nearest.see(found, own.rows, own.answers(found, own.rows))
+    assert nearest.distances.tolist() == [10, 5]
+    worth = torch.arange(10.0).double().expand(2, 10)
+    steps = list(_taken_back(own, nearest, own.rows, torch.ones_like(own.x), worth, 7))
+    assert nearest.distances.tolist() == [2, 2] and (nearest.pictures.flatten(1)[:, -2:] == 1).all()
+    assert [step.index for step in steps] == list(range(8, 8 + len(steps)))
+    assert [step.values.tolist() for step in steps[:4]] == [[10, 5], [8, 4], [6, 3], [4, 2]]
 
 
 def test_a_row_of_a_batch_is_attacked_as_it_is_alone():

@@ -53,6 +53,44 @@ def test_json_is_all_that_is_printed_and_quiet_says_the_file_alone(run):
     assert (code, out, err) == (0, "robust.safetensors\n", "")
 
 
+def test_two_halves_are_trained_on_apart(run, monkeypatch):
+    tiny(monkeypatch)
+    pictures, learned = {}, {}
+    began = Training.__init__
+
+    def noted(self, network, examples, held, course, seed, part):
+        learned[str(part)] = network.model.classifier.weight.detach().clone()
+        pictures[str(part)] = {one.numpy().tobytes() for one in (*examples.pictures, *held.pictures)}
+        began(self, network, examples, held, course, seed, part)
+
+    monkeypatch.setattr(Training, "__init__", noted)
+    for part in ("1/2", "2/2"):
+        file = f"{part[0]}.safetensors"
+        words = ["train-robust", "data.npz", "--epochs", 1, "--size", 32, "--part", part, "--out", file]
+        code, _, err = run(*words)
+        assert code == 0 and err.splitlines()[0] == f"part {part}: 8 pictures to train on, 4 held out", err
+        record = trained_record(Path(file))["training"]
+        assert (record["part"], record["pictures"], record["held out"]) == (part, 8, 4)
+    one, two = pictures.values()
+    assert len(one) == len(two) == 12 and not one & two
+    assert not torch.equal(*learned.values()), "they begin with weights of their own"
+
+
+def test_a_half_that_was_stopped_goes_on_as_that_half_and_as_no_other(run, monkeypatch):
+    words = [*OWN, "--part", "1/2", "--batch", 4]
+    assert run(*words, "--out", "whole.safetensors")[0] == 0
+    with monkeypatch.context() as patch:
+        stopping(patch, 3, KeyboardInterrupt())
+        run(*words)
+    assert is_one_sentence(*run(*words, "--part", "2/2")).startswith(
+        "robust.checkpoint belongs to another training: part is 1/2 there, and 2/2 now; give --force to begin anew"
+    )
+    code, out, err = run(*words, "--json")
+    assert code == 0 and err.splitlines()[0].startswith("going on in epoch 2"), err
+    assert json.loads(out)["part"] == "1/2" and json.loads(out)["pictures"] == 8
+    assert Path("robust.safetensors").read_bytes() == Path("whole.safetensors").read_bytes()
+
+
 def new_network(run):
     """A new network is trained on two folders, and what it sees is said by its file alone."""
     for index, name in enumerate(["stone", "cloud"] * 4):
@@ -152,6 +190,9 @@ def test_the_checkpoint_of_another_training_is_not_gone_on_from_but_with_force_o
         (["--weights", "w.pt"], "--weights are those of a network, and none is given"),
         (["--out", "robust.pt"], "robust.pt is no name for weights"),
         (["--checkpoint", "robust.safetensors"], "can't be both the weights and the checkpoint"),
+        (["--part", "3/2"], "'3/2' is not a valid value for part: of 2 parts there are 1/2 to 2/2"),
+        (["--part", "1/0"], "'1/0' is not a valid value for part: it must be K/N"),
+        (["--part", "1/4"], "class '0' has 6 pictures, too few for 4 parts with two or more in each; give 3 parts at"),
         (["--eps", "2"], "2 is not a valid value for eps: it must be 0 to 1"),
         (["--epochs", "0"], "0 is not a valid value for epochs"),
         (["--device", "abacus"], "device 'abacus' is not here"),
@@ -184,6 +225,8 @@ def test_zero_trains_plainly(run):
     code, out, err = run(*OWN, "--eps", 0, "--no-flip", "--json")
     assert code == 0, err
     assert all(one["clean"] == one["robust"] for one in json.loads(out)["epochs"])
+    code, out, err = run(*OWN, "--eps", 0, "--force")
+    assert code == 0 and out.splitlines()[0].endswith("% are named rightly")
 
 
 def test_seeds_are_told_apart(run):

@@ -35,8 +35,12 @@ LAST_GAMMA = 0.001
 """Of the authors' code."""
 
 RATES: dict[Norm, float] = {"linf": 3.0, "l2": 1.0, "l1": 3.0, "l0": 3.0}
-"""The authors' is 1; within the other balls than l2's longer steps end nearer, by .4 % (l-inf) to 7 % (l1) in the
+"""The authors' is 1; within the other balls than l2's longer steps end nearer, by .4 % (l-inf) to 3 % (l1) in the
 median of CIFAR's pictures with an adversarially trained network, and by a value in l0."""
+
+NEAR = 1.3
+"""In l1 no more than so many times the length of the first change, but at least 1: on a network that is fooled by
+changes of 1 in the median, 3 ends 16 % further than 1."""
 
 
 @attack("linf", "l2", "l1", "l0", minimal=True)
@@ -47,7 +51,7 @@ def fmn(
     rate: Annotated[
         float | None,
         Bounds(1e-6, 1e6),
-        Words("length of the first step, in ranges of a pixel; by default 1 for l2, or 3"),
+        Words("length of the first step, in ranges of a pixel; by default 1 for l2, at most 3 for l1, or 3"),
     ] = None,
     gamma: Annotated[float, Bounds(1e-6, 0.999), Words("by which part the radius changes at first")] = 0.05,
     candidates: Annotated[int, Bounds(2, 1000), Words("so many of the likeliest classes are compared at first")] = 10,
@@ -59,7 +63,7 @@ def fmn(
     nearest.see(problems.x, rows, aim.answers)
     eps, points = aim.length, problems.box(problems.x + aim.change, rows)
     inside = ball(problems.x, eps, problems.norm, problems.low, problems.high)
-    objective, rate = problems.objective(problems.margin), rate or RATES[problems.norm]
+    objective, longest = problems.objective(problems.margin), _rates(problems, rate, aim.length)
     yield nearest.step(0, rows[nearest.going(rows)])
     for index in range(1, steps + 1):
         going = nearest.going(rows)
@@ -75,9 +79,17 @@ def fmn(
         if len(lost):
             farther = _reach(problems, points[lost], rows[lost], seen.values[lost], seen.gradients[lost])
             eps[rows[lost]] = torch.maximum(eps[rows[lost]], farther)
-        alpha = problems.width * cosine(rate, rate / 100, part)
-        points = inside(points - alpha * unit(seen.gradients, rows, problems.key.at(index)), rows)
+        alpha = longest[rows] * cosine(1.0, 0.01, part)
+        points = inside(points - alpha.view(-1, 1, 1, 1) * unit(seen.gradients, rows, problems.key.at(index)), rows)
     yield from nearest.between(steps)
+
+
+def _rates(problems: Problems, rate: float | None, length: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """The length of the first step of each."""
+    rates = torch.full_like(length, rate or RATES[problems.norm])
+    if rate is None and problems.norm == "l1":
+        rates = torch.minimum(rates, (NEAR * length / problems.width).clamp(min=1))
+    return problems.width * rates
 
 
 def _radius(

@@ -10,10 +10,11 @@ Adam moves by it (as in the authors' code; the paper's step is the gradient itse
 to a tenth, and changes below a threshold are taken back. The threshold rises while the goal is reached, and sinks while
 it is not, by `t` times the rate. Changes are in widths of the range that a value may have.
 
-At its end one thing more is tried: near the best input found the margin is almost linear, and of a linear function the
-values that are worth most, |gradient| times the room up to the bounds, are to go all the way. How many of them do is
-found by bisection, with one forward pass for each halving; of several classes the one that would take fewest is chosen.
-Linear models get their exact minimum by that.
+At its end two things more are tried. Near the best input found the margin is almost linear, and of a linear function
+the values that are worth most, |gradient| times the room up to the bounds, are to go all the way. How many of them do
+is found by bisection, with one forward pass for each halving; of several classes the one that would take fewest is
+chosen. Linear models get their exact minimum by that. And of the best input the changes that are worth least are taken
+back, at most `BACK` times: a quarter of them at once, half as many where that is too many.
 """
 
 from collections.abc import Iterator
@@ -31,6 +32,9 @@ from phosphene.core.errors import Mistake
 from phosphene.core.optimization.optimizers import adam
 from phosphene.core.optimization.steps import Step
 from phosphene.core.options import Bounds, Steps, Words
+
+BACK = 12
+"""Passes; most of what can be taken back is found by then."""
 
 WAYS = 9
 """Classes that are looked at in the end: as many as AutoAttack's targeted attacks go for."""
@@ -52,11 +56,11 @@ def sigma_zero(
     low, high = _ends(problems)
     width, objective = torch.where(high > low, high - low, 1), problems.objective(problems.margin)
 
-    def falling(index: int) -> float:
-        return cosine(rate, rate / 10, index / max(1, steps))
+    def falling(moves: int) -> float:
+        return cosine(rate, rate / 10, moves / max(1, steps))
 
     points, u = x.clone(), torch.zeros_like(x)
-    move = adam(falling)([u])
+    move = adam(lambda moves: falling(max(0, moves - 1)))([u])
     least = x.new_full((len(x), 1, 1, 1), threshold)
     for index in range(steps + 1):
         seen = objective(points, rows, problems.key.at(index))
@@ -66,9 +70,8 @@ def sigma_zero(
         if index == steps or not len(going):
             break
         rows, at, reached = rows[going], rows[going].to(x.device), reached[going].view(-1, 1, 1, 1)
-        if index:
-            step = t * falling(index - 1)
-            least[at] = (least[at] + torch.where(reached, step, -step)).clamp(0, 1)
+        step = t * falling(index)
+        least[at] = (least[at] + torch.where(reached, step, -step)).clamp(0, 1)
         own = u[at]
         surrogate = 2 * sigma * own / (own.square() + sigma).square() / x[0].numel()
         gradient = torch.where(reached, surrogate, surrogate + seen.gradients[going] * width)
@@ -101,7 +104,8 @@ def _fewest(problems: Problems, nearest: Nearest, index: int) -> Iterator[Step]:
         return
     at = rows.to(problems.x.device)
     start, most = problems.x[at], nearest.distances[at]
-    ends, rank = _worth(problems, nearest.pictures[at], rows)
+    ends, gains = _worth(problems, nearest.pictures[at], rows)
+    rank = _ranks(gains).view_as(start)
     least = torch.zeros_like(most)
     while len(left := (most - least > 1).nonzero().flatten()):
         many, own = ((most[left] + least[left]) / 2).floor(), rows[left.cpu()]
@@ -110,10 +114,45 @@ def _fewest(problems: Problems, nearest: Nearest, index: int) -> Iterator[Step]:
         most[left[reached]], least[left[~reached]] = many[reached], many[~reached]
         index += 1
         yield nearest.step(index, own)
+    yield from _taken_back(problems, nearest, rows, ends, -gains, index)
+
+
+def _taken_back(
+    problems: Problems, nearest: Nearest, rows: Int[Tensor, " m"], ends: Tensor, worth: Float[Tensor, "m d"], index: int
+) -> Iterator[Step]:
+    """The best inputs with fewer changes: those that are worth least are taken back where the goal is reached without.
+
+    First all changes go to the bounds, where that reaches the goal: so more can be taken back.
+    """
+    at = rows.to(problems.x.device)
+    start, points = problems.x[at], nearest.pictures[at]
+    further = torch.where(points != start, ends, points)
+    reached = nearest.see(further, rows, problems.answers(further, rows))
+    points = torch.where(reached.view(-1, 1, 1, 1), further, points)
+    free = (points != start).flatten(1)
+    many = (free.sum(1) // 4).clamp(min=1)
+    for move in range(index + 1, index + 1 + BACK):
+        yield nearest.step(move, rows)
+        left = ((many > 0) & (free.sum(1) > 0)).nonzero().flatten()
+        if not len(left):
+            return
+        own = rows[left.cpu()]
+        chosen = (_ranks(torch.where(free[left], worth[left], torch.inf)) < many[left, None]) & free[left]
+        tried = torch.where(chosen.view_as(start[left]), start[left], points[left])
+        reached = nearest.see(tried, own, problems.answers(tried, own))
+        points[left] = torch.where(reached.view(-1, 1, 1, 1), tried, points[left])
+        alone = ~reached & (many[left] == 1)  # this one is needed
+        free[left] &= ~(chosen & (reached | alone)[:, None])
+        many[left] = torch.where(reached, many[left], (many[left] // 2).clamp(min=1))
+
+
+def _ranks(values: Float[Tensor, "m d"]) -> Int[Tensor, "m d"]:
+    """How many of a row are smaller, those of the same size in their order."""
+    return values.argsort(dim=1, stable=True).argsort(1)
 
 
 def _worth(problems: Problems, points: Float[Tensor, "m c h w"], rows: Int[Tensor, " m"]) -> tuple[Tensor, Tensor]:
-    """(where each value is to go, how many are worth more), towards the class that takes fewest if all is linear."""
+    """(where each value is to go, what that adds to the margin), for the class that takes fewest if all is linear."""
     _, values, slopes = problems.victim.gradients(
         points, rows, lambda answers, rows: problems.likeliest(answers, rows, WAYS)[0], problems.goal.layer
     )
@@ -125,7 +164,7 @@ def _worth(problems: Problems, points: Float[Tensor, "m c h w"], rows: Int[Tenso
     needed = (gains.sort(dim=2).values.cumsum(2) + margins[..., None] >= 0).sum(2)
     way = torch.where(margins.isfinite(), needed, needed.max() + 1).argmin(1)
     each = torch.arange(len(points), device=points.device)
-    return ends[each, way], gains[each, way].argsort(dim=1, stable=True).argsort(1).view_as(points)
+    return ends[each, way], gains[each, way]
 
 
 def _never(rows: Tensor) -> tuple[Tensor, list[Tensor]]:

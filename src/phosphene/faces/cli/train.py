@@ -14,6 +14,7 @@ from rich.console import Console
 
 from phosphene.adversarial import robust
 from phosphene.adversarial.training import Epoch, Training
+from phosphene.adversarial.training_parts import read_part
 from phosphene.adversarial.training_pictures import held_out
 from phosphene.core.errors import Mistake, exit_code, failed
 from phosphene.core.options import Bounds, shown
@@ -76,6 +77,10 @@ class _Files:
     ),
     cli.option("batch", int, 128, "pictures at a time", bounds=Bounds(2, 4096)),
     cli.option("flip", bool, True, "mirror half of the pictures"),
+    cli.option(
+        "part", str | None, None,
+        "train on part K of N, as 1/2, disjoint and with each class in equal shares; all with the same --seed",
+    ),
     cli.option("seed", int, 0, "of all random numbers", bounds=Bounds(0, 2**32 - 1)),
     cli.option("out", str, "robust.safetensors", "the file of the weights"),
     cli.option("checkpoint", str | None, None, "what an interrupted training goes on from; by default beside --out"),
@@ -121,18 +126,21 @@ def _begun(options: Options) -> tuple[Training, list[str], str | None]:
     if net is None and options["weights_file"] is not None:
         raise Mistake("--weights are those of a network, and none is given; give --net, or leave --weights out")
     given = None if net is None else session(dict(options) | {"head": None, "plan": None, "no_plan": False}).network
+    part = None if options["part"] is None else read_part(options["part"])
     side = size or (64 if given is None else given.size[0])
     with named("the new network" if given is None else given.name):
         data = read_labelled(options["data"], given, size=(side, side))
         examples, names = robust.numbered(data, given)
-        learned, held = held_out(examples, names, seed)
-        network = given or robust.untrained(learned, names, side, seed, options["device"], options["precision"])
+        chosen = part.among(examples, names, seed) if part else examples
+        learned, held = held_out(chosen, names, seed)
+        start = part.start(seed) if part else seed
+        network = given or robust.untrained(learned, names, side, start, options["device"], options["precision"])
         course = robust.robust_course(
             learned, epochs=options["epochs"], eps=options["eps"], size=side, grows=not network.fixed,
             rate=options["rate"] or (robust.FRESH if net is None else robust.TUNED), flip=options["flip"],
             batch=options["batch"],
         )  # fmt: skip
-        return Training(network, learned, held, course, seed), names, net and without_folders(net)
+        return Training(network, learned, held, course, seed, part), names, net and without_folders(net)
 
 
 def _watched(training: Training, keep: Callable[[], None], *, quiet: bool) -> None:
@@ -140,6 +148,9 @@ def _watched(training: Training, keep: Callable[[], None], *, quiet: bool) -> No
     with bars(quiet=quiet) as progress:
         console = Console(stderr=True, quiet=quiet, soft_wrap=True) if progress.disable else progress.console
         lines = [HEADS, *map(_line, training.epochs)]
+        if training.part is not None:
+            many, held = len(training.examples.labels), len(training.held.labels)
+            lines.insert(0, f"part {training.part}: {many} pictures to train on, {held} held out")
         if training.taken:
             lines.insert(0, f"going on in epoch {min(len(training.epochs) + 1, len(training.course.sides))}")
         console.print("\n".join(lines), highlight=False)
@@ -176,7 +187,11 @@ def _tell_done(training: Training, usage: str, weights: Path, options: Options) 
     best, held = training.best_epoch, len(training.held.labels)
     assert best is not None
     if options["json"]:
-        facts = {"weights": str(weights), "use": usage, "eps": training.course.radius, "held out": held}
+        many, part = len(training.examples.labels), training.part and str(training.part)
+        facts = {
+            "weights": str(weights), "use": usage, "eps": training.course.radius, "part": part, "pictures": many,
+            "held out": held,
+        }  # fmt: skip
         tell(
             json.dumps(
                 facts | {"kept epoch": best.number, "epochs": [asdict(one) for one in training.epochs]}, indent=1
@@ -184,9 +199,10 @@ def _tell_done(training: Training, usage: str, weights: Path, options: Options) 
         )
         return
     words = (
-        f"kept: epoch {best.number}; of {held} pictures that were held out, {100 * best.clean:.1f} % are named "
-        f"rightly, and {100 * best.robust:.1f} % under PGD-20 at {shown(training.course.radius)}"
+        f"kept: epoch {best.number}; of {held} pictures that were held out, {100 * best.clean:.1f} % are named rightly"
     )
+    if training.course.radius:
+        words += f", and {100 * best.robust:.1f} % under PGD-20 at {shown(training.course.radius)}"
     console = Console(file=results(), quiet=options["quiet"], soft_wrap=True)
     console.print(f"{escape(words)}\nuse: phosphene predict PHOTO {escape(usage)}", highlight=False)
     tell(weights)

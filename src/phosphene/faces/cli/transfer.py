@@ -8,15 +8,15 @@ from typing import Any
 from rich.console import Console
 
 from phosphene import catalogue
-from phosphene.core.errors import Mistake
-from phosphene.core.options import Bounds
+from phosphene.core.errors import Mistake, check_choice
+from phosphene.core.options import Bounds, shown
 from phosphene.core.paths import given_path
 from phosphene.core.pictures.writing import png_bytes
 from phosphene.core.units.labelled import read_labelled
 from phosphene.faces.cli import options as cli
 from phosphene.faces.cli.commands import session, tool
 from phosphene.faces.cli.guard import Ended
-from phosphene.faces.cli.output import note, results, tell
+from phosphene.faces.cli.output import escape, note, results, tell
 from phosphene.faces.running.claims import Claims, check_new
 from phosphene.faces.running.destination import json_bytes, put
 from phosphene.faces.running.progress import bars
@@ -37,7 +37,6 @@ from phosphene.faces.running.progress import bars
 )  # fmt: skip
 def transfer(**options: Any) -> None:
     """Make examples on each network and try them on all the others."""
-    from phosphene.adversarial.tensors import attacks
     from phosphene.adversarial.transfer import check_classes, transferred
     from phosphene.adversarial.transfer_table import drawn
 
@@ -50,10 +49,10 @@ def transfer(**options: Any) -> None:
     check_new(files, force=options["force"])
     networks = [_network(spec, options["device"]) for spec in options["net"]]
     check_classes(networks)
-    attack = attacks.named(options["method"])
     data = read_labelled(options["data"], networks[0])
     rows = slice(options["limit"])
-    made = partial(_made, attack, options["norm"], options["eps"])
+    attack, norm, eps = _asked(options, data.pictures[0].numel())
+    made = partial(_made, attack, norm, eps)
     with Claims() as claims, bars(quiet=options["quiet"]) as progress:
         claims.hold([] if options["force"] else files)
         task = progress.add_task("transfer", total=len(networks) * -(-len(data.labels[rows]) // options["batch"]))
@@ -63,15 +62,16 @@ def transfer(**options: Any) -> None:
         ):
             progress.advance(task)
             table = done
-        record = table.record() | {"method": options["method"], "eps": options["eps"], "norm": options["norm"]}
-        title = f"{options['method']}: who fools whom, {table.right.shape[1]} pictures"
+        record = table.record() | {"method": options["method"], "eps": eps, "norm": norm}
+        size = "the smallest change" if eps is None else f"{norm} {shown(eps)}"
+        title = f"{options['method']}, {size}: who fools whom, {table.right.shape[1]} pictures"
         folder, elsewhere = put(
             {files[0]: png_bytes(drawn(table, title)), files[1]: json_bytes(record)}, force=options["force"]
         )
     if options["json"]:
         tell(json.dumps(record, indent=1))
     elif not options["quiet"]:
-        _tell(record)
+        _tell(table)
     tell(folder / Path(file.name))
     if elsewhere:
         note(elsewhere)
@@ -83,6 +83,24 @@ def _network(spec: str, device: str) -> Any:
     return session(usual | {"net": spec, "device": device, "precision": "auto", "no_plan": False}).network
 
 
+def _asked(options: dict[str, Any], values: int) -> tuple[Any, str, float | None]:
+    """The attack, its norm, and its radius on pictures of so many values, None where it looks for the smallest change.
+
+    Raises:
+        Mistake: there is no such attack, or it does not know the norm.
+    """
+    from phosphene.adversarial import tensors
+    from phosphene.adversarial.norms import usual_radius
+
+    attack: Any = tensors.attacks.named(options["method"])
+    recipe, eps = tensors.recipe(attack.__name__), options["eps"]
+    norm = options["norm"] or recipe.norms[0]
+    check_choice(f"norm of {options['method']}", norm, recipe.norms)
+    if eps is None and not recipe.minimal:
+        eps = usual_radius(norm, values)
+    return attack, norm, eps
+
+
 def _key(seed: int) -> Any:
     from phosphene.core.optimization.keys import Key
 
@@ -91,15 +109,24 @@ def _key(seed: int) -> Any:
 
 def _made(attack: Any, norm: str | None, eps: float | None, network: Any, pictures: Any, labels: Any, key: Any) -> Any:
     """The attack on pictures; one of a fixed radius goes on to its end, as what fools by far fools others too."""
+    from phosphene.adversarial.cases import nearest_levels
+    from phosphene.adversarial.victims import Victim
+
+    # the smallest change ends just beyond the boundary, and rounding would take it back
+    victim = Victim(network.planned("search"), through=nearest_levels if eps is None else None)
     more = {} if eps is None else {"eps": eps}
-    return attack(network.planned("search"), pictures, labels, norm=norm, until_fooled=False, key=key, **more)
+    return attack(victim, pictures, labels, norm=norm, until_fooled=False, key=key, **more)
 
 
-def _tell(record: dict[str, Any]) -> None:
+def _tell(table: Any) -> None:
+    """Network by network: how right it is, whom its examples fool, and whom noise of their size; 95 % intervals."""
     console = Console(file=results(), soft_wrap=True)
-    for name, right, row in zip(record["networks"], record["accuracies"], record["fooled"], strict=True):
-        rates = ", ".join(
-            f"{other} {100 * rate:.1f} %" if rate is not None else f"{other} -"
-            for other, rate in zip(record["networks"], row, strict=True)
-        )
-        console.print(f"made on {name} (right about {100 * right:.1f} %), they fool: {rates}", highlight=False)
+    longest = max(map(len, table.names))
+    for name, own, row, noise in zip(table.names, table.own, table.pairs, table.controls, strict=True):
+        lines = [f"made on {name}, which is right about {own.percent} {own.brackets} of {own.of}:"]
+        for other, one, same in zip(table.names, row, noise, strict=True):
+            share = "nothing that both are right about"
+            if one.of:
+                share = f"{one.percent:>7} {one.brackets} of {one.of}, noise of their size {same.percent}"
+            lines.append(f"  fool {other:{longest}} {share}")
+        console.print("\n".join(map(escape, lines)), highlight=False)
