@@ -24,6 +24,7 @@ NAMES = {
     "legibility": "who recognizes the class images of each preset (--presets, --seeds, --classes)",
     "channels": "how much more than any photograph a channel's picture excites it",
     "honesty": "how far each method of attribution can be believed (--net, --photos, --methods)",
+    "photographs": "what attacks do to 200 photographs: PGD within a few levels, a tiger shark, ten ostriches",
     "robustness": "robust accuracy of three networks and the passes it takes, beside AutoAttack",
     "memory": "the peak of 508 channels at once, from the command line",
 }
