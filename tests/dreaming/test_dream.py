@@ -268,6 +268,7 @@ def test_it_begins_at_faint_noise_if_it_is_told_so():
         ({"layer": "conv3:1", "channels": "1"}, "--channels is about a whole layer, and conv3:1 is none"),
         ({"layer": "conv3", "channels": "1", "strongest": 2}, "--channels and --strongest exclude each other"),
         ({"layer": "conv3", "channels": "77"}, "77"),
+        ({"layer": "conv3", "channels": "1,file=secret.npy"}, "is not a valid value for channels: write numbers"),
         ({"layer": "conv3", "mask": levels(3, 50, 40)}, "the mask is 40 x 50 pixels and the photograph 50 x 40"),
         (
             {"mask": levels(3, 40, 50), "parameterization": "fourier"},

@@ -5,6 +5,7 @@ come first and fine detail last. Steps have the same mean size whatever the grad
 before each, and stays in [0, 1].
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal, Unpack
 
@@ -12,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Mistake, brief
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import working_dtype
 from phosphene.core.optimization.ascent import Nouns, Parts, check_colours, stages
@@ -173,12 +174,9 @@ def _making(
         ]
         return lambda start: terms
     if "channels" in given:
-        units = [
-            parse_units(network, [f"{layer}:{part.strip()}" for part in given["channels"].split(",")])
-            for layer in layers
+        terms = [
+            ([i], amplified(layer, _channels(network, layer, given["channels"]))) for i, layer in enumerate(layers)
         ]
-        own = [[unit.index for unit in some if isinstance(unit, Unit) and unit.index is not None] for some in units]
-        terms = [([i], amplified(layer, own[i])) for i, layer in enumerate(layers)]
         return lambda start: terms
 
     def strong(start: Float[Tensor, "n 3 h w"]) -> Parts:
@@ -186,6 +184,18 @@ def _making(
         return [([i], amplified(layer, found[i])) for i, layer in enumerate(layers)]
 
     return strong
+
+
+def _channels(network: Network, layer: str, words: str) -> list[int]:
+    """The channels that are spelled so.
+
+    Raises:
+        Mistake: another spelling, or channels that there are not.
+    """
+    if re.fullmatch(r" *[0-9]+(-[0-9]+)?( *, *[0-9]+(-[0-9]+)?)* *", words) is None:  # no file's name, above all
+        raise Mistake(f"{brief(words)} is not a valid value for channels: write numbers and ranges, as 1,5,9-12")
+    units = parse_units(network, [f"{layer}:{part.strip()}" for part in words.split(",")])
+    return [unit.index for unit in units if isinstance(unit, Unit) and unit.index is not None]
 
 
 def _opened_mask(
