@@ -5,6 +5,7 @@ import torch
 
 import phosphene
 from phosphene.core.errors import Mistake
+from phosphene.core.optimization import ascent
 from phosphene.core.optimization.constraints import box
 from phosphene.core.optimization.engine import argmin
 from phosphene.core.optimization.keys import Key
@@ -16,6 +17,7 @@ from phosphene.core.optimization.terms import energy
 from phosphene.core.optimization.transforms import compose, noisy, roll
 from phosphene.core.units.default_layers import halfway
 from phosphene.dreaming import dream
+from phosphene.dreaming.octaves import OVERLAP
 from tests.small import convnet, levels
 
 
@@ -254,6 +256,23 @@ def test_its_colours_may_be_the_photographs():
     how = {"layer": "conv3", "octaves": 1, "steps": 2, "rate": 0.03}
     found = dream(network, photo, keep_colours="histogram", **how).image[0]
     torch.testing.assert_close(found.flatten(1).sort(1).values, photo.flatten(1).sort(1).values)
+
+
+def test_by_tiles_whose_margins_hold_what_a_position_sees_it_is_the_same_dream():
+    network, photo = convnet(), levels(3, 120, 150)
+    field = network.receptive_field("conv3").rows
+    assert max(-field.offset, field.offset + field.size - field.stride) <= 64 / OVERLAP
+    how = {"layer": "conv3", "octaves": 2, "steps": 2, "rate": 0.02, "jitter": 9, "seed": 2}
+    whole = dream(network, photo, **how)
+    tiled = dream(network, photo, tile=64, **how)
+    torch.testing.assert_close(tiled.image, whole.image, rtol=0, atol=1e-6)
+    assert tiled.numbers[0]["value"] == pytest.approx(whole.numbers[0]["value"])
+
+
+def test_a_tile_as_large_as_the_picture_is_the_picture(monkeypatch):
+    monkeypatch.setattr(ascent, "tiled", lambda *_, **__: pytest.fail("it was cut"))
+    network, photo = convnet(), levels(3, 64, 60)
+    assert dream(network, photo, layer="conv3", octaves=1, steps=1, tile=64).image.shape == (1, 3, 64, 60)
 
 
 def test_it_begins_at_faint_noise_if_it_is_told_so():

@@ -49,6 +49,7 @@ class DreamOptions(FurtherOptions, total=False):
     strip: Annotated[str, Words("a dream of each of these layers, with commas, instead of one of LAYER")]
     keep_colours: Annotated[Colours, Words("the photograph's chroma or its histogram instead of the dream's colours")]
     change: Annotated[float, Bounds(0, 1), Words("stop where pixels have changed so far on average (0: don't)")]
+    tile: Annotated[int, Bounds(64, 10_000), Words("read the picture by tiles of so many pixels, which saves memory")]
 
 
 options_of(DreamOptions, Settings, leave_out=("tv", "steps", "rate", "jitter", "transparency", "opacity", "stretch"))
@@ -97,8 +98,9 @@ def dream(
     chosen = DREAM.but({**given, "steps": steps, "rate": rate, "tv": tv})
     network.allowance.check_steps(steps * len(sizes), len(aims), sizes[0], chosen.views)
     how = Octaves(
-        sizes, making, chosen, Nouns.among(given), jitter, _opened_mask(mask, whole, chosen), given.get("change", 0.0)
-    )
+        sizes, making, chosen, Nouns.among(given), jitter, _opened_mask(mask, whole, chosen),
+        given.get("change", 0.0), given.get("tile"),
+    )  # fmt: skip
     trace = Trace(network, whole)
     shifts = Key(seed, [0] * len(aims))  # each dream of a strip is what it would be alone
     path = trace.noted(stages(how.ascents(network, whole, len(aims)), shifts))

@@ -18,6 +18,9 @@ from phosphene.core.optimization.transforms import as_is, compose, roll
 from phosphene.core.pictures.fitting import fit
 from phosphene.core.units.inputs import logits, said_in_words, top
 
+OVERLAP = 8
+"""Which part of a tile its margins are: the random shifts hide the seams where a position sees more than these."""
+
 
 def octave_sizes(size: Size, octaves: int, zoom: float) -> list[Size]:
     """(height, width) of each octave, the smallest first; none is smaller than 32 px."""
@@ -38,6 +41,7 @@ class Octaves:
         settings, nouns: of the ascents.
         jitter: range of the random shifts, in pixels.
         mask: (1, 1, h, w), how far each pixel goes of the way that it would go; None: all of it.
+        tile: side of the tiles that pictures are read by, in pixels; None: as a whole.
         change: an octave ends where the mean absolute change from the photograph has come so far; 0: it does not.
     """
 
@@ -48,6 +52,7 @@ class Octaves:
     jitter: int
     mask: Float[Tensor, "1 1 h w"] | None = None
     change: float = 0.0
+    tile: int | None = None
 
     def ascents(
         self, network: Network, whole: Float[Tensor, "1 3 h w"], many: int
@@ -78,7 +83,9 @@ class Octaves:
         if self.mask is not None:
             optimizer = masked(optimizer, _resized(self.mask, size).clamp(0, 1))
         stop = _changed(base, self.change) if self.change else how.stop
-        return replace(how, redirected=False, optimizer=optimizer, stop=stop)
+        tile = None if self.tile is None or self.tile >= max(size) else self.tile
+        overlap = None if tile is None else tile // OVERLAP
+        return replace(how, redirected=False, optimizer=optimizer, stop=stop, tile=tile, overlap=overlap)
 
 
 class Trace:

@@ -107,8 +107,8 @@ def test_no_check_has_the_name_of_another_and_transfer_is_checked_where_there_is
     assert names() == every[:-1]
 
 
-def test_with_l1_no_attack_without_gradients_is_made():
-    assert set(names()) - set(names(norm="l1", eps=4.0)) == {"without gradients"}
+def test_with_l1_the_same_is_asked():
+    assert names(norm="l1", eps=4.0) == names()
 
 
 def test_with_l0_the_network_alone_is_asked():

@@ -7,7 +7,6 @@ fails explains those behind it: without a gradient many steps find nothing eithe
 
 from collections.abc import Callable, Iterator
 
-from phosphene.adversarial.attacks.square import square
 from phosphene.adversarial.evaluation import answers, probes, slopes
 from phosphene.adversarial.evaluation.evidence import Check, Evidence
 
@@ -28,7 +27,6 @@ def checks(evidence: Evidence) -> Iterator[Check]:
     They ask for at most about 400 readings of each picture of the sample.
     """
     for check in READING if evidence.norm == "l0" else CHECKS:
-        if check is not probes.without_gradients or evidence.norm in square.norms:
-            yield check(evidence)
+        yield check(evidence)
     if evidence.surrogates:
         yield probes.transferred(evidence)

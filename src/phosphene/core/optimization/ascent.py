@@ -46,6 +46,7 @@ from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.stillness import Stillness
 from phosphene.core.optimization.terms import Term
+from phosphene.core.optimization.tiles import tiled
 from phosphene.core.optimization.transforms import Transform, as_is, compose, crop, noisy, over_noise, several, shake
 
 Size = tuple[int, int]
@@ -108,6 +109,8 @@ class Ascent:
         optimizer, steps, stop: as in `argmin`.
         redirected: whether gradients that rectifiers block are led past them in the first steps (`unblocked`).
         accumulated: whether to remember where gradients were (`Accumulated`).
+        tile: side of the tiles that pictures are read by, in pixels (`tiled`); None: as a whole.
+        overlap: of these tiles; None: what a position can see.
     """
 
     parameterization: Factory = Fourier
@@ -122,6 +125,8 @@ class Ascent:
     stop: Stop | None = None
     redirected: bool = True
     accumulated: bool = False
+    tile: int | None = None
+    overlap: int | None = None
 
     def objective(self, network: Network, parts: Parts, stillness: Stillness | None = None) -> Objective:
         """Terms of several readings are several objectives, each over its own rows and under its own transform.
@@ -140,6 +145,8 @@ class Ascent:
             return stillness.watching(plain, problems) if stillness else plain
 
         transform = self._transform(network, term)
+        if self.tile is not None:
+            return watched(tiled(network, -term, transform, tile=self.tile, overlap=self.overlap))
         if self.redirected:
             return unblocked(network, -term, transform, watched=watched)
         return watched(gradient(network, -term, transform))
