@@ -15,6 +15,7 @@ from tests.machine import kind
 
 HERE = Path(__file__).parent
 PICTURES = sorted(HERE.glob("*.png"))
+LONG = ("attribute-ablation-cam", "attribute-score-cam", "attribute-all")
 network = cache(phosphene.load)
 
 
@@ -26,7 +27,9 @@ def test_the_corpus_is_small():
     assert sum(path.stat().st_size for path in PICTURES) < 3_000_000
 
 
-@pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] if p.stem in LONG else []) for p in PICTURES]
+)
 def test_a_picture_of_the_corpus_is_made_again(path):
     recipe = read_record(path)
     again = replay(path, network(embedded_spec(recipe)))

@@ -63,6 +63,7 @@ def page(tmp_path_factory):
     return folder / "index.html"
 
 
+@pytest.mark.slow
 def test_the_page_loads_nothing_from_anywhere(page):
     text = page.read_text()
     found = Page(text)
@@ -75,6 +76,7 @@ def test_the_page_loads_nothing_from_anywhere(page):
     assert "url(" not in text
 
 
+@pytest.mark.slow
 def test_all_stops_are_there_and_nothing_is_left_out(page):
     text = page.read_text()
     assert re.findall(r"<h2><span>\d+</span>(.*?)</h2>", text) == STOPS + BESIDE
@@ -87,6 +89,7 @@ def test_all_stops_are_there_and_nothing_is_left_out(page):
     assert "prefers-color-scheme: dark" in text
 
 
+@pytest.mark.slow
 def test_the_dream_and_its_photograph_have_their_own_size(page):
     assert open_photo(page.parent / "pictures" / "dream.png").shape == (1, 3, 400, 600)
     assert open_photo(page.parent / "pictures" / "photograph.png").shape == (1, 3, 400, 600)
@@ -96,6 +99,7 @@ def carried(path):
     return json.loads(read_text(path)["phosphene"])
 
 
+@pytest.mark.slow
 def test_every_picture_links_to_its_file_and_every_file_is_shown(page):
     links = re.findall(r'<a href="([^"]+)"><img', page.read_text())
     assert len(links) == page.read_text().count("<img")
@@ -103,6 +107,7 @@ def test_every_picture_links_to_its_file_and_every_file_is_shown(page):
     assert set(links) == there | {"contact.png"}
 
 
+@pytest.mark.slow
 def test_its_pictures_carry_their_recipes(page):
     made = {file.stem: carried(file)["recipe"] for file in (page.parent / "pictures").iterdir()}
     assert made["dream"] == "dream"
@@ -122,6 +127,7 @@ def test_every_picture_is_made_again(page):
         replay(page.parent / "contact.png")
 
 
+@pytest.mark.slow
 def test_without_provenance_no_picture_says_how_it_was_made(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("own.py").write_text(SOURCE)
@@ -129,11 +135,13 @@ def test_without_provenance_no_picture_says_how_it_was_made(tmp_path, monkeypatc
     assert all(read_text(file) == {} for file in Path("tour/pictures").iterdir())
 
 
+@pytest.mark.slow
 def test_a_network_beside_itself_has_the_same_pictures_twice(page):
     for ours in (page.parent / "pictures").glob("ours-*.png"):
         assert ours.read_bytes() == ours.with_name(ours.name.replace("ours", "theirs")).read_bytes(), ours.name
 
 
+@pytest.mark.slow
 def test_the_contact_sheet_names_its_parts_and_can_be_downloaded(page):
     sheet = carried(page.parent / "contact.png")
     assert set(sheet) == {"command", "parts"}
@@ -160,6 +168,7 @@ def test_the_embedded_network_has_its_robust_twin_beside_it_if_there_is_one(net,
     assert beside_spec(net, given) == spec
 
 
+@pytest.mark.slow
 def test_every_command_is_one_that_the_program_has(page):
     names = [shlex.split(command)[1] for command in commands(page.read_text())]
     assert set(names) == {
@@ -175,11 +184,13 @@ def test_every_command_is_one_that_the_program_has(page):
     }
 
 
+@pytest.mark.slow
 def test_a_page_is_not_overwritten(page, capsys):
     assert call("tour", "--fast", "--out", page.parent) == 2
     assert "is there already; give --force" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_last_line_is_the_page(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("own.py").write_text(SOURCE)
@@ -190,6 +201,7 @@ def test_the_last_line_is_the_page(tmp_path, monkeypatch, capsys):
     assert "--net own.py" in "".join(commands(Path("my tour/index.html").read_text()))
 
 
+@pytest.mark.slow
 def test_what_a_network_can_not_do_is_left_out_and_said(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("own.py").write_text(SOURCE.replace("nn.ReLU()", "nn.Tanh()"))
