@@ -251,6 +251,14 @@ def test_it_stops_where_pixels_have_changed_so_far():
     assert trace["value"][-1] == pytest.approx(run.result.numbers[0]["value"])
 
 
+def test_it_stops_too_where_the_value_that_was_asked_for_is_reached():
+    network, photo = convnet(), levels(3, 40, 50, low=60, high=200)
+    how = {"layer": "conv3", "octaves": 1, "steps": 9, "rate": 0.01}
+    values = dream(network, photo, **how).numbers[0]["trace"]["value"]
+    run = dream(network, photo, change=0.9, until=(values[1] + values[2]) / 2, **how)
+    assert run.result.numbers[0]["steps"] == 2
+
+
 def test_its_colours_may_be_the_photographs():
     network, photo = convnet(), levels(3, 40, 50)
     how = {"layer": "conv3", "octaves": 1, "steps": 2, "rate": 0.03}

@@ -82,7 +82,7 @@ class Octaves:
         optimizer = how.optimizer
         if self.mask is not None:
             optimizer = masked(optimizer, _resized(self.mask, size).clamp(0, 1))
-        stop = _changed(base, self.change) if self.change else how.stop
+        stop = _changed(base, self.change, how.stop) if self.change else how.stop
         tile = None if self.tile is None or self.tile >= max(size) else self.tile
         overlap = None if tile is None else tile // OVERLAP
         return replace(how, redirected=False, optimizer=optimizer, stop=stop, tile=tile, overlap=overlap)
@@ -127,9 +127,12 @@ class Trace:
         }
 
 
-def _changed(base: Float[Tensor, "1 3 h w"], change: float) -> Stop:
+def _changed(base: Float[Tensor, "1 3 h w"], change: float, other: Stop | None) -> Stop:
+    """Where pixels have changed so far, or another stop says so."""
+
     def stop(pictures: Tensor, rows: Tensor, seen: Evaluation) -> Tensor:
-        return (pictures - base).abs().flatten(1).mean(1) >= change
+        far = ((pictures - base).abs().flatten(1).mean(1) >= change).cpu()
+        return far if other is None else far | other(pictures, rows, seen).cpu()
 
     return stop
 

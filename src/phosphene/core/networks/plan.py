@@ -73,8 +73,8 @@ def plans(dtype: torch.dtype, device: torch.device, precision: str = "auto") -> 
     """The plan for each purpose, for parameters of this dtype on this device.
 
     - Channels last pays in float32 and below (GoogLeNet at 224 px: 94 to 77 ms on two cores); float64 convolutions have
-      no kernels for it. The banded normalization always pays, and so
-      does the unstrided gradient.
+      no kernels for it. The banded normalization and the unstrided
+      gradient always pay.
     - Batch normalization is folded where a network is run many times: preparing it costs about one run.
     - bfloat16 is for synthesized pictures alone, where the device has instructions for it; a small error of a gradient
       is made good by the next step there, and nobody takes it for a measurement. From 1.2 to 1.75 times as fast as

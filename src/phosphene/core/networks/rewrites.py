@@ -76,9 +76,7 @@ def acted_on(anatomy: "Anatomy", rewrites: Collection[str]) -> dict[str, nn.Modu
     """The modules whose own calls these rewrites take the place of, by name."""
     found = anatomy.callers(["local_response_norm"]) if "local_response_norm" in rewrites else {}
     if "strided_convolution" in rewrites and anatomy.device.type == "cpu":
-        names = {layer.tap.owner for layer in anatomy.native.layers if layer.kind == "Conv2d"}
-        modules = {name: anatomy.model.get_submodule(name) for name in names}
-        found |= {name: module for name, module in modules.items() if is_strided(module)}
+        found |= {name: anatomy.model.get_submodule(name) for name in anatomy.native.strided}
     return found
 
 

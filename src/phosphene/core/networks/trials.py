@@ -17,6 +17,7 @@ from phosphene.core.networks.folding import ConvolutionReaders, Pair
 from phosphene.core.networks.layer_recorder import LayerRecorder, RecordedLayer
 from phosphene.core.networks.layers import Tap
 from phosphene.core.networks.recorder import record
+from phosphene.core.networks.rewrites import is_strided
 
 USUAL_SIZES = (224, 32, 64, 28, 96, 128, 160, 192, 256, 299, 384, 448, 512)
 """Tried in this order for a model whose input size is not given."""
@@ -44,6 +45,7 @@ class Pass:
     Attributes:
         layers: in order of execution.
         pairs: convolutions, each with the normalization that alone reads it.
+        strided: convolutions whose gradient is computed without strides.
         pictures: how many there were.
         returned: the tensor that holds the logits, as the model returned it, or why there is none.
         maker: the function that made its numbers, where it was seen.
@@ -54,6 +56,7 @@ class Pass:
 
     layers: Sequence[RecordedLayer]
     pairs: Sequence[Pair]
+    strided: Sequence[str]
     pictures: int
     returned: Tensor | Exception
     maker: str | None
@@ -105,7 +108,9 @@ def watched(model: nn.Module, x: Tensor, calling: Calling, pick: Callable[[Any],
     except Exception as error:  # it matters to whoever asks for the layers; the model ran
         returned, maker = error, None
     boxes = is_detections(output)
-    return Pass(recorded.layers, readers.pairs(model, output), len(x), returned, maker, boxes, ends.found)
+    owners = dict.fromkeys(layer.tap.owner for layer in recorded.layers)
+    strided = [owner for owner in owners if is_strided(model.get_submodule(owner))]
+    return Pass(recorded.layers, readers.pairs(model, output), strided, len(x), returned, maker, boxes, ends.found)
 
 
 def alike(a: Tensor, b: Tensor, dtype: torch.dtype) -> bool:

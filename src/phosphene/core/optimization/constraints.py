@@ -37,7 +37,7 @@ def linf(center: Float[Tensor, "problems c h w"], radius: Radius, low: End = 0.0
     """No value further than `radius` from its problem's center, and within the box."""
 
     def project(pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"]) -> Float[Tensor, "n c h w"]:
-        whole = torch.equal(rows, torch.arange(len(center)))  # no copy is needed of all of them
+        whole = torch.equal(rows.cpu(), torch.arange(len(center)))  # no copy is needed of all of them
         middle = center if whole else center[rows.to(center.device)]
         own = _own(radius, rows, pictures)
         return _clamped(pictures.clamp(middle - own, middle + own), low, high)
