@@ -13,7 +13,9 @@ import phosphene
 from phosphene.core import saving
 from phosphene.core.errors import Mistake
 from phosphene.core.optimization.steps import Step
-from phosphene.core.pictures.film import HOLD, SMALLEST, Film
+from phosphene.core.pictures import encoding
+from phosphene.core.pictures.encoding import SMALLEST
+from phosphene.core.pictures.film import HOLD, Film
 from phosphene.core.results.results import Result, Run
 from tests.small import convnet, levels
 
@@ -199,7 +201,7 @@ def no_encoder(*_, **__):
     ("where", "what", "said"),
     [
         (saving.Path, ("write_bytes", no_place), "film.gif cannot be written: no space left on device"),
-        (Image.Image, ("save", no_encoder), "film.gif cannot be written: there is no encoder for this"),
+        (encoding, ("getdata", no_encoder), "film.gif cannot be written: there is no encoder for this"),
     ],
 )
 def test_a_film_that_can_not_be_written_leaves_the_old_one(monkeypatch, where, what, said):

@@ -122,7 +122,7 @@ def test_a_film_that_cannot_be_written_does_not_lose_the_picture(run, monkeypatc
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("phosphene.core.pictures.film._gif", full)
+    monkeypatch.setattr("phosphene.core.pictures.encoding._gif", full)
     code, out, err = run("dream", "cat.png", "--octaves", 1, "--steps", 1, "--out", "x.png", "--film", "way.gif")
     assert code == 2
     assert "way.gif cannot be written: no space left on device" in err

@@ -7,6 +7,7 @@ frame carries the recipe and its number, by which it can be made again.
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class Reel:
     ) -> None:
         if len(times) < 2:
             raise Mistake("a film needs at least one frame, and there is none")
-        if any(later <= now for now, later in zip(times, times[1:], strict=False)):
+        if any(later <= now for now, later in pairwise(times)):
             raise Mistake("the times of a film's frames have to rise, and these don't")
         self._make, self.times, self.name = make, times, name
         self.backward, self.sound = backward, sound
