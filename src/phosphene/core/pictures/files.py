@@ -30,6 +30,9 @@ MOST_PIXELS = 100_000_000  # 1.2 GB as float32
 MOST_BYTES = 2_000_000_000  # so many pixels as 16-bit RGBA take 800 MB
 LEAST_SIDE = 8
 
+FILMS = set(".mp4 .m4v .mov .3gp .mkv .webm .avi .mpg .mpeg .ts .mts .m2ts .ogv .wmv .flv".split())
+MOST_FILM_BYTES = 100_000_000_000
+
 # The photographs and drawings that come inside scikit-image's wheel; its other pictures are downloads.
 SAMPLES = (
     "astronaut brick camera cat cell chelsea clock coffee coins grass gravel horse hubble_deep_field "
@@ -49,6 +52,11 @@ UPRIGHT = {
 
 
 # Reading
+
+
+def is_film(photo: Photo) -> bool:
+    """Whether this is a film's name, by its ending; a GIF is a picture, its first."""
+    return isinstance(photo, (str, os.PathLike)) and os.path.splitext(os.fsdecode(photo))[1].lower() in FILMS
 
 
 def open_photo(photo: Photo) -> Float[Tensor, "1 3 h w"]:
@@ -138,7 +146,7 @@ def stored(path: str | os.PathLike[str]) -> Image.Image:
         Mistake: as `open_photo`.
     """
     with _opened(given_path(path, "picture")) as image:
-        _check_size(image.size, str(path))
+        check_size(image.size, str(path))
         _load(image, str(path))
         return image.copy() if image.mode == "RGBA" else to_pil(_from_pil(image, str(path)))
 
@@ -150,7 +158,7 @@ def read_text(path: str | os.PathLike[str]) -> dict[str, str]:
         Mistake: as `open_photo`.
     """
     with _opened(given_path(path, "picture")) as image:
-        _check_size(image.size, str(path))
+        check_size(image.size, str(path))
         _load(image, str(path))  # text may also follow the pixels
         return {key: str(value) for key, value in getattr(image, "text", {}).items()}
 
@@ -159,7 +167,7 @@ def _opened(path: Path) -> Image.Image:
     """The picture's header, read, and its pixels, not yet."""
     head = _head(path)
     try:
-        with warnings.catch_warnings(action="ignore"):  # about size: our own limit is checked in `_check_size`
+        with warnings.catch_warnings(action="ignore"):  # about size: our own limit is checked in `check_size`
             return Image.open(path, formats=FORMATS)
     except Image.DecompressionBombError as error:
         millions = MOST_PIXELS // 10**6
@@ -187,7 +195,7 @@ def _unreadable(path: Path, error: OSError) -> str:
         if why == A_FOLDER:
             return f"{path} is a folder, not a picture; {_example(path)}"
         if why == NO_FILE:
-            return _missing(path)
+            return missing(path)
     except OSError as refused:  # one may not look into the folder
         return f"{path} cannot be read: {reason(refused)}"
     if not isinstance(error, Unreadable):
@@ -201,7 +209,8 @@ def _example(folder: Path) -> str:
     return f"name one in it, such as {folder / inside[0]}" if inside else "and there is no picture in it"
 
 
-def _missing(path: Path) -> str:
+def missing(path: Path) -> str:
+    """That there is no such file, and what it may have been."""
     if path.name in SAMPLES:
         return f"there is no file {path}; did you mean 'skimage:{path.name}'?"
     if not path.parent.is_dir():
@@ -222,7 +231,8 @@ def _beginning(head: bytes) -> str:
     return f"it begins with the bytes {head[:4].hex(' ')}"
 
 
-def _check_size(size: tuple[int, int], what: str) -> None:
+def check_size(size: tuple[int, int], what: str) -> None:
+    """Raise a Mistake if a picture of (width, height) is too large or too small."""
     width, height = size
     if width * height > MOST_PIXELS:
         pixels = f"{width} x {height} pixels, {width * height / 1e6:.0f} million"
@@ -232,7 +242,7 @@ def _check_size(size: tuple[int, int], what: str) -> None:
 
 
 def _from_pil(image: Image.Image, what: str) -> Float[Tensor, "1 3 h w"]:
-    _check_size(image.size, what)
+    check_size(image.size, what)
     _load(image, what)
     pixels = np.array(_to_rgb(_stand_upright(image), what))
     return fraction(torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous(), 255)
@@ -294,7 +304,7 @@ def _from_tensor(values: Tensor) -> Float[Tensor, "1 3 h w"]:
 
 
 def _in_unit_range(values: Tensor) -> Float[Tensor, "1 c h w"]:
-    _check_size((values.shape[3], values.shape[2]), "the array")
+    check_size((values.shape[3], values.shape[2]), "the array")
     tops = {torch.uint8: 255, torch.uint16: 65535, torch.bool: 1}
     if values.dtype in tops:
         return fraction(values, tops[values.dtype])

@@ -16,7 +16,7 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.paths import given_path, opened
 from phosphene.core.pictures.eight_bit import to_uint8
-from phosphene.core.pictures.files import MOST_BYTES, Photo, open_photo
+from phosphene.core.pictures.files import MOST_BYTES, MOST_FILM_BYTES, Photo, is_film, open_photo
 from phosphene.core.units.spelling import self_contained
 
 FORMAT = 2
@@ -27,12 +27,12 @@ IN_PYTHON = "given in Python"
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
-    """The SHA-256 of the bytes of a file, a picture or a network's source.
+    """The SHA-256 of the bytes of a file, a picture, a film or a network's source.
 
     Raises:
         OSError: it can't be read, as `core.paths.opened` says.
     """
-    with opened(given_path(path), MOST_BYTES) as file:
+    with opened(given_path(path), MOST_FILM_BYTES if is_film(path) else MOST_BYTES) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
