@@ -34,12 +34,13 @@ from phosphene.core.units.units import AnyUnit, Unit, stems, unit_term
 from phosphene.dreaming.colours import Colours, coloured
 from phosphene.dreaming.objectives import amplified, guided, strongest
 from phosphene.dreaming.octaves import Octaves, Trace, at_size, octave_sizes
+from phosphene.dreaming.zooming import Zooming, ZoomOptions, zoom_among
 
 DREAM = Settings(parameterization="pixels", optimizer="normalized", steps=10, rate=1.5 / 255)
 """Steps on the pixels, all of the same mean size."""
 
 
-class DreamOptions(FurtherOptions, total=False):
+class DreamOptions(FurtherOptions, ZoomOptions, total=False):
     """What a dream may be told besides."""
 
     start: Annotated[Literal["photo", "noise"], Words("the photograph, or faint noise of its size (inceptionism)")]
@@ -74,6 +75,8 @@ def dream(
 ) -> Run:
     """Amplify what LAYER already sees in PHOTO, at the photo's own size (DeepDream).
 
+    With --zoom-film it is a film: each frame is the one before, enlarged and dreamt again.
+
     Args:
         network: the network to read.
         photo: a path, `skimage:NAME`, or pixels.
@@ -88,6 +91,7 @@ def dream(
         seed: of the random shifts.
     """
     check_colours(network)
+    zoom_on = zoom_among(given)
     shown = open_photo(photo).float().cpu()
     key, whole = Key(seed), precise(shown, working_dtype(network)).to(network.device)
     if given.get("start") == "noise":
@@ -101,6 +105,11 @@ def dream(
         sizes, making, chosen, Nouns.among(given), jitter, _opened_mask(mask, whole, chosen),
         given.get("change", 0.0), given.get("tile"),
     )  # fmt: skip
+    if zoom_on is not None:
+        if len(aims) > 1:
+            raise Mistake(f"a zoom film is one dream, and --strip {given['strip']} are {len(aims)}; give --layer")
+        (word,), (name,), colours = [aims[0].short], stems(aims), given.get("keep_colours", "dreamt")
+        return Zooming(network, whole, how, zoom_on, word, f"{name}-zoom", seed, colours).reel()
     trace = Trace(network, whole)
     shifts = Key(seed, [0] * len(aims))  # each dream of a strip is what it would be alone
     path = trace.noted(stages(how.ascents(network, whole, len(aims)), shifts))

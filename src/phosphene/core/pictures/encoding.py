@@ -29,7 +29,7 @@ TICKS = 90_000  # of an MP4's clock in a second: all usual rates have whole ones
 
 
 def film_bytes(ending: str, frames: Frames, times: Sequence[float], sound: Path | None = None) -> bytes:
-    """The film's bytes; the same for the same frames.
+    """The film's bytes; the same for the same frames. It begins at 0 whatever the first time is.
 
     Args:
         ending: ".gif" or ".mp4".
@@ -102,13 +102,13 @@ def _mp4(frames: Frames, times: Sequence[float], sound: Path | None) -> bytes:
         with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as film:
             stream = film.add_stream("libx264", rate=Fraction(mean).limit_denominator(1001), options={"crf": "18"})
             stream.codec_context.time_base = Fraction(1, TICKS)
-            with _Sound(sound, film) as heard:
+            with _Sound(sound, film, times[0]) as heard:
                 for index, (time, frame) in enumerate(zip(times, frames(), strict=False)):
                     pixels = _even(enlarged(frame))
                     if not index:
                         stream.height, stream.width, stream.pix_fmt = *pixels.shape[:2], "yuv420p"
                     image = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-                    image.pts, image.time_base = round(time * TICKS), Fraction(1, TICKS)
+                    image.pts, image.time_base = round((time - times[0]) * TICKS), Fraction(1, TICKS)
                     film.mux(stream.encode(image))
                     heard.copy(time)
                 film.mux(stream.encode())
@@ -128,12 +128,14 @@ class _Sound:
     Args:
         path: the other film; None: there is no sound.
         film: this one, an output container of PyAV.
+        start: what time of the other one is heard first, in seconds.
     """
 
-    def __init__(self, path: Path | None, film: Any) -> None:
+    def __init__(self, path: Path | None, film: Any, start: float) -> None:
         import av
 
-        self._film, self._open = film, None if path is None else av.open(str(path))
+        self._film, self._start = film, start
+        self._open = None if path is None else av.open(str(path))
         self._packets: Iterator[Any] = iter(())
         streams = () if self._open is None else self._open.streams.audio
         if path is not None and self._open is not None and streams:
@@ -143,7 +145,8 @@ class _Sound:
                 kind = streams[0].codec_context.name
                 warnings.warn(Note(f"the sound of {path.name} is left out: an MP4 can't hold {kind}"), stacklevel=2)
             else:
-                self._packets = (one for one in self._open.demux(streams[0]) if one.dts is not None)
+                every = (one for one in self._open.demux(streams[0]) if one.dts is not None)
+                self._packets = (one for one in every if (one.dts + one.duration) * one.time_base > start)
         self._next = next(self._packets, None)
 
     def __enter__(self) -> "_Sound":
@@ -154,8 +157,10 @@ class _Sound:
             self._open.close()
 
     def copy(self, end: float) -> None:
-        """Put what begins before this time, in seconds, into the film."""
+        """Put what begins before this time of the other film, in seconds, into this one."""
         while self._next is not None and self._next.dts * self._next.time_base < end:
             packet, self._next = self._next, next(self._packets, None)
+            packet.pts -= round(self._start / packet.time_base)
+            packet.dts -= round(self._start / packet.time_base)
             packet.stream = self._stream
             self._film.mux(packet)

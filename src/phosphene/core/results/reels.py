@@ -1,4 +1,4 @@
-"""A film whose every frame is a picture in its own right: what a recipe gives back besides a `Result` and a `Run`.
+"""A film whose every frame is a picture in its own right: a `Run` whose steps are finished frames.
 
 A frame is made by a `Run` of its own. What it takes over from frames before it, it takes from these as they are kept:
 rounded to 8 bits, out of their files. So a film that was stopped after any frame goes on to the same bytes, and each
@@ -7,15 +7,19 @@ frame carries the recipe and its number, by which it can be made again.
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
-from phosphene.core.pictures.files import open_photo
+from phosphene.core.optimization.steps import Step
+from phosphene.core.pictures.files import open_photo, stored
+from phosphene.core.pictures.film import film_path, write_film
 from phosphene.core.pictures.writing import save_png
 from phosphene.core.results.results import Result, Run
 
@@ -25,11 +29,12 @@ Earlier = Callable[[int], Float[Tensor, "1 3 h w"]]
 Make = Callable[[int, Earlier], Run]
 """From a frame's index and those before it to what makes it; a frame depends on nothing else of other frames."""
 
+FRAME = "frame"
+"""The key under which the recipe of a film's frame says which one it is."""
 
-class Reel:
-    """A film in the making.
 
-    Iterate over it to have the frames, in the order in which they are made, as results; or `save` it as a film.
+class Reel(Run):
+    """A film in the making: its steps are its frames, in the order in which they are made, its result is the last one.
 
     Args:
         make: what makes each frame, one picture of the same size as the others.
@@ -37,7 +42,7 @@ class Reel:
             rising, one number more than there are frames.
         name: of the film, as a file's name without ending.
         backward: whether the last frame that is made is the first that is shown.
-        sound: a file whose sound is copied into the film; its clock is that of `times`.
+        sound: a film whose sound is copied; its clock is that of `times`.
     Raises:
         Mistake: there are no frames, or the times don't rise.
     """
@@ -51,7 +56,8 @@ class Reel:
             raise Mistake("the times of a film's frames have to rise, and these don't")
         self._make, self.times, self.name = make, times, name
         self.backward, self.sound = backward, sound
-        self.recipe: dict[str, Any] = {}
+        self._latest: Result | None = None
+        super().__init__(self._frames(), total=len(self) - 1, names=[name], finish=lambda step: self.so_far())
 
     def __len__(self) -> int:
         """How many frames there will be."""
@@ -64,19 +70,85 @@ class Reel:
             earlier: the frames before it, as they are kept.
         """
         run = self._make(index, earlier)
-        run.recipe = self.recipe | {"frame": index} if self.recipe else {}
+        run.recipe = self.recipe | {FRAME: index} if self.recipe else {}
         return run
 
-    def __iter__(self) -> Iterator[Result]:
-        with tempfile.TemporaryDirectory(prefix="phosphene-") as folder:
-            yield from self.made_in(Path(folder))
+    @cached_property
+    def _kept(self) -> tempfile.TemporaryDirectory[str]:
+        """The folder of the frames, for as long as this lives."""
+        return tempfile.TemporaryDirectory(prefix="phosphene-")
 
-    def made_in(self, folder: Path) -> Iterator[Result]:
-        """Every frame, each kept in a folder before the next one begins."""
+    def _frames(self) -> Iterator[Step]:
+        folder = Path(self._kept.name)
         for index in range(len(self)):
-            result = self.begin(index, lambda k: open_photo(folder / frame_file(k))).result
+            result = self.begin(index, kept_in(folder)).result
             save_png(result.pil(), folder / frame_file(index))
-            yield result
+            self._latest = result
+            yield Step(index, result.image, torch.zeros(1))
+
+    def so_far(self) -> Result:
+        """The last frame that was made.
+
+        Raises:
+            Mistake: there was none yet.
+        """
+        if self._latest is None:
+            raise Mistake("nothing was computed yet")
+        return self._latest
+
+    def until(self, index: int) -> None:
+        """Let it end with this frame.
+
+        Raises:
+            Mistake: there is no such frame.
+        """
+        if not 0 <= index < len(self):
+            raise Mistake(f"there is no frame {index}; this film has frames 0 to {len(self) - 1}")
+        self.times, self.total = self.times[: index + 2], index
+
+    def save(self, path: str | Path) -> Path:
+        """Run to the end and write the film, .gif or .mp4 (needs PyAV), or its last frame, .png.
+
+        A film carries no recipe, its frames do. Interrupted, it is the film so far.
+
+        Raises:
+            Mistake: another ending, or a place that can't be written to; before anything is computed.
+        """
+        if Path(path).suffix.lower() == ".png":
+            return super().save(path)
+        film = film_path(path)
+        try:
+            for _ in self:
+                pass
+        finally:
+            if self.last is not None:
+                self.write(film, Path(self._kept.name), self.last.index + 1)
+        return film
+
+    def film(self, path: str | Path) -> Path:
+        """The same as `save`."""
+        return self.save(path)
+
+    def write(self, film: Path, folder: Path, many: int) -> None:
+        """Write the film of the first frames.
+
+        Args:
+            film: its name, as `film_path` checks it.
+            folder: where the frames are kept.
+            many: how many of them are there.
+        Raises:
+            Mistake: it can't be encoded or written, or a frame can't be read.
+        """
+        order, times = range(many), self.times[: many + 1]
+        if self.backward:
+            order, times = range(many - 1, -1, -1), self.times[-many - 1 :]
+        sound = None if self.backward else self.sound
+        write_film(film, lambda: (np.asarray(stored(folder / frame_file(k))) for k in order), times, sound)
+
+
+def kept_in(folder: Path) -> Earlier:
+    """The frames that are kept in a folder."""
+    return lambda index: open_photo(folder / frame_file(index))
 
 
 def frame_file(index: int) -> str:

@@ -20,6 +20,7 @@ from phosphene.faces.cli.output import escape, note, results, results_apart, tel
 from phosphene.faces.running.claims import Claims
 from phosphene.faces.running.destination import Destination
 from phosphene.faces.running.job import Done, Job, Output, perform
+from phosphene.faces.running.reels import Filming
 from phosphene.faces.running.runner import watch
 from phosphene.faces.running.session import Session, named
 
@@ -134,6 +135,8 @@ def _run(job: Job, options: Options) -> None:
             what = perform(part, say, claims)
             if isinstance(what, Done):
                 code, why = show.done(what, quiet=quiet, as_json=as_json), next(iter(what.ends), None)
+            elif isinstance(what, Filming):
+                code, why = show.filmed(what, part.title, quiet=quiet, as_json=as_json), what.stopped
             else:
                 code, why = show.swept(what, part.row.command, quiet=quiet, as_json=as_json), what.stopped
             if code:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -15,6 +16,7 @@ from phosphene.core.results.results import Result
 from phosphene.faces.cli.output import error, escape, note, results, tell
 from phosphene.faces.running.job import Done
 from phosphene.faces.running.progress import bars
+from phosphene.faces.running.reels import Filming
 from phosphene.faces.running.runner import ENDS
 from phosphene.faces.running.sweep import Sweep
 from phosphene.faces.tour.unfinished import Tour
@@ -74,6 +76,40 @@ def _swept_so_far(sweep: Sweep, stopped: BaseException) -> int:
     on_the_way = f", and {len(sweep.unfinished)} more are unfinished" if sweep.unfinished else ""
     there = f"{len(sweep.done)} of {len(sweep.units)} are in {sweep.folder}{on_the_way}"
     _told_so_far(sweep.network, stopped, f"{there}; the same command goes on from there")
+    return exit_code(stopped)
+
+
+def filmed(filming: Filming, title: str, *, quiet: bool, as_json: bool) -> int:
+    """Make a film frame by frame; frames that are there already are kept. The exit code."""
+    if filming.found:
+        note(f"{filming.found} of {len(filming)} frames are in {filming.folder} already", quiet=quiet)
+    if filming.damaged is not None:
+        note(f"{filming.damaged} can't be used; it is made again, with all frames behind it", quiet=quiet)
+    try:
+        with bars(quiet=quiet) as progress:
+            task = progress.add_task(title, total=len(filming), completed=filming.found)
+            begun = time.monotonic()
+            for many in filming:
+                pace = (time.monotonic() - begun) / max(1e-9, many - filming.found)
+                progress.update(task, completed=many, description=f"{title}, {pace:.1f} s a frame")
+        filming.write()
+    except ENDS as stopped:
+        return _filmed_so_far(filming, stopped)
+    tell(json.dumps(filming.record, indent=1) if as_json else filming.film)
+    return 0
+
+
+def _filmed_so_far(filming: Filming, stopped: BaseException) -> int:
+    """Make the film of what is there of one that was stopped, and say so. The exit code."""
+    filming.stopped = stopped
+    if not filming.done:
+        raise unless_interrupted(filming.network, stopped)
+    seen = ""
+    with suppress(*ENDS):  # the disk is full, or somebody is in a hurry: the frames stay
+        filming.write()
+        seen = f" and in {filming.film}"
+    there = f"{filming.done} of {len(filming)} frames are in {filming.folder}{seen}"
+    _told_so_far(filming.network, stopped, f"{there}; the same command goes on from there")
     return exit_code(stopped)
 
 

@@ -20,6 +20,7 @@ from phosphene.core.paths import given_path
 from phosphene.core.pictures.files import read_text, stored
 from phosphene.core.results.provenance import FORMAT, IN_PYTHON
 from phosphene.core.results.recipes import Recipe
+from phosphene.core.results.reels import FRAME
 from phosphene.core.results.results import Part, seal
 from phosphene.core.units.spelling import names_file
 
@@ -43,6 +44,7 @@ class Record:
         device: where it was computed.
         threads: how many worked at it.
         versions: of what the pixels depend on.
+        frame: which one of a film it is.
     """
 
     picture: Path
@@ -56,6 +58,7 @@ class Record:
     device: str
     threads: int
     versions: dict[str, str]
+    frame: int | None = None
 
 
 def read_record(picture: str | Path) -> Record:
@@ -81,7 +84,7 @@ def read_record(picture: str | Path) -> Record:
             raise incomplete(path)
         return Record(
             path, shown, recipe, arguments, data["network"], list(data["inputs"]), parse_plans(data["plan"]),
-            tuple(data["part"]), data["device"], data["threads"], dict(data["versions"]),
+            tuple(data["part"]), data["device"], data["threads"], dict(data["versions"]), data.get(FRAME),
         )  # fmt: skip
     except (KeyError, TypeError, AttributeError):
         raise incomplete(path) from None
@@ -108,6 +111,7 @@ def _complete(data: Mapping[str, Any], recipe: Recipe[..., Any]) -> bool:
         and all(isinstance(word, str) for word in data["versions"].values())
         and isinstance(data["part"], list)
         and all(type(one) in (str, int) for one in data["part"])
+        and type(data.get(FRAME)) in (int, type(None))
     )
 
 

@@ -21,6 +21,7 @@ from phosphene.core.networks.network import Network
 from phosphene.core.pictures.files import SAMPLES, pixel_count
 from phosphene.core.pictures.writing import png_bytes
 from phosphene.core.results.provenance import network_record, versions
+from phosphene.core.results.reels import Reel
 from phosphene.core.results.results import Result, Run
 from phosphene.faces.replay.inputs import Files, photograph
 from phosphene.faces.replay.record import Record, incomplete, read_record
@@ -102,7 +103,7 @@ def embedded_spec(record: Record) -> str:
 def begin(
     record: Record, network: Network, inputs: Sequence[str | Path] = (), meter: Meter | None = None
 ) -> Run | Result:
-    """Call the recipe again.
+    """Call the recipe again; of a film, for this frame and those before it.
 
     Args:
         record: what the picture says.
@@ -110,7 +111,8 @@ def begin(
         inputs: files of the photographs, or folders with them, in any order.
         meter: counts what is read, and says how much may be.
     Raises:
-        Mistake: network or photographs are not those that made the picture, and what differs; or it takes too long.
+        Mistake: network or photographs are not those that made the picture, and what differs; it takes too long; or a
+            film has no such frame.
     """
     _check_network(record, network)
     given = Files(inputs)
@@ -128,7 +130,12 @@ def begin(
         if files:
             named[wanted.name] = files if wanted.many else files[0]
     allowed = allowance(record, network, [file for files in photos.values() for file in files], meter)
-    return record.recipe(network.following(record.plans).within(allowed), **named, **record.arguments)
+    made = record.recipe(network.following(record.plans).within(allowed), **named, **record.arguments)
+    if isinstance(made, Reel):
+        if record.frame is None:
+            raise incomplete(record.picture)
+        made.until(record.frame)
+    return made
 
 
 def patience(patient: bool = False) -> Meter:

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,9 @@ from phosphene.faces.running.claims import Claims, check_new
 
 FILES = ".png .jpg .jpeg .jpe .webp .gif .bmp .tif .tiff .avif .heic .svg .pdf .eps .mp4 .npy .json .html .txt".split()
 """Endings of files, which are no folder's."""
+
+FRAMES = ".frames"
+"""Ending of the folder that keeps a film's frames."""
 
 ENDING = 40
 """Bytes of the longest ending: `.figure.png`, `.input.png`, `.METHOD.npy`."""
@@ -105,7 +109,8 @@ class Destination:
         claims: Claims | None = None,
         about: str = "",
     ) -> None:
-        self.film = None if film is None else Film(film, overwrite=force)
+        goes_on = film is not None and is_folder(given_path(film, "film").with_suffix(FRAMES))
+        self.film = None if film is None else Film(film, overwrite=force or goes_on)
         self.command, self.force, self.method, self.about = command, force, method, about
         self.photos = list(photos) or [photo_stem(photo)]
         self.claims = claims or Claims()
@@ -182,6 +187,8 @@ class Destination:
             return
         names = list(names) or [self.command]
         self.check_files(names)
+        if self.film is not None and os.path.lexists(self.film.path) and not self.force:
+            raise Mistake(f"{self.film.path} is there already; give --force to overwrite it, or another --film")
         self.hold([stem.with_name(stem.name + self._png) for stem in self._every_stem(names)])
 
     def hold(self, files: Sequence[Path]) -> None:
@@ -192,6 +199,21 @@ class Destination:
     def _every_stem(self, names: Sequence[str]) -> list[Path]:
         """Those of this photograph and of the ones that are still to come."""
         return [stem for photo in self.photos for stem in self._stems(names, photo)]
+
+    def film_file(self, name: str) -> Path:
+        """Where a film goes whose frames are pictures: as --film says, or called as a picture would be.
+
+        Raises:
+            Mistake: a picture's name was given, or both a film's and a place.
+        """
+        if self.film is not None and self.out is not None:
+            raise Mistake(f"a film's frames are kept beside it; give --film {self.film.path} or --out, not both")
+        if self.film is not None:
+            return self.film.path
+        if self._is_picture():
+            raise Mistake(f"{self.out} is a picture's name, and this makes a film; give --film NAME.mp4, or a folder")
+        (stem,) = self._stems([name])
+        return stem.with_name(f"{stem.name}{'.mp4' if find_spec('av') else '.gif'}")
 
     def check_files(self, names: Sequence[str]) -> None:
         """Raise a Mistake if a file that would be written is there already, or a folder that has its name."""

@@ -9,9 +9,11 @@ from typing import Any
 from phosphene import catalogue
 from phosphene.catalogue import Row
 from phosphene.core.errors import Mistake, exit_code, failed
+from phosphene.core.extras import needs
 from phosphene.core.networks.network import Network
 from phosphene.core.paths import is_folder, told_apart
 from phosphene.core.results.recipes import Recipe
+from phosphene.core.results.reels import Reel
 from phosphene.core.results.results import Result
 from phosphene.core.results.signature import Input
 from phosphene.core.saving import undisturbed
@@ -21,7 +23,8 @@ from phosphene.core.units.spelling import parse_units
 from phosphene.core.units.units import stems
 from phosphene.faces.running import sweep
 from phosphene.faces.running.claims import Claims
-from phosphene.faces.running.destination import Destination, Written, photo_stem
+from phosphene.faces.running.destination import FRAMES, Destination, Written, photo_stem
+from phosphene.faces.running.reels import Filming
 from phosphene.faces.running.runner import ENDS, Outcome, finished
 from phosphene.faces.running.session import Session, named
 from phosphene.faces.running.sweep import Sweep
@@ -131,8 +134,8 @@ class Done:
         return [one for one in (self.stopped, *self.later) if one is not None]
 
 
-def perform(job: Job, say: Say, claims: Claims) -> Done | Sweep:
-    """Do it; many units are a sweep, which is still to be run.
+def perform(job: Job, say: Say, claims: Claims) -> Done | Sweep | Filming:
+    """Do it; many units are a sweep, and pictures a film, which are still to be run.
 
     Args:
         claims: what the command holds; files of this job are added.
@@ -159,6 +162,8 @@ def perform(job: Job, say: Say, claims: Claims) -> Done | Sweep:
         if units:
             return _sweep(job, given, units, to)
         made = job.recipe(network, **given)
+        if isinstance(made, Reel):
+            return _filming(job, made, to, say)
         to.begin(made.names)
         outcome = finished(made, job.title, quiet=out.quiet, film=to.film)
     return _written(job, to, outcome)
@@ -266,6 +271,16 @@ def _sweep(job: Job, given: Mapping[str, Any], units: Mapping[str, str], to: Des
         lambda some: job.recipe(network, **{**given, option: list(some)}), units, folder,
         force=job.output.force, option=option,
     )  # fmt: skip
+
+
+def _filming(job: Job, reel: Reel, to: Destination, say: Say) -> Filming:
+    if job.session.judges or job.output.anonymous:
+        raise Mistake("--judge and --no-provenance are for single pictures; a film goes on by what its frames say")
+    film = to.film_file(reel.name)
+    if film.suffix == ".gif" and to.film is None:
+        say(f"{film.name} is a GIF: {needs('an MP4', 'PyAV', 'film')}")
+    to.hold([film, film.with_suffix(FRAMES)])
+    return Filming(reel, film, force=job.output.force)
 
 
 def _judge(job: Job, judge: Network, result: Result, words: list[str], written: Written) -> None:

@@ -11,23 +11,20 @@ sweep goes on. So is a picture that is damaged: one that is cut off, or whose pi
 
 import json
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
 
-from phosphene.catalogue import upgraded
 from phosphene.core.errors import Mistake
-from phosphene.core.paths import is_file
-from phosphene.core.pictures.files import open_photo, read_text, stored
+from phosphene.core.pictures.files import open_photo
 from phosphene.core.pictures.sheets import figure
 from phosphene.core.pictures.writing import png_bytes
-from phosphene.core.results.results import Result, Run, seal
+from phosphene.core.results.results import Result, Run
 from phosphene.core.saving import save
 from phosphene.faces.running.destination import json_bytes
+from phosphene.faces.running.kept import Record, arguments_but, foreign, record_beside, record_within, same
 from phosphene.faces.running.runner import ENDS
 
 PART = 64
@@ -36,59 +33,6 @@ PART = 64
 SHEET = "contact.png"
 SHEET_SIDE = 1800
 """Pixels that a contact sheet is about as wide as."""
-
-Record = Mapping[str, Any]
-"""How something was made; empty where it is damaged, and that can't be told."""
-
-OTHER: Record = {"arguments": {}}
-"""Of what this program did not make."""
-
-
-def _but_units(record: Record, option: str) -> dict[str, Any]:
-    return {key: value for key, value in record["arguments"].items() if key != option}
-
-
-def _same(record: Record, wanted: Record, option: str) -> bool:
-    """Whether something was made by this recipe, in whatever part of the units."""
-    keys = ("recipe", "network", "plan", "inputs")
-    return (
-        bool(record)
-        and all(record.get(key) == wanted[key] for key in keys)
-        and _but_units(record, option) == _but_units(wanted, option)
-    )
-
-
-def _parsed(text: str) -> Record:
-    try:
-        data = json.loads(text)
-    except ValueError:
-        return {} if not text or text.startswith("{") else OTHER  # cut off, or a stranger's
-    try:
-        return upgraded(data) if isinstance(data, dict) and isinstance(data.get("arguments"), dict) else OTHER
-    except ValueError:  # it was made by a part of the program that works otherwise today
-        return OTHER
-
-
-def _beside(path: Path) -> Record | None:
-    """The record in a JSON file; None where there is no such file."""
-    if not os.path.lexists(path):
-        return None
-    try:
-        return _parsed(path.read_text(encoding="utf-8")) if is_file(path) else OTHER
-    except (OSError, ValueError):
-        return OTHER
-
-
-def _within(path: Path) -> tuple[Record | None, bool]:
-    """The record in a PNG, None where there is no such file; and whether its pixels are those of its seal."""
-    if not os.path.lexists(path):
-        return None, False
-    try:
-        text = read_text(path).get("phosphene", "[]")
-        record = _parsed(text)
-        return record, record.get("seal") == seal(json.loads(text), stored(path)) if record.get("seal") else False
-    except Mistake:  # it can't be read
-        return ({} if is_file(path) else OTHER), False
 
 
 class Sweep:
@@ -147,13 +91,13 @@ class Sweep:
             Mistake: what is there was made in another way.
         """
         picture, text = (self.folder / f"{self.units[unit]}{end}" for end in (".png", ".json"))
-        (drawn, whole), said = _within(picture), _beside(text)
+        (drawn, whole), said = record_within(picture), record_beside(text)
         if drawn is None and said is None:
             return False
-        own = [record is not None and _same(record, self._wanted, self.option) for record in (drawn, said)]
+        own = [record is not None and same(record, self._wanted, [self.option]) for record in (drawn, said)]
         for path, record, ours in zip((picture, text), (drawn, said), own, strict=True):
             if not ours and (record or not any(own)) and record is not None:
-                raise self._foreign(path)
+                raise foreign(path)
         if any(record and "unfinished" in record for record in (drawn, said)):
             self.unfinished.add(unit)
         elif not (all(own) and whole):
@@ -164,13 +108,9 @@ class Sweep:
 
     def _check_sheet(self, goes_on: bool) -> None:
         """Raise a Mistake if another sheet is there; one that can't be read is this sweep's where the pictures are."""
-        record, _ = _within(self.folder / SHEET)
-        if record is not None and not _same(record, self._wanted, self.option) and not (goes_on and record == {}):
-            raise self._foreign(self.folder / SHEET)
-
-    @staticmethod
-    def _foreign(path: Path) -> Mistake:
-        return Mistake(f"{path} is there already and was made in another way; give --force, or another --out")
+        record, _ = record_within(self.folder / SHEET)
+        if record is not None and not same(record, self._wanted, [self.option]) and not (goes_on and record == {}):
+            raise foreign(self.folder / SHEET)
 
     @property
     def total(self) -> int:
@@ -232,7 +172,7 @@ class Sweep:
         layer = there[0].partition(":")[0]
         every = f"{layer}: all units"
         title = f"{len(self.done)} of {len(self.units)} units" if len(self.done) < len(self.units) else every
-        made = {**self._wanted, "arguments": _but_units(self._wanted, self.option)}
+        made = {**self._wanted, "arguments": arguments_but(self._wanted, [self.option])}
         text = json.dumps({**made, "parts": [f"{self.units[unit]}.png" for unit in there]})
         save({self.folder / SHEET: png_bytes(figure(panels, title, columns=columns, side=side), {"phosphene": text})})
         return self.folder / SHEET
