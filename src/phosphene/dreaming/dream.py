@@ -32,6 +32,7 @@ from phosphene.core.units.inputs import code
 from phosphene.core.units.spelling import parse_units
 from phosphene.core.units.units import AnyUnit, Unit, stems, unit_term
 from phosphene.dreaming.colours import Colours, coloured
+from phosphene.dreaming.films import FilmDream, check_film, each_guide, footage
 from phosphene.dreaming.objectives import amplified, guided, strongest
 from phosphene.dreaming.octaves import Octaves, Trace, at_size, octave_sizes
 from phosphene.dreaming.zooming import Zooming, ZoomOptions, zoom_among
@@ -75,14 +76,16 @@ def dream(
 ) -> Run:
     """Amplify what LAYER already sees in PHOTO, at the photo's own size (DeepDream).
 
-    With --zoom-film it is a film: each frame is the one before, enlarged and dreamt again.
+    With --zoom-film it is a film: each frame is the one before, enlarged and dreamt again. A film as PHOTO is dreamt
+    frame by frame, and what was dreamt goes along with what moves in it.
 
     Args:
         network: the network to read.
-        photo: a path, `skimage:NAME`, or pixels.
+        photo: a path, `skimage:NAME`, or pixels; or a film.
         layer: whose activations to amplify, or one unit of it (LAYER:UNIT), a direction or a sum; by default a layer
             above the middle.
-        guide: a picture whose features at LAYER are dreamt of, at each place the one that fits there.
+        guide: a picture whose features at LAYER are dreamt of, at each place the one that fits there; for a film
+            another film, frame by frame, whose last one stays.
         mask: a picture of the same shape: it dreams where this is white, half as much where it is grey.
         octaves: number of sizes.
         zoom: ratio of one size to the next.
@@ -91,13 +94,14 @@ def dream(
         seed: of the random shifts.
     """
     check_colours(network)
-    zoom_on = zoom_among(given)
-    shown = open_photo(photo).float().cpu()
+    zoom_on, film, guides = zoom_among(given), footage(photo), footage(guide)
+    check_film(film, guides, given)
+    shown = open_photo(photo if film is None else film.frame(0)).float().cpu()
     key, whole = Key(seed), precise(shown, working_dtype(network)).to(network.device)
     if given.get("start") == "noise":
         whole = (100 + key.child(1).uniform(torch.zeros(1, dtype=torch.long), *whole.shape[1:]).to(whole)) / 255
     aims = _aims(network, layer, given)
-    making = _making(network, aims, guide, given)
+    making = _making(network, aims, guide if guides is None else guides.frame(0), given)
     sizes = octave_sizes((whole.shape[2], whole.shape[3]), octaves, zoom)
     chosen = DREAM.but({**given, "steps": steps, "rate": rate, "tv": tv})
     network.allowance.check_steps(steps * len(sizes), len(aims), sizes[0], chosen.views)
@@ -105,16 +109,17 @@ def dream(
         sizes, making, chosen, Nouns.among(given), jitter, _opened_mask(mask, whole, chosen),
         given.get("change", 0.0), given.get("tile"),
     )  # fmt: skip
+    words, names, colours = [unit.short for unit in aims], stems(aims), given.get("keep_colours", "dreamt")
     if zoom_on is not None:
         if len(aims) > 1:
             raise Mistake(f"a zoom film is one dream, and --strip {given['strip']} are {len(aims)}; give --layer")
-        (word,), (name,), colours = [aims[0].short], stems(aims), given.get("keep_colours", "dreamt")
-        return Zooming(network, whole, how, zoom_on, word, f"{name}-zoom", seed, colours).reel()
+        return Zooming(network, whole, how, zoom_on, words[0], f"{names[0]}-zoom", seed, colours).reel()
+    if film is not None:
+        each = each_guide(how, guides, lambda one: _making(network, aims, one, given))
+        return FilmDream(network, film, each, words[0], names[0], seed, colours).reel()
     trace = Trace(network, whole)
     shifts = Key(seed, [0] * len(aims))  # each dream of a strip is what it would be alone
     path = trace.noted(stages(how.ascents(network, whole, len(aims)), shifts))
-    words, names = [unit.short for unit in aims], stems(aims)
-    colours = given.get("keep_colours", "dreamt")
 
     def painted(step: Step) -> Tensor:
         return coloured(step.pictures, at_size(whole, (step.pictures.shape[2], step.pictures.shape[3])), colours)

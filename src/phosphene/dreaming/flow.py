@@ -60,24 +60,26 @@ def warped(pictures: Float[Tensor, "1 c h w"], by: Flow) -> Float[Tensor, "1 c h
     return torch.nn.functional.grid_sample(pictures, grid, mode="bicubic", padding_mode="border", align_corners=False)
 
 
-def reliable(forward: Flow, back: Flow) -> Bool[Tensor, "1 1 h w"]:
-    """Where the flow back says what came from where.
+def consistent(forward: Flow, back: Flow) -> Bool[Tensor, "1 1 h w"]:
+    """Where the flow back says what came from where: not where something was uncovered, or came in.
 
-    Ruder, Dosovitskiy & Brox 2016 (arXiv:1604.08610, 3.2): not where something was uncovered, as w, the flow forward
-    taken along to this frame, and v, the flow back, do not cancel: |w + v|^2 > .01 (|w|^2 + |v|^2) + .5; nor at the
-    edge of something that moves: |grad v_x|^2 + |grad v_y|^2 > .01 |v|^2 + .002. And not what came from outside.
+    There w, the flow forward taken along to this frame, and v, the flow back, do not cancel: |w + v|^2 >
+    .01 (|w|^2 + |v|^2) + .5 (Ruder, Dosovitskiy & Brox 2016, arXiv:1604.08610, 3.2).
 
     Args:
         forward: for each pixel of the frame before where it is in this one.
         back: for each pixel of this frame where it was in the one before.
     """
     along = warped(forward, back)
-    length = back.square().sum(1, keepdim=True)
-    apart = (along + back).square().sum(1, keepdim=True)
-    uncovered = apart > 0.01 * (along.square().sum(1, keepdim=True) + length) + 0.5
-    down, right = torch.gradient(back, dim=(2, 3))
-    edge = (down.square() + right.square()).sum(1, keepdim=True) > 0.01 * length + 0.002
+    lengths = (along.square() + back.square()).sum(1, keepdim=True)
+    uncovered = (along + back).square().sum(1, keepdim=True) > 0.01 * lengths + 0.5
     height, width = back.shape[2:]
     x, y = torch.arange(width) + back[:, :1], torch.arange(height)[:, None] + back[:, 1:]
-    inside = (x > -1) & (x < width) & (y > -1) & (y < height)
-    return ~uncovered & ~edge & inside
+    return ~uncovered & (x > -1) & (x < width) & (y > -1) & (y < height)
+
+
+def reliable(forward: Flow, back: Flow) -> Bool[Tensor, "1 1 h w"]:
+    """The same without the edges of what moves, where |grad v_x|^2 + |grad v_y|^2 > .01 |v|^2 + .002."""
+    down, right = torch.gradient(back, dim=(2, 3))
+    steep = (down.square() + right.square()).sum(1, keepdim=True)
+    return consistent(forward, back) & (steep <= 0.01 * back.square().sum(1, keepdim=True) + 0.002)

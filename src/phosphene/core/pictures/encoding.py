@@ -15,6 +15,7 @@ from PIL import Image
 from PIL.GifImagePlugin import getdata, getheader
 
 from phosphene.core.errors import Note
+from phosphene.core.pictures.footage import open_film
 
 Frame = UInt8[np.ndarray, "h w 3"]
 
@@ -132,10 +133,8 @@ class _Sound:
     """
 
     def __init__(self, path: Path | None, film: Any, start: float) -> None:
-        import av
-
         self._film, self._start = film, start
-        self._open = None if path is None else av.open(str(path))
+        self._open = None if path is None else open_film(path)
         self._packets: Iterator[Any] = iter(())
         streams = () if self._open is None else self._open.streams.audio
         if path is not None and self._open is not None and streams:

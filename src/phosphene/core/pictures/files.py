@@ -5,6 +5,7 @@ comes from outside is guarded: a few formats, a limit on pixels that is read off
 and one sentence for everything that can be wrong with a file.
 """
 
+import math
 import os
 import warnings
 from collections.abc import Sequence
@@ -112,13 +113,17 @@ def open_channels(pixels: Photo, channels: int) -> Float[Tensor, "1 c h w"]:
 
 
 def pixel_count(photo: Photo) -> int:
-    """Of a file, as its header says, or of one of scikit-image's pictures.
+    """Of a file, as its header says, of a film's frames, or of one of scikit-image's pictures.
 
     Raises:
         Mistake: as `open_photo`.
     """
     if not isinstance(photo, (str, os.PathLike)) or str(photo).startswith("skimage:"):
         return open_photo(photo)[0, 0].numel()
+    if is_film(photo):
+        from phosphene.core.pictures.footage import Footage
+
+        return math.prod(Footage(photo).size)
     with _opened(given_path(photo, "picture")) as image:
         return image.width * image.height
 

@@ -46,7 +46,7 @@ class Footage:
 
     Attributes:
         path: the file.
-        times: when each frame begins to be shown, in seconds since the film's start, and at last when the film ends.
+        times: when each frame begins to be shown, in seconds by its clock, and at last when the film ends.
         size: (height, width) in pixels.
 
     Args:
@@ -60,8 +60,7 @@ class Footage:
         self.path = given_path(path, "film")
         head = _head(self.path)
         needed("av", f"reading {self.path.name}", "PyAV", "film")
-        self._kept: dict[int, Float[Tensor, "1 3 h w"]] = {}
-        self._coming, self._next = _decoded(self.path, []), 0
+        self._begin()
         try:
             self.times, self.size, why = _index(self.path)
         except Mistake:
@@ -74,6 +73,10 @@ class Footage:
             many = "one frame" if len(self) == 1 else f"{len(self)} frames"
             warnings.warn(Note(f"{self.path} is read for {many}: {why}"), stacklevel=2)
 
+    def _begin(self) -> None:
+        self._kept: dict[int, Float[Tensor, "1 3 h w"]] = {}
+        self._coming, self._next = _decoded(self.path, []), 0
+
     def __len__(self) -> int:
         """How many frames there are."""
         return len(self.times) - 1
@@ -82,7 +85,7 @@ class Footage:
         """A frame, in [0, 1]."""
         if index not in self._kept:
             if index < self._next:
-                self._kept, self._coming, self._next = {}, _decoded(self.path, []), 0
+                self._begin()
             while self._next <= index:
                 frame = next(self._coming)
                 if self._next >= index - 1:  # its neighbour is asked for, too
@@ -90,6 +93,13 @@ class Footage:
                     self._kept[self._next] = resize(frame.picture, self.size)
                 self._next += 1
         return self._kept[index]
+
+
+def open_film(path: Path) -> Any:
+    """PyAV's container of a film that is there, and of nothing else."""
+    import av
+
+    return av.open(str(path), container_options={"format_whitelist": CONTAINERS})
 
 
 def _head(path: Path) -> bytes:
@@ -140,12 +150,11 @@ def _decoded(path: Path, why: list[str]) -> Iterator[_Frame]:
     """The frames, up to what is wrong, which is put into `why`."""
     import av
 
-    with av.open(str(path), container_options={"format_whitelist": CONTAINERS}) as film:
+    with open_film(path) as film:
         stream, ends = _pictures(film, path), 0.0
-        start = (film.start_time or 0) / av.time_base
 
         def timed(image: Any) -> _Frame:
-            begins = None if image.pts is None else float(image.pts * stream.time_base) - start
+            begins = None if image.pts is None else float(image.pts * stream.time_base)
             lasts = float((image.duration or 0) * stream.time_base)
             return _Frame(image, begins, lasts, float(stream.sample_aspect_ratio or 1))
 
@@ -158,7 +167,7 @@ def _decoded(path: Path, why: list[str]) -> Iterator[_Frame]:
                 if packet.stream is stream:
                     yield from map(timed, packet.decode())
             lasts = (film.duration or 0) / av.time_base
-            if ends - start < lasts - LACKING:
+            if ends - (film.start_time or 0) / av.time_base < lasts - LACKING:
                 why.append(f"it is cut off, and should last {lasts:.1f} seconds")
         except (av.FFmpegError, EOFError):
             why.append(CUT)
@@ -182,7 +191,7 @@ def _pictures(film: Any, path: Path) -> Any:
 
 
 def _index(path: Path) -> tuple[list[float], tuple[int, int], str]:
-    """The times of a film's frames and its end, their size, and why it ended early; by decoding all of it once."""
+    """The times of a film's frames and of its end, their size, and why it ended early; by decoding all of it once."""
     why: list[str] = []
     starts: list[float | None] = []
     size, lasts = (0, 0), 0.0
