@@ -16,12 +16,13 @@ import pytest
 import torch
 from PIL import Image, ImageSequence
 
+import phosphene
 from phosphene.core.errors import Mistake, Terminated
 from phosphene.core.optimization.steps import Step
 from phosphene.core.pictures.writing import png_bytes
 from phosphene.core.results.provenance import FORMAT
 from phosphene.core.results.reels import Reel
-from phosphene.core.results.results import Result, Run
+from phosphene.core.results.results import Result, Run, seal
 from phosphene.faces.cli import show
 from phosphene.faces.replay.replay import replay
 from phosphene.faces.running.reels import Filming
@@ -133,7 +134,7 @@ def test_a_film_that_is_stopped_keeps_its_frames_and_goes_on_to_the_same_bytes(
 def test_what_is_stopped_in_its_first_frame_leaves_no_film():
     cinema = Cinema()
     cinema.at, cinema.error = (0, 1), ZeroDivisionError("by 0")
-    with pytest.raises(Mistake, match="net.py fails: ZeroDivisionError: by 0"):
+    with pytest.raises(Mistake, match=r"net.py fails: ZeroDivisionError: by 0"):
         cinema.filmed()
     assert not made()
 
@@ -220,7 +221,7 @@ def test_what_is_there_of_others_is_not_overwritten(name):
 def test_frames_of_another_film_are_refused_and_with_force_replaced(undisturbed):
     laid(undisturbed)
     other = Cinema(zoom_by=1.1)
-    with pytest.raises(Mistake, match="zoom.frames/00000.png is there already and was made in another way"):
+    with pytest.raises(Mistake, match=r"zoom.frames/00000.png is there already and was made in another way"):
         other.filming()
     assert made() == undisturbed and other.begun == []
     Path("zoom.frames/00077.png").write_bytes(b"of a longer one")
@@ -231,7 +232,7 @@ def test_frames_of_another_film_are_refused_and_with_force_replaced(undisturbed)
 def test_a_frame_that_is_at_another_ones_place_is_no_frame_of_this_film(undisturbed):
     laid(undisturbed)
     shutil.copy("zoom.frames/00001.png", "zoom.frames/00003.png")
-    with pytest.raises(Mistake, match="00003.png is there already and was made in another way"):
+    with pytest.raises(Mistake, match=r"00003.png is there already and was made in another way"):
         Cinema().filming()
 
 
@@ -293,15 +294,11 @@ def test_a_frame_that_the_film_does_not_have_is_refused(run, frame):
         recipe = json.loads(image.text["phosphene"])
         recipe["frame"] = frame
         Path("forged.png").write_bytes(forged(image, recipe))
-    with pytest.raises(Mistake, match="there is no frame|is incomplete: it was not written by this program"):
-        import phosphene
-
+    with pytest.raises(Mistake, match=r"there is no frame|is incomplete: it was not written by this program"):
         replay("forged.png", phosphene.load("own.py"), ["cat.png"])
 
 
 def forged(image, recipe):
-    from phosphene.core.results.results import seal
-
     return png_bytes(image.copy(), {"phosphene": json.dumps(recipe | {"seal": seal(recipe, image)})})
 
 
