@@ -44,11 +44,14 @@ LEAST = 2
 SEEN = 8
 """In a loop the first frame comes into sight when so much enlargement is left: a small picture in the middle."""
 
-PULLED = 0.2
+PULLED = 0.5
 """Such a part of the way each frame is brought back to the brightness and contrast of the first one."""
 
 SOFT = 0.4
-"""Width of that picture's soft edge, of half its side."""
+"""Width of that picture's soft edge, of half its side; less when it nearly fills the frame."""
+
+SHARP = 1.5
+"""So much smaller a picture is sampled as it is: antialiased it would lose what makes it sharp."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,7 @@ class Zooming:
         if left > self.zoom.closing:
             return as_it_is
         first = self._read(earlier(0))
-        part = min(1.0, 1.5 * (1 - (left - 1) / max(1, self.zoom.closing)))
+        part = (1 - (left - 1) / self.zoom.closing) ** 2
 
         def closed(picture: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
             return ahead(picture, first, self.zoom.by**left, self.zoom.turn * left, part)
@@ -218,12 +221,15 @@ def ahead(
         part: how much of it is seen where it is seen most.
     """
     height, width = picture.shape[2:]
-    size = (max(1, round(height / by)), max(1, round(width / by)))
-    small = torch.nn.functional.interpolate(first, size, mode="bicubic", antialias=True, align_corners=False)
+    less = max(1.0, by / SHARP)
+    small = at_size(first, (max(1, round(height / less)), max(1, round(width / less))))
     at = _positions(picture, 1 / by, -turn)
-    inside = (1 - at.abs().amax(3)[:, None]) / min(SOFT, by - 1)  # 0 at its border, 1 behind the soft edge
-    weight = part * _smooth(inside.clamp(0, 1))
-    return torch.lerp(picture, _sampled(small, at), weight).clamp(0, 1)
+    seen = _sampled(small, at)
+    if less == 1:  # what enlarging blurs is added beforehand (back-projection, Irani & Peleg 1991)
+        seen = seen + _sampled(first - zoomed(seen, by, turn), at)
+    soft = min(SOFT, 1.5 * (by - 1) ** 1.5)
+    inside = (1 - at.abs().amax(3)[:, None]) / soft  # 0 at its border, 1 behind the soft edge
+    return torch.lerp(picture, seen, part * _smooth(inside.clamp(0, 1))).clamp(0, 1)
 
 
 def _positions(picture: Float[Tensor, "1 3 h w"], by: float, turn: float) -> Float[Tensor, "1 h w 2"]:

@@ -280,6 +280,7 @@ def _filming(job: Job, reel: Reel, to: Destination, say: Say) -> Filming:
     if film.suffix == ".gif" and to.film is None:
         say(f"{film.name} is a GIF: {needs('an MP4', 'PyAV', 'film')}")
     to.hold([film, film.with_suffix(FRAMES)])
+    to.claims.folder(film.with_suffix(FRAMES))  # which goes again where nothing comes into it
     return Filming(reel, film, force=job.output.force)
 
 
