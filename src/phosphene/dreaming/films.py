@@ -7,8 +7,8 @@ Frame t starts at its input x_t and what was added to the frame before, taken al
 c_t is 1 where the flow is consistent, and falls to 0 where it is not, at what was uncovered or came in (Ruder,
 Dosovitskiy & Brox 2016, arXiv:1604.08610, carry the whole picture; as here it is what was added alone, nothing that is
 in no frame of the film can stay for ever, and a picture that stands still does not change its colours). There the frame
-is dreamt again, in the usual sizes, and at each of them only until the layer has come as far as in a dream of the key
-frame alone. Key frames are every 24th one and the first one of each shot, which takes nothing over.
+is dreamt again, in the usual sizes, and at each of them only until the layer has come as far as in dreams of the last
+key frames alone. Key frames are every 12th one and the first one of each shot, which takes nothing over.
 """
 
 import os
@@ -37,15 +37,19 @@ from phosphene.dreaming.colours import Colours, coloured
 from phosphene.dreaming.flow import Flow, consistent, flow, warped
 from phosphene.dreaming.octaves import Octaves, at_size
 
-KEPT = 0.9
-"""Such a part of what was added goes along: what the warps have blurred is forgotten within a second."""
+KEPT = 0.95
+"""Such a part of what was added goes along: what the warps have blurred is forgotten within a second or two."""
 
-EVERY = 24
-"""From one key frame to the next, in frames."""
+EVERY, LAST = 12, 4
+"""From one key frame to the next, in frames, and how many of them are averaged: by other random shifts, the same dream
+comes a tenth further or less far."""
 
 CUT = 0.7
 """A shot begins where so much of a picture has come from nowhere. In a pan across bushes it is up to .5, at cuts from
 .8 on."""
+
+Ascend = Callable[[Key, Step | None], Iterator[Step]]
+"""One of a dream's sizes: from its key and the last step of the size before."""
 
 NO_FILMS = {
     "start": "which starts at its own frames",
@@ -86,7 +90,7 @@ def each_guide(
         making: from a guide to what is made large.
     """
 
-    @lru_cache(2)  # of this frame, and of the key frame
+    @lru_cache(2)  # of this frame, and of a key frame
     def guided(index: int) -> Octaves:
         return how if guides is None else replace(how, parts=making(guides.frame(min(index, len(guides) - 1))))
 
@@ -116,6 +120,25 @@ def motion(before: Float[Tensor, "1 3 h w"], now: Float[Tensor, "1 3 h w"]) -> M
 
 
 @dataclass(frozen=True)
+class Alone:
+    """What comes of a frame that is dreamt by itself.
+
+    Attributes:
+        values: how far the layer came at each size.
+        colour: (1, 3, 1, 1), the mean of what was added.
+    """
+
+    values: Float[Tensor, " octaves"]
+    colour: Float[Tensor, "1 3 1 1"]
+
+    @classmethod
+    def mean(cls, every: "Sequence[Alone]") -> "Alone":
+        """Of several frames."""
+        values, colours = [one.values for one in every], [one.colour for one in every]
+        return cls(torch.stack(values).mean(0), torch.stack(colours).mean(0))
+
+
+@dataclass(frozen=True)
 class FilmDream:
     """The frames of a dream over a film.
 
@@ -137,7 +160,7 @@ class FilmDream:
     colours: Colours = "dreamt"
     _cuts: dict[int, bool] = field(default_factory=dict, init=False)
     _latest: dict[int, Motion] = field(default_factory=dict, init=False)
-    _reached: dict[int, list[float]] = field(default_factory=dict, init=False)
+    _dreamt: dict[int, Alone] = field(default_factory=dict, init=False)
 
     def reel(self) -> Reel:
         """The film, with the other one's times and sound."""
@@ -145,21 +168,13 @@ class FilmDream:
 
     def frame(self, index: int, earlier: Earlier) -> Run:
         """What makes a frame."""
-        how, base, key = self.how(index), self._read(self.film.frame(index)), self.key_frame(index)
-        alone = not index or self._cut(index)
-        start = base if alone else (base + self._carried(index, earlier, how)).clamp(0, 1)
-        ends: list[float] = []
-        path = self._path(index, how, start, [] if alone else self._reference(key), ends)
-
-        def noted() -> Iterator[Step]:
-            yield from path
-            if alone:
-                self._reached[index] = ends
+        how, base = self.how(index), self._read(self.film.frame(index))
+        first = not index or self._cut(index)
+        usual = None if first else Alone.mean([self._alone(key) for key in self.key_frames(index)])
+        start = base if usual is None else (base + self._carried(index, earlier, how, usual)).clamp(0, 1)
 
         def painted(step: Step) -> Tensor:
-            return coloured(
-                step.pictures, at_size(base, (step.pictures.shape[2], step.pictures.shape[3])), self.colours
-            )
+            return self._painted(step, base)
 
         def finish(step: Step) -> Result:
             numbers = {
@@ -169,14 +184,15 @@ class FilmDream:
             title = f"frame {index} of {len(self.film)}"
             return Result(painted(step).float().cpu(), [self.name], [numbers], title=title)
 
-        return Run(
-            noted(), total=how.settings.steps * len(how.sizes), names=[self.name], finish=finish, shown=painted
-        )  # fmt: skip
+        path, total = self._path(index, how, start, usual), how.settings.steps * len(how.sizes)
+        return Run(path, total=total, names=[self.name], finish=finish, shown=painted)
 
-    def key_frame(self, index: int) -> int:
-        """The last key frame up to this one."""
-        first = index - index % EVERY
-        return max((k for k in range(first + 1, index + 1) if self._cut(k)), default=first)
+    def key_frames(self, index: int) -> list[int]:
+        """The last key frames of this frame's shot, up to it."""
+        found = [index - index % EVERY - back * EVERY for back in range(LAST)]
+        earliest = max(0, found[-1])
+        cuts = [k for k in range(earliest + 1, index + 1) if self._cut(k)]
+        return sorted({max(k, cuts[-1] if cuts else earliest) for k in found})
 
     def _cut(self, index: int) -> bool:
         """Whether a shot begins with this frame."""
@@ -191,51 +207,58 @@ class FilmDream:
             self._latest[index] = motion(self.film.frame(index - 1), self.film.frame(index))
         return self._latest[index]
 
-    def _carried(self, index: int, earlier: Earlier, how: Octaves) -> Float[Tensor, "1 3 h w"]:
-        """What is taken over from the frame before; nothing where the mask is black."""
+    def _carried(self, index: int, earlier: Earlier, how: Octaves, usual: Alone) -> Float[Tensor, "1 3 h w"]:
+        """What is taken over from the frame before; nothing where the mask is black.
+
+        Its mean colour is that of dreams alone, as moves that go on and on would carry it elsewhere.
+        """
         along = self._motion(index)
         added = self._read(earlier(index - 1)) - self._read(self.film.frame(index - 1))
-        weight = KEPT * along.weight.to(added)
+        weight = along.weight.to(added)
         if how.mask is not None:
             weight = weight * (how.mask > 0)
-        return weight * warped(added, along.back.to(added))
+        carried = KEPT * weight * warped(added, along.back.to(added))
+        return carried + weight * (usual.colour - carried.mean((2, 3), keepdim=True))
 
-    def _reference(self, key: int) -> list[float]:
-        """How far the layer comes at each size in a dream of this key frame alone."""
-        if key not in self._reached:
-            ends: list[float] = []
-            for _ in self._path(key, self.how(key), self._read(self.film.frame(key)), [], ends):
+    def _alone(self, key: int) -> Alone:
+        """The dream of a key frame alone."""
+        if key not in self._dreamt:
+            for _ in self._path(key, self.how(key), self._read(self.film.frame(key)), None):
                 pass
-            self._reached[key] = ends
-        return self._reached[key]
+        return self._dreamt[key]
 
-    def _path(
-        self, index: int, how: Octaves, start: Float[Tensor, "1 3 h w"], enough: Sequence[float], ends: list[float]
-    ) -> Iterator[Step]:
+    def _path(self, index: int, how: Octaves, start: Float[Tensor, "1 3 h w"], usual: Alone | None) -> Iterator[Step]:
         """The steps of a frame.
 
         Args:
-            enough: at each size how far the layer is to come; without them all steps are taken.
-            ends: how far it came is put here.
+            usual: how far the layer is to come at each size; None: it is dreamt alone, and what comes of it is noted.
         """
-        if enough:
-            how = replace(how, change=0.0)  # the key frame's dream has ended by it
+        if usual is not None:
+            how = replace(how, change=0.0)  # the key frames' dreams have ended by it
+        reached: list[float] = []
 
-        def watched(ascend: Callable[[Key, Step | None], Iterator[Step]]) -> Callable[..., Iterator[Step]]:
+        def watched(ascend: Ascend) -> Ascend:
             def ascended(key: Key, before: Step | None) -> Iterator[Step]:
                 term: Term | None = None
                 for step in ascend(key, before):
                     yield step
                     term = term or how.parts(step.pictures)[0][1]
-                    if enough and self._value(how, term, step) >= enough[len(ends)]:
+                    if usual is not None and self._value(how, term, step) >= usual.values[len(reached)]:
                         break
                 if term is not None:
-                    ends.append(self._value(how, term, step))
+                    reached.append(self._value(how, term, step))
 
             return ascended
 
         ascents = [watched(ascend) for ascend in how.ascents(self.network, start, 1)]
-        return stages(ascents, Key(self.seed, [0], stage=index * len(how.sizes)))
+        for step in stages(ascents, Key(self.seed, [0], stage=index * len(how.sizes))):
+            yield step
+        if usual is None:
+            added = self._painted(step, start) - start
+            self._dreamt[index] = Alone(torch.tensor(reached, dtype=torch.float64), added.mean((2, 3), keepdim=True))
+
+    def _painted(self, step: Step, base: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 sh sw"]:
+        return coloured(step.pictures, at_size(base, (step.pictures.shape[2], step.pictures.shape[3])), self.colours)
 
     def _value(self, how: Octaves, term: Term, step: Step) -> float:
         """How far the layer has come, in the picture as it is: under random shifts, no two of these compare."""

@@ -183,6 +183,8 @@ def _pictures(film: Any, path: Path) -> Any:
     from av.stream import Disposition
 
     streams = [one for one in film.streams.video if not one.disposition & Disposition.attached_pic]
+    if not streams and not film.streams:
+        raise ValueError("its index is cut off")
     if not streams:
         what = "has sound and no picture" if film.streams.audio else "has no picture"
         raise Mistake(f"{path} {what}; give a film that one can see")
