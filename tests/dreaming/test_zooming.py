@@ -216,7 +216,10 @@ def test_with_the_photographs_histogram_every_frame_has_it():
         ({"zoom_by": 1}, "enlarged by 1 stands still; give --zoom-by 1.05, or 0.95"),
         ({"loop": True}, "a loop needs at least 15 frames where each is enlarged by 1.05, not 6"),
         ({"loop": True, "zoom_by": 0.8}, "a loop needs at least 4 frames where each is enlarged by 1.25, not 3"),
-        ({"layer": None, "strip": "conv2,conv3"}, "a zoom film is one dream, and --strip conv2,conv3 are 2"),
+        (
+            {"layer": None, "strip": "conv2,conv3"},
+            "a strip of 2 layers is several; give --layer",
+        ),
         ({"zoom_film": None, "turn": 2}, "--turn belongs to a zoom film; give --zoom-film FRAMES, too"),
         ({"zoom_film": None, "frame_rate": 25}, "--frame-rate belongs to a zoom film"),
         ({"zoom_film": 1}, "1 is not a valid value for zoom_film: it must be 2 to"),

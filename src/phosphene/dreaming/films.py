@@ -55,6 +55,7 @@ NO_FILMS = {
     "start": "which starts at its own frames",
     "strip": "which is one dream",
     "zoom_film": "which has frames of its own",
+    "only": "in which nobody looks for it again and again",
 }
 """Options that are about a single photograph, and why."""
 
@@ -62,22 +63,25 @@ SOFT = 2.0
 """Pixels: standard deviation of the edge of what is taken over."""
 
 
-def footage(photo: Photo | None) -> Footage | None:
-    """The film, where this is one's name."""
-    return Footage(photo) if isinstance(photo, (str, os.PathLike)) and is_film(photo) else None
-
-
-def check_film(film: Footage | None, guides: Footage | None, given: Mapping[str, object]) -> None:
-    """Raise a Mistake if something does not go with a film, or a guide film with a photograph.
+def films_among(
+    photo: Photo, guide: Photo | None, given: Mapping[str, object]
+) -> tuple[Footage | None, Footage | None]:
+    """What is dreamt into and its guide, as far as they are films.
 
     Args:
         given: options of the dream.
+    Raises:
+        Mistake: they can't be read, a photograph has a film for its guide, or an option does not go with a film.
     """
+    film, guides = (
+        Footage(one) if isinstance(one, (str, os.PathLike)) and is_film(one) else None for one in (photo, guide)
+    )
     if film is None and guides is not None:
         raise Mistake(f"{guides.path.name} guides a film frame by frame, and a photograph is given; give a picture")
     for name, why in NO_FILMS.items():
         if film is not None and given.get(name, "photo") != "photo":
             raise Mistake(f"--{name.replace('_', '-')} does not go with a film, {why}; leave it out")
+    return film, guides
 
 
 def each_guide(
@@ -262,7 +266,8 @@ class FilmDream:
 
     def _value(self, how: Octaves, term: Term, step: Step) -> float:
         """How far the layer has come, in the picture as it is: under random shifts, no two of these compare."""
-        if how.tile is not None and how.tile < max(step.pictures.shape[2:]):
+        size = (step.pictures.shape[2], step.pictures.shape[3])
+        if how.tiling.side_for(self.network, term, 1, size) is not None:
             return -step.values.item()
         return values(self.network, term, step.pictures, torch.tensor([0])).item()
 

@@ -5,7 +5,7 @@ never ends outwards: the same frames, the last one first.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, TypedDict
 
@@ -23,6 +23,7 @@ from phosphene.core.options import Bounds, Words, shown
 from phosphene.core.pictures.eight_bit import precise
 from phosphene.core.results.reels import Earlier, Reel
 from phosphene.core.results.results import Result, Run
+from phosphene.core.units.units import AnyUnit, stems
 from phosphene.dreaming.colours import Colours, coloured
 from phosphene.dreaming.octaves import Octaves, at_size
 
@@ -88,28 +89,6 @@ class Zoom:
     def closing(self) -> int:
         """In so many frames at the end the first one is in sight."""
         return min(self.frames - 1, math.ceil(math.log(SEEN) / math.log(self.by))) if self.loop else 0
-
-
-def zoom_among(given: ZoomOptions) -> Zoom | None:
-    """The zoom that is asked for; None: none is.
-
-    Raises:
-        Mistake: frames are enlarged by 1, a loop is too short, or there is no film to which something belongs.
-    """
-    frames = given.get("zoom_film")
-    if frames is None:
-        alone = next((name for name in ZoomOptions.__annotations__ if name in given), None)
-        if alone is not None:
-            raise Mistake(f"--{alone.replace('_', '-')} belongs to a zoom film; give --zoom-film FRAMES, too")
-        return None
-    by, turn = given.get("zoom_by", Zoom.by), given.get("turn", Zoom.turn)
-    if by == 1:
-        raise Mistake("a zoom film whose frames are enlarged by 1 stands still; give --zoom-by 1.05, or 0.95")
-    backward = by < 1
-    return Zoom(
-        frames, 1 / by if backward else by, -turn if backward else turn, given.get("loop", False), backward,
-        given.get("frame_rate", Zoom.rate), given.get("zoom_steps", Zoom.steps),
-    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -183,6 +162,51 @@ class Zooming:
             return ahead(picture, first, self.zoom.by**left, self.zoom.turn * left, part)
 
         return closed
+
+
+def zoom_film(
+    network: Network, whole: Float[Tensor, "1 3 h w"], how: Octaves, aims: Sequence[AnyUnit], given: ZoomOptions,
+    seed: int, colours: Colours,
+) -> Reel | None:  # fmt: skip
+    """The film that is asked for; None: none is.
+
+    Args:
+        network, whole, how, seed, colours: as for `Zooming`.
+        aims: what is dreamt of.
+        given: how the film goes on.
+    Raises:
+        Mistake: several dreams, frames that are enlarged by 1, a loop that is too short, or there is no film to which
+            something belongs.
+    """
+    zoom = _asked(given)
+    if zoom is None:
+        return None
+    if len(aims) > 1:
+        raise Mistake(f"a zoom film is one dream, and a strip of {len(aims)} layers is several; give --layer instead")
+    (name,) = stems(aims)
+    return Zooming(network, whole, how, zoom, aims[0].short, f"{name}-zoom", seed, colours).reel()
+
+
+def _asked(given: ZoomOptions) -> Zoom | None:
+    """The zoom that is asked for; None: none is.
+
+    Raises:
+        Mistake: frames are enlarged by 1, a loop is too short, or there is no film to which something belongs.
+    """
+    frames = given.get("zoom_film")
+    if frames is None:
+        alone = next((name for name in ZoomOptions.__annotations__ if name in given), None)
+        if alone is not None:
+            raise Mistake(f"--{alone.replace('_', '-')} belongs to a zoom film; give --zoom-film FRAMES, too")
+        return None
+    by, turn = given.get("zoom_by", Zoom.by), given.get("turn", Zoom.turn)
+    if by == 1:
+        raise Mistake("a zoom film whose frames are enlarged by 1 stands still; give --zoom-by 1.05, or 0.95")
+    backward = by < 1
+    return Zoom(
+        frames, 1 / by if backward else by, -turn if backward else turn, given.get("loop", False), backward,
+        given.get("frame_rate", Zoom.rate), given.get("zoom_steps", Zoom.steps),
+    )  # fmt: skip
 
 
 def as_it_is(picture: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
+from phosphene.core.errors import Note
 from phosphene.core.pictures import encoding
 from phosphene.core.pictures.encoding import film_bytes
 
@@ -128,3 +129,26 @@ def test_a_film_without_sound_adds_none(tmp_path):
     (tmp_path / "silent.mp4").write_bytes(film_bytes(".mp4", frames(), TIMES))
     with av.open(BytesIO(film_bytes(".mp4", frames(), TIMES, tmp_path / "silent.mp4"))) as film:
         assert not film.streams.audio
+
+
+def test_sound_that_does_not_fit_into_an_mp4_when_it_is_written_is_left_out_too(tmp_path):
+    av = pytest.importorskip("av")
+    path = tmp_path / "nowhere.mkv"
+    with av.open(str(path), "w") as film:
+        stream = film.add_stream("pcm_s16le", rate=8000)  # two channels, and nobody says of which side
+        quiet = av.AudioFrame.from_ndarray(np.zeros((1, 16000), np.int16), format="s16", layout="stereo")
+        quiet.sample_rate, quiet.pts = 8000, 0
+        film.mux(stream.encode(quiet))
+    with pytest.warns(Note, match="the sound of nowhere.mkv is left out: an MP4 can't hold pcm_s16le"):
+        data = film_bytes(".mp4", frames(), TIMES, path)
+    with av.open(BytesIO(data)) as film:
+        assert not film.streams.audio
+
+
+def test_of_sound_that_is_cut_off_there_is_what_can_be_read(tmp_path):
+    av = pytest.importorskip("av")
+    path = tone(tmp_path / "tone.mka", "aac", seconds=3)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+    with av.open(BytesIO(film_bytes(".mp4", frames(), [float(k) for k in range(len(TIMES))], path))) as film:
+        assert 0.3 < len([one for one in film.demux(audio=0) if one.size]) * 1024 / 48000 < 2
+        assert film.streams.video[0].frames == 5

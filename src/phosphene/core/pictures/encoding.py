@@ -4,6 +4,7 @@ import math
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -136,16 +137,14 @@ class _Sound:
         self._film, self._start = film, start
         self._open = None if path is None else open_film(path)
         self._packets: Iterator[Any] = iter(())
-        streams = () if self._open is None else self._open.streams.audio
-        if path is not None and self._open is not None and streams:
-            try:
-                self._stream = film.add_stream_from_template(streams[0])
-            except ValueError:
-                kind = streams[0].codec_context.name
-                warnings.warn(Note(f"the sound of {path.name} is left out: an MP4 can't hold {kind}"), stacklevel=2)
+        if path is not None and self._open is not None and self._open.streams.audio:
+            stream = self._open.streams.audio[0]
+            if _fits(path):
+                self._stream = film.add_stream_from_template(stream)
+                self._packets = _packets(self._open, stream, start)
             else:
-                every = (one for one in self._open.demux(streams[0]) if one.dts is not None)
-                self._packets = (one for one in every if (one.dts + one.duration) * one.time_base > start)
+                kind = stream.codec_context.name
+                warnings.warn(Note(f"the sound of {path.name} is left out: an MP4 can't hold {kind}"), stacklevel=2)
         self._next = next(self._packets, None)
 
     def __enter__(self) -> "_Sound":
@@ -163,3 +162,31 @@ class _Sound:
             packet.dts -= round(self._start / packet.time_base)
             packet.stream = self._stream
             self._film.mux(packet)
+
+
+def _packets(film: Any, stream: Any, start: float) -> Iterator[Any]:
+    """Those of a film's sound that are heard behind a time, in seconds, up to where the file is cut off."""
+    import av
+
+    with suppress(av.FFmpegError):
+        for packet in film.demux(stream):
+            if packet.is_corrupt:
+                return
+            if packet.dts is not None and (packet.dts + packet.duration) * packet.time_base > start:
+                yield packet
+
+
+def _fits(path: Path) -> bool:
+    """Whether an MP4 can hold a film's sound, by trying: of some kinds it is known when the first packet is written."""
+    import av
+
+    try:
+        with open_film(path) as film, av.open(BytesIO(), "w", format="mp4") as trial:
+            stream = trial.add_stream_from_template(film.streams.audio[0])
+            for packet in film.demux(film.streams.audio[0]):
+                packet.stream = stream
+                trial.mux(packet)
+                break
+    except (ValueError, av.FFmpegError):
+        return False
+    return True

@@ -24,7 +24,7 @@ from phosphene.core.pictures.eight_bit import fraction
 from phosphene.core.pictures.files import MOST_FILM_BYTES, check_size, missing
 from phosphene.core.pictures.fitting import resize
 
-CONTAINERS = "mov,matroska,avi,mpeg,mpegts,mpegvideo,ogg,asf,flv"
+CONTAINERS = "mov,matroska,avi,mpeg,mpegts,mpegvideo,ogg,asf,flv,wav"
 """FFmpeg's names of those that are opened. A playlist names other files, or addresses, and is none of them."""
 
 READABLE = "MP4, MOV, MKV, WebM, AVI, MPEG, OGV, WMV and FLV work"
@@ -67,7 +67,7 @@ class Footage:
             raise
         except Exception as error:  # parsers of files from anywhere raise nearly anything
             raise Mistake(f"{self.path} is not a film that can be read: {_beginning(head)}; {READABLE}") from error
-        if not len(self):
+        if not self.times:
             raise Mistake(f"{self.path} has no frame that can be decoded; give another film")
         if why:
             many = "one frame" if len(self) == 1 else f"{len(self)} frames"
@@ -183,11 +183,10 @@ def _pictures(film: Any, path: Path) -> Any:
     from av.stream import Disposition
 
     streams = [one for one in film.streams.video if not one.disposition & Disposition.attached_pic]
-    if not streams and not film.streams:
-        raise ValueError("its index is cut off")
+    if not streams and not film.streams.audio:
+        raise ValueError("there is nothing to be seen or heard")
     if not streams:
-        what = "has sound and no picture" if film.streams.audio else "has no picture"
-        raise Mistake(f"{path} {what}; give a film that one can see")
+        raise Mistake(f"{path} has sound and no picture; give a film that one can see")
     check_size((streams[0].width, streams[0].height), str(path))
     return streams[0]
 
