@@ -74,6 +74,7 @@ def recipe_command(name: str, rows: tuple[Row, ...], *, like: bool = False) -> C
         from phosphene.faces.replay import like as liking
 
         record, patient = liking.read_record(picture), options.pop("patient")
+        options |= {one.name: options[one.name] or "" for one in cli.NETWORK if isinstance(one.default, str)}
         method = liking.method_of(record, name, method)
         job, words = liking.followed(_job(name, rows, recipes, method, options), record, patient=patient)
         note(words, quiet=options["quiet"])

@@ -157,13 +157,13 @@ def signed(function: Callable[..., None], parameters: Iterable[Parameter], doc: 
 def open_ended(recipe: Recipe[..., Any]) -> Recipe[..., Any]:
     """A recipe as it is typed beside a picture's own: nothing but its photographs has to be, and they come first."""
     led = any(one.required for one in recipe.inputs)
-    arguments = (
-        one
-        if isinstance(one, Input)
-        else replace(one, default=None, optional=True, positional=one.positional and not led)
+    free = [
+        replace(one, default=None, optional=True, positional=one.positional and not led)
+        if isinstance(one, Option)
+        else one
         for one in recipe.arguments
-    )
-    return replace(recipe, arguments=tuple(arguments))
+    ]
+    return replace(recipe, arguments=tuple(sorted(free, key=lambda one: not one.positional)))
 
 
 def of_recipes(recipes: Recipes, photo: Any = DEFAULT_PHOTO) -> list[Parameter]:

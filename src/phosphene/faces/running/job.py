@@ -271,7 +271,7 @@ def _sweep(job: Job, given: Mapping[str, Any], units: Mapping[str, str], to: Des
     to.hold([folder / sweep.SHEET])
     return Sweep(
         lambda some: job.recipe(network, **{**given, option: list(some)}), units, folder,
-        force=job.output.force, option=option,
+        force=job.output.force, option=option, watch=job.output.watch,
     )  # fmt: skip
 
 

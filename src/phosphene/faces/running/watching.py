@@ -175,7 +175,7 @@ def can_preview(console: Console) -> bool:
 
 
 @contextmanager
-def screen(progress: Progress, *, preview: bool) -> Iterator[Callable[[Run], None]]:
+def screen(progress: Progress, *, preview: bool) -> Iterator[Callable[[Run | None], None]]:
     """The bar and, if wanted and where it can be seen, a preview above it; both are gone at the end.
 
     Yields:
@@ -188,8 +188,8 @@ def screen(progress: Progress, *, preview: bool) -> Iterator[Callable[[Run], Non
     pace = Pace()
     with Live(progress, console=progress.console, transient=True, auto_refresh=False) as live:
 
-        def draw(run: Run) -> None:
-            if run.last is not None and pace.due:
+        def draw(run: Run | None) -> None:
+            if run is not None and run.last is not None and pace.due:
                 with pace.taken():
                     pictures = run.shown(run.last).detach().float().cpu()
                     sheet = pictures if len(pictures) == 1 else grid(pictures)
