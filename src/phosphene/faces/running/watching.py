@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.console import Console, ConsoleOptions, Group
 from rich.live import Live
 from rich.progress import Progress
 from rich.segment import ControlType, Segment
@@ -143,7 +143,7 @@ class Blocks:
         small = self.image.resize((columns, 2 * lines), Image.Resampling.BOX, reducing_gap=2.0).convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", small.size, "white"), small).convert("RGB")
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         small = np.asarray(self.fitted(options.max_width, max(1, console.size.height - BESIDES)))
         spelled = _true_colour if console.color_system == "truecolor" else _of_256
         for upper, lower in zip(small[::2].tolist(), small[1::2].tolist(), strict=True):
