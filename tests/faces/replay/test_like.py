@@ -192,6 +192,14 @@ def test_a_network_inside_the_program_is_found_by_itself(run):
     assert Path("again.png").read_bytes() == Path("made.png").read_bytes()
 
 
+def test_other_weights_than_those_of_the_picture_are_told(run):
+    assert run("predict", "cat.png", "--net", "embedded:digits", "--out", "made.png")[0] == 0
+    rewrite("made.png", record() | {"network": record()["network"] | {"sha256": "0" * 64}})
+    code, _, err = run("predict", "cat.png", "--like", "made.png", "--out", "again.png")
+    assert code == 0
+    assert "note: embedded:digits has other weights today than when made.png was made\n" in err
+
+
 # ------------------------------------------------------------------------------------------------- what is refused
 
 

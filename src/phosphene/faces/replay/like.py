@@ -7,7 +7,7 @@ the network is run as it was for the picture only where it is the same one.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
@@ -55,13 +55,13 @@ def followed(job: Job, record: Record, *, patient: bool = False) -> tuple[Job, s
     Raises:
         Mistake: a photograph is missing.
     """
-    session = {one.name: getattr(job.session, one.name) or one.default for one in fields(Session) if one.name != "net"}
-    arguments = merged(record, job.given)
-    if not job.session.net:
+    said, arguments = job.session, merged(record, job.given)
+    if not said.net:
         embedded_spec(record)
     asked = Following(
-        **session, net=job.session.net or "", record=record, given=arguments, typed=tuple(job.given), patient=patient,
-        own_plan=bool(job.session.precision or job.session.plan or job.session.no_plan),
+        net=said.net, weights_file=said.weights_file, device=said.device or "auto", precision=said.precision or "auto",
+        head=said.head, plan=said.plan, no_plan=said.no_plan, judges=said.judges, record=record, given=arguments,
+        typed=tuple(job.given), patient=patient, own_plan=bool(said.precision or said.plan or said.no_plan),
     )  # fmt: skip
     many = job.row.many if job.row.many in job.given else ""  # a record's units are made together, or not at all
     whole = replace(job, row=replace(job.row, many=many), given=arguments, session=asked)
@@ -140,6 +140,8 @@ class Following(Session):
         head, network = self.record.network.get("head"), plain.network
         if self.head is None and head not in (None, network.facts()["head"]) and self._made_by(network):
             network = replace(plain, head=head).network
+        if not (self.net or self.weights_file or self._made_by(network)):
+            network.tell(f"{network.name} has other weights today than when {self.record.picture.name} was made")
         return self.bounded(network)
 
     def bounded(self, network: Network) -> Network:

@@ -29,7 +29,7 @@ from phosphene.core.results.results import Run
 from phosphene.core.saving import save
 
 EVERY = 0.5  # seconds from one look to the next: the eye has enough
-SHARE = 0.03  # of the time that looking may take
+SHARE = 0.02  # of the time that looking may take
 UPPER_HALF = "▀"  # its colour above, the background's below: two square pixels in one letter
 MIDDLES = (48, 115, 155, 195, 235)  # between the levels 0, 95, 135, 175, 215 and 255 of xterm's cube of colours
 BESIDES = 2  # lines of a terminal that are not the preview's: the bar, and where the cursor stands
