@@ -122,6 +122,11 @@ def _even(frame: Frame) -> UInt8[np.ndarray, "eh ew 3"]:
     return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
+def _end(packet: Any) -> float:
+    """When it has been heard, in seconds."""
+    return float((packet.dts + (packet.duration or 0)) * packet.time_base)
+
+
 class _Sound:
     """The sound of another film on its way into this one, packet by packet as it is encoded there.
 
@@ -146,7 +151,7 @@ class _Sound:
                 warnings.warn(Note(f"the sound of {path.name} is left out: an MP4 can't hold {kind}"), stacklevel=2)
             else:
                 every = (one for one in self._open.demux(streams[0]) if one.dts is not None)
-                self._packets = (one for one in every if (one.dts + one.duration) * one.time_base > start)
+                self._packets = (one for one in every if _end(one) > start)
         self._next = next(self._packets, None)
 
     def __enter__(self) -> "_Sound":
