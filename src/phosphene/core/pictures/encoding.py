@@ -124,6 +124,11 @@ def _even(frame: Frame) -> UInt8[np.ndarray, "eh ew 3"]:
     return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
+def _end(packet: Any) -> float:
+    """When it has been heard, in seconds."""
+    return float((packet.dts + (packet.duration or 0)) * packet.time_base)
+
+
 class _Sound:
     """The sound of another film on its way into this one, packet by packet as it is encoded there.
 
@@ -172,7 +177,7 @@ def _packets(film: Any, stream: Any, start: float) -> Iterator[Any]:
         for packet in film.demux(stream):
             if packet.is_corrupt:
                 return
-            if packet.dts is not None and (packet.dts + packet.duration) * packet.time_base > start:
+            if packet.dts is not None and _end(packet) > start:
                 yield packet
 
 
