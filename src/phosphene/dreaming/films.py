@@ -142,6 +142,19 @@ class Alone:
         return cls(torch.stack(values).mean(0), torch.stack(colours).mean(0))
 
 
+def recoloured(
+    picture: Float[Tensor, "1 3 h w"], base: Float[Tensor, "1 3 h w"], colour: Float[Tensor, "1 3 1 1"],
+    part: Float[Tensor, "1 1 h w"],
+) -> Float[Tensor, "1 3 h w"]:  # fmt: skip
+    """The picture with this mean of what was added to its input: moves that go on and on would carry it elsewhere.
+
+    Args:
+        part: how much of the shift each pixel takes.
+    """
+    shift = colour - (picture - base).mean((2, 3), keepdim=True)
+    return (picture + shift * part / part.mean().clamp(min=1e-6)).clamp(0, 1)
+
+
 @dataclass(frozen=True)
 class FilmDream:
     """The frames of a dream over a film.
@@ -175,10 +188,14 @@ class FilmDream:
         how, base = self.how(index), self._read(self.film.frame(index))
         first = not index or self._cut(index)
         usual = None if first else Alone.mean([self._alone(key) for key in self.key_frames(index)])
-        start = base if usual is None else (base + self._carried(index, earlier, how, usual)).clamp(0, 1)
+        start = base if usual is None else (base + self._carried(index, earlier, how)).clamp(0, 1)
 
         def painted(step: Step) -> Tensor:
-            return self._painted(step, base)
+            picture = self._painted(step, base)
+            if usual is None or picture.shape != base.shape:
+                return picture
+            part = torch.ones_like(base[:, :1]) if how.mask is None else how.mask
+            return recoloured(picture, base, usual.colour, part)
 
         def finish(step: Step) -> Result:
             numbers = {
@@ -211,18 +228,14 @@ class FilmDream:
             self._latest[index] = motion(self.film.frame(index - 1), self.film.frame(index))
         return self._latest[index]
 
-    def _carried(self, index: int, earlier: Earlier, how: Octaves, usual: Alone) -> Float[Tensor, "1 3 h w"]:
-        """What is taken over from the frame before; nothing where the mask is black.
-
-        Its mean colour is that of dreams alone, as moves that go on and on would carry it elsewhere.
-        """
+    def _carried(self, index: int, earlier: Earlier, how: Octaves) -> Float[Tensor, "1 3 h w"]:
+        """What is taken over from the frame before; nothing where the mask is black."""
         along = self._motion(index)
         added = self._read(earlier(index - 1)) - self._read(self.film.frame(index - 1))
         weight = along.weight.to(added)
         if how.mask is not None:
             weight = weight * (how.mask > 0)
-        carried = KEPT * weight * warped(added, along.back.to(added))
-        return carried + weight * (usual.colour - carried.mean((2, 3), keepdim=True))
+        return KEPT * weight * warped(added, along.back.to(added))
 
     def _alone(self, key: int) -> Alone:
         """The dream of a key frame alone."""

@@ -177,7 +177,7 @@ def _packets(film: Any, stream: Any, start: float) -> Iterator[Any]:
         for packet in film.demux(stream):
             if packet.is_corrupt:
                 return
-            if packet.dts is not None and _end(packet) > start:
+            if packet.dts is not None and packet.pts is not None and _end(packet) > start:
                 yield packet
 
 
