@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import mean
 
@@ -28,12 +29,13 @@ from phosphene.models.specs import load
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 NETWORKS = {"embedded:photo": "mixed4b", f"{DATA / 'models' / 'inception5h.py'}:build": "mixed4c"}
-REAL = ("bikes.mp4", "carphone_pristine.mp4")
+REAL, PAN = ("bikes.mp4", "carphone_pristine.mp4"), "a pan"
 
 WIDTH, STEP = 240, 3
 """Pixels of all films, and by how many the pan goes on from frame to frame, to the right and half as many down."""
 
 Pictures = list[Tensor]
+Motions = list[tuple[Tensor, Tensor]]
 
 
 def real_film(name: str, frames: int, width: int = WIDTH) -> Pictures:
@@ -47,14 +49,13 @@ def real_film(name: str, frames: int, width: int = WIDTH) -> Pictures:
 
 
 def pan(frames: int, width: int = WIDTH) -> Pictures:
-    """A window that goes over a photograph."""
+    """A window that goes over a photograph, right and down."""
     photo, height = open_photo("skimage:coffee"), width * 9 // 16
     at = [(STEP * index // 2, STEP * index) for index in range(frames)]
     scale = max((at[-1][0] + height) / photo.shape[2], (at[-1][1] + width) / photo.shape[3])
     if scale > 1:
-        photo = fraction(
-            levels(resize(photo, (round(scale * photo.shape[2]) + 1, round(scale * photo.shape[3]) + 1))), 255
-        )
+        larger = round(scale * photo.shape[2]) + 1, round(scale * photo.shape[3]) + 1
+        photo = _kept(resize(photo, larger))
     return [photo[..., y : y + height, x : x + width] for y, x in at]
 
 
@@ -85,7 +86,7 @@ class Found:
     seconds: tuple[float, float]
 
 
-def measured(network: Network, layer: str, frames: Pictures) -> Found:
+def measured(network: Network, layer: str, frames: Pictures, motions: Motions) -> Found:
     """Dream each frame by itself, and all as a film."""
     begun = time.perf_counter()
     alone = [_kept(dream(network, frame, layer=layer).image) for frame in frames]
@@ -95,7 +96,7 @@ def measured(network: Network, layer: str, frames: Pictures) -> Found:
         reel = dream(network, Path(folder) / "film.mkv", layer=layer)
         film = [_kept(step.pictures) for step in reel]
     seconds = (between - begun) / len(frames), (time.perf_counter() - between) / len(frames)
-    error = warp_error(frames, frames), warp_error(frames, alone), warp_error(frames, film)
+    error = warp_error(frames, motions), warp_error(alone, motions), warp_error(film, motions)
     return Found(error, (_energy(network, layer, alone), _energy(network, layer, film)), seconds)
 
 
@@ -118,21 +119,41 @@ def _energy(network: Network, layer: str, pictures: Pictures) -> float:
     return mean(network.read(one, [layer])[layer].square().mean().item() / 2 for one in pictures)
 
 
-def warp_error(film: Pictures, dreamt: Pictures) -> float:
+def flows(film: Pictures) -> Motions:
+    """From each frame but the first to the one before, and where it is reliable."""
+    found = []
+    for before, now in pairwise(film):
+        back = flow(before, now)
+        found.append((back, reliable(flow(now, before), back)))
+    return found
+
+
+def pan_flows(film: Pictures) -> Motions:
+    """The same of a pan, where it is known; reliable is what was there before."""
+    found = []
+    for index in range(1, len(film)):
+        down, right = STEP * index // 2 - STEP * (index - 1) // 2, STEP
+        back = torch.tensor([right, down]).view(1, 2, 1, 1).expand(1, 2, *film[0].shape[2:]).float()
+        clear = torch.ones_like(back[:, :1], dtype=torch.bool)
+        clear[..., -right:] = False
+        clear[..., clear.shape[2] - down :, :] = False
+        found.append((back, clear))
+    return found
+
+
+def warp_error(dreamt: Pictures, motions: Motions) -> float:
     """Of 8-bit levels squared: over all reliable pixels of all frames."""
     total, many = 0.0, 0
-    for index in range(1, len(film)):
-        back = flow(film[index - 1], film[index])
-        clear = reliable(flow(film[index], film[index - 1]), back)[0, 0]
-        apart = (dreamt[index] - warped(dreamt[index - 1], back)).square().mean(1)[0]
-        total, many = total + apart[clear].sum().item(), many + int(clear.sum())
+    for (before, now), (back, clear) in zip(pairwise(dreamt), motions, strict=True):
+        apart = (now - warped(before, back)).square().mean(1)[0]
+        total, many = total + apart[clear[0, 0]].sum().item(), many + int(clear.sum())
     return total / many * 255**2
 
 
 def run(quick: bool = False) -> Report:
     """Both networks on all films, and the first one on a picture that stands still."""
     many, still = (4, 5) if quick else (36, 201)
-    films = {name: real_film(name, many) for name in REAL} | {"a pan": pan(many)}
+    films = {name: real_film(name, many) for name in REAL} | {PAN: pan(many)}
     rows, findings = [], []
     for spec, layer in NETWORKS.items():
         if ".py" in spec and not Path(spec.partition(":")[0]).is_file():
@@ -141,7 +162,7 @@ def run(quick: bool = False) -> Report:
         name = f"{layer} of {Path(network.name).name}"
         for film, frames in films.items():
             if frames:
-                found = measured(network, layer, frames)
+                found = measured(network, layer, frames, pan_flows(frames) if film == PAN else flows(frames))
                 rows.append(_row(name, film, found))
                 findings += _findings(f"{film}, {name}", found)
     moved = colour_moved(load("embedded:photo"), "mixed4b", still)

@@ -19,8 +19,9 @@ from skimage import data
 from phosphene.core.errors import Mistake
 from phosphene.core.pictures import files as pictures
 from phosphene.core.pictures.eight_bit import to_pil
-from phosphene.core.pictures.files import open_photo, read_text, stored
+from phosphene.core.pictures.files import is_film, open_photo, pixel_count, read_text, stored
 from tests.core.photographs import as_picture, close, noise
+from tests.films import film, moving
 
 
 def mode_of(path: Path) -> str:
@@ -400,3 +401,12 @@ def test_files_without_alpha_are_stored_as_they_are_seen(cat, tmp_path):
 def test_a_jpeg_has_no_text(cat, tmp_path):
     cat.save(tmp_path / "cat.jpg")
     assert read_text(tmp_path / "cat.jpg") == {}
+
+
+def test_a_film_is_told_by_its_ending():
+    assert all(map(is_film, ("a.mp4", "a.b/holiday.MOV", Path("a.webm"))))
+    assert not any(map(is_film, ("a.gif", "mp4", "a.mp4.png", Image.new("RGB", (8, 8)), "skimage:coffee")))
+
+
+def test_a_film_has_the_pixels_of_its_frames(tmp_path):
+    assert pixel_count(film(tmp_path / "a.mkv", moving(2))) == 48 * 64
