@@ -52,7 +52,6 @@ TESTED_IN = {
     "core/optimization/parameterizations/traced.py": "core/optimization/parameterizations/test_fourier.py",
     "features/filters.py": "features/test_weights.py",
     "models/digits.py": "models/test_embedded.py",
-    "models/photo.py": "models/test_embedded.py",
 }
 """Modules without a test file of their name, and the file that tests them."""
 
