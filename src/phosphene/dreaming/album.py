@@ -53,6 +53,9 @@ MOST_TIMES = 8
 SOME = 512
 """Pictures of which statistics are taken."""
 
+BEST_LAYER = "mixed5a"
+"""Where dreams show the most of an album: below it are textures, above it things are no longer whole."""
+
 RATE = 0.03
 """The highest learning rate."""
 
@@ -225,6 +228,7 @@ def beginning(
     return Network(trained, precision=precision, name="the album's network", **facts | {"labels": list(classes)})
 
 
+@torch.no_grad()
 def nearest_mean(codes: Float[Tensor, "n channels"], labels: Int[Tensor, " n"], many: int) -> nn.Linear:
     """The linear layer whose largest logit is that of the class whose mean code is the nearest.
 
@@ -251,20 +255,20 @@ def evened(labels: Int[Tensor, " n"]) -> Int[Tensor, " rows"]:
 # ------------------------------------------------------------------------------------------------------ the course
 
 
-def course(many: int, epochs: int | None, side: int) -> dict[str, Any]:
+def course(many: int, epochs: int | None, batch: int, side: int) -> dict[str, Any]:
     """How many epochs of pictures of which size, what is cut out of them, and how many at a time.
 
     By default some `SEEN` pictures are shown in all, in 30 to 100 epochs.
 
     Args:
-        many: pictures.
+        many: pictures of an epoch.
         side: of the network's input.
     """
     if epochs is None:
         epochs = min(max(round(SEEN / many), 30), 100)
     return {
-        "sides": (side,) * epochs, "crops": (SIDE // 2, SIDE), "pad": SIDE // 16, "batch": BATCH,
-        "decay": max(1 - 2 * BATCH / many, 0.5),
+        "sides": (side,) * epochs, "crops": (SIDE // 2, SIDE), "pad": SIDE // 16, "batch": batch,
+        "decay": max(1 - 2 * batch / many, 0.5),
     }  # fmt: skip
 
 

@@ -36,6 +36,7 @@ from phosphene.faces.running.session import named
         bounds=Bounds(1, 10_000),
     ),
     cli.option("rate", float, album.RATE, "the highest learning rate; more changes more", bounds=Bounds(1e-6, 10)),
+    cli.option("batch", int, album.BATCH, "pictures at a time", bounds=Bounds(2, 4096)),
     cli.option("flip", bool, True, "mirror half of the pictures"),
     cli.option("seed", int, 0, "of all random numbers", bounds=Bounds(0, 2**32 - 1)),
     cli.option("out", str, "album.safetensors", "the file of the weights"),
@@ -75,11 +76,11 @@ def _begun(found: album.Album, options: Options) -> tuple[Training, dict[str, An
     network = album.beginning(learned.pictures, learned.labels, found.classes, options["device"], options["precision"])
     before, _ = accuracy(network.planned("search"), held, 0.0, side=network.size[0])
     largest = int(held.labels.bincount().max()) / len(held.labels)
+    shown = learned.part(album.evened(learned.labels))
     course = Course(
         radius=0.0, peak=options["rate"], flip=options["flip"], last=True,
-        **album.course(len(learned.labels), options["epochs"], network.size[0]),
+        **album.course(len(shown.labels), options["epochs"], options["batch"], network.size[0]),
     )  # fmt: skip
-    shown = learned.part(album.evened(learned.labels))
     facts = {"before": before, "always the largest class": largest, "clusters": found.clusters}
     return Training(network, shown, held, course, options["seed"]), facts
 
@@ -102,5 +103,7 @@ def _tell_done(training: Training, found: album.Album, facts: dict[str, Any], we
         "largest class"
     )
     console = Console(file=results(), quiet=options["quiet"], soft_wrap=True)
-    console.print(f"{escape(words)}\nuse: phosphene dream PHOTO {escape(usage)}", highlight=False)
+    console.print(
+        f"{escape(words)}\nuse: phosphene dream PHOTO --layer {album.BEST_LAYER} {escape(usage)}", highlight=False
+    )
     tell(weights)
