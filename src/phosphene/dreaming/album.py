@@ -224,8 +224,8 @@ def beginning(
     model.classifier = nearest_mean(codes, labels, len(classes))
     some = torch.arange(0, len(pictures), math.ceil(len(pictures) / SOME))
     trained = unfolded(model, ARCHITECTURES[NAME](len(classes), norm=True), _shown(network, pictures[some]))
-    trained = cast(trained, named_device(device), named_dtype(precision))
-    return Network(trained, precision=precision, name="the album's network", **facts | {"labels": list(classes)})
+    ready = cast(trained, named_device(device), named_dtype(precision))
+    return Network(ready, precision=precision, name="the album's network", **facts | {"labels": list(classes)})
 
 
 @torch.no_grad()

@@ -67,7 +67,7 @@ def test_the_weights_are_a_network_whose_classes_are_the_folders(run, quick):
 
 def test_nothing_in_the_files_says_what_pictures_are_called_or_where_they_are(run, quick, monkeypatch):
     with monkeypatch.context() as patch:
-        stopping(patch, 3, KeyboardInterrupt())
+        stopping(patch, 5, KeyboardInterrupt())
         assert run(*WORDS, "--batch", 4)[0] == 130
     kept = Path("album.safetensors").read_bytes() + Path("album.checkpoint").read_bytes()
     for name in (b"secret", b"my summer", str(Path.cwd()).encode()):
