@@ -56,10 +56,10 @@ SOME = 512
 BEST_LAYER = "mixed5a"
 """Where dreams show the most of an album: below it are textures, above it things are no longer whole."""
 
-RATE = 0.03
+RATE = 0.02
 """The highest learning rate."""
 
-SEEN, BATCH = 30_000, 32
+SEEN, BATCH = 12_000, 32
 """Pictures in all, and at a time."""
 
 FEW, UNEQUAL = 20, 10
@@ -258,14 +258,14 @@ def evened(labels: Int[Tensor, " n"]) -> Int[Tensor, " rows"]:
 def course(many: int, epochs: int | None, batch: int, side: int) -> dict[str, Any]:
     """How many epochs of pictures of which size, what is cut out of them, and how many at a time.
 
-    By default some `SEEN` pictures are shown in all, in 30 to 100 epochs.
+    By default some `SEEN` pictures are shown in all, in 30 to 60 epochs.
 
     Args:
         many: pictures of an epoch.
         side: of the network's input.
     """
     if epochs is None:
-        epochs = min(max(round(SEEN / many), 30), 100)
+        epochs = min(max(round(SEEN / many), 30), 60)
     return {
         "sides": (side,) * epochs, "crops": (SIDE // 2, SIDE), "pad": SIDE // 16, "batch": batch,
         "decay": max(1 - 2 * batch / many, 0.5),
