@@ -1,30 +1,39 @@
-"""One DeepDream gradient of inception5h's mixed4c at 1024 x 575 px, by the plan and in float32.
+"""DeepDream on inception5h's mixed4c at 1024 x 575 px: a gradient, an octave's steps, tiles, and a large photograph.
 
 What costs there is local response normalization, which PyTorch computes through avg_pool3d. As a banded 1x1 convolution
 it is the same number, which the end of this benchmark says in float64.
 """
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.byhand import frozen
-from benchmarks.timing import Claim, Contestant, Report, Table, race
+from benchmarks.memory import peak
+from benchmarks.timing import Claim, Contestant, Finding, Report, Rows, Table, race
 from phosphene.core.networks.network import Network
+from phosphene.core.optimization.engine import Objective
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.terms import energy
 from phosphene.core.pictures.files import open_photo
+from phosphene.dreaming import dream
 from phosphene.models.specs import load
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 MODEL, PHOTO = DATA / "models" / "inception5h.py", DATA / "images" / "sky.jpg"
 LAYER, HEIGHT, WIDTH = "mixed4c", 575, 1024
 
+LARGE, TILE = (4096, 3072), 512
+
 OURS_32 = "phosphene, float32"
+BARE, TILED, NOTEBOOK = "its gradient alone", "phosphene, by tiles", "the notebook's loop in PyTorch"
 OURS, PLAIN, FLOOR = "phosphene", "plain loop, as everybody writes it", "by hand, banded and channels last"
 
 
@@ -119,6 +128,89 @@ def _exactness(network: Network, part: Tensor) -> str:
     )
 
 
+def _notebook(model: nn.Module, photo: Tensor, steps: int) -> Contestant:
+    """One octave of google/deepdream's notebook, line by line in PyTorch."""
+
+    def run(tick: Callable[[], None]) -> None:
+        random, x = torch.Generator().manual_seed(0), photo.clone()
+        tick()
+        for _ in range(steps):
+            down, across = (torch.randint(-32, 33, (2,), generator=random)).tolist()
+            x = x.roll((down, across), (2, 3))
+            g = -_plain(model, x)
+            x = (x + 1.5 / 255 / g.abs().mean() * g).roll((-down, -across), (2, 3)).clamp(0, 1)
+            tick()
+
+    return run
+
+
+def _octave(network: Network, photo: Tensor, steps: int, **options: Any) -> Contestant:
+    """The same by the recipe; what comes before the first step and after the last is not timed."""
+
+    def run(tick: Callable[[], None]) -> None:
+        for _ in dream(network, photo[0], layer=LAYER, octaves=1, steps=steps, **options):
+            tick()
+
+    return run
+
+
+def _bare(objective: Objective, photo: Tensor, steps: int) -> Contestant:
+    """The gradient alone, of a picture that is shifted as in a dream."""
+
+    def run(tick: Callable[[], None]) -> None:
+        tick()
+        for step in range(steps):
+            objective(photo.roll((step, -step), (2, 3)), torch.arange(1), Key(step=step))
+            tick()
+
+    return run
+
+
+def _octaves(network: Network, exact: Network, photo: Tensor, repeats: int, quick: bool) -> tuple[Table, list[Claim]]:
+    """An octave's steps beside the notebook's, the bare gradient, and by tiles."""
+    steps, tile = (2, 64) if quick else (6, TILE)
+    objective = gradient(network.planned("picture"), -energy(LAYER))
+    seconds = race(
+        {
+            OURS: _octave(network, photo, steps, tile="none"),
+            OURS_32: _octave(exact, photo, steps, tile="none"),
+            BARE: _bare(objective, photo, steps),
+            TILED: _octave(network, photo, steps, tile=tile),
+            NOTEBOOK: _notebook(network.model, photo, steps),
+        },
+        repeats,
+    )
+    height, width = photo.shape[2:]
+    table = Table(f"A step of an octave of {LAYER}, inception5h, {width} x {height} px, seconds", seconds)
+    claims = [
+        Claim("in float32, a step is taken at least 2 times as fast as by the notebook's loop in PyTorch",
+              seconds[NOTEBOOK].over(seconds[OURS_32]), 2.0),
+        Claim("a step takes at most 1.10 times as long as its gradient", seconds[OURS].over(seconds[BARE]), 1.10, False),
+        Claim(f"by tiles of {tile} px, it takes at most 1.35 times as long as without",
+              seconds[TILED].over(seconds[OURS]), 1.35, False),
+    ]  # fmt: skip
+    if network.plans["picture"].precision == "bfloat16":
+        claims.append(Claim("by its plan, at least 3 times as fast", seconds[NOTEBOOK].over(seconds[OURS]), 3.0))
+    return table, claims
+
+
+def _large(quick: bool) -> tuple[Rows, Finding]:
+    """The memory that a dream of a large photograph takes, by the command line in a process of its own."""
+    width, height = (640, 480) if quick else LARGE
+    with tempfile.TemporaryDirectory() as folder:
+        photo = Path(folder) / "large.png"
+        values = torch.randint(0, 256, (height // 16, width // 16, 3), generator=torch.Generator().manual_seed(0))
+        Image.fromarray(values.to(torch.uint8).numpy()).resize((width, height)).save(photo)
+        found = peak(["dream", str(photo), "--steps", "1", "--out", str(Path(folder) / "dream.png")])
+    words = f"{found / 1e9:.2f} GB"
+    table = Rows(
+        f"Peak resident memory of a dream, {width} x {height} px, 4 octaves",
+        ("network", "peak"),
+        [("embedded:photo", words)],
+    )
+    return table, Finding(f"a dream of {width} x {height} px stays below 3 GB", found < 3e9, words)
+
+
 def run(repeats: int, quick: bool) -> Report:
     """The race, and how exact the rewrite is."""
     if not MODEL.is_file():
@@ -155,6 +247,8 @@ def run(repeats: int, quick: bool) -> Report:
         by_plan(picture, rows, key)[1].flatten(), objective(picture, rows, key)[1].flatten(), 0
     )
     apart = _apart(objective(picture, rows, key)[1], _plain(network.model, picture))
+    steps, further = _octaves(network, exact, picture, repeats, quick)
+    rows_of_memory, finding = _large(quick)
     notes = [
         _exactness(network, part),
         f"In float32 this program's gradient and the plain one differ by {apart:.1e} of their norm: a few ReLUs near "
@@ -163,4 +257,4 @@ def run(repeats: int, quick: bool) -> Report:
     ]
     if not PHOTO.is_file():
         notes.append("The picture is noise: sky.jpg is not here.")
-    return Report([table], claims, notes)
+    return Report([table, steps, rows_of_memory], [*claims, *further, finding], notes)

@@ -1,4 +1,4 @@
-"""Segmentation: seeds and parts have slow twins, boxes a closed form, and a picture with one object an answer."""
+"""Segmentation: boxes have a closed form, and a picture with one object an answer."""
 
 import inspect
 import sys
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from phosphene.attribution import saliency, segment
-from phosphene.attribution.segment import box_around, largest_part, overlap, parsed_box, salient, seeded
+from phosphene.attribution.segment import box_around, overlap, parsed_box, salient
 from phosphene.core.errors import Mistake
 from tests.small import LABELS, convnet, levels, linear, noise
 
@@ -20,72 +20,16 @@ SIZE = 40
 OBJECT = (12, 8, 30, 26)  # left, top, right, bottom
 
 
-# --------------------------------------------------------------------------------------------------- slow twins
-
-
-def slow_quantile(values, share):
-    """Linear between the two nearest of the sorted values."""
-    values = sorted(values)
-    place = share * (len(values) - 1)
-    below = int(place)
-    above = min(below + 1, len(values) - 1)
-    return values[below] + (place - below) * (values[above] - values[below])
-
-
-@given(st.integers(2, 9), st.integers(2, 9), st.integers(0, 99))
-def test_seeds_are_the_pixels_above_95_and_below_30_of_100_one_by_one(height, width, seed):
-    x = np.random.default_rng(seed).random((height, width))
-    object_, behind = seeded(x)
-    high, low = slow_quantile(x.flatten().tolist(), 0.95), slow_quantile(x.flatten().tolist(), 0.3)
-    for r in range(height):
-        for c in range(width):
-            if abs(x[r, c] - high) > 1e-12:
-                assert object_[r, c] == (x[r, c] > high)
-            if abs(x[r, c] - low) > 1e-12:
-                assert behind[r, c] == (x[r, c] < low)
-
-
-@given(hnp.arrays(np.float64, (6, 7), elements=st.sampled_from([0.0, 1.0, 2.0])))
-def test_whatever_is_alike_there_are_both_kinds_of_seeds_and_none_is_both(x):
-    assume(x.max() > x.min())
-    object_, behind = seeded(x)
-    assert object_.any() and behind.any() and not (object_ & behind).any()
-    assert x[object_].min() > x[behind].max()
-
-
-def slow_parts(mask):
-    """Flood fill, through corners too: the sizes and pixels of all parts, in reading order."""
-    left, parts = set(zip(*map(list, np.nonzero(mask)), strict=True)), []
-    for start in sorted(left):
-        if start not in left:
-            continue
-        part, edge = set(), [start]
-        left.discard(start)
-        while edge:
-            r, c = edge.pop()
-            part.add((r, c))
-            near = {(r + i, c + j) for i in (-1, 0, 1) for j in (-1, 0, 1)} & left
-            left -= near
-            edge += near
-        parts.append(part)
-    return parts
+# --------------------------------------------------------------------------------------------------------- boxes
 
 
 @given(hnp.arrays(bool, (7, 8)))
-def test_the_largest_part_is_that_of_a_flood_fill_and_its_box_the_smallest(mask):
-    found = largest_part(mask)
-    parts = slow_parts(mask)
-    if not parts:
-        assert not found.any()
-        return
-    assert set(zip(*map(list, np.nonzero(found)), strict=True)) == max(parts, key=len)
+def test_the_box_around_a_mask_is_the_smallest(found):
+    assume(found.any())
     left, top, width, height = box_around(found)
     assert found[top : top + height, left : left + width].sum() == found.sum()
     assert found[top].any() and found[top + height - 1].any()
     assert found[:, left].any() and found[:, left + width - 1].any()
-
-
-# --------------------------------------------------------------------------------------------------------- boxes
 
 
 def test_the_overlap_of_boxes_has_a_closed_form():

@@ -5,19 +5,18 @@ import torch
 
 import phosphene
 from phosphene.core.errors import Mistake
-from phosphene.core.optimization import ascent
 from phosphene.core.optimization.constraints import box
 from phosphene.core.optimization.engine import argmin
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.optimizers import sign
-from phosphene.core.optimization.parameterizations import Pixels
+from phosphene.core.optimization.parameterizations import Fourier, Pixels
 from phosphene.core.optimization.priors import total_variation
 from phosphene.core.optimization.terms import energy
 from phosphene.core.optimization.transforms import compose, noisy, roll
 from phosphene.core.units.default_layers import halfway
 from phosphene.dreaming import dream
-from phosphene.dreaming.octaves import OVERLAP
+from phosphene.dreaming.tiling import SHARE
 from tests.small import convnet, levels
 
 
@@ -269,18 +268,13 @@ def test_its_colours_may_be_the_photographs():
 def test_by_tiles_whose_margins_hold_what_a_position_sees_it_is_the_same_dream():
     network, photo = convnet(), levels(3, 120, 150)
     field = network.receptive_field("conv3").rows
-    assert max(-field.offset, field.offset + field.size - field.stride) <= 64 / OVERLAP
+    assert max(-field.offset, field.offset + field.size - field.stride) <= 64 / SHARE
     how = {"layer": "conv3", "octaves": 2, "steps": 2, "rate": 0.02, "jitter": 9, "seed": 2}
     whole = dream(network, photo, **how)
     tiled = dream(network, photo, tile=64, **how)
     torch.testing.assert_close(tiled.image, whole.image, rtol=0, atol=1e-6)
     assert tiled.numbers[0]["value"] == pytest.approx(whole.numbers[0]["value"])
-
-
-def test_a_tile_as_large_as_the_picture_is_the_picture(monkeypatch):
-    monkeypatch.setattr(ascent, "tiled", lambda *_, **__: pytest.fail("it was cut"))
-    network, photo = convnet(), levels(3, 64, 60)
-    assert dream(network, photo, layer="conv3", octaves=1, steps=1, tile=64).image.shape == (1, 3, 64, 60)
+    assert (whole.numbers[0]["tiles"], tiled.numbers[0]["tiles"]) == ([None, None], [64, 64])
 
 
 def test_it_begins_at_faint_noise_if_it_is_told_so():
@@ -300,6 +294,14 @@ def test_it_begins_at_faint_noise_if_it_is_told_so():
         (
             {"mask": levels(3, 40, 50), "parameterization": "fourier"},
             "a mask holds pixels back, and a fourier has none",
+        ),
+        ({"layer": "conv3:1@2,2", "tile": 64}, "conv3:1@2,2 is at one place, which every tile would have of its own"),
+        ({"layer": "conv3", "tile": "huge"}, "'huge' is not a valid value for tile: it must be a whole number, 64 to"),
+        ({"mask": levels(3, 40, 50), "only": "zebra"}, "--mask and --only zebra exclude each other"),
+        ({"only": "yak"}, "no class 'yak'"),
+        (
+            {"mask": levels(3, 40, 50), "parameterization": Fourier},
+            "a parameterization of one's own has none that can be set",
         ),
         ({"layer": "conv3", "guide": torch.zeros(3, 40, 50) + 128 / 255, "channels": "1"}, "exclude each other"),
     ],

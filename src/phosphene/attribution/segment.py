@@ -1,18 +1,15 @@
 """Cut out what a score looks at (Simonyan, Vedaldi & Zisserman 2014, arXiv:1312.6034, section 3.2).
 
-Saliency finds an object's telling parts, not the whole of it. So the pixels with most of it tell the object's colours,
-those with least of it the colours of what is behind, and a cut through the graph of neighbouring pixels (Boykov & Jolly
-2001, doi:10.1109/ICCV.2001.937505, as OpenCV's GrabCut does it: Rother et al. 2004, doi:10.1145/1015706.1015720)
-carries that over the picture. What hangs together and is largest is the object.
+Saliency finds an object's telling parts, not the whole of it; GrabCut finds the rest by their colours
+(core/pictures/cutting.py). What hangs together and is largest is the object.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float
 from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
@@ -24,6 +21,7 @@ from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import shown
 from phosphene.core.options import Bounds
 from phosphene.core.pictures.colours import grey_heat
+from phosphene.core.pictures.cutting import SMOOTH, Seeds, cut, largest_part, seeded
 from phosphene.core.pictures.eight_bit import to_uint8
 from phosphene.core.pictures.files import Photo
 from phosphene.core.pictures.fitting import enlarge, resize
@@ -32,15 +30,9 @@ from phosphene.core.results.results import Result
 from phosphene.core.units.inputs import Fit, feed
 from phosphene.core.units.units import AnyUnit
 
-Seeds = Literal["colours", "fixed"]
-"""What a seed tells: only which colours are on its side, or also that it is on that side itself."""
-
 Box = tuple[float, float, float, float]
 """Left, top, width, height, in pixels."""
 
-FOREGROUND, BACKGROUND = 0.95, 0.3  # quantiles of the saliency, Simonyan et al., section 3.2
-SMOOTH = 0.03  # of the shorter side; .02 to .04 are as good
-ROUNDS = 5  # of GrabCut with fixed seeds, which learns the colours again in each; OpenCV's tutorial takes as many
 FAR = 2  # times as large as what holds half of the saliency: an elephant that fills the picture has 1.7
 TOO_LARGE = ": the cut-out is far larger than what is salient"
 SHOWN = 224  # px that the outline is drawn for; it is about two of them wide
@@ -96,7 +88,7 @@ def segment(
         raise Mistake(f"the {words} depends on every pixel of this photograph alike, so nothing can be cut out by it")
     object_, behind = seeded(saliency)
     colours = shown(network, fed)
-    mask = largest_part(_cut(cv2, to_uint8(colours)[0], object_, behind, seeds))
+    mask = largest_part(cut(cv2, to_uint8(colours)[0], object_, behind, seeds))
     if not mask.any():
         raise Mistake(
             f"all of this photograph has the colours of what the {words} does not depend on; try --seeds fixed"
@@ -121,66 +113,10 @@ def segment(
     )
 
 
-# ------------------------------------------------------------------------------------------------- seeds and cuts
-
-
-def seeded(saliency: Float[np.ndarray, "h w"]) -> tuple[Bool[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
-    """Where saliency reaches its 95 % quantile, and where it does not exceed its 30 % quantile; never both.
-
-    The paper says higher and smaller. Where many pixels are alike, such as those with gradient 0, that would leave no
-    seeds; so both include the quantile, and the background leaves out the largest value.
-    """
-    low, high = np.quantile(saliency, [BACKGROUND, FOREGROUND])
-    behind = (saliency <= low) & (saliency < saliency.max())
-    return (saliency >= high) & ~behind, behind
-
-
-def _cut(
-    cv2: Any,
-    photo: UInt8[np.ndarray, "h w 3"],
-    object_: Bool[np.ndarray, "h w"],
-    behind: Bool[np.ndarray, "h w"],
-    seeds: Seeds,
-) -> Bool[np.ndarray, "h w"]:
-    """What GrabCut takes for the object."""
-    colours = np.zeros((2, 1, 65))  # of what is behind, and of the object: five Gaussians each, as OpenCV keeps them
-    with _repeatable(cv2):
-        if seeds == "fixed":
-            mask = np.where(behind, cv2.GC_BGD, np.where(object_, cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
-            cv2.grabCut(photo, mask, None, *colours, ROUNDS, cv2.GC_INIT_WITH_MASK)
-        else:
-            pixels = np.concatenate([photo[object_], photo[behind]])[None]  # the seeds alone, as a picture of one row
-            sides = np.repeat([cv2.GC_FGD, cv2.GC_BGD], [object_.sum(), behind.sum()]).astype(np.uint8)[None]
-            cv2.grabCut(pixels, sides, None, *colours, 1, cv2.GC_INIT_WITH_MASK)
-            mask = np.full(behind.shape, cv2.GC_PR_FGD, np.uint8)
-            cv2.grabCut(photo, mask, None, *colours, 1, cv2.GC_EVAL_FREEZE_MODEL)
-    return (mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)
-
-
-@contextmanager
-def _repeatable(cv2: Any) -> Iterator[None]:
-    """With the same random numbers (GrabCut begins with k-means) and one thread, so that it can be replayed."""
-    before = cv2.getNumThreads()
-    cv2.setRNGSeed(0)
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
-
-
 def salient(saliency: Float[np.ndarray, "h w"]) -> float:
     """The smallest part of the picture in which half of the saliency lies, 0 to 1/2."""
     sums = np.sort(saliency, axis=None)[::-1].cumsum()
     return float(1 + np.searchsorted(sums, sums[-1] / 2)) / saliency.size
-
-
-def largest_part(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """The largest of the parts that hang together, across corners too; of equals the first, and nothing of nothing."""
-    parts, many = ndimage.label(mask, np.ones((3, 3)))
-    if not many:
-        return mask
-    return parts == 1 + np.bincount(parts.flatten())[1:].argmax()
 
 
 # ---------------------------------------------------------------------------------------------------------- boxes

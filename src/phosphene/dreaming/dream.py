@@ -30,10 +30,12 @@ from phosphene.core.results.results import Result, Run
 from phosphene.core.units.default_layers import halfway
 from phosphene.core.units.inputs import code
 from phosphene.core.units.spelling import parse_units
-from phosphene.core.units.units import AnyUnit, Unit, stems, unit_term
+from phosphene.core.units.units import AnyUnit, Sum, Unit, stems, unit_term
 from phosphene.dreaming.colours import Colours, coloured
 from phosphene.dreaming.objectives import amplified, guided, strongest
 from phosphene.dreaming.octaves import Octaves, Trace, at_size, octave_sizes
+from phosphene.dreaming.only import where
+from phosphene.dreaming.tiling import Tiling
 
 DREAM = Settings(parameterization="pixels", optimizer="normalized", steps=10, rate=1.5 / 255)
 """Steps on the pixels, all of the same mean size."""
@@ -49,7 +51,8 @@ class DreamOptions(FurtherOptions, total=False):
     strip: Annotated[str, Words("a dream of each of these layers, with commas, instead of one of LAYER")]
     keep_colours: Annotated[Colours, Words("the photograph's chroma or its histogram instead of the dream's colours")]
     change: Annotated[float, Bounds(0, 1), Words("stop where pixels have changed so far on average (0: don't)")]
-    tile: Annotated[int, Bounds(64, 10_000), Words("read the picture by tiles of so many pixels, which saves memory")]
+    tile: Annotated[str | int, Words("read it by tiles of so many pixels; none; or auto: where it is large (auto)")]
+    only: Annotated[str | int, Words("dream only where the photograph shows this class")]
 
 
 options_of(DreamOptions, Settings, leave_out=("tv", "steps", "rate", "jitter", "transparency", "opacity", "stretch"))
@@ -95,11 +98,11 @@ def dream(
     aims = _aims(network, layer, given)
     making = _making(network, aims, guide, given)
     sizes = octave_sizes((whole.shape[2], whole.shape[3]), octaves, zoom)
-    chosen = DREAM.but({**given, "steps": steps, "rate": rate, "tv": tv})
+    chosen, tiling = DREAM.but({**given, "steps": steps, "rate": rate, "tv": tv}), _tiling(aims, given)
     network.allowance.check_steps(steps * len(sizes), len(aims), sizes[0], chosen.views)
+    part = _mask(network, mask, whole, given)
     how = Octaves(
-        sizes, making, chosen, Nouns.among(given), jitter, _opened_mask(mask, whole, chosen),
-        given.get("change", 0.0), given.get("tile"),
+        sizes, making, chosen, Nouns.among(given), jitter, part, given.get("change", 0.0), tiling,
     )  # fmt: skip
     trace = Trace(network, whole)
     shifts = Key(seed, [0] * len(aims))  # each dream of a strip is what it would be alone
@@ -113,15 +116,21 @@ def dream(
     def finish(step: Step) -> Result:
         dreamt, base = painted(step).float().cpu(), whole.float().cpu()
         numbers = [
-            {"layer": word, "value": -value, "sizes": sizes, "steps": step.index, "trace": trace.of(i)}
+            {
+                "layer": word, "value": -value, "sizes": sizes, "steps": step.index,
+                "tiles": [tiling.used.get(size) for size in sizes], "trace": trace.of(i),
+            }
             for i, (word, value) in enumerate(zip(words, step.values.tolist(), strict=True))
-        ]
+        ]  # fmt: skip
         strip = [(f"what {word} dreams into it", one[None]) for word, one in zip(words, dreamt, strict=True)]
-        before = ("noise" if given.get("start") == "noise" else "the photograph", base)
+        before = [("noise" if given.get("start") == "noise" else "the photograph", base)]
+        if part is not None:
+            where = "the mask" if mask is not None else f"where it shows {given.get('only')}"
+            before.append((where, part.float().cpu().expand(-1, 3, -1, -1)))
         title = f"DeepDream: {', '.join(words)} of {network.name}"
         return Result(
-            image=dreamt, names=names, numbers=numbers, panels=[[before, one] for one in strip], title=title,
-            input=shown, drawing=figure([before, *strip], title) if len(aims) > 1 else None,
+            image=dreamt, names=names, numbers=numbers, panels=[[*before, one] for one in strip], title=title,
+            input=shown, drawing=figure([*before, *strip], title) if len(aims) > 1 else None,
         )  # fmt: skip
 
     return Run(path, total=steps * len(sizes), names=names, finish=finish, shown=painted)
@@ -200,18 +209,42 @@ def _channels(network: Network, layer: str, words: str) -> list[int]:
     return [unit.index for unit in units if isinstance(unit, Unit) and unit.index is not None]
 
 
-def _opened_mask(
-    mask: Photo | None, whole: Float[Tensor, "1 3 h w"], chosen: Settings
+def _tiling(aims: Sequence[AnyUnit], given: DreamOptions) -> Tiling:
+    """By which tiles pictures are read: by none where a unit is one at a place, which a tile would have of its own.
+
+    Raises:
+        Mistake: tiles for such a unit.
+    """
+    asked = given.get("tile", "auto")
+    for aim in aims:
+        parts = [part for _, part in aim.parts] if isinstance(aim, Sum) else [aim]
+        if any(isinstance(part, Unit) and part.position is not None for part in parts):
+            if asked not in ("auto", "none"):
+                raise Mistake(f"{aim.short} is at one place, which every tile would have of its own; leave --tile out")
+            return Tiling("none")
+    return Tiling(asked)
+
+
+def _mask(
+    network: Network, mask: Photo | None, whole: Float[Tensor, "1 3 h w"], given: DreamOptions
 ) -> Float[Tensor, "1 1 h w"] | None:
     """How far each pixel goes.
 
     Raises:
-        Mistake: another shape than the photograph's, or what is moved are no pixels.
+        Mistake: another shape than the photograph's, what is moved are no pixels, or a mask beside a class.
     """
-    if mask is None:
+    only = given.get("only")
+    if mask is None and only is None:
         return None
-    if chosen.parameterization != "pixels":
-        raise Mistake(f"a mask holds pixels back, and a {chosen.parameterization} has none that can be set; use pixels")
+    moved = given.get("parameterization") or "pixels"
+    if moved != "pixels":
+        kind = moved if isinstance(moved, str) else "parameterization of one's own"
+        raise Mistake(f"a mask holds pixels back, and a {kind} has none that can be set; use pixels")
+    if mask is None:
+        assert only is not None
+        return where(network, whole, only)
+    if only is not None:
+        raise Mistake(f"--mask and --only {only} exclude each other; the one is a picture, the other makes its own")
     opened = open_photo(mask)
     (height, width), (mh, mw) = whole.shape[2:], opened.shape[2:]
     if abs(mw * height - width * mh) > max(width * mh, mw * height) / 50:

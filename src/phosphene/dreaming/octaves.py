@@ -1,7 +1,7 @@
 """A dream's sizes, the smallest first, and what is carried from one to the next: what was added to the photograph."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -17,9 +17,7 @@ from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.transforms import as_is, compose, roll
 from phosphene.core.pictures.fitting import fit
 from phosphene.core.units.inputs import logits, said_in_words, top
-
-OVERLAP = 8
-"""Which part of a tile its margins are: the random shifts hide the seams where a position sees more than these."""
+from phosphene.dreaming.tiling import Tiling
 
 
 def octave_sizes(size: Size, octaves: int, zoom: float) -> list[Size]:
@@ -41,7 +39,7 @@ class Octaves:
         settings, nouns: of the ascents.
         jitter: range of the random shifts, in pixels.
         mask: (1, 1, h, w), how far each pixel goes of the way that it would go; None: all of it.
-        tile: side of the tiles that pictures are read by, in pixels; None: as a whole.
+        tiling: by which tiles pictures are read.
         change: an octave ends where the mean absolute change from the photograph has come so far; 0: it does not.
     """
 
@@ -52,7 +50,7 @@ class Octaves:
     jitter: int
     mask: Float[Tensor, "1 1 h w"] | None = None
     change: float = 0.0
-    tile: int | None = None
+    tiling: Tiling = field(default_factory=Tiling)
 
     def ascents(
         self, network: Network, whole: Float[Tensor, "1 3 h w"], many: int
@@ -63,13 +61,15 @@ class Octaves:
             whole: the photograph at the last size.
             many: how many dreams of it.
         """
-        bases = [at_size(whole, size) for size in self.sizes]
 
         def octave(index: int) -> Callable[[Key, Step | None], Iterator[Step]]:
             def ascend(key: Key, before: Step | None) -> Iterator[Step]:
-                base, size = bases[index], self.sizes[index]
-                added = torch.zeros_like(base) if before is None else _resized(before.pictures - bases[index - 1], size)
-                start = (base + added).clamp(0, 1).expand(many, -1, -1, -1)
+                size = self.sizes[index]
+                base = start = at_size(whole, size)
+                if before is not None:
+                    added = before.pictures - at_size(whole, self.sizes[index - 1])
+                    start = (base + _resized(added, size)).clamp(0, 1)
+                start = start.expand(many, -1, -1, -1)
                 how = self._ascent(network, base, size)
                 return how.trajectory(network, self.parts(start), key, size, start=start).steps
 
@@ -83,9 +83,7 @@ class Octaves:
         if self.mask is not None:
             optimizer = masked(optimizer, _resized(self.mask, size).clamp(0, 1))
         stop = _changed(base, self.change, how.stop) if self.change else how.stop
-        tile = None if self.tile is None or self.tile >= max(size) else self.tile
-        overlap = None if tile is None else tile // OVERLAP
-        return replace(how, redirected=False, optimizer=optimizer, stop=stop, tile=tile, overlap=overlap)
+        return replace(how, redirected=False, optimizer=optimizer, stop=stop, reading=self.tiling.objective)
 
 
 class Trace:
@@ -106,15 +104,22 @@ class Trace:
         for step in path:
             if last is not None and step.pictures.shape != last.pictures.shape:
                 self._end(last)
-            change = (step.pictures - at_size(self._whole, (step.pictures.shape[2], step.pictures.shape[3]))).abs()
-            self._steps.append((step.index, (-step.values).tolist(), change.flatten(1).mean(1).tolist()))
+            self._steps.append((step.index, (-step.values).tolist(), self._change(step.pictures)))
             last = step
             yield step
         if last is not None:
             self._end(last)
 
+    def _change(self, pictures: Float[Tensor, "n 3 h w"]) -> list[float]:
+        """The mean absolute change of each; one colour at a time, as a large picture is many bytes."""
+        base = at_size(self._whole, (pictures.shape[2], pictures.shape[3]))
+        colours = [
+            (one - of).abs().flatten(1).mean(1) for one, of in zip(pictures.unbind(1), base.unbind(1), strict=True)
+        ]
+        return torch.stack(colours).mean(0).tolist()
+
     def _end(self, step: Step) -> None:
-        fed = fit(step.pictures, self._network.size) if self._network.fixed else step.pictures
+        fed = fit(step.pictures, self._network.size)
         self._says.append([said_in_words(top(self._network, one, 1)) for one in logits(self._network, fed)])
 
     def of(self, problem: int) -> dict[str, list]:

@@ -46,7 +46,6 @@ from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.stillness import Stillness
 from phosphene.core.optimization.terms import Term
-from phosphene.core.optimization.tiles import tiled
 from phosphene.core.optimization.transforms import Transform, as_is, compose, crop, noisy, over_noise, several, shake
 
 Size = tuple[int, int]
@@ -109,8 +108,7 @@ class Ascent:
         optimizer, steps, stop: as in `argmin`.
         redirected: whether gradients that rectifiers block are led past them in the first steps (`unblocked`).
         accumulated: whether to remember where gradients were (`Accumulated`).
-        tile: side of the tiles that pictures are read by, in pixels (`tiled`); None: as a whole.
-        overlap: of these tiles; None: what a position can see.
+        reading: how the gradient of a term is had, in place of `gradient`: by tiles (`tiled`), for one.
     """
 
     parameterization: Factory = Fourier
@@ -125,8 +123,7 @@ class Ascent:
     stop: Stop | None = None
     redirected: bool = True
     accumulated: bool = False
-    tile: int | None = None
-    overlap: int | None = None
+    reading: Callable[[Network, Term, Transform], Objective] = gradient
 
     def objective(self, network: Network, parts: Parts, stillness: Stillness | None = None) -> Objective:
         """Terms of several readings are several objectives, each over its own rows and under its own transform.
@@ -145,11 +142,9 @@ class Ascent:
             return stillness.watching(plain, problems) if stillness else plain
 
         transform = self._transform(network, term)
-        if self.tile is not None:
-            return watched(tiled(network, -term, transform, tile=self.tile, overlap=self.overlap))
         if self.redirected:
             return unblocked(network, -term, transform, watched=watched)
-        return watched(gradient(network, -term, transform))
+        return watched(self.reading(network, -term, transform))
 
     def _transform(self, network: Network, term: Term) -> Transform:
         return self.placed if self.placed is not None and has_places(network, term) else self.transform
@@ -221,13 +216,12 @@ def stages(
     """
     last: Step | None = None
     for number, ascend in enumerate(ascents):
-        before = last
-        for step in ascend(replace(key, stage=key.stage + number), before):
-            last = step
-            if before is not None:
-                same = len(step.still) == len(before.still)
-                still = step.still & before.still if same else step.still
-                last = replace(step, index=before.index + step.index, still=still)
+        steps = ascend(replace(key, stage=key.stage + number), last)
+        index, before = (0, torch.zeros(0, dtype=torch.bool)) if last is None else (last.index, last.still)
+        last = None  # a large picture is not kept beside the next one
+        for step in steps:
+            still = step.still & before if len(step.still) == len(before) else step.still
+            last = replace(step, index=index + step.index, still=still)
             yield last
 
 

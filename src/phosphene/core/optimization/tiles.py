@@ -42,7 +42,7 @@ def tiled(
         transform: of the whole picture; its views are cut. (`roll` moves the seams from step to step, which hides them
             where the overlap is smaller than what a position sees.)
         tile: side of the squares with their margins, in pixels.
-        overlap: the margin on each side, in pixels; by default what a position can see beyond its own place.
+        overlap: the margin on each side is what a position can see beyond its own place, but at most so many pixels.
     Raises:
         Mistake: a prior, a layer without rows and columns, or one that sees the whole picture; a tile no larger than
             its margins.
@@ -115,7 +115,7 @@ def _sides(axes: Sequence[Axis], tile: int, overlap: int | None) -> tuple[int, i
     """The sides of squares and margins along an axis, multiples of all strides."""
     unit = math.lcm(*(max(1, math.ceil(axis.stride)) for axis in axes))
     beyond = max(max(-axis.offset, axis.offset + axis.size - axis.stride) for axis in axes)
-    margin = math.ceil(max(0, beyond if overlap is None else overlap) / unit) * unit
+    margin = math.ceil(max(0, beyond if overlap is None else min(beyond, overlap)) / unit) * unit
     core = (tile - 2 * margin) // unit * unit
     if core < unit:
         least = 2 * margin + unit

@@ -1,0 +1,144 @@
+"""How a dream reads its picture: as a whole, or by tiles where it is large or memory is short.
+
+What a gradient needs is what the layers below keep for the way back, and that grows with the pixels. So many bytes a
+pixel are counted once, on two small pictures. A picture that takes no more than `WHOLE` is read as a whole, whatever
+memory there is, so that the same photograph gives the same dream on every machine; a larger one by tiles that take no
+more than `PART`. Where less memory is free than that, or where it runs out all the same, tiles get smaller.
+"""
+
+import traceback
+import warnings
+
+import psutil
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from phosphene.core.errors import Note, out_of_memory
+from phosphene.core.networks.network import Network
+from phosphene.core.networks.preprocessing import working_dtype
+from phosphene.core.optimization.ascent import has_places
+from phosphene.core.optimization.engine import Evaluation, Objective
+from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.objectives import gradient
+from phosphene.core.optimization.terms import Term
+from phosphene.core.optimization.tiles import tiled
+from phosphene.core.optimization.transforms import Transform
+from phosphene.core.options import Bounds, read_number
+
+WHOLE, PART = 1e9, 0.2e9
+"""Bytes that the way back takes, of a whole picture and of a tile."""
+
+FREE = 0.5
+"""The part of free memory that is taken at most."""
+
+MARGIN, SHARE = 64, 8
+"""A tile's margins are what a position sees, but at most so many pixels and such a part of the tile (an eighth): where
+more is seen than that, random shifts hide the seams."""
+
+SMALLEST, UNIT = 128, 64
+PROBES = 1.0, 1.5
+"""Sides of the pictures that bytes are counted on, of the network's own."""
+
+EVERY = Bounds(64, 10_000)
+
+
+class Tiling:
+    """How pictures are read; remembers where memory ran out.
+
+    Attributes:
+        used: the side of the tiles by the (height, width) of the pictures; None: as a whole.
+
+    Args:
+        asked: the side of tiles in pixels, "none", or "auto".
+    Raises:
+        Mistake: anything else.
+    """
+
+    def __init__(self, asked: str | int = "auto") -> None:
+        self.auto = asked == "auto"
+        self.side = None if asked in ("auto", "none") else int(read_number(asked, "tile", EVERY, whole=True))
+        self.used: dict[tuple[int, int], int | None] = {}
+        self._bytes: dict[str, float] = {}
+
+    def side_for(self, network: Network, term: Term, many: int, size: tuple[int, int]) -> int | None:
+        """The side of the tiles for so many pictures of (height, width); None: as a whole.
+
+        Raises:
+            Mistake: the layer can't be read.
+        """
+        side = self.side
+        small = size[0] * size[1] <= (PROBES[1] * min(network.size)) ** 2
+        if self.auto and not small and not network.fixed and has_places(network, term):
+            each = self._each(network, term)
+            free = FREE * _free(network.device)
+            if many * each * size[0] * size[1] > min(WHOLE, free):
+                most = (min(PART, free) / (many * each)) ** 0.5
+                side = min(side or 10_000, max(SMALLEST, int(most) // UNIT * UNIT))
+        return None if side is None or side >= max(size) else side
+
+    def objective(self, network: Network, term: Term, transform: Transform) -> Objective:
+        """The gradient of a term, as `gradient` and `tiled` have it."""
+        made: dict[int | None, Objective] = {}
+
+        def read(side: int | None) -> Objective:
+            if side not in made:
+                made[side] = (
+                    gradient(network, term, transform)
+                    if side is None
+                    else tiled(network, term, transform, tile=side, overlap=min(MARGIN, side // SHARE))
+                )
+            return made[side]
+
+        def objective(pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"], key: Key) -> Evaluation:
+            size = (pictures.shape[2], pictures.shape[3])
+            while True:
+                side = self.used[size] = self.side_for(network, term, len(pictures), size)
+                try:
+                    return read(side)(pictures, rows, key)
+                except Exception as error:  # whatever says that memory is short
+                    if not (out_of_memory(error) and self._smaller(side or max(size))):
+                        raise
+                    traceback.clear_frames(error.__traceback__)  # they hold on to what filled it
+
+        return objective
+
+    def _smaller(self, side: int) -> bool:
+        """Take smaller tiles from now on; whether there are any."""
+        if side <= SMALLEST:
+            return False
+        self.side = max(SMALLEST, side // 2 // UNIT * UNIT)
+        warnings.warn(Note(f"memory ran out, so the dream goes on by tiles of {self.side} px"), stacklevel=2)
+        return True
+
+    def _each(self, network: Network, term: Term) -> float:
+        """Bytes a pixel that the way back takes."""
+        if term.name not in self._bytes:
+            below, above = (round(times * min(network.size)) for times in PROBES)
+            more = _kept(network, term, above) - _kept(network, term, below)
+            self._bytes[term.name] = max(1.0, more / (above**2 - below**2))
+        return self._bytes[term.name]
+
+
+def _kept(network: Network, term: Term, side: int) -> int:
+    """Bytes that are kept for the way back from a square picture, weights and all."""
+    storages: dict[int, int] = {}
+
+    def pack(kept: Tensor) -> Tensor:
+        storage = kept.untyped_storage()
+        storages[storage.data_ptr()] = storage.nbytes()
+        return kept
+
+    grey = torch.full((1, 3, side, side), 0.5, dtype=working_dtype(network), device=network.device)
+    read = gradient(network, term)
+    read(grey, torch.arange(1), Key(step=0))  # what is found out about a network once is not counted
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda kept: kept):
+        read(grey, torch.arange(1), Key(step=0))
+    return sum(storages.values())
+
+
+def _free(device: torch.device) -> float:
+    """Bytes of memory that are free."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
