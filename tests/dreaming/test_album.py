@@ -123,7 +123,12 @@ def test_clusters_that_are_asked_for_go_before_folders(here):
 def test_a_picture_that_is_a_cluster_alone_goes_to_the_nearest(monkeypatch):
     codes = torch.tensor([[1.0, 0.0], [1.0, 0.01], [0.0, 1.0], [0.01, 1.0], [0.7, 0.5]])
     monkeypatch.setattr(album, "_codes", lambda pictures: codes)
-    assert album._clusters(torch.zeros(5, 3, 96, 96).byte(), 3, 0).tolist() == [0, 0, 1, 1, 0]
+    assert album._clusters(torch.zeros(5, 3, 96, 96).byte(), None, 0).tolist() == [0, 0, 1, 1, 0]
+
+
+def test_more_clusters_than_half_the_pictures_are_refused():
+    with pytest.raises(Mistake, match="9 pictures are too few for 5 clusters; give --clusters 4 or fewer"):
+        album._clusters(torch.zeros(9, 3, 96, 96).byte(), 5, 0)
 
 
 def test_alike_pictures_are_no_clusters(monkeypatch):

@@ -177,7 +177,13 @@ def _clusters(pictures: UInt8[Tensor, "n 3 side side"], count: int | None, seed:
 
     The square root of half the pictures is how many there are by default, 2 to 20. A picture that is alone goes to the
     nearest of the other clusters.
+
+    Raises:
+        Mistake: there are too few pictures for so many, or they are all alike.
     """
+    most = len(pictures) // LEAST
+    if count is not None and count > most:
+        raise Mistake(f"{_many(len(pictures))} are too few for {count} clusters; give --clusters {most} or fewer")
     codes = F.normalize(_codes(pictures), dim=1)
     wanted = count or min(max(round(math.sqrt(len(pictures) / 2)), 2), MOST_CLUSTERS)
     members = [one for one in clustered(codes, wanted, seed, "an album without folders") if len(one) >= LEAST]
