@@ -163,7 +163,7 @@ def test_small_classes_are_shown_several_times():
 
 
 def test_few_pictures_are_shown_more_often():
-    assert [len(course(many, None, 32, 64)["sides"]) for many in (100, 300, 2000)] == [60, 40, 30]
+    assert [len(course(many, None, 32, 64)["sides"]) for many in (100, 450, 1800, 9000)] == [60, 40, 10, 5]
     assert course(2000, 2, 32, 64)["sides"] == (64, 64)
 
 

@@ -32,7 +32,7 @@ from phosphene.faces.running.session import named
     ),
     *cli.NETWORK[2:4],
     cli.option(
-        "epochs", int | None, None, "how often every picture is seen; by default 30, of few pictures more often",
+        "epochs", int | None, None, "how often every picture is seen; by default 10 times of 2,000, and 60 of few",
         bounds=Bounds(1, 10_000),
     ),
     cli.option("rate", float, album.RATE, "the highest learning rate; more changes more", bounds=Bounds(1e-6, 10)),
