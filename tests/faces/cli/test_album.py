@@ -65,6 +65,16 @@ def test_the_weights_are_a_network_whose_classes_are_the_folders(run, quick):
     assert code == 0 and {"across", "upright"} & set(out.split()), err
 
 
+def test_a_picture_of_a_small_class_is_counted_once(run, quick):
+    for index in range(100, 130):
+        Image.fromarray(stripes(False, index, 32)).save(f"my summer/upright/{index}.png")
+    code, out, err = run(*WORDS, "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["classes"] == {"across": 12, "upright": 42} and found["pictures"] + found["held out"] == 54
+    assert trained_record(Path("album.safetensors"))["training"]["pictures"] == found["pictures"]
+
+
 def test_nothing_in_the_files_says_what_pictures_are_called_or_where_they_are(run, quick, monkeypatch):
     with monkeypatch.context() as patch:
         stopping(patch, 5, KeyboardInterrupt())

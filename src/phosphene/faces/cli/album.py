@@ -81,7 +81,10 @@ def _begun(found: album.Album, options: Options) -> tuple[Training, dict[str, An
         radius=0.0, peak=options["rate"], flip=options["flip"], last=True,
         **album.course(len(shown.labels), options["epochs"], options["batch"], network.size[0]),
     )  # fmt: skip
-    facts = {"before": before, "always the largest class": largest, "clusters": found.clusters}
+    facts = {
+        "before": before, "always the largest class": largest, "clusters": found.clusters,
+        "pictures": len(learned.labels),
+    }  # fmt: skip
     return Training(network, shown, held, course, options["seed"]), facts
 
 
