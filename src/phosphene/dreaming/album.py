@@ -56,7 +56,7 @@ SOME = 512
 BEST_LAYER = "mixed5a"
 """Where dreams show the most of an album: below it are textures, above it things are no longer whole."""
 
-RATE = 0.02
+RATE = 0.03
 """The highest learning rate."""
 
 SEEN, EPOCHS, BATCH = 18_000, (5, 60), 32
