@@ -213,7 +213,7 @@ def _codes(pictures: UInt8[Tensor, "n 3 side side"]) -> Float[Tensor, "n channel
 
 def _shown(network: Network, pictures: UInt8[Tensor, "n 3 side side"]) -> Float[Tensor, "n 3 h w"]:
     """What the network is given for them."""
-    return network.preprocess(fit(fraction(pictures, 255), network.size))
+    return network.normalization(fit(fraction(pictures, 255), network.size))
 
 
 @torch.no_grad()
