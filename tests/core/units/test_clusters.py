@@ -1,7 +1,11 @@
 """Clusters: they partition what they are given, and are those that are there."""
 
+import sys
+
+import pytest
 import torch
 
+from phosphene.core.errors import Mistake
 from phosphene.core.units.clusters import clustered
 from tests.small import normal
 
@@ -19,3 +23,9 @@ def test_clusters_partition_what_they_are_given_and_are_those_that_are_there():
 
 def test_photographs_that_are_all_the_same_are_one_cluster():
     assert [one.tolist() for one in clustered(torch.ones(4, 3, dtype=torch.float64), 3)] == [[0, 1, 2, 3]]
+
+
+def test_without_scikit_learn_it_is_said_what_needs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
+    with pytest.raises(Mistake, match=r"an album without folders needs scikit-learn: pip install 'phosphene\[maps\]'"):
+        clustered(normal(4, 3), 2, what="an album without folders")

@@ -85,7 +85,7 @@ def test_nothing_in_the_files_says_what_pictures_are_called_or_where_they_are(ru
     assert b"upright" in kept
 
 
-@pytest.mark.parametrize("at", [1, 3, 5, 8])
+@pytest.mark.parametrize("at", [3, 5])
 def test_stopped_anywhere_the_same_command_ends_in_the_same_bytes(run, quick, monkeypatch, at):
     words = [*WORDS, "--batch", 4]
     assert run(*words, "--out", "whole.safetensors")[0] == 0
