@@ -1,6 +1,7 @@
 """Make the pictures of README and docs: `python docs/make_pictures.py [SPEC of a network for the dream [methods]]`.
 
-`python docs/make_pictures.py attacks` makes those of docs/attacks.md alone, which need no other network than ours.
+`python docs/make_pictures.py attacks` makes those of docs/attacks.md alone, which need no other network than ours;
+`python docs/make_pictures.py SPEC dreams` those of docs/dreams.md alone.
 """
 
 import sys
@@ -12,8 +13,8 @@ import phosphene
 from phosphene.adversarial.linearity import walk
 from phosphene.core.pictures.colours import overlay
 from phosphene.core.pictures.files import open_photo
-from phosphene.core.pictures.fitting import resize
-from phosphene.core.pictures.sheets import grid
+from phosphene.core.pictures.fitting import fit, resize
+from phosphene.core.pictures.sheets import figure, grid
 from phosphene.core.pictures.writing import save_png
 from phosphene.core.units.inputs import feed
 from phosphene.core.units.labels import label
@@ -62,10 +63,43 @@ def presets(network: phosphene.Network) -> None:
 
 
 def dream(network: phosphene.Network) -> None:
-    """The photograph and the dream, side by side."""
-    photo = open_photo("skimage:chelsea")
-    made = phosphene.dream(network, "skimage:chelsea", layer="mixed4c" if "mixed4c" in network.layers else None)
-    save_png(grid(torch.cat([photo, made.image]), columns=2, gap=6), HERE / "dream.png")
+    """The photograph, its dream, and the dream of another picture's features in it."""
+    photo, inception = open_photo("skimage:chelsea"), "mixed4c" in network.layers
+    made = phosphene.dream(network, "skimage:chelsea", layer="mixed4c" if inception else None, steps=15)
+    low = "mixed3b" if "mixed3b" in network.layers else None
+    led = phosphene.dream(network, "skimage:chelsea", layer=low, guide="skimage:hubble_deep_field")
+    save_png(grid(torch.cat([photo, made.image, led.image]), columns=3, gap=6), HERE / "dream.png")
+
+
+def dreams(network: phosphene.Network) -> None:
+    """Three guides at three depths, and a dream's depths and colours; only for Inception, whose layers people know."""
+    photo, depths = "skimage:coffee", ("mixed3b", "mixed4c", "mixed5a")
+    plain = phosphene.dream(network, photo, strip=",".join(depths)).result
+    rows = [("the photograph", open_photo(photo))]
+    rows += [(f"{depth} alone", one[None]) for depth, one in zip(depths, plain.image, strict=True)]
+    for guide in ("chelsea", "hubble_deep_field", "brick"):
+        rows.append((f"the guide: {guide}", open_photo(f"skimage:{guide}")))
+        for depth in depths:
+            made = phosphene.dream(network, photo, layer=depth, guide=f"skimage:{guide}")
+            rows.append((f"{guide} in {depth}", made.image))
+    sheet = [(words, fit(picture, (200, 300))) for words, picture in rows]
+    figure(sheet, "What a guide leads to, at three depths", columns=4, side=300).save(HERE / "guides.png")
+    how = {"layer": "mixed4c", "steps": 15}
+    told = [
+        ("the photograph", open_photo("skimage:chelsea")),
+        ("mixed4c", phosphene.dream(network, "skimage:chelsea", **how).image),
+        ("keep-colours chroma", phosphene.dream(network, "skimage:chelsea", keep_colours="chroma", **how).image),
+        ("only Egyptian cat", phosphene.dream(network, "skimage:chelsea", only="Egyptian cat", **how).image),
+        ("strongest 5", phosphene.dream(network, "skimage:chelsea", strongest=5, **how).image),
+        ("start noise, twice", _from_noise(network)),
+    ]
+    figure(told, "One dream, told to be otherwise", columns=3, side=300).save(HERE / "told.png")
+
+
+def _from_noise(network: phosphene.Network) -> torch.Tensor:
+    """A dream of a dream of noise."""
+    first = phosphene.dream(network, "skimage:chelsea", layer="mixed4c", start="noise", steps=20, octaves=6)
+    return phosphene.dream(network, first.image[0], layer="mixed4c", steps=10, octaves=6).image
 
 
 def pixels(network: phosphene.Network) -> None:
@@ -106,6 +140,10 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["attacks"]:
         attacks()
         sys.exit()
+    if sys.argv[2:] == ["dreams"]:
+        dreams(phosphene.load(sys.argv[1]))
+        dream(phosphene.load(sys.argv[1]))
+        sys.exit()
     if sys.argv[2:] == ["methods"]:
         methods(phosphene.load(sys.argv[1]))
         sys.exit()
@@ -115,6 +153,7 @@ if __name__ == "__main__":
     dream(other)
     if "mixed4d" in other.layers:
         presets(other)
+        dreams(other)
     pixels(other)
     methods(other)
     attacks()

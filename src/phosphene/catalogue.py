@@ -191,7 +191,7 @@ CATALOGUE: tuple[Row, ...] = (
     Row("train-robust", "", "faces.cli.train:train_robust", "Train a network on your pictures that is hard to fool."),
     Row("lesson", "", "faces.cli.lesson:give_lesson", "Show on a page why small changes fool classifiers."),
     Row("evaluate", "", "faces.cli.evaluate:evaluate_network", "Say how often a network can be fooled on a data set."),
-    Row("replay", "", "faces.cli.commands:replay_picture", "Make a picture again, from the recipe that it carries."),
+    Row("replay", "", "faces.cli.replay:replay_picture", "Make a picture again, from the recipe that it carries."),
     Row("tune", "", "faces.cli.tune:tune_network", "Measure the fastest way to run a network here."),
     Row("tour", "", "faces.cli.commands:take_tour", "Walk through all of it, on one photograph, into one page."),
 )  # fmt: skip

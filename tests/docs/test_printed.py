@@ -108,7 +108,7 @@ def test_a_printed_command_parses_and_names_what_the_default_network_has(words, 
     if "method" in given:
         catalogue.method(words[0], given["method"])
     for name, look_up in NAMED.items():
-        if words[0] == "attack" and name == "start":
+        if words[0] in ("attack", "dream") and name == "start":
             continue  # with what it begins: the photograph, or noise
         for value in given.get(name) if isinstance(given.get(name), (list, tuple)) else [given.get(name)]:
             if value is not None:

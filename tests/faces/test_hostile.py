@@ -25,6 +25,7 @@ from PIL import Image
 
 from phosphene import catalogue
 from phosphene.core.results.signature import Input
+from phosphene.faces.running.watching import Pace
 from tests.small import SOURCE
 from tests.zoo import test_interruptions as zoo
 
@@ -148,9 +149,9 @@ def stopped(run, line, kind, at, trap):
     return code, out
 
 
-def check(run, here, name, tries):
+def check(run, here, name, tries, *more):
     """Stop a command in random passes, over nothing and over old files."""
-    random, line = Random(name), words(name)
+    random, line = Random(name), [*words(name), *more]
     trap, _ = trapped("transformer" if name == "rollout" else "convolutions")
     trap.set()
     assert run(*line)[0] == 0
@@ -177,6 +178,15 @@ RECIPES = [zoo.FAMILIES.get(name, name) for name in catalogue.recipes()]
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_command_that_is_stopped_leaves_a_whole_set_or_what_was_there(name, run, here):
     check(run, here, name, [*KINDS, "a model's error", "Ctrl-C", "a model's error", "Ctrl-C"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["visualize", "dream", "rise", "pgd"])
+def test_a_command_that_is_watched_and_stopped_leaves_no_more_and_no_less(name, run, here, monkeypatch):
+    monkeypatch.setattr(Pace, "due", True)
+    check(
+        run, here, name, ["a model's error", "a model's error, for good", "no memory", "Ctrl-C", "SIGTERM"], "--watch"
+    )
 
 
 @pytest.mark.slow

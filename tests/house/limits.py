@@ -39,6 +39,7 @@ ONE_FAMILY = {
 
 TESTED_IN = {
     "__main__.py": "faces/cli/test_main.py",
+    "faces/cli/replay.py": "faces/replay/test_replay.py",
     "core/networks/allowance.py": "faces/replay/test_forged.py",
     "core/networks/given.py": "core/networks/test_anatomy.py",
     "core/networks/once.py": "core/networks/test_anatomy.py",

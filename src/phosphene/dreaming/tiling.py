@@ -29,6 +29,9 @@ from phosphene.core.options import Bounds, read_number
 WHOLE, PART = 1e9, 0.2e9
 """Bytes that the way back takes, of a whole picture and of a tile."""
 
+MOST_EACH = 7_000
+"""Bytes a pixel that no layer keeps; half as many are a DenseNet's. So nothing is counted for small pictures."""
+
 FREE = 0.5
 """The part of free memory that is taken at most."""
 
@@ -67,14 +70,13 @@ class Tiling:
         Raises:
             Mistake: the layer can't be read.
         """
-        side = self.side
-        small = size[0] * size[1] <= (PROBES[1] * min(network.size)) ** 2
-        if self.auto and not small and not network.fixed and has_places(network, term):
-            each = self._each(network, term)
+        side, pixels = self.side, many * size[0] * size[1]
+        if self.auto and not network.fixed and has_places(network, term):
             free = FREE * _free(network.device)
-            if many * each * size[0] * size[1] > min(WHOLE, free):
-                most = (min(PART, free) / (many * each)) ** 0.5
-                side = min(side or 10_000, max(SMALLEST, int(most) // UNIT * UNIT))
+            most = min(WHOLE, free)
+            if pixels * MOST_EACH > most and pixels * (each := self._each(network, term)) > most:
+                part = (min(PART, free) / (many * each)) ** 0.5
+                side = min(side or 10_000, max(SMALLEST, int(part) // UNIT * UNIT))
         return None if side is None or side >= max(size) else side
 
     def objective(self, network: Network, term: Term, transform: Transform) -> Objective:

@@ -133,13 +133,15 @@ def watched(monkeypatch):
     return seen
 
 
-def replayed(watched, size):
-    """Replay forged.png as the command line does, and check what it did and said."""
+AGAIN = ["replay", "forged.png", "--input", "cat.png", "--out", "again.png"]
+
+
+def replayed(watched, size, line=AGAIN):
+    """Replay forged.png as the command line does, or follow it, and check what it did and said."""
     watched.update(dict.fromkeys(watched, 0))
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), pytest.raises(SystemExit) as left:
-        words = ["--net", "own.py", "--input", "cat.png", "--out", "again.png", "--force"]
-        main(["replay", "forged.png", *words])
+        main([*line, "--net", "own.py", "--force"])
     assert left.value.code in (None, 0, 1, 2, 130), said.getvalue()
     shown, network, photo = size[0] * size[1], 16 * 16, 30 * 40
     assert watched["read"] <= max(100 * max(shown, network, photo), 8 * 224 * 224)
@@ -154,9 +156,18 @@ def replayed(watched, size):
     return text
 
 
-def check(data, run, one, watched, commands=COMMANDS):
+def followed(watched, size, words):
+    """Follow forged.png with its own photographs, and check besides that files are written in one folder alone."""
+    before = set(Path().iterdir()) | {Path("again")}
+    given = [word for word in words if word in ("cat.png", "--start")]
+    replayed(watched, size, [words[0], *given, "--like", "forged.png", "--out", "again/"])
+    assert set(Path().iterdir()) <= before and len(list(Path("again").glob("*"))) < 1000
+
+
+def check(data, run, one, watched, commands=COMMANDS, like=False):
     replaying.LONGEST = data.draw(st.sampled_from(LONGEST))  # `watched` puts it back
-    content, record = base(run, watched, one, data.draw(st.sampled_from(commands)))
+    words = data.draw(st.sampled_from(commands))
+    content, record = base(run, watched, one, words)
     options = [f"argument.{one.name}" for one in catalogue.recipe(record["recipe"]).options]
     long = [place for place in options if place.partition(".")[2] in ("steps", "samples", "masks")]
     if long and data.draw(st.booleans()):  # otherwise hardly one of a hundred takes long
@@ -169,7 +180,10 @@ def check(data, run, one, watched, commands=COMMANDS):
     if data.draw(st.booleans()):
         picture = picture.resize(data.draw(st.sampled_from([(8, 8), (40, 30), (400, 8)])))
     rewrite("forged.png", record, picture)
-    replayed(watched, picture.size)
+    if like:
+        followed(watched, picture.size, words)
+    else:
+        replayed(watched, picture.size)
 
 
 SETTINGS = {"suppress_health_check": list(HealthCheck)}
@@ -181,6 +195,19 @@ def test_a_forged_recipe_asks_for_no_more_than_its_picture_shows_and_says_nothin
     run, one, watched, data
 ):
     check(data, run, one, watched, COMMANDS[:1])
+
+
+@settings(max_examples=8, **SETTINGS)
+@given(st.data())
+def test_a_forged_recipe_that_is_followed_asks_for_no_more_than_when_it_is_replayed(run, one, watched, data):
+    check(data, run, one, watched, COMMANDS[:1], like=True)
+
+
+@pytest.mark.slow
+@settings(max_examples=40, **SETTINGS)
+@given(st.data())
+def test_forty_that_are_followed(run, one, watched, data):
+    check(data, run, one, watched, like=True)
 
 
 @pytest.mark.slow
@@ -215,6 +242,27 @@ def test_what_is_more_than_the_picture_shows_is_refused_before_it_is_made(run, o
     rewrite("forged.png", record | {"arguments": record["arguments"] | change})
     assert said in replayed(watched, (24, 24))
     assert watched["readings"] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"size": 10_000}, "forged.png asks for a picture of 10000 x 10000 px, which is more than it shows"),
+        ({"size": 97}, "forged.png asks for a picture of 97 x 97 px, which is more than it shows"),
+        ({"units": ["conv2:all"], "starts": 13}, "forged.png asks for 104 pictures of 24 x 24 px, which is more than"),
+        ({"views": 10_000}, "forged.png asks to read 10000 x 24 x 24 px at a time, which is far more than it shows"),
+        ({"steps": 301}, "forged.png asks for 301 steps of a picture of 24 x 24 px, which takes longer than a replay"),
+        ({"units": ["conv2:0-7"] * 2, "steps": 40}, "40 steps of 8 pictures of 24 x 24 px"),
+    ],
+)
+def test_what_is_followed_is_no_larger_than_a_figure_of_it_would_be_and_takes_no_longer(
+    run, one, watched, change, said
+):
+    content, record = base(run, watched, one, COMMANDS[0])
+    Path("forged.png").write_bytes(content)
+    rewrite("forged.png", record | {"arguments": record["arguments"] | change})
+    assert said in replayed(watched, (24, 24), ["visualize", "--like", "forged.png", "--out", "again/"])
+    assert watched["readings"] == 0 and not Path("again").exists()
 
 
 def test_a_picture_of_three_thousand_photographs_is_made_of_those_that_are_named(run, one, watched):

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -63,6 +64,24 @@ def test_every_unit_is_painted_three_at_a_time_and_put_on_a_sheet(run):
     alone = phosphene.visualize(network, ["conv2:6", "conv2:7"], size=16, steps=2)
     assert (np.asarray(Image.open("layer/conv2-7.png")) == np.asarray(alone.result.pil(1))).all()
     assert replay("layer/conv2-7.png", network).same
+
+
+def test_a_sweep_that_is_watched_shows_the_part_that_is_in_the_making_and_is_the_same(run, monkeypatch):
+    drawn = []
+
+    @contextmanager
+    def screen(progress, *, preview):
+        assert preview
+        yield lambda run: drawn.append((tuple(run.names), run.last.index))
+
+    assert run(*COMMAND)[0] == 0
+    before = {path.name: path.read_bytes() for path in Path("layer").iterdir()}
+    shutil.rmtree("layer")
+    monkeypatch.setattr(show, "screen", screen)
+    assert run(*COMMAND, "--watch")[0] == 0
+    parts = [("conv2-0", "conv2-1", "conv2-2"), ("conv2-3", "conv2-4", "conv2-5"), ("conv2-6", "conv2-7")]
+    assert drawn == [(part, step) for part in parts for step in range(3)]
+    assert {path.name: path.read_bytes() for path in Path("layer").iterdir()} == before
 
 
 def test_a_stopped_sweep_goes_on_with_what_is_missing(run):

@@ -96,6 +96,11 @@ class Allowance:
         if self.meter.read > self.meter.most:
             self.meter.refuse(f"{self.name} asks to read more than {self.meter.most:.0f} pictures")
 
+    def check_kept(self) -> None:
+        """Raise again what was refused."""
+        if self.meter is not None:
+            self.meter.check_kept()
+
     def _pictures(self, many: int, size: tuple[int, int]) -> float:
         """How many the meter counts; a small one takes nearly as long as a larger one, so it is one too."""
         return many * max(1.0, size[0] * size[1] / self.largest)

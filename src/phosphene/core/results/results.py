@@ -118,7 +118,8 @@ class Result:
         return png_bytes(self.shown(*part), self.text(*part))
 
     @property
-    def _whole(self) -> Part:
+    def whole(self) -> Part:
+        """All that there is: the picture, of several the sheet."""
         return ("picture", 0) if len(self.image) == 1 else ("sheet",)
 
     def save(self, path: str | Path) -> Path:
@@ -126,11 +127,11 @@ class Result:
         path = Path(path)
         if path.suffix.lower() != ".png":
             raise Mistake(f"{path.name} can't keep every pixel; give a name that ends in .png")
-        save_png(self.shown(*self._whole), path, self.text(*self._whole))
+        save_png(self.shown(*self.whole), path, self.text(*self.whole))
         return path
 
     def _repr_png_(self) -> bytes:
-        return png_bytes(self.shown(*self._whole))
+        return png_bytes(self.shown(*self.whole))
 
     def _ipython_display_(self) -> None:
         show(self)

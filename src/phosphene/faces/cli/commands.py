@@ -11,18 +11,15 @@ from phosphene.catalogue import Row
 from phosphene.core.errors import Mistake, did_you_mean
 from phosphene.core.options import Bounds
 from phosphene.core.results.recipes import Recipe
-from phosphene.core.results.results import Run
 from phosphene.core.results.signature import Option
 from phosphene.faces.cli import options as cli
 from phosphene.faces.cli import show, tree
 from phosphene.faces.cli.guard import Ended, guarded
-from phosphene.faces.cli.output import escape, note, results, results_apart, tell
+from phosphene.faces.cli.output import note, results_apart, tell
 from phosphene.faces.running.claims import Claims
-from phosphene.faces.running.destination import Destination
 from phosphene.faces.running.job import Done, Job, Output, perform
 from phosphene.faces.running.reels import Filming
-from phosphene.faces.running.runner import watch
-from phosphene.faces.running.session import Session, named
+from phosphene.faces.running.session import Session
 
 Options = dict[str, Any]
 
@@ -53,24 +50,36 @@ def session(options: Options) -> Session:
 # --------------------------------------------------------------------------------------------------------- recipes
 
 
-def recipe_command(name: str, rows: tuple[Row, ...]) -> Callable[..., None]:
-    """The command of one recipe, or of several that are its methods."""
+def recipe_command(name: str, rows: tuple[Row, ...], *, like: bool = False) -> Callable[..., None]:
+    """The command of one recipe, or of several that are its methods; or as it is typed beside a picture's recipe."""
     recipes: dict[str, Recipe[..., Any]] = {
         row.method: catalogue.method(name, row.method) if row.method else catalogue.recipe(row.name) for row in rows
     }
     several, first = len(rows) > 1, next(iter(recipes))
+    if like:
+        recipes = {method: cli.open_ended(one) for method, one in recipes.items()}
 
-    parameters = cli.of_recipes(recipes)
+    parameters = cli.of_recipes(recipes, cli.Parameter.empty if like else cli.DEFAULT_PHOTO)
     if several:
-        parameters.append(cli.option("method", str, first, f"one of {', '.join(recipes)}"))
+        parameters.append(cli.option("method", str | None, None if like else first, f"one of {', '.join(recipes)}"))
     if any(row.judge for row in rows):
         parameters.append(cli.JUDGE)
-    film = [cli.FILM] if any(recipe.takes_steps for recipe in recipes.values()) else []
-    parameters += [*cli.NETWORK, *film, cli.OUT, cli.FORCE, cli.QUIET, cli.JSON, cli.ANONYMOUS]
+    film = [cli.FILM, cli.WATCH] if any(recipe.takes_steps for recipe in recipes.values()) else []
+    network = [*cli.untyped(cli.NETWORK), cli.PATIENT] if like else cli.NETWORK
+    parameters += [*network, *film, cli.LIKE, cli.OUT, cli.FORCE, cli.QUIET, cli.JSON, cli.ANONYMOUS]
 
     def run(**options: Any) -> None:
-        method = options.pop("method") if several else first
-        _run(_job(name, rows, recipes, method, options), options)
+        method, picture = options.pop("method", None if like else first), options.pop("like")
+        if picture is None:
+            return _run(_job(name, rows, recipes, method, options), options)
+        from phosphene.faces.replay import like as liking
+
+        record, patient = liking.read_record(picture), options.pop("patient")
+        options |= {one.name: options[one.name] or "" for one in cli.NETWORK if isinstance(one.default, str)}
+        method = liking.method_of(record, name, method)
+        job, words = liking.followed(_job(name, rows, recipes, method, options), record, patient=patient)
+        note(words, quiet=options["quiet"])
+        return _run(job, options)
 
     return _command(run, parameters, _help(name, recipes))
 
@@ -93,11 +102,14 @@ def _job(name: str, rows: tuple[Row, ...], recipes: cli.Recipes, method: str, op
     except KeyError:
         raise Mistake(f"no method '{method}'{did_you_mean(method, recipes)} (there are {', '.join(recipes)})") from None
     row = next(row for row in rows if row.method == method or (row.prefix and method.startswith(row.prefix)))
-    film = options.pop("film", None)
-    if film is not None and not recipe.takes_steps:
+    film, watch = options.pop("film", None), options.pop("watch", False)
+    if (film is not None or watch) and not recipe.takes_steps:
         others = [m for m, one in recipes.items() if one.takes_steps]
-        raise Mistake(f"{method} makes its picture at once; --film belongs to {', '.join(others)}")
-    output = Output(options.pop("out"), options.pop("force"), options["quiet"], options.pop("no_provenance"), film)
+        flag = "--watch" if film is None else "--film"
+        raise Mistake(f"{method} makes its picture at once; {flag} belongs to {', '.join(others)}")
+    output = Output(
+        options.pop("out"), options.pop("force"), options["quiet"], options.pop("no_provenance"), film, watch
+    )  # fmt: skip
     asked = session(options)
     given = {key: value for key, value in options.items() if key not in ("quiet", "json")}
     return Job(row, recipe, method or None, _taken(given, recipe, method, recipes), asked, output)
@@ -161,58 +173,6 @@ def list_layers(**options: Any) -> None:
     """List a network's layers as a tree: kind, shape, receptive field, parameters."""
     shown = tree.list_classes if options["classes"] else tree.list_layers
     shown(session(options).network, as_json=options["json"])
-
-
-@tool(
-    cli.argument("picture", str, cli.Parameter.empty, "a PNG that this program made"),
-    cli.option("input", list[str], [], "a photograph or folder that it was made from; may be given several times"),
-    cli.option("net", str | None, None, "the network that made it, where it is not an embedded one"),
-    cli.NETWORK[1],
-    cli.option("device", str | None, None, "cpu, cuda or mps; by default where it was made"),
-    cli.option("out", str | None, None, "NAME.png or a folder; by default replay-NAME.png"),
-    cli.option("patient", bool, False, "let it take as long as its recipe says: read more than a million pictures"),
-    cli.FORCE, cli.QUIET, cli.JSON,
-)  # fmt: skip
-def replay_picture(**options: Any) -> None:
-    """Make PICTURE again from the recipe that it carries, and say whether every pixel is the same.
-
-    Embedded networks and scikit-image's photographs are found by themselves; others have to be named with --net and
-    --input, and must be those that made it. The exit code is 1 where pixels differ. As a recipe may come from a
-    stranger, it gets no larger pictures than it shows and, without --patient, no more than a million readings of them.
-    """
-    from phosphene.faces.replay import replay as replaying
-    from phosphene.faces.replay.record import read_record
-
-    picture, quiet = options["picture"], options["quiet"]
-    record = read_record(picture)
-    name = record.recipe.name
-    with Claims() as claims, replaying.as_many_threads(record):
-        to = Destination("replay", options["out"], options["force"], picture, claims=claims)
-        to.check_folder()
-        to.begin([name])
-        network = Session(
-            options["net"] or replaying.embedded_spec(record), options["weights_file"],
-            options["device"] or record.device, replaying.record_precision(record), record.network.get("head"),
-        ).network  # fmt: skip
-        with named(network.name):
-            meter = replaying.patience(options["patient"])
-            made = replaying.begin(record, network, options["input"], meter)
-            if isinstance(made, Run):
-                watch(made, f"replay {name}", quiet=quiet)
-            result = made.result
-            meter.check_kept()
-            again = replaying.finished(record, result)
-        path, elsewhere = to.keep(again.png(), name)
-    if options["json"]:
-        facts = {"identical": again.same, "differing": again.differing, "largest": again.largest}
-        tell(json.dumps(facts | {"changes": again.changes, "picture": str(path)}, indent=1))
-    else:
-        Console(file=results(), quiet=quiet, soft_wrap=True).print(escape(again.words), highlight=False)
-        tell(path)
-    if elsewhere:
-        note(elsewhere)
-    if elsewhere or not again.same:
-        raise Ended(2 if elsewhere else 1)
 
 
 @tool(

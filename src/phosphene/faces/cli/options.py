@@ -5,7 +5,7 @@ are given, so that the recipe's own defaults hold, and those of the method that 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import Parameter, Signature
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -123,7 +123,17 @@ QUIET = option("quiet", bool, False, "say nothing but where the picture is")
 JSON = option("json", bool, False, "print the results as JSON")
 ANONYMOUS = option("no_provenance", bool, False, "leave out of the files how they were made")
 FILM = option("film", str | None, None, "also write the way there, NAME.gif or NAME.mp4; a film does not replay")
+WATCH = option("watch", bool, False, "see it grow: rewrite the picture every few steps, and show it in the terminal")
+LIKE = option(
+    "like", str | None, None, "a PNG of this program whose recipe is followed; what is given besides wins over it"
+)
+PATIENT = option("patient", bool, False, "let that recipe read more than a million pictures")
 JUDGE = option("judge", list[str], [], "another network, as --net, to say what it sees in each picture; repeatable")
+
+
+def untyped(parameters: Iterable[Parameter]) -> list[Parameter]:
+    """The same options, which say when they are not given."""
+    return [one.replace(default=None) if isinstance(one.default, str) else one for one in parameters]
 
 
 def names(parameters: Iterable[Parameter]) -> list[str]:
@@ -144,21 +154,37 @@ def signed(function: Callable[..., None], parameters: Iterable[Parameter], doc: 
 # ------------------------------------------------------------------------------------------------------ of recipes
 
 
-def of_recipes(recipes: Recipes) -> list[Parameter]:
-    """The arguments of a command's recipes, each once."""
+def open_ended(recipe: Recipe[..., Any]) -> Recipe[..., Any]:
+    """A recipe as it is typed beside a picture's own: nothing but its photographs has to be, and they come first."""
+    led = any(one.required for one in recipe.inputs)
+    free = [
+        replace(one, default=None, optional=True, positional=one.positional and not led)
+        if isinstance(one, Option)
+        else one
+        for one in recipe.arguments
+    ]
+    return replace(recipe, arguments=tuple(sorted(free, key=lambda one: not one.positional)))
+
+
+def of_recipes(recipes: Recipes, photo: Any = DEFAULT_PHOTO) -> list[Parameter]:
+    """The arguments of a command's recipes, each once.
+
+    Args:
+        photo: the one that is taken where none is given; empty where one has to be.
+    """
     by_name: dict[str, dict[str, Argument]] = {}
     for method, recipe in recipes.items():
         for one in recipe.arguments:
             if isinstance(one, Input) or one.kind is not object:
                 by_name.setdefault(one.name, {})[method] = one
-    return [_parameter(takers, len(recipes)) for takers in by_name.values()]
+    return [_parameter(takers, len(recipes), photo) for takers in by_name.values()]
 
 
-def _parameter(takers: Mapping[str, Argument], methods: int) -> Parameter:
+def _parameter(takers: Mapping[str, Argument], methods: int, photo: Any) -> Parameter:
     """An argument that some methods of a command take."""
     first = next(iter(takers.values()))
     if isinstance(first, Input):
-        return _photographs(first)
+        return _photographs(first, photo)
     every = {method: one for method, one in takers.items() if isinstance(one, Option)}
     choices = tuple(dict.fromkeys(choice for one in every.values() for choice in one.choices))
     kind: Any = Literal[choices] if choices else list[str] if first.several else first.kind
@@ -166,7 +192,7 @@ def _parameter(takers: Mapping[str, Argument], methods: int) -> Parameter:
     if first.required:
         return (argument if first.positional else option)(first.name, kind, Parameter.empty, words)
     if first.positional:
-        return argument(first.name, kind | None, None, words)
+        return argument(first.name, kind if first.several else kind | None, [] if first.several else None, words)
     off = kind is bool and all(one.default is False for one in every.values())
     default: Any = [] if first.several else False if off else None
     unset = kind if default is not None else kind | None
@@ -175,13 +201,14 @@ def _parameter(takers: Mapping[str, Argument], methods: int) -> Parameter:
     return option(first.name, unset, default, words, first.flag)
 
 
-def _photographs(one: Input) -> Parameter:
+def _photographs(one: Input, photo: Any) -> Parameter:
     if not one.required:
         return option(one.name, str | None, None, one.sentence)
     if not one.many:
-        return argument(one.name, str, DEFAULT_PHOTO, "a picture, or skimage:NAME")
+        return argument(one.name, str, photo, "a picture, or skimage:NAME")
     if one.one:
-        return argument(one.name, list[str], [DEFAULT_PHOTO], "pictures, folders of them, or skimage:NAME")
+        several = photo if photo is Parameter.empty else [photo]
+        return argument(one.name, list[str], several, "pictures, folders of them, or skimage:NAME")
     return argument(one.name, list[str], Parameter.empty, "pictures, and folders of them")
 
 

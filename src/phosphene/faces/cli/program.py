@@ -16,8 +16,12 @@ from phosphene.faces.cli import usage
 from phosphene.faces.cli.output import error, legible
 
 
-def application(chosen: str | None) -> typer.Typer:
-    """The program, with the chosen command loaded and the others as lines of its help."""
+def application(chosen: str | None, *, like: bool = False) -> typer.Typer:
+    """The program, with the chosen command loaded and the others as lines of its help.
+
+    Args:
+        like: whether the command follows a picture's recipe, so that hardly anything has to be typed.
+    """
     app = typer.Typer(
         add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -27,7 +31,7 @@ def application(chosen: str | None) -> typer.Typer:
     for name in catalogue.commands():
         sentence = catalogue.sentence(name)
         if name == chosen:
-            app.command(name)(_loaded(name))
+            app.command(name)(_loaded(name, like))
         else:
             app.command(name, help=sentence)(_stub(sentence))
 
@@ -43,13 +47,13 @@ def application(chosen: str | None) -> typer.Typer:
     return app
 
 
-def _loaded(name: str) -> Callable[..., None]:
+def _loaded(name: str, like: bool) -> Callable[..., None]:
     """The command itself; imports what it needs."""
     rows = catalogue.commands()[name]
     if any(row.name for row in rows):
         from phosphene.faces.cli.commands import recipe_command
 
-        return recipe_command(name, rows)
+        return recipe_command(name, rows, like=like)
     command: Callable[..., None] = catalogue.loaded(rows[0].home)
     return command
 
@@ -80,7 +84,8 @@ def run(given: Sequence[str]) -> int:
         error(usage.unknown_command(chosen))
         return 2
     try:
-        called = application(chosen if chosen in catalogue.commands() else None)
+        like = any(word.partition("=")[0] == "--like" for word in given)
+        called = application(chosen if chosen in catalogue.commands() else None, like=like)
         return called(given, prog_name="phosphene", standalone_mode=False) or 0
     except usage.UnreadableLine as unreadable:
         if given:

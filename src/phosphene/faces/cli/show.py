@@ -19,6 +19,7 @@ from phosphene.faces.running.progress import bars
 from phosphene.faces.running.reels import Filming
 from phosphene.faces.running.runner import ENDS
 from phosphene.faces.running.sweep import Sweep
+from phosphene.faces.running.watching import screen
 from phosphene.faces.tour.unfinished import Tour
 from phosphene.models.tuning import Candidate
 
@@ -54,10 +55,12 @@ def swept(sweep: Sweep, title: str, *, quiet: bool, as_json: bool) -> int:
         more = f", and {len(sweep.damaged) - 1} more," if len(sweep.damaged) > 1 else ""
         note(f"{sweep.damaged[0]}{more} can't be used; it is painted again, with the others of its part", quiet=quiet)
     try:
-        with bars(quiet=quiet) as progress:
+        progress = bars(quiet=quiet)
+        with screen(progress, preview=sweep.watch) as draw:
             task = progress.add_task(f"{title}, {len(sweep.left)} units", total=sweep.total)
             for taken in sweep:
                 progress.update(task, completed=taken)
+                draw(sweep.run)
         sheet = sweep.write_sheet()
     except ENDS as stopped:
         return _swept_so_far(sweep, stopped)

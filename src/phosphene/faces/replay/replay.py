@@ -18,7 +18,7 @@ from PIL import Image
 from phosphene.core.errors import Mistake, brief, printable
 from phosphene.core.networks.allowance import Allowance, Meter
 from phosphene.core.networks.network import Network
-from phosphene.core.pictures.files import SAMPLES, pixel_count
+from phosphene.core.pictures.files import SAMPLES, Photo, pixel_count
 from phosphene.core.pictures.writing import png_bytes
 from phosphene.core.results.provenance import network_record, versions
 from phosphene.core.results.reels import Reel
@@ -143,15 +143,20 @@ def patience(patient: bool = False) -> Meter:
     return Meter(math.inf if patient else LONGEST)
 
 
-def allowance(record: Record, network: Network, photos: Sequence[str], meter: Meter | None = None) -> Allowance:
+def allowance(
+    record: Record, network: Network, photos: Sequence[Photo], meter: Meter | None = None, besides: int = 0
+) -> Allowance:
     """How much a record may ask for: what its picture shows, and what the person who asks has named.
 
     One of several pictures was made together with others that it does not show, and a figure draws pictures smaller
     than they were made; no more is known of them than that there were not too many.
+
+    Args:
+        besides: the pixels of a picture that this person asks for.
     """
     shown = record.shown.width * record.shown.height
     own = network.size[0] * network.size[1]
-    largest = max(shown, own, *map(pixel_count, dict.fromkeys(photos)))
+    largest = max(shown, own, besides, *map(pixel_count, photos))
     whole = {"sheet": (shown, shown), "picture": (shown, AT_A_TIME * shown)}
     kind = record.part[0] if record.part else ""
     picture, together = whole.get(str(kind), (max(FINER * shown, largest), AT_A_TIME * largest))

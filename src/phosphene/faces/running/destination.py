@@ -30,6 +30,7 @@ from phosphene.core.pictures.film import Film
 from phosphene.core.results.results import Result
 from phosphene.core.saving import save
 from phosphene.faces.running.claims import Claims, check_new
+from phosphene.faces.running.watching import Watched
 
 FILES = ".png .jpg .jpeg .jpe .webp .gif .bmp .tif .tiff .avif .heic .svg .pdf .eps .mp4 .npy .json .html .txt".split()
 """Endings of files, which are no folder's."""
@@ -93,6 +94,7 @@ class Destination:
             come, without folder and ending.
         claims: what the command holds.
         about: what the command is about, for the name of a folder.
+        watch: whether the picture is to be seen as it grows; of several there is a sheet, COMMAND.sheet.png.
     Raises:
         Mistake: the film can't be written where it is to be.
     """
@@ -108,10 +110,13 @@ class Destination:
         photos: Sequence[str] = (),
         claims: Claims | None = None,
         about: str = "",
+        watch: bool = False,
     ) -> None:
         goes_on = film is not None and is_folder(given_path(film, "film").with_suffix(FRAMES))
         self.film = None if film is None else Film(film, overwrite=force or goes_on)
         self.command, self.force, self.method, self.about = command, force, method, about
+        self.watch = watch
+        self._watched: Watched | None = None
         self.photos = list(photos) or [photo_stem(photo)]
         self.claims = claims or Claims()
         self.out = None if out is None else given_path(out, "picture")
@@ -223,7 +228,10 @@ class Destination:
         for stem in self._every_stem(names):
             yield from self._files(stem)
             yield from sorted(stem.parent.glob(f"{glob.escape(stem.name)}.*.npy"))
-        yield self._one_figure(self._stems(names))
+        stems = self._stems(names)
+        yield self._one_figure(stems)
+        if self.watch and len(stems) > 1:
+            yield self._sheet(stems)
 
     def _files(self, stem: Path) -> list[Path]:
         ends = (self._png, ".figure.png", ".json", ".input.png", ".npy", ".html")
@@ -233,6 +241,18 @@ class Destination:
         """Where the figure goes, if it is one of all pictures."""
         return stems[0].with_name((stems[0].name if len(stems) == 1 else self.command) + ".figure.png")
 
+    def _sheet(self, stems: list[Path]) -> Path:
+        """Where several pictures are seen as one."""
+        return stems[0].with_name(f"{self.command}.sheet.png")
+
+    def watched(self, names: Sequence[str], *, anonymous: bool = False) -> Watched | None:
+        """The file that the pictures of these names grow in, if they are to be watched."""
+        if self.watch:
+            stems = self._stems(names)
+            path = self._sheet(stems) if len(stems) > 1 else self._files(stems[0])[0]
+            self._watched = Watched(path, force=self.force, anonymous=anonymous)
+        return self._watched
+
     def write(self, result: Result) -> Written:
         """Write everything, or nothing; where the place is full or gone, into a folder for temporary files.
 
@@ -241,7 +261,10 @@ class Destination:
         """
         stems = self._stems(list(result.names))
         files, records = self._contents(result, stems)
-        folder, note = put(files, force=self.force)
+        grown = self._watched
+        folder, note = put(files, force=self.force, own=grown.path if grown is not None and grown.ours else None)
+        if note and grown is not None:
+            grown.withdraw()
         path = folder / f"{stems[0].name}{self._png}" if len(stems) == 1 else folder
         return Written(path, {folder / file.name: record for file, record in records.items()}, note)
 
@@ -284,6 +307,9 @@ class Destination:
             if result.page is not None and index == 0:
                 files[page] = result.page.encode(errors="backslashreplace")  # names of files may be no UTF-8
                 outputs.append(page)
+            if self.watch and len(stems) > 1:
+                files[self._sheet(stems)] = result.png("sheet")
+                outputs.append(self._sheet(stems))
             record = {"outputs": [file.name for file in outputs], "numbers": result.numbers[index]}
             records[text] = result.recipe | record
             files[text] = json_bytes(records[text])
@@ -301,11 +327,12 @@ def _npy(numbers: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def put(files: Mapping[Path, bytes], *, force: bool = False) -> tuple[Path, str]:
+def put(files: Mapping[Path, bytes], *, force: bool = False, own: Path | None = None) -> tuple[Path, str]:
     """Write all files of one folder or none; where that can't be, into a folder for temporary files.
 
     Args:
         force: overwrite what is there; otherwise that is a reason, too: nothing was there when the work began.
+        own: what this command wrote itself in the meantime, and may replace.
     Returns:
         The folder, and where it is another one, a sentence that says why.
     Raises:
@@ -314,7 +341,7 @@ def put(files: Mapping[Path, bytes], *, force: bool = False) -> tuple[Path, str]
     first = next(iter(files))
     folder = first.parent
     try:
-        there = None if force else next(filter(os.path.lexists, files), None)
+        there = None if force else next((one for one in files if one != own and os.path.lexists(one)), None)
         if there is None:
             folder.mkdir(parents=True, exist_ok=True)
             save(files)

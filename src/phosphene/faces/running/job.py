@@ -43,6 +43,7 @@ class Output:
         quiet: show no progress.
         anonymous: leave out of the files how they were made.
         film: the file of a film, if there is to be one.
+        watch: rewrite the picture as it grows, and show it in the terminal.
     """
 
     out: str | None = None
@@ -50,6 +51,7 @@ class Output:
     quiet: bool = False
     anonymous: bool = False
     film: str | None = None
+    watch: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,8 @@ def perform(job: Job, say: Say, claims: Claims) -> Done | Sweep | Filming:
     """
     out = job.output
     to = Destination(
-        job.row.command, out.out, out.force, _first_photo(job), job.method, out.film, job.photos, claims, _about(job)
+        job.row.command, out.out, out.force, _first_photo(job), job.method, out.film, job.photos, claims, _about(job),
+        watch=out.watch,
     )  # fmt: skip
     to.check_folder()
     to.begin()
@@ -165,7 +168,11 @@ def perform(job: Job, say: Say, claims: Claims) -> Done | Sweep | Filming:
         if isinstance(made, Reel):
             return _filming(job, made, to, say)
         to.begin(made.names)
-        outcome = finished(made, job.title, quiet=out.quiet, film=to.film)
+        watched = to.watched(made.names, anonymous=out.anonymous)
+        if watched is not None:
+            say(f"it grows in {watched.path}")
+        outcome = finished(made, job.title, quiet=out.quiet, film=to.film, watched=watched)
+        network.allowance.check_kept()
     return _written(job, to, outcome)
 
 
@@ -253,7 +260,7 @@ def _many(job: Job, given: Mapping[str, Any]) -> dict[str, str]:
     named = dict(zip(map(str, units), stems(units), strict=True))
     if len(named) <= sweep.PART:
         every = any(str(one).partition(":")[2].partition("@")[0] == "all" for one in given[option])
-        if not every or len(named) == 1 or out.film or out.anonymous or job.session.judges:
+        if not every or len(named) == 1 or out.film or out.anonymous or out.watch or job.session.judges:
             return {}  # one picture of all of them
         alone = job.recipe(job.session.network, **{**given, option: [next(iter(named))]})
         if len(alone.names) > 1:  # several pictures of each
@@ -269,7 +276,7 @@ def _sweep(job: Job, given: Mapping[str, Any], units: Mapping[str, str], to: Des
     to.hold([folder / sweep.SHEET])
     return Sweep(
         lambda some: job.recipe(network, **{**given, option: list(some)}), units, folder,
-        force=job.output.force, option=option,
+        force=job.output.force, option=option, watch=job.output.watch,
     )  # fmt: skip
 
 
@@ -281,6 +288,8 @@ def _filming(job: Job, reel: Reel, to: Destination, say: Say) -> Filming:
         say(f"{film.name} is a GIF: {needs('an MP4', 'PyAV', 'film')}")
     to.hold([film, film.with_suffix(FRAMES)])
     to.claims.folder(film.with_suffix(FRAMES))  # which goes again where nothing comes into it
+    if job.output.watch:
+        say(f"its frames are in {film.with_suffix(FRAMES)} as they are made")
     return Filming(reel, film, force=job.output.force)
 
 

@@ -7,6 +7,7 @@ from phosphene.core.errors import out_of_memory
 from phosphene.core.pictures.film import Film
 from phosphene.core.results.results import Result, Run
 from phosphene.faces.running.progress import bars
+from phosphene.faces.running.watching import Watched, screen
 
 ENDS = (Exception, KeyboardInterrupt, SystemExit)
 """Whatever may end a run: a stranger's model raises anything, and may even end the program."""
@@ -20,8 +21,10 @@ class Outcome:
     stopped: BaseException | None = None
 
 
-def finished(made: Result | Run, title: str, *, quiet: bool = False, film: Film | None = None) -> Outcome:
-    """Run to the end under a bar with this title; every step goes into the film, if there is one.
+def finished(
+    made: Result | Run, title: str, *, quiet: bool = False, film: Film | None = None, watched: Watched | None = None
+) -> Outcome:
+    """Run to the end under a bar with this title; every step goes into the film, if there is one, some to be watched.
 
     Where what is said about a picture can't be had any more, as that needs the network too, the picture comes alone.
 
@@ -32,7 +35,7 @@ def finished(made: Result | Run, title: str, *, quiet: bool = False, film: Film 
         return Outcome(made)
     stopped: BaseException | None = None
     try:
-        watch(made, title, quiet=quiet, film=film)
+        watch(made, title, quiet=quiet, film=film, watched=watched)
     except ENDS as error:
         if made.last is None:
             raise
@@ -51,11 +54,17 @@ def _let_go(error: BaseException) -> BaseException:
     return error
 
 
-def watch(run: Run, title: str, *, quiet: bool = False, film: Film | None = None) -> None:
+def watch(
+    run: Run, title: str, *, quiet: bool = False, film: Film | None = None, watched: Watched | None = None
+) -> None:
     """Take every step."""
-    with bars(quiet=quiet) as progress:
+    progress = bars(quiet=quiet)
+    with screen(progress, preview=watched is not None) as draw:
         task = progress.add_task(title, total=run.total)
         for step in run:
             if film is not None:
                 film.add(step.index, run.shown(step))
             progress.update(task, completed=step.index)
+            draw(run)
+            if watched is not None:
+                watched.look(run)

@@ -44,6 +44,7 @@ class Sweep:
         folder: where they go.
         force: paint what is there again.
         option: the recipe's option that is given the units.
+        watch: show the part that is in the making, too.
     Attributes:
         network: its name.
         done: the units whose pictures are there.
@@ -51,6 +52,7 @@ class Sweep:
         damaged: the pictures that are there and can't be used.
         unfinished: the units whose pictures were stopped on their way.
         stopped: why it ended early.
+        run: the part that is in the making.
     Raises:
         Mistake: a file in the folder was made in another way, or there are several pictures of each unit.
     """
@@ -63,12 +65,14 @@ class Sweep:
         *,
         force: bool = False,
         option: str = "units",
+        watch: bool = False,
     ) -> None:
+        self.watch = watch
         self.begin, self.units, self.folder, self.option = begin, units, folder, option
         self.damaged: list[Path] = []
         self.unfinished: set[str] = set()
         self.stopped: BaseException | None = None
-        self._run: Run | None = None
+        self.run: Run | None = None
         self._over = False
         first = begin([next(iter(units))])
         if len(first.names) > 1:
@@ -121,7 +125,7 @@ class Sweep:
         """Paint part by part; yields how many steps were taken."""
         taken = 0
         for first in range(0, len(self.left), PART):
-            run = self._run = self.begin(self.left[first : first + PART])
+            run = self.run = self.begin(self.left[first : first + PART])
             for step in run:
                 yield taken + step.index
             taken += run.total
@@ -130,9 +134,9 @@ class Sweep:
 
     def keep(self) -> None:
         """Write the part that is in the making, as far as it came; over no picture that is finished."""
-        if self._run is None or self._run.last is None:
+        if self.run is None or self.run.last is None:
             return
-        result, files, painted = self._so_far(self._run), dict[Path, bytes](), []
+        result, files, painted = self._so_far(self.run), dict[Path, bytes](), []
         units = {stem: unit for unit, stem in self.units.items()}
         for index, name in enumerate(result.names):
             if self._over or units[name] not in self.done:
@@ -146,7 +150,7 @@ class Sweep:
         if self._over:
             self.done |= set(painted)
             self.unfinished -= set(painted)
-        self._run, self._over = None, False
+        self.run, self._over = None, False
         self.write_sheet()
 
     def _so_far(self, run: Run) -> Result:

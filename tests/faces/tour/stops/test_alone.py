@@ -1,12 +1,17 @@
 """What the stops ask about: units that a photograph excites more than others do, and classes by their words."""
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
+from phosphene.core.pictures import files
+from phosphene.core.pictures.writing import save_png
 from phosphene.core.units.inputs import feed, logits
 from phosphene.faces.tour.guide import Guide
-from phosphene.faces.tour.stops.alone import REFERENCES, class_word, excited, fit_for
-from tests.small import convnet
+from phosphene.faces.tour.stops.alone import REFERENCES, class_word, dreams, excited, fit_for
+from tests.small import convnet, levels
 
 
 def test_a_class_is_called_by_a_word_that_the_command_line_understands():
@@ -39,3 +44,24 @@ def test_the_whole_photograph_is_asked_about_where_the_network_says_the_same_of_
     assert fit_for(guide, {"class": (said + 1) % 4}) == "crop"
     guide.fast = True
     assert fit_for(guide, {"class": said}) == "crop"
+
+
+@pytest.mark.parametrize(("photo", "other"), [("skimage:cat", "skimage:rocket"), ("skimage:rocket", "skimage:brick")])
+def test_dreams_come_from_several_depths_and_with_another_picture_for_a_guide(photo, other, tmp_path, monkeypatch):
+    small = tmp_path / "small.png"
+    save_png(levels(3, 40, 48)[None], small)
+    opened = files.open_photo
+
+    def part(given):
+        return opened(small if given == photo else given)[..., :48, :48]
+
+    monkeypatch.setattr(sys.modules["phosphene.dreaming.dream"], "open_photo", part)
+    guide = Guide(convnet(torch.float32), photo, "own.py", True, 0, lambda title, run: run.result)
+    guide.take(dreams)
+    (section,) = guide.sections
+    assert not section.missing
+    names = [Path(shown.file).stem for shown in section.pictures]
+    assert names[:2] == ["photograph", "dream"] and names[-1] == "dream-guided" and len(set(names)) == len(names) == 6
+    assert [command.split()[3] for command in section.commands[1:]] == ["--strip", "--guide"]
+    assert section.commands[2].split()[4] == other
+    assert len({shown.png for shown in section.pictures}) == 6

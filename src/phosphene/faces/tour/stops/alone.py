@@ -15,12 +15,16 @@ from phosphene.core.units.default_layers import spread
 from phosphene.core.units.inputs import Fit, feed, logits, said_in_words
 from phosphene.core.units.labels import class_index, label
 from phosphene.dreaming import dream
-from phosphene.faces.tour.guide import Guide
+from phosphene.faces.tour.guide import Guide, Section
 from phosphene.features import architecture, predict, visualize, weights
 from phosphene.inversion import invert
 
 REFERENCES = ("chelsea", "astronaut", "coffee", "rocket", "hubble_deep_field", "grass", "brick", "coins")
 """Photographs that tell what a unit usually says, so that what only this one excites can be told."""
+
+DEPTHS = 3
+GUIDES = "skimage:rocket", "skimage:brick"
+"""For dreams: what a layer sees there is unlike what it dreams by itself."""
 
 Said = dict[str, Any] | None
 """The network's first answer; None where it has none for this photograph."""
@@ -209,6 +213,33 @@ def dreams(guide: Guide) -> None:
         result = guide.ran("dream", run)
         guide.show(section, "the photograph", "photograph", result, "panel", 0, 0)
         guide.show(section, f"dreamt by {result.numbers[0]['layer']}", "dream", result)
+        section.teaching += (
+            " The depth of the layer decides: from strokes and textures to parts of things. And with a second picture "
+            "for a guide, it is at each place led to whatever fits best there of what it sees in that one."
+        )
+        with guide.trying(section):
+            _by_depth(guide, section, octaves, steps)
+        with guide.trying(section):
+            _by_guide(guide, section, octaves, steps)
+
+
+def _by_depth(guide: Guide, section: Section, octaves: int, steps: int) -> None:
+    """Dreams of earlier layers."""
+    strip = ",".join(spread(guide.network, DEPTHS + 1)[:DEPTHS])
+    section.commands.append(guide.command(f"dream --strip {shlex.quote(strip)}"))
+    run = dream(guide.network, guide.photo, strip=strip, seed=guide.seed, octaves=octaves, steps=steps)
+    result = guide.ran("dream by depth", run)
+    for index, numbers in enumerate(result.numbers):
+        guide.show(section, f"by {numbers['layer']}", f"dream-{result.names[index]}", result, "picture", index)
+
+
+def _by_guide(guide: Guide, section: Section, octaves: int, steps: int) -> None:
+    """A dream of what is seen in another picture."""
+    other = next(name for name in GUIDES if name != guide.photo)
+    section.commands.append(guide.command(f"dream --guide {other} --out dream-guided.png"))
+    run = dream(guide.network, guide.photo, guide=other, seed=guide.seed, octaves=octaves, steps=steps)
+    result = guide.ran("dream with a guide", run)
+    guide.show(section, f"by {result.numbers[0]['layer']}, with {other} for a guide", "dream-guided", result)
 
 
 def remembers(guide: Guide) -> None:
