@@ -11,6 +11,7 @@ from PIL import Image
 import phosphene
 from phosphene.core.errors import Mistake
 from phosphene.core.pictures.files import open_photo
+from phosphene.core.results.results import Run
 from phosphene.faces.running import destination as writing
 from phosphene.faces.running import session
 from tests.faces.commands import ENDS, files, is_one_sentence, last
@@ -22,7 +23,7 @@ def run(small):
 
 
 def test_no_step_is_taken_before_the_names_are_checked(run, monkeypatch):
-    monkeypatch.setattr("phosphene.faces.running.runner.watch", lambda *_: pytest.fail("the work had begun"))
+    monkeypatch.setattr(Run, "__iter__", lambda _: pytest.fail("the work had begun"))
     Path("x.png").write_text("precious")
     is_one_sentence(*run("visualize", "conv1:0", "--out", "x.png"))
     is_one_sentence(*run("invert", "cat.png", "--out", "own.py/x.png"))

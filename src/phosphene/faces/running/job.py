@@ -288,6 +288,8 @@ def _filming(job: Job, reel: Reel, to: Destination, say: Say) -> Filming:
         say(f"{film.name} is a GIF: {needs('an MP4', 'PyAV', 'film')}")
     to.hold([film, film.with_suffix(FRAMES)])
     to.claims.folder(film.with_suffix(FRAMES))  # which goes again where nothing comes into it
+    if job.output.watch:
+        say(f"its frames are in {film.with_suffix(FRAMES)} as they are made")
     return Filming(reel, film, force=job.output.force)
 
 
