@@ -86,7 +86,7 @@ def open_photo(photo: Photo, least: int | None = None) -> Float[Tensor, "1 3 h w
     path = given_path(photo, "picture")
     with _opened(path) as image:
         if least is not None:
-            _check_size(image.size, str(path))
+            check_size(image.size, str(path))
             image.draft(None, (least, least))
         return _from_pil(image, str(path))
 
