@@ -16,6 +16,7 @@ from phosphene.core.results.reels import Reel
 from phosphene.dreaming import dream, films
 from phosphene.dreaming.films import KEPT, Alone, each_guide, motion
 from phosphene.dreaming.flow import flow, reliable, warped
+from tests import small
 from tests.films import film, moving
 from tests.small import SOURCE, convnet
 
@@ -111,6 +112,7 @@ def test_every_frame_depends_on_the_film_and_the_kept_frames_alone(tmp_path):
 def test_a_shot_starts_anew_and_is_measured_by_its_own_frames(tmp_path):
     reel = over(film(tmp_path / "a.mkv", moving(4) + moving(4, seed=5)))
     fresh = reel.begin(4, nothing).image  # it looks at no other frame
+    torch.testing.assert_close(fresh, dream(convnet(), moving(4, seed=5)[0], **HOW).image, rtol=0, atol=1e-6)
     assert [reel._make.__self__.key_frames(index) for index in range(8)] == 4 * [[0]] + 4 * [[4]]
     assert value(fresh) > value(moving(4, seed=5)[0])
 
@@ -133,6 +135,25 @@ def test_what_is_added_to_a_frame_has_the_mean_colour_of_what_dreams_alone_add(t
     for added in others:
         torch.testing.assert_close(added.mean((2, 3)), first.mean((2, 3)), rtol=0, atol=0.2 / 255)
         assert (added - first).abs().mean() > 0.002
+
+
+def test_what_is_new_goes_all_of_the_way_and_what_was_taken_over_little():
+    carried = 0.1 * small.normal(1, 3, 60, 80)
+    carried[..., 40:] = 0
+    part = films.lacking(carried)[0, 0]
+    assert part[:, 60:].min() > 0.999
+    assert part[:, :25].max() < 0.3
+    assert (part.diff(dim=1)[:, 25:60] > -0.05).all()  # without a seam
+    assert films.lacking(torch.zeros(1, 3, 20, 20)).min() == 1
+
+
+@pytest.mark.parametrize("deviation", [0.5, 2.0])
+def test_a_blur_is_a_gaussians(deviation):
+    dot = torch.zeros(1, 1, 41, 41, dtype=torch.float64)
+    dot[..., 20, 20] = 1
+    at = torch.arange(-20, 21).double()
+    bell = torch.exp(-(at**2) / (2 * deviation**2)) * (at.abs() <= round(3 * deviation))
+    torch.testing.assert_close(films.blurred(dot, deviation)[0, 0], torch.outer(bell, bell) / bell.sum() ** 2)
 
 
 def test_a_shift_of_colours_stays_within_the_mask():
@@ -203,7 +224,8 @@ def test_no_two_frames_have_the_same_shifts(tmp_path):
     """As stages of one dream; a still film's frames would all be moved at the same places otherwise."""
     picture = moving(1)[0]
     dreamt = over(film(tmp_path / "a.mkv", [picture] * 3), octaves=1, steps=1)._make.__self__
-    one, other = (list(dreamt._path(index, dreamt.how(0), picture.double(), None)) for index in (1, 2))
+    usual = Alone(torch.tensor([1e9]), torch.zeros(1, 3, 1, 1))
+    one, other = (list(dreamt._path(index, dreamt.how(0), picture.double(), usual)) for index in (1, 2))
     assert torch.equal(one[0].pictures, other[0].pictures)
     assert not torch.equal(one[1].pictures, other[1].pictures)
 

@@ -7,8 +7,9 @@ Frame t starts at its input x_t and what was added to the frame before, taken al
 c_t is 1 where the flow is consistent, and falls to 0 where it is not, at what was uncovered or came in (Ruder,
 Dosovitskiy & Brox 2016, arXiv:1604.08610, carry the whole picture; as here it is what was added alone, nothing that is
 in no frame of the film can stay for ever, and a picture that stands still does not change its colours). There the frame
-is dreamt again, in the usual sizes, and at each of them only until the layer has come as far as in dreams of the last
-key frames alone. Key frames are every 12th one and the first one of each shot, which takes nothing over.
+is dreamt most, and least where much was taken over; in the usual sizes, and at each of them only until the layer has
+come as far as in dreams of the last key frames alone, as photographs. Key frames are every 12th one and the first one
+of each shot, which takes nothing over.
 """
 
 import os
@@ -41,8 +42,7 @@ KEPT = 0.95
 """Such a part of what was added goes along: what the warps have blurred is forgotten within a second or two."""
 
 EVERY, LAST = 12, 4
-"""From one key frame to the next, in frames, and how many of them are averaged: by other random shifts, the same dream
-comes a tenth further or less far."""
+"""From one key frame to the next, in frames, and how many of them are averaged: how far a dream comes, a tenth more or less, is chance."""
 
 CUT = 0.7
 """A shot begins where so much of a picture has come from nowhere. In a pan across bushes it is up to .5, at cuts from
@@ -58,6 +58,10 @@ NO_FILMS = {
     "only": "in which nobody looks for it again and again",
 }
 """Options that are about a single photograph, and why."""
+
+LEAST, NEAR = 0.25, 0.04
+"""How far pixels go at least where much was taken over; and what is around a pixel, of the shorter side (standard
+deviation of a Gaussian)."""
 
 SOFT = 2.0
 """Pixels: standard deviation of the edge of what is taken over."""
@@ -120,7 +124,7 @@ def motion(before: Float[Tensor, "1 3 h w"], now: Float[Tensor, "1 3 h w"]) -> M
     """From a frame of a film to the next one."""
     back = flow(before, now)
     clear = consistent(flow(now, before), back).float()
-    return Motion(back, clear * _blurred(clear), clear.mean().item() < 1 - CUT)
+    return Motion(back, clear * blurred(clear, SOFT), clear.mean().item() < 1 - CUT)
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,16 @@ class Alone:
         """Of several frames."""
         values, colours = [one.values for one in every], [one.colour for one in every]
         return cls(torch.stack(values).mean(0), torch.stack(colours).mean(0))
+
+
+def lacking(carried: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 1 h w"]:
+    """How far pixels are to go, LEAST to 1: all of the way where nothing was taken over, so that it catches up.
+
+    What was taken over around a pixel, as the root of its mean square, is held against that of all.
+    """
+    power = carried.square().mean(1, keepdim=True)
+    around = blurred(power, NEAR * min(power.shape[2:])).sqrt() / power.mean().sqrt().clamp(min=1e-6)
+    return LEAST + (1 - LEAST) * (1 - around).clamp(0, 1)
 
 
 def recoloured(
@@ -188,7 +202,11 @@ class FilmDream:
         how, base = self.how(index), self._read(self.film.frame(index))
         first = not index or self._cut(index)
         usual = None if first else Alone.mean([self._alone(key) for key in self.key_frames(index)])
-        start = base if usual is None else (base + self._carried(index, earlier, how)).clamp(0, 1)
+        moved, start = how, base
+        if usual is not None:
+            carried = self._carried(index, earlier, how)
+            start = (base + carried).clamp(0, 1)
+            moved = replace(how, mask=lacking(carried) * (1 if how.mask is None else how.mask))
 
         def painted(step: Step) -> Tensor:
             picture = self._painted(step, base)
@@ -205,7 +223,7 @@ class FilmDream:
             title = f"frame {index} of {len(self.film)}"
             return Result(painted(step).float().cpu(), [self.name], [numbers], title=title)
 
-        path, total = self._path(index, how, start, usual), how.settings.steps * len(how.sizes)
+        path, total = self._path(index, moved, start, usual), how.settings.steps * len(how.sizes)
         return Run(path, total=total, names=[self.name], finish=finish, shown=painted)
 
     def key_frames(self, index: int) -> list[int]:
@@ -268,7 +286,8 @@ class FilmDream:
             return ascended
 
         ascents = [watched(ascend) for ascend in how.ascents(self.network, start, 1)]
-        for step in stages(ascents, Key(self.seed, [0], stage=index * len(how.sizes))):
+        stage = 0 if usual is None else index * len(how.sizes)
+        for step in stages(ascents, Key(self.seed, [0], stage=stage)):
             yield step
         if usual is None:
             added = self._painted(step, start) - start
@@ -288,10 +307,10 @@ class FilmDream:
         return precise(picture, working_dtype(self.network)).to(self.network.device)
 
 
-def _blurred(x: Float[Tensor, "1 1 h w"]) -> Float[Tensor, "1 1 h w"]:
-    """By a Gaussian of SOFT pixels."""
-    reach = round(3 * SOFT)
-    bell = torch.exp(-((torch.arange(-reach, reach + 1) / SOFT) ** 2) / 2)
+def blurred(x: Float[Tensor, "1 1 h w"], deviation: float) -> Float[Tensor, "1 1 h w"]:
+    """By a Gaussian of so many pixels, the border replicated."""
+    reach = min(round(3 * deviation), *x.shape[2:])
+    bell = torch.exp(-((torch.arange(-reach, reach + 1).to(x) / max(deviation, 1e-6)) ** 2) / 2)
     bell = (bell / bell.sum()).view(1, 1, -1, 1)
     padded = torch.nn.functional.pad(x, [reach] * 4, mode="replicate")
     return torch.nn.functional.conv2d(torch.nn.functional.conv2d(padded, bell), bell.transpose(2, 3))
