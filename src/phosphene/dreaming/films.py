@@ -42,7 +42,8 @@ KEPT = 0.95
 """Such a part of what was added goes along: what the warps have blurred is forgotten within a second or two."""
 
 EVERY, LAST = 12, 4
-"""From one key frame to the next, in frames, and how many of them are averaged: how far a dream comes, a tenth more or less, is chance."""
+"""From one key frame to the next, in frames, and how many of them are averaged: how far one comes is chance, by a
+tenth."""
 
 CUT = 0.7
 """A shot begins where so much of a picture has come from nowhere. In a pan across bushes it is up to .5, at cuts from
