@@ -175,6 +175,13 @@ def test_brought_all_the_way_it_has_the_other_ones_mean_and_deviation():
     assert like(torch.full((1, 3, 8, 9), 0.5), other.float(), 1.0).isfinite().all()
 
 
+def test_by_default_a_film_is_the_notebooks_zoom_with_few_moves_a_frame():
+    """google/deepdream enlarges each frame by 5 % and doesn't turn it."""
+    assert Zoom(9) == Zoom(frames=9, by=1.05, turn=0, loop=False, backward=False, rate=15, steps=2)
+    made = film(9)
+    assert [made.begin(index, lambda k: levels(1, 3, 33, 48)).total for index in (0, 1)] == [4, 2]
+
+
 def test_it_lasts_as_long_as_its_rate_says():
     assert film(5).times == pytest.approx([0, 1 / 15, 2 / 15, 3 / 15, 4 / 15, 5 / 15])
     assert film(5, frame_rate=25).times[-1] == pytest.approx(0.2)
