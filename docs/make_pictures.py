@@ -1,7 +1,8 @@
 """Make the pictures of README and docs: `python docs/make_pictures.py [SPEC of a network for the dream [methods]]`.
 
 `python docs/make_pictures.py attacks` makes those of docs/attacks.md alone, which need no other network than ours;
-`python docs/make_pictures.py SPEC dreams` those of docs/dreams.md alone.
+`python docs/make_pictures.py SPEC dreams` those of docs/dreams.md alone, and `python docs/make_pictures.py albums
+faces.safetensors` that of docs/albums.md, with the network that is trained there.
 """
 
 import sys
@@ -135,8 +136,20 @@ def attacks() -> None:
     save_png(grid(torch.cat(scores), columns=2, gap=6), HERE / "lines.png")
 
 
+def albums(spec: str) -> None:
+    """A photograph dreamt at three layers by the embedded network, and below by one that was trained on an album."""
+    photo, made = open_photo("skimage:chelsea"), []
+    for network in (phosphene.load(), phosphene.load(spec)):
+        for layer in ("mixed4b", "mixed5a", "mixed5b"):
+            made.append(phosphene.dream(network, photo, layer=layer).image)
+    save_png(grid(torch.cat(made), columns=3, gap=6), HERE / "album.png")
+
+
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
+    if sys.argv[1:2] == ["albums"]:
+        albums(sys.argv[2])
+        sys.exit()
     if sys.argv[1:] == ["attacks"]:
         attacks()
         sys.exit()

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from phosphene.adversarial.robust import robust_course
 from phosphene.adversarial.training import Course, Training
@@ -21,7 +20,7 @@ from phosphene.adversarial.training_pictures import Examples, resized
 from phosphene.adversarial.training_steps import accuracy
 from phosphene.core.networks.network import Network
 from phosphene.core.saving import save
-from phosphene.models.photo import ConvRelu, Photo, folded
+from phosphene.models.photo import Photo, folded, unfolded
 from training.tiny_imagenet import CACHE, tiny_imagenet
 
 SIDE, SEED = 64, 0
@@ -45,33 +44,6 @@ def network_of(model: Photo, precision: str = "auto") -> Network:
     return Network(model, mean=MEAN, std=STD, size=SIDE, precision=precision, name="photo")
 
 
-@torch.no_grad()
-def unfolded(model: Photo, x: Tensor) -> Photo:
-    """The same function with batch normalization, whose statistics are those of the pictures `x`.
-
-    Each filter gets the norm that PyTorch's initialization would give it: what a learning rate means depends on it.
-    """
-    trained = Photo(norm=True)
-    trained.classifier.load_state_dict(model.classifier.state_dict())
-    outputs: dict[str, Tensor] = {}
-    pairs = {n: (m, trained.get_submodule(n)) for n, m in model.named_modules() if isinstance(m, ConvRelu)}
-    hooks = [
-        m.conv.register_forward_hook(lambda _, __, y, name=n: outputs.update({name: y})) for n, (m, _) in pairs.items()
-    ]
-    model.eval()(x)
-    for hook in hooks:
-        hook.remove()
-    for name, (old, new) in pairs.items():
-        variance, mean = torch.var_mean(outputs[name], (0, 2, 3))
-        scale = 3**-0.5 / old.conv.weight.flatten(1).norm(dim=1).clamp_min(1e-6)
-        new.conv.weight.copy_(old.conv.weight * scale.view(-1, 1, 1, 1))
-        new.norm.running_mean.copy_((mean - old.conv.bias) * scale)
-        new.norm.running_var.copy_(variance * scale**2)
-        new.norm.weight.copy_((variance + new.norm.eps / scale**2).sqrt())
-        new.norm.bias.copy_(mean)
-    return trained
-
-
 def start(name: str, data: Examples) -> Photo:
     """`photo` starts from nothing, `photo-robust` from `photo`."""
     if name == "photo":
@@ -80,7 +52,7 @@ def start(name: str, data: Examples) -> Photo:
     plain = Photo()
     plain.load_state_dict({k: v.float() for k, v in load_file(WEIGHTS / "photo.safetensors").items()})
     some = torch.arange(0, len(data.labels), 50)
-    return unfolded(plain, network_of(plain).preprocess(resized(data.pictures[some], SIDE)))
+    return unfolded(plain, Photo(norm=True), network_of(plain).preprocess(resized(data.pictures[some], SIDE)))
 
 
 def trained(name: str, data: Examples, val: Examples, precision: str) -> Photo:

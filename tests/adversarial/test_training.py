@@ -179,6 +179,12 @@ def test_of_two_that_stood_alike_the_later_is_kept(monkeypatch):
     assert run(begun(course=THREE)).best[0] == 3
 
 
+def test_the_last_weights_are_kept_where_the_course_says_so(monkeypatch):
+    measured(monkeypatch, [0.5, 0.9, 0.1])
+    training = run(begun(course=replace(THREE, last=True)))
+    assert training.best[0] == 3 and training.best_epoch.robust == 0.1
+
+
 def test_the_radius_grows_over_the_first_three_tenths(monkeypatch):
     radii, course = [], Course((8,) * 10, 0.1, 0.1, crops=(8, 8), pad=0, batch=32)
     measured(monkeypatch, [0.5] * 10)

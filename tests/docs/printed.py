@@ -96,7 +96,7 @@ def links(page: Path) -> list[str]:
 
 def reader(folder: Path) -> None:
     """Put into a folder what a reader has there: a photograph, others, the files of Python that pages print, and what
-    two of these make: the weights of mynet.py, and the pictures of parts.py."""
+    three of these make: the weights of mynet.py, and the pictures of parts.py and faces.py."""
     Image.fromarray(data.chelsea()).resize((150, 100)).save(folder / "cat.jpg")
     (folder / "photos").mkdir()
     for name in SAMPLES:
@@ -116,3 +116,4 @@ def reader(folder: Path) -> None:
     save_file(made["build"]()[0].state_dict(), folder / "mynet.safetensors")
     with contextlib.chdir(folder):
         exec(written["parts.py"], {})
+        exec(written["faces.py"], {})

@@ -47,6 +47,7 @@ SIZES = {"steps": 1, "size": 32, "masks": 16, "samples": 2, "others": 1, "starts
 TOOLS = {
     "tune": ["--repeats", "2"],
     "train-robust": ["--epochs", "1", "--size", "32", "--batch", "8"],
+    "train-dream": ["--epochs", "1", "--batch", "8"],
     "evaluate": ["--limit", "3"],
 }
 """The same for commands that are not recipes."""

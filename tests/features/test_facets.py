@@ -9,26 +9,11 @@ from phosphene.core.errors import Mistake
 from phosphene.core.units.inputs import feed
 from phosphene.core.units.units import Unit, unit_term
 from phosphene.features import facets
-from phosphene.features.facets import clustered, compared_at, most_exciting, read, unexcited
-from tests.small import convnet, levels, linear, normal
+from phosphene.features.facets import compared_at, most_exciting, read, unexcited
+from tests.small import convnet, levels, linear
 
 PHOTOS = [levels(1, 3, 18, 16, seed=i) for i in range(8)]
 SMALL = {"count": 2, "size": 16, "steps": 2}
-
-
-def test_clusters_partition_what_they_are_given_and_are_those_that_are_there():
-    codes = torch.cat(
-        [10 * torch.eye(4, dtype=torch.float64)[g] + 0.1 * normal(n, 4, seed=g) for g, n in enumerate((3, 6, 4))]
-    )
-    clusters = clustered(codes, 3)
-    assert [one.tolist() for one in clusters] == [list(range(3, 9)), list(range(9, 13)), [0, 1, 2]]
-    many = clustered(normal(20, 4), 5, seed=2)
-    assert sorted(torch.cat(many).tolist()) == list(range(20))
-    assert [one.tolist() for one in many] == [one.tolist() for one in clustered(normal(20, 4), 5, seed=2)]
-
-
-def test_photographs_that_are_all_the_same_are_one_facet():
-    assert [one.tolist() for one in clustered(torch.ones(4, 3, dtype=torch.float64), 3)] == [[0, 1, 2, 3]]
 
 
 def test_the_most_exciting_come_first():

@@ -51,9 +51,9 @@ TESTED_IN = {
     "core/optimization/parameterizations/colours.py": "core/optimization/parameterizations/test_fourier.py",
     "core/optimization/parameterizations/pixels.py": "core/optimization/parameterizations/test_fourier.py",
     "core/optimization/parameterizations/traced.py": "core/optimization/parameterizations/test_fourier.py",
+    "faces/cli/training.py": "faces/cli/test_train.py",
     "features/filters.py": "features/test_weights.py",
     "models/digits.py": "models/test_embedded.py",
-    "models/photo.py": "models/test_embedded.py",
 }
 """Modules without a test file of their name, and the file that tests them."""
 

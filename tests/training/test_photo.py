@@ -1,29 +1,11 @@
 """The training of the embedded photo networks: what is particular to it, on few pictures."""
 
-import copy
-
 import pytest
 import torch
 
 from phosphene.adversarial.training import Course
 from phosphene.adversarial.training_pictures import Examples
-from phosphene.models.photo import Photo, folded
-from tests.small import noise, stirred
 from training import photo
-
-
-def test_batch_normalization_is_folded_and_put_back_with_the_same_answers():
-    torch.manual_seed(0)
-    model = stirred(Photo(100, norm=True))
-    before = copy.deepcopy(model.state_dict())
-    x = noise(4, 3, 32, 32, dtype=torch.float32)
-    with torch.no_grad():
-        answers = model(x)
-        plain = folded(model)
-        torch.testing.assert_close(plain(x), answers, atol=1e-4, rtol=1e-4)
-        torch.testing.assert_close(photo.unfolded(plain, x).eval()(x), answers, atol=1e-3, rtol=1e-3)
-    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in plain.modules())
-    assert all(torch.equal(value, model.state_dict()[name]) for name, value in before.items())
 
 
 @pytest.mark.slow

@@ -88,12 +88,14 @@ def robust_course(
     )  # fmt: skip
 
 
-def weights_file(training: Training, names: Sequence[str], net: str | None) -> bytes:
+def weights_file(training: Training, names: Sequence[str], net: str | None, about: str = "", **more: Any) -> bytes:
     """The best weights so far as a file, whose header says what they are.
 
     Args:
         names: of the classes.
         net: the spec of somebody's network, without folders; None for ours.
+        about: a sentence on them; by default on how often they are right.
+        more: for the record of the training.
     """
     network, best = training.network, training.best_epoch
     assert best is not None
@@ -103,16 +105,16 @@ def weights_file(training: Training, names: Sequence[str], net: str | None) -> b
         model.load_state_dict(state)
         state = folded(model).state_dict()
     course, held = training.course, len(training.held.labels)
-    about = (
-        f"trained against changes of {shown(course.radius)}: of {held} pictures that were held out, "
-        f"{100 * best.clean:.1f} % are named rightly, and {100 * best.robust:.1f} % under PGD-20"
-    )
+    how = f"trained against changes of {shown(course.radius)}" if course.radius else "trained without attacks"
+    attacked = f", and {100 * best.robust:.1f} % under PGD-20" if course.radius else ""
+    right = f"of {held} pictures that were held out, {100 * best.clean:.1f} % are named rightly"
+    about = about or f"{how}: {right}{attacked}"
     facts = {"mean": network.mean, "std": network.std, "input_size": course.sides[-1], "labels": list(names)}
     made = {
         "eps": course.radius, "sides": course.sides, "seed": training.seed, "rate": course.peak, "batch": course.batch,
         "pictures": len(training.examples.labels), "held out": held, "epochs": len(training.epochs),
         "kept epoch": best.number, "clean": best.clean, "pgd20": best.robust, "phosphene": version("phosphene"),
-    }  # fmt: skip
+    } | more  # fmt: skip
     made |= {} if training.part is None else {"part": str(training.part)}
     whose = {"architecture": "photo"} if net is None else {"net": net}
     return trained_bytes(state, facts | {"about": about} | whose | {"training": made})

@@ -60,6 +60,7 @@ class Course:
         flip: mirror half of the pictures.
         batch: pictures at a time.
         decay: of the weights' moving average, from step to step.
+        last: keep the weights of the last epoch, and not those that stand best.
     """
 
     sides: tuple[int, ...]
@@ -70,6 +71,7 @@ class Course:
     flip: bool = True
     batch: int = 128
     decay: float = 0.995
+    last: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class Training:
         part: of a data set, that the pictures are; None if they are all of it.
     Attributes:
         model, average: what is trained, and the moving average of its weights.
-        best: the state of the average that stood PGD-20 best, and the number of its epoch.
+        best: the state of the average that stood PGD-20 best, or the last one, and the number of its epoch.
         epochs: what came of those that have ended.
     Raises:
         Mistake: nothing of the network can be trained, or it does not end in one logit for each class.
@@ -216,7 +218,7 @@ class Training:
         before = self.best_epoch
         self.epochs.append(ended)
         self._done, self._sums = 0, [0.0, 0.0, 0.0]
-        if before is None or (ended.robust, ended.clean) >= (before.robust, before.clean):
+        if self.course.last or before is None or (ended.robust, ended.clean) >= (before.robust, before.clean):
             self.best = ended.number, copy.deepcopy(self.average.state_dict())
 
     @property

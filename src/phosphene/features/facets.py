@@ -7,13 +7,11 @@ The photographs that excite the unit most fall into clusters; from the mean pict
 from collections.abc import Sequence
 from typing import Annotated, Any, Unpack
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
-from phosphene.core.extras import needed
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.objectives import values
@@ -25,6 +23,7 @@ from phosphene.core.pictures.files import Photo
 from phosphene.core.pictures.fitting import resize
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
+from phosphene.core.units.clusters import clustered, sklearn_cluster
 from phosphene.core.units.inputs import Fit, feed, unit_words
 from phosphene.core.units.photographs import fed, photo_name
 from phosphene.core.units.spelling import parse_units
@@ -49,13 +48,9 @@ def _asked(network: Network, unit: str | AnyUnit, layer: str | None) -> tuple[An
 
 def _promised(network: Network, unit: str | AnyUnit, count: int, layer: str | None) -> list[str]:
     """The names of its pictures, if there are as many as are asked for."""
-    _sklearn_cluster()
+    sklearn_cluster("facets")
     wanted, _ = _asked(network, unit, layer)
     return [f"{wanted.stem}-{i + 1}" for i in range(count)]
-
-
-def _sklearn_cluster() -> Any:
-    return needed("sklearn.cluster", "facets", "scikit-learn", "maps")
 
 
 @recipe("picture", uses=("scikit-learn",), first=_promised)
@@ -102,7 +97,7 @@ def facets(
     term = unit_term([wanted], score)
     excited, codes, ranks = read(network, photos, term, at, fit, batch, class_in(wanted))
     best = most_exciting(excited, max(min(2 * count, len(photos)), round(fraction * len(photos))))
-    clusters = [best[one] for one in clustered(codes[best], count, seed)]
+    clusters = [best[one] for one in clustered(codes[best], count, seed, "facets")]
     side = size or default_side(network)
     starts = torch.cat([_mean_picture(network, [photos[int(i)] for i in one], fit, side) for one in clusters])
     number = len(clusters)
@@ -202,15 +197,6 @@ def unexcited(network: Network, excited: Float[Tensor, " n"], ranks: Sequence[in
 def most_exciting(excited: Float[Tensor, " n"], many: int) -> Int[Tensor, " many"]:
     """The indices of the largest, largest first."""
     return excited.argsort(descending=True, stable=True)[:many]
-
-
-def clustered(codes: Float[Tensor, "n channels"], count: int, seed: int = 0) -> list[Int[Tensor, " members"]]:
-    """The members of at most `count` clusters by k-means, largest cluster first, each in the order of `codes`."""
-    different = len(np.unique(codes.numpy(), axis=0))
-    means = _sklearn_cluster().KMeans(min(count, different), n_init=10, random_state=seed)
-    labels = torch.from_numpy(means.fit_predict(codes.double().numpy()).astype(np.int64))
-    members = [(labels == one).nonzero().flatten() for one in labels.unique()]
-    return sorted(members, key=lambda one: (-len(one), int(one[0])))
 
 
 def _mean_picture(network: Network, photos: Sequence[Photo], fit: Fit, side: int) -> Float[Tensor, "1 3 side side"]:

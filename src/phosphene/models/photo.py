@@ -87,3 +87,33 @@ class Photo(nn.Module):
         x = F.max_pool2d(x, 3, 2, 1)
         x = self.mixed5b(self.mixed5a(x))
         return self.classifier(x.mean((2, 3)))
+
+
+@torch.no_grad()
+def unfolded(model: nn.Module, trained: Model, x: Tensor) -> Model:
+    """The same function with batch normalization, whose statistics are those of the pictures `x`, normalized ones.
+
+    Each filter gets the norm that PyTorch's initialization would give it: what a learning rate means depends on it.
+
+    Args:
+        trained: the same architecture, with batch normalization; what the model knows is put into it.
+    """
+    trained.get_submodule("classifier").load_state_dict(model.get_submodule("classifier").state_dict())
+    outputs: dict[str, Tensor] = {}
+    pairs = {n: (m, trained.get_submodule(n)) for n, m in model.named_modules() if isinstance(m, ConvRelu)}
+    hooks = [
+        m.conv.register_forward_hook(lambda _, __, y, name=n: outputs.update({name: y})) for n, (m, _) in pairs.items()
+    ]
+    model.eval()(x)
+    for hook in hooks:
+        hook.remove()
+    for name, (old, new) in pairs.items():
+        variance, mean = torch.var_mean(outputs[name], (0, 2, 3))
+        scale = 3**-0.5 / old.conv.weight.flatten(1).norm(dim=1).clamp_min(1e-6)
+        assert isinstance(new, ConvRelu) and new.norm is not None and old.conv.bias is not None
+        new.conv.weight.copy_(old.conv.weight * scale.view(-1, 1, 1, 1))
+        new.norm.get_buffer("running_mean").copy_((mean - old.conv.bias) * scale)
+        new.norm.get_buffer("running_var").copy_(variance * scale**2)
+        new.norm.weight.copy_((variance + new.norm.eps / scale**2).sqrt())
+        new.norm.bias.copy_(mean)
+    return trained

@@ -4,7 +4,7 @@
     torchvision:resnet18                   with its published weights; ?weights=none for untrained
     timm:resnet18                          the same from timm
     path/to/file.py:factory                your own; the function returns a module, or a module and a dict
-    path/to/file.safetensors               one that `phosphene train-robust` has trained
+    path/to/file.safetensors               one that `phosphene train-robust` or `train-dream` has trained
 
 Weights load without executing code: safetensors, or a state dict that `torch.load(weights_only=True)` accepts.
 """
@@ -116,7 +116,7 @@ def networks() -> dict[str, str]:
     found["torchvision:NAME"] = f"one of {many} classification networks; ?weights=none for untrained"
     has_timm = importlib.util.find_spec("timm") is not None
     found["timm:NAME"] = "timm's networks" if has_timm else f"timm's networks; {needs('it', 'timm', 'timm')}"
-    found["FILE.safetensors"] = "a network that `phosphene train-robust` has trained"
+    found["FILE.safetensors"] = "a network that `phosphene train-robust` or `train-dream` has trained"
     found["FILE.py:FACTORY"] = "your own: a function that returns a module, or a module and a dict of mean, std, ..."
     return found
 

@@ -1,4 +1,4 @@
-"""Networks that `phosphene train-robust` has trained: weights whose header says what they are, `FILE.safetensors`.
+"""Networks that `phosphene train-robust` and `train-dream` have trained: `FILE.safetensors`, whose header says all.
 
 The header holds one record, `spec`: what a Network wants to know, how the training went, and either the architecture,
 one of our own, or the spec of the network that was trained, into which the weights are to be put. Which code is run is

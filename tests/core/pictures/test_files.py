@@ -154,6 +154,17 @@ def test_a_phone_jpeg_on_its_side_comes_upright(cat, plain, tmp_path):
     assert close(open_photo(tmp_path / "phone.jpg"), plain, 2)
 
 
+def test_a_large_jpeg_may_be_decoded_small_and_is_refused_by_its_own_size(tmp_path, monkeypatch):
+    file = tmp_path / "large.jpg"
+    Image.fromarray(data.chelsea()).resize((800, 600)).save(file, quality=95)
+    small, whole = open_photo(file, least=140), open_photo(file)
+    assert small.shape == (1, 3, 150, 200) and whole.shape == (1, 3, 600, 800)
+    assert (small - torch.nn.functional.avg_pool2d(whole, 4)).abs().mean() < 0.01
+    monkeypatch.setattr(pictures, "MOST_PIXELS", 100_000)
+    with pytest.raises(Mistake, match="800 x 600 pixels"):
+        open_photo(file, least=140)
+
+
 def test_damaged_exif_does_not_cost_the_picture(cat, plain, tmp_path):
     cat.save(tmp_path / "cat.jpg", quality=95, exif=b"Exif\0\0MM\0*\xff\xff\xff\xff\xff")
     assert close(open_photo(tmp_path / "cat.jpg"), plain, 2)

@@ -51,7 +51,7 @@ UPRIGHT = {
 # Reading
 
 
-def open_photo(photo: Photo) -> Float[Tensor, "1 3 h w"]:
+def open_photo(photo: Photo, least: int | None = None) -> Float[Tensor, "1 3 h w"]:
     """A photograph, from wherever it is, upright, in RGB, in [0, 1].
 
     Orientation in EXIF is applied; transparency is laid over white; grey, palette, 1-bit, 16-bit (scaled, not
@@ -61,6 +61,7 @@ def open_photo(photo: Photo) -> Float[Tensor, "1 3 h w"]:
     Args:
         photo: a path; "skimage:chelsea" and its like; a PIL image; or an array or tensor, (h, w), (h, w, 3),
             (3, h, w) or (1, 3, h, w), of whole numbers (uint8 to 255, uint16 to 65535), bool, or floats in [0, 1].
+        least: of a JPEG, so many pixels a side are enough: a large one is decoded at a half, a quarter or an eighth.
     Raises:
         Mistake: it is not there, not a picture, damaged, under 8 px, over 100 million pixels, or out of range.
     """
@@ -75,6 +76,9 @@ def open_photo(photo: Photo) -> Float[Tensor, "1 3 h w"]:
             return sample(photo.removeprefix("skimage:"))
     path = given_path(photo, "picture")
     with _opened(path) as image:
+        if least is not None:
+            _check_size(image.size, str(path))
+            image.draft(None, (least, least))
         return _from_pil(image, str(path))
 
 

@@ -1,64 +1,27 @@
-"""`phosphene train-robust`: a network that is hard to fool, from pictures of one's own.
-
-Beside the weights there is a checkpoint until the training has ended; with it the same command goes on.
-"""
+"""`phosphene train-robust`: a network that is hard to fool, from pictures of one's own."""
 
 import json
 import shlex
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from phosphene.adversarial import robust
-from phosphene.adversarial.training import Epoch, Training
+from phosphene.adversarial.training import Training
 from phosphene.adversarial.training_parts import read_part
 from phosphene.adversarial.training_pictures import held_out
-from phosphene.core.errors import Mistake, exit_code, failed
+from phosphene.core.errors import Mistake
 from phosphene.core.options import Bounds, shown
-from phosphene.core.paths import given_path
-from phosphene.core.saving import save
 from phosphene.core.units.labelled import read_labelled
 from phosphene.faces.cli import options as cli
 from phosphene.faces.cli.commands import Options, session, tool
-from phosphene.faces.cli.guard import Ended
-from phosphene.faces.cli.output import error, escape, note, results, tell
-from phosphene.faces.running.claims import Claims, check_new
-from phosphene.faces.running.progress import bars
-from phosphene.faces.running.runner import ENDS
+from phosphene.faces.cli.output import escape, results, tell
+from phosphene.faces.cli.training import Files, train
+from phosphene.faces.running.claims import Claims
 from phosphene.faces.running.session import named
 from phosphene.models.files import without_folders
-
-ENDING = ".safetensors"
-HEADS = "epoch   px    loss  trained    clean   PGD-20     time"
-
-
-@dataclass(frozen=True)
-class _Files:
-    """Where the weights go, and what the training goes on from.
-
-    Attributes:
-        goes_on: a checkpoint is there, and is not to be overwritten.
-    """
-
-    weights: Path
-    checkpoint: Path
-    goes_on: bool
-
-    @classmethod
-    def of(cls, options: Options) -> "_Files":
-        weights = given_path(options["out"], "weights")
-        if weights.suffix != ENDING:
-            raise Mistake(f"{weights.name} is no name for weights, which are kept as {ENDING}; give --out NAME{ENDING}")
-        beside = options["checkpoint"]
-        checkpoint = weights.with_suffix(".checkpoint") if beside is None else given_path(beside, "checkpoint")
-        if checkpoint == weights:
-            raise Mistake(f"{weights} can't be both the weights and the checkpoint; leave --checkpoint out")
-        goes_on = checkpoint.is_file() and not options["force"]
-        check_new([] if goes_on else [weights, checkpoint], force=options["force"])
-        return cls(weights, checkpoint, goes_on)
 
 
 @tool(
@@ -95,28 +58,11 @@ def train_robust(**options: Any) -> None:
     arXiv:2001.03994). After every epoch 20 such steps (PGD) are tried on a part of DATA that is held out, and the
     weights that stand them best are kept.
     """
-    files = _Files.of(options)
+    files = Files.of(options)
     with Claims() as claims:
         claims.hold([files.weights, files.checkpoint])
         training, names, net = _begun(options)
-        if files.goes_on:
-            training.resume(files.checkpoint)
-
-        def keep() -> None:
-            kept = {files.checkpoint: training.saved()}
-            if training.best_epoch is not None:
-                kept[files.weights] = robust.weights_file(training, names, net)
-            save(kept)
-
-        try:
-            _watched(training, keep, quiet=options["quiet"])
-            keep()
-            files.checkpoint.unlink(missing_ok=True)
-        except ENDS as stopped:
-            if isinstance(stopped, KeyboardInterrupt):
-                keep()
-            _tell_stopped(training, stopped, files)
-            raise Ended(exit_code(stopped)) from stopped
+        train(training, files, lambda: robust.weights_file(training, names, net), quiet=options["quiet"])
     _tell_done(training, _usage(files.weights, options), files.weights, options)
 
 
@@ -143,44 +89,10 @@ def _begun(options: Options) -> tuple[Training, list[str], str | None]:
         return Training(network, learned, held, course, seed, part), names, net and without_folders(net)
 
 
-def _watched(training: Training, keep: Callable[[], None], *, quiet: bool) -> None:
-    """Train to the end under a bar, with a line for each epoch, after which everything is kept."""
-    with bars(quiet=quiet) as progress:
-        console = Console(stderr=True, quiet=quiet, soft_wrap=True) if progress.disable else progress.console
-        lines = [HEADS, *map(_line, training.epochs)]
-        if training.part is not None:
-            many, held = len(training.examples.labels), len(training.held.labels)
-            lines.insert(0, f"part {training.part}: {many} pictures to train on, {held} held out")
-        if training.taken:
-            lines.insert(0, f"going on in epoch {min(len(training.epochs) + 1, len(training.course.sides))}")
-        console.print("\n".join(lines), highlight=False)
-        task = progress.add_task(f"train {training.network.name}", total=training.total, completed=training.taken)
-        for ended in training:
-            progress.update(task, completed=training.taken)
-            if ended is not None:
-                keep()
-                console.print("\n".join(filter(None, [_line(ended), escape(training.words)])), highlight=False)
-
-
-def _line(one: Epoch) -> str:
-    shares = "".join(f"{100 * share:7.1f} %" for share in (one.trained, one.clean, one.robust))
-    return f"{one.number:5} {one.side:4} {one.loss:7.3f}{shares} {one.seconds:6.0f} s"
-
-
 def _usage(weights: Path, options: Options) -> str:
     """How the weights are given to another command."""
     name, net = shlex.quote(str(weights)), options["net"]
     return f"--net {name}" if net is None else f"--net {shlex.quote(net)} --weights {name}"
-
-
-def _tell_stopped(training: Training, stopped: BaseException, files: _Files) -> None:
-    best, again = training.best_epoch, "the same command goes on from there"
-    there = f"{files.weights} holds the best so far, of epoch {best.number}; {again}" if best else again
-    at = f"in epoch {len(training.epochs) + 1} of {len(training.course.sides)}"
-    if isinstance(stopped, KeyboardInterrupt):
-        note(f"interrupted {at}: {there}")
-    else:
-        error(f"{failed(training.network.name, stopped)}; it was {at}{f', and {there}' if best else ''}")
 
 
 def _tell_done(training: Training, usage: str, weights: Path, options: Options) -> None:
