@@ -185,7 +185,8 @@ def _octaves(network: Network, exact: Network, photo: Tensor, repeats: int, quic
     claims = [
         Claim("in float32, a step is taken at least 2 times as fast as by the notebook's loop in PyTorch",
               seconds[NOTEBOOK].over(seconds[OURS_32]), 2.0),
-        Claim("a step takes at most 1.10 times as long as its gradient", seconds[OURS].over(seconds[BARE]), 1.10, False),
+        Claim("a step takes at most 1.10 times as long as its gradient",
+              seconds[OURS].over(seconds[BARE]), 1.10, False),
         Claim(f"by tiles of {tile} px, it takes at most 1.35 times as long as without",
               seconds[TILED].over(seconds[OURS]), 1.35, False),
     ]  # fmt: skip

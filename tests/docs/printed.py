@@ -6,9 +6,12 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from safetensors.torch import save_file
 from skimage import data
+
+from phosphene.core.pictures.film import write_film
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -95,8 +98,8 @@ def links(page: Path) -> list[str]:
 
 
 def reader(folder: Path) -> None:
-    """Put into a folder what a reader has there: a photograph, others, the files of Python that pages print, and what
-    three of these make: the weights of mynet.py, and the pictures of parts.py and faces.py."""
+    """Put into a folder what a reader has there: a photograph, others, a film, the files of Python that pages print,
+    and what three of these make: the weights of mynet.py, and the pictures of parts.py and faces.py."""
     Image.fromarray(data.chelsea()).resize((150, 100)).save(folder / "cat.jpg")
     (folder / "photos").mkdir()
     for name in SAMPLES:
@@ -106,6 +109,8 @@ def reader(folder: Path) -> None:
         for i in range(8):
             part = Image.fromarray(getattr(data, sample)()).crop((10 * i, 5 * i, 10 * i + 200, 5 * i + 200))
             part.resize((64, 64)).save(folder / "labelled" / name / f"{i}.png")
+    frames = [np.asarray(Image.fromarray(data.chelsea()).resize((72, 48)).rotate(3 * i)) for i in range(4)]
+    write_film(folder / "film.mp4", lambda: frames, [i / 10 for i in range(5)])
     written = {}
     for block in [block for page in PAGES for block in blocks(page)]:
         if named := re.match(r"# (\w+\.py)\n", block.text):

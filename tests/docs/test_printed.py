@@ -44,6 +44,9 @@ SIZES = {"steps": 1, "size": 32, "masks": 16, "samples": 2, "others": 1, "starts
 """What the tests put in for an option, where its default is larger or left to the recipe."""
 
 
+LOOP = 15
+"""Frames of the shortest film that can be a loop."""
+
 TOOLS = {
     "tune": ["--repeats", "2"],
     "train-robust": ["--epochs", "1", "--size", "32", "--batch", "8"],
@@ -59,7 +62,8 @@ def sizes_put_in(monkeypatch):
 
     def quick(self, *args, **kwargs):
         small = {o.name: SIZES[o.name] for o in self.options if o.name in SIZES and (o.default or 1000) > SIZES[o.name]}
-        return call(self, *args, **kwargs | small)
+        short = {"zoom_film": LOOP} if "zoom_film" in kwargs else {}
+        return call(self, *args, **kwargs | small | short)
 
     monkeypatch.setattr(Recipe, "__call__", quick)
 

@@ -64,7 +64,7 @@ def slow_zoomed(x, by, turn):
 
 @pytest.mark.parametrize(("by", "turn"), [(1.05, 0), (1.3, 0), (1.1, 10), (2, -100)])
 def test_enlarging_equals_its_formula(by, turn):
-    x = noise(1, 3, 9, 13)
+    x = noise(1, 3, 6, 9)
     torch.testing.assert_close(zoomed(x, by, turn), slow_zoomed(x, by, turn))
 
 
@@ -118,9 +118,9 @@ def steps_between(frames, by, turn=0.0):
 
 @pytest.mark.parametrize("turn", [0, 3])
 def test_a_loop_closes_with_a_step_like_any_other(turn):
-    *others, last = steps_between(pictures(film(16, loop=True, zoom_by=1.1, turn=turn)), 1.1, turn)
+    *others, last = steps_between(pictures(film(10, loop=True, zoom_by=1.15, turn=turn)), 1.15, turn)
     assert last <= max(others)
-    *_, open_end = steps_between(pictures(film(16, zoom_by=1.1, turn=turn)), 1.1, turn)
+    *_, open_end = steps_between(pictures(film(10, zoom_by=1.15, turn=turn)), 1.15, turn)
     assert last < open_end / 2
 
 
@@ -156,14 +156,14 @@ def test_backward_is_the_same_film_from_its_end():
 
 def test_over_many_frames_brightness_and_contrast_stay(monkeypatch):
     def drift():
-        first, *_, last = pictures(film(30, zoom_by=1.1))
+        first, *_, last = pictures(film(16, zoom_by=1.2))
         return (last.mean() - first.mean()).abs().item(), abs(math.log(last.std() / first.std()))
 
-    (brightness, contrast) = drift()
-    assert brightness < 0.02 and contrast < 0.2
+    brightness, contrast = drift()
+    assert brightness < 0.02 and contrast < 0.15
     monkeypatch.setattr("phosphene.dreaming.zooming.PULLED", 0.0)
-    (brightness_alone, contrast_alone) = drift()
-    assert brightness_alone > 2 * brightness and contrast_alone > 2 * contrast
+    brightness_alone, contrast_alone = drift()
+    assert brightness_alone > 5 * brightness and contrast_alone > contrast
 
 
 def test_brought_all_the_way_it_has_the_other_ones_mean_and_deviation():
@@ -173,6 +173,13 @@ def test_brought_all_the_way_it_has_the_other_ones_mean_and_deviation():
     torch.testing.assert_close(there.std(), other.std())
     torch.testing.assert_close(like(picture, other, 0.0), picture)
     assert like(torch.full((1, 3, 8, 9), 0.5), other.float(), 1.0).isfinite().all()
+
+
+def test_by_default_a_film_is_the_notebooks_zoom_with_few_moves_a_frame():
+    """google/deepdream enlarges each frame by 5 % and doesn't turn it."""
+    assert Zoom(9) == Zoom(frames=9, by=1.05, turn=0, loop=False, backward=False, rate=15, steps=2)
+    made = film(9)
+    assert [made.begin(index, lambda k: levels(1, 3, 33, 48)).total for index in (0, 1)] == [4, 2]
 
 
 def test_it_lasts_as_long_as_its_rate_says():

@@ -105,10 +105,10 @@ def weights_file(training: Training, names: Sequence[str], net: str | None, abou
         model.load_state_dict(state)
         state = folded(model).state_dict()
     course, held = training.course, len(training.held.labels)
-    about = about or (
-        f"trained against changes of {shown(course.radius)}: of {held} pictures that were held out, "
-        f"{100 * best.clean:.1f} % are named rightly, and {100 * best.robust:.1f} % under PGD-20"
-    )
+    how = f"trained against changes of {shown(course.radius)}" if course.radius else "trained without attacks"
+    attacked = f", and {100 * best.robust:.1f} % under PGD-20" if course.radius else ""
+    right = f"of {held} pictures that were held out, {100 * best.clean:.1f} % are named rightly"
+    about = about or f"{how}: {right}{attacked}"
     facts = {"mean": network.mean, "std": network.std, "input_size": course.sides[-1], "labels": list(names)}
     made = {
         "eps": course.radius, "sides": course.sides, "seed": training.seed, "rate": course.peak, "batch": course.batch,

@@ -60,6 +60,7 @@ def test_json_of_several_pictures_is_a_list(run):
         (["predict", "cat.png", "--precision", "8"], "precision '8' is not known"),
         (["predict", "cat.png", "--weights", "none.pt"], "there is no such file"),
         (["predict", "cat.png", "--out", "x.jpg"], "x.jpg can't keep every pixel"),
+        (["dream", "cat.png", "--out", "x.mp4"], "x.mp4 is a film's name; give it as --film"),
     ],
 )
 def test_what_is_not_there_is_one_sentence(words, said, run):

@@ -122,7 +122,7 @@ FORCE = option("force", bool, False, "overwrite what is there")
 QUIET = option("quiet", bool, False, "say nothing but where the picture is")
 JSON = option("json", bool, False, "print the results as JSON")
 ANONYMOUS = option("no_provenance", bool, False, "leave out of the files how they were made")
-FILM = option("film", str | None, None, "also write the way there, NAME.gif or NAME.mp4; a film does not replay")
+FILM = option("film", str | None, None, "also write the way there, NAME.gif or NAME.mp4; or the name of what is a film")
 WATCH = option("watch", bool, False, "see it grow: rewrite the picture every few steps, and show it in the terminal")
 LIKE = option(
     "like", str | None, None, "a PNG of this program whose recipe is followed; what is given besides wins over it"

@@ -26,7 +26,7 @@ from phosphene.core.paths import (
     shortened,
     told_apart,
 )
-from phosphene.core.pictures.film import Film
+from phosphene.core.pictures.film import SIDES, Film
 from phosphene.core.results.results import Result
 from phosphene.core.saving import save
 from phosphene.faces.running.claims import Claims, check_new
@@ -140,6 +140,8 @@ class Destination:
         is_picture = self._is_picture()
         if is_picture:
             self._check_one(len(self.photos))
+        if is_picture and where.suffix.lower() in SIDES:
+            raise Mistake(f"{where.name} is a film's name; give it as --film, and a .png or a folder as --out")
         if is_picture and where.suffix.lower() != ".png":
             raise Mistake(f"{where.name} can't keep every pixel; give a name that ends in .png, or a folder")
         if is_picture:
