@@ -253,7 +253,7 @@ def real(name, many):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["bikes.mp4", "carphone_pristine.mp4", "pan"])
 def test_a_film_flickers_less_than_a_third_of_its_frames_alone_and_is_as_deep(tmp_path, name):
-    frames = moving(16, height=72, width=128, step=3) if name == "pan" else real(name, 16)
+    frames = moving(8, height=72, width=128, step=3) if name == "pan" else real(name, 8)
     network = phosphene.load()
     alone = [kept(dream(network, one, layer="mixed4b", octaves=2).image) for one in frames]
     dreamt = made(dream(network, film(tmp_path / "a.mkv", frames), layer="mixed4b", octaves=2))
