@@ -62,7 +62,7 @@ def sizes_put_in(monkeypatch):
 
     def quick(self, *args, **kwargs):
         small = {o.name: SIZES[o.name] for o in self.options if o.name in SIZES and (o.default or 1000) > SIZES[o.name]}
-        short = {"zoom_film": LOOP} if "zoom_film" in kwargs else {}
+        short = {"zoom_film": LOOP} if kwargs.get("zoom_film") else {}
         return call(self, *args, **kwargs | small | short)
 
     monkeypatch.setattr(Recipe, "__call__", quick)
