@@ -14,7 +14,7 @@ from phosphene.core.pictures.fitting import resize
 from phosphene.core.pictures.footage import Footage
 from phosphene.core.results.reels import Reel
 from phosphene.dreaming import dream, films
-from phosphene.dreaming.films import KEPT, Alone, each_guide, motion
+from phosphene.dreaming.films import Alone, each_guide, motion
 from phosphene.dreaming.flow import flow, reliable, warped
 from tests import small
 from tests.films import film, moving
@@ -74,8 +74,9 @@ def test_a_frame_starts_at_its_input_and_what_was_added_to_the_one_before(tmp_pa
     first, second = made(reel, 2)
     step = next(iter(reel.begin(2, [first, second].__getitem__)))
     along = motion(frames[1], frames[2])
-    expected = frames[2] + KEPT * along.weight * warped((second - frames[1]).double(), along.back.double())
-    expected = expected.clamp(0, 1)
+    carried = along.weight * warped((second - frames[1]).double(), along.back.double())
+    most = (dream(convnet(), frames[0], **HOW | {"octaves": 1}).image - frames[0]).abs().mean() * along.weight.mean()
+    expected = (frames[2] + carried * min(1, most / carried.abs().mean())).clamp(0, 1)
     torch.testing.assert_close(step.pictures, expected, rtol=0, atol=1e-6)
     assert (expected - frames[2]).abs().mean() > 0.01
 
@@ -124,7 +125,9 @@ def test_the_last_key_frames_of_a_shot_are_averaged(tmp_path, monkeypatch):
     keys = [dreamt.key_frames(index) for index in range(11)]
     assert keys[:5] == [[0], [0], [0, 2], [3], [3, 4]]
     assert keys[5:] == [[3, 4], [3, 4, 6], [3, 4, 6], [4, 6, 8], [4, 6, 8], [6, 8, 10]]
-    one, other = Alone(torch.tensor([1.0, 4.0]), torch.zeros(1, 3, 1, 1)), Alone(torch.zeros(2), torch.ones(1, 3, 1, 1))
+    one = Alone(torch.tensor([1.0, 4.0]), torch.zeros(1, 3, 1, 1), 0.25)
+    other = Alone(torch.zeros(2), torch.ones(1, 3, 1, 1), 0.75)
+    assert Alone.mean([one, other]).amount == 0.5
     assert Alone.mean([one, other]).values.tolist() == [0.5, 2.0]
     assert Alone.mean([one, other]).colour.flatten().tolist() == [0.5] * 3
 
@@ -224,7 +227,7 @@ def test_no_two_frames_have_the_same_shifts(tmp_path):
     """As stages of one dream; a still film's frames would all be moved at the same places otherwise."""
     picture = moving(1)[0]
     dreamt = over(film(tmp_path / "a.mkv", [picture] * 3), octaves=1, steps=1)._make.__self__
-    usual = Alone(torch.tensor([1e9]), torch.zeros(1, 3, 1, 1))
+    usual = Alone(torch.tensor([1e9]), torch.zeros(1, 3, 1, 1), 0.0)
     one, other = (list(dreamt._path(index, dreamt.how(0), picture.double(), usual)) for index in (1, 2))
     assert torch.equal(one[0].pictures, other[0].pictures)
     assert not torch.equal(one[1].pictures, other[1].pictures)

@@ -2,11 +2,12 @@
 
 Frame t starts at its input x_t and what was added to the frame before, taken along by the optical flow of the input:
 
-    x_t + KEPT c_t W_t(y_(t-1) - x_(t-1))
+    x_t + k c_t W_t(y_(t-1) - x_(t-1))
 
 c_t is 1 where the flow is consistent, and falls to 0 where it is not, at what was uncovered or came in (Ruder,
 Dosovitskiy & Brox 2016, arXiv:1604.08610, carry the whole picture; as here it is what was added alone, nothing that is
-in no frame of the film can stay for ever, and a picture that stands still does not change its colours). There the frame
+in no frame of the film can stay for ever, and a picture that stands still does not change its colours). k is 1, or what
+leaves as much of it as dreams alone add: otherwise more and more would pile up. Where little goes along, the frame
 is dreamt most, and least where much was taken over; in the usual sizes, and at each of them only until the layer has
 come as far as in dreams of the last key frames alone, as photographs. Key frames are every 12th one and the first one
 of each shot, which takes nothing over.
@@ -16,6 +17,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from statistics import mean
 
 import torch
 from jaxtyping import Float
@@ -37,9 +39,6 @@ from phosphene.core.results.results import Result, Run
 from phosphene.dreaming.colours import Colours, coloured
 from phosphene.dreaming.flow import Flow, consistent, flow, warped
 from phosphene.dreaming.octaves import Octaves, at_size
-
-KEPT = 0.95
-"""Such a part of what was added goes along: what the warps have blurred is forgotten within a second or two."""
 
 EVERY, LAST = 12, 4
 """From one key frame to the next, in frames, and how many of them are averaged: how far one comes is chance, by a
@@ -135,16 +134,18 @@ class Alone:
     Attributes:
         values: how far the layer came at each size.
         colour: (1, 3, 1, 1), the mean of what was added.
+        amount: the mean absolute value of what was added.
     """
 
     values: Float[Tensor, " octaves"]
     colour: Float[Tensor, "1 3 1 1"]
+    amount: float
 
     @classmethod
     def mean(cls, every: "Sequence[Alone]") -> "Alone":
         """Of several frames."""
         values, colours = [one.values for one in every], [one.colour for one in every]
-        return cls(torch.stack(values).mean(0), torch.stack(colours).mean(0))
+        return cls(torch.stack(values).mean(0), torch.stack(colours).mean(0), mean(one.amount for one in every))
 
 
 def lacking(carried: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 1 h w"]:
@@ -205,7 +206,7 @@ class FilmDream:
         usual = None if first else Alone.mean([self._alone(key) for key in self.key_frames(index)])
         moved, start = how, base
         if usual is not None:
-            carried = self._carried(index, earlier, how)
+            carried = self._carried(index, earlier, how, usual.amount)
             start = (base + carried).clamp(0, 1)
             moved = replace(how, mask=lacking(carried) * (1 if how.mask is None else how.mask))
 
@@ -247,14 +248,20 @@ class FilmDream:
             self._latest[index] = motion(self.film.frame(index - 1), self.film.frame(index))
         return self._latest[index]
 
-    def _carried(self, index: int, earlier: Earlier, how: Octaves) -> Float[Tensor, "1 3 h w"]:
-        """What is taken over from the frame before; nothing where the mask is black."""
+    def _carried(self, index: int, earlier: Earlier, how: Octaves, most: float) -> Float[Tensor, "1 3 h w"]:
+        """What is taken over from the frame before; nothing where the mask is black.
+
+        Args:
+            most: its mean absolute value, at most, where all goes along.
+        """
         along = self._motion(index)
         added = self._read(earlier(index - 1)) - self._read(self.film.frame(index - 1))
         weight = along.weight.to(added)
         if how.mask is not None:
             weight = weight * (how.mask > 0)
-        return KEPT * weight * warped(added, along.back.to(added))
+        carried = weight * warped(added, along.back.to(added))
+        amount = carried.abs().mean().clamp(min=1e-6)
+        return carried * (most * along.weight.mean().to(amount) / amount).clamp(max=1)
 
     def _alone(self, key: int) -> Alone:
         """The dream of a key frame alone."""
@@ -292,7 +299,8 @@ class FilmDream:
             yield step
         if usual is None:
             added = self._painted(step, start) - start
-            self._dreamt[index] = Alone(torch.tensor(reached, dtype=torch.float64), added.mean((2, 3), keepdim=True))
+            came, colour = torch.tensor(reached, dtype=torch.float64), added.mean((2, 3), keepdim=True)
+            self._dreamt[index] = Alone(came, colour, added.abs().mean().item())
 
     def _painted(self, step: Step, base: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 sh sw"]:
         return coloured(step.pictures, at_size(base, (step.pictures.shape[2], step.pictures.shape[3])), self.colours)
