@@ -102,6 +102,7 @@ def test_what_is_no_folder_is_said(here):
             read_album(name)
 
 
+@pytest.mark.slow
 def test_without_folders_clusters_find_the_two_kinds(here):
     for i in range(8):
         put("a", 1, across=i % 2 == 1, seed=i)
@@ -145,6 +146,7 @@ def test_the_last_layer_begins_with_the_nearest_mean():
     assert torch.equal(layer(codes.float()).argmax(1), nearest)
 
 
+@pytest.mark.slow
 def test_the_network_begins_as_the_embedded_one_with_other_classes():
     pictures = torch.stack([torch.from_numpy(stripes(i % 2 == 1, i, 96)).permute(2, 0, 1) for i in range(8)])
     labels = torch.arange(8) % 2

@@ -102,6 +102,7 @@ def test_a_frame_ends_where_the_layer_has_come_as_far_as_in_the_key_frames_dream
         pictures.append(kept(run.image))
 
 
+@pytest.mark.slow
 def test_every_frame_depends_on_the_film_and_the_kept_frames_alone(tmp_path):
     """What is remembered on the way, of flows and key frames, changes no bit."""
     path = film(tmp_path / "a.mkv", moving(4) + moving(4, seed=5))
@@ -196,6 +197,7 @@ def test_colours_are_those_of_each_frame(tmp_path):
         torch.testing.assert_close(picture.flatten(2).sort(2).values, one.flatten(2).sort(2).values)
 
 
+@pytest.mark.slow
 def test_a_film_is_guided_frame_by_frame_and_the_guides_last_one_stays(tmp_path):
     guides = moving(2, seed=3)
     path, guide = film(tmp_path / "a.mkv", moving(4)), film(tmp_path / "guide.mkv", guides)
@@ -265,6 +267,7 @@ def test_a_film_flickers_less_than_a_third_of_its_frames_alone_and_is_as_deep(tm
     assert y == pytest.approx(z, rel=0.1)
 
 
+@pytest.mark.slow
 def test_the_command_makes_a_film_and_goes_on_with_it(tmp_path, run, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("own.py").write_text(SOURCE)

@@ -116,6 +116,7 @@ def steps_between(frames, by, turn=0.0):
     return [(zoomed(a, by, turn) - b).abs().mean().item() for a, b in zip(frames, behind, strict=True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turn", [0, 3])
 def test_a_loop_closes_with_a_step_like_any_other(turn):
     *others, last = steps_between(pictures(film(10, loop=True, zoom_by=1.15, turn=turn)), 1.15, turn)
@@ -154,6 +155,7 @@ def test_backward_is_the_same_film_from_its_end():
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.slow
 def test_over_many_frames_brightness_and_contrast_stay(monkeypatch):
     def drift():
         first, *_, last = pictures(film(16, zoom_by=1.2))

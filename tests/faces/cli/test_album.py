@@ -85,6 +85,7 @@ def test_nothing_in_the_files_says_what_pictures_are_called_or_where_they_are(ru
     assert b"upright" in kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [3, 5])
 def test_stopped_anywhere_the_same_command_ends_in_the_same_bytes(run, quick, monkeypatch, at):
     words = [*WORDS, "--batch", 4]
@@ -99,6 +100,7 @@ def test_stopped_anywhere_the_same_command_ends_in_the_same_bytes(run, quick, mo
     assert Path("album.safetensors").read_bytes() == Path("whole.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_training_of_another_album_is_not_gone_on_from(run, quick, monkeypatch):
     with monkeypatch.context() as patch:
         stopping(patch, 1, KeyboardInterrupt())

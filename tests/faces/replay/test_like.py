@@ -175,6 +175,7 @@ def test_several_photographs_are_a_folder_and_the_method_is_that_of_the_picture(
     assert set(made_of.values()) == {record()["arguments"]["target"]} and len(made_of) == 2
 
 
+@pytest.mark.slow
 def test_a_units_option_that_is_typed_is_a_sweep_and_one_of_the_picture_is_not(run, monkeypatch):
     monkeypatch.setattr(sweeping, "PART", 3)
     made(run, "visualize", "conv2:1", "--steps", "1", "--size", "16")

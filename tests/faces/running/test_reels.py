@@ -280,6 +280,7 @@ def test_without_pyav_it_is_a_gif_and_that_is_said(run, monkeypatch):
     assert "dream-cat-conv3-zoom.gif is a GIF: an MP4 needs PyAV: pip install 'phosphene[film]'" in err
 
 
+@pytest.mark.slow
 def test_every_frame_can_be_made_again(run):
     assert run(*COMMAND)[0] == 0
     for index in (0, 3):

@@ -279,6 +279,7 @@ def test_a_disk_that_is_full_for_a_while_does_not_end_the_work(small, always, mo
     assert open_photo("x.png").shape[1] == 3
 
 
+@pytest.mark.slow
 def test_only_what_takes_steps_is_watched(small):
     said = is_one_sentence(*small("attribute", "cat.png", "--method", "gradient", "--watch"))
     assert said.startswith("gradient makes its picture at once; --watch belongs to integrated, gradient-shap, ")

@@ -46,6 +46,7 @@ def test_the_whole_photograph_is_asked_about_where_the_network_says_the_same_of_
     assert fit_for(guide, {"class": said}) == "crop"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("photo", "other"), [("skimage:cat", "skimage:rocket"), ("skimage:rocket", "skimage:brick")])
 def test_dreams_come_from_several_depths_and_with_another_picture_for_a_guide(photo, other, tmp_path, monkeypatch):
     small = tmp_path / "small.png"
