@@ -218,14 +218,14 @@ def dreams(guide: Guide) -> None:
             "for a guide, it is at each place led to whatever fits best there of what it sees in that one."
         )
         with guide.trying(section):
-            _by_depth(guide, section, octaves, steps)
+            _by_depth(guide, section, octaves, steps, result.numbers[0]["layer"])
         with guide.trying(section):
             _by_guide(guide, section, octaves, steps)
 
 
-def _by_depth(guide: Guide, section: Section, octaves: int, steps: int) -> None:
-    """Dreams of earlier layers."""
-    strip = ",".join(spread(guide.network, DEPTHS + 1)[:DEPTHS])
+def _by_depth(guide: Guide, section: Section, octaves: int, steps: int, shown: str) -> None:
+    """Dreams of earlier layers, but for the one that is shown already."""
+    strip = ",".join([layer for layer in spread(guide.network, DEPTHS + 2)[:-1] if layer != shown][:DEPTHS])
     section.commands.append(guide.command(f"dream --strip {shlex.quote(strip)}"))
     run = dream(guide.network, guide.photo, strip=strip, seed=guide.seed, octaves=octaves, steps=steps)
     result = guide.ran("dream by depth", run)
