@@ -181,5 +181,5 @@ def test_a_film_has_the_limits_of_pictures(tmp_path, monkeypatch, limit, words):
 def test_without_pyav_the_extra_is_named(tmp_path, monkeypatch):
     path = film(tmp_path / "a.mkv", moving(2))
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(Mistake, match=r"reading a.mkv needs PyAV: pip install 'phosphene\[film\]'"):
+    with pytest.raises(Mistake, match=r"reading a.mkv needs PyAV: pip install 'phosphene\[flow\]'"):
         Footage(path)

@@ -59,7 +59,7 @@ class Footage:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = given_path(path, "film")
         head = _head(self.path)
-        needed("av", f"reading {self.path.name}", "PyAV", "film")
+        needed("av", f"reading {self.path.name}", "PyAV", "flow")
         self._begin()
         try:
             self.times, self.size, why = _index(self.path)
