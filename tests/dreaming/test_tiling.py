@@ -90,6 +90,24 @@ def test_where_the_smallest_tiles_are_too_large_too_the_shortage_is_told(monkeyp
         list(dream(network, photo, **HOW))
 
 
+@pytest.mark.parametrize("layer", ["conv3:1@2,2", "logits:1"])
+def test_what_no_tile_can_say_runs_out_of_memory_as_a_whole(layer, monkeypatch):
+    """A unit at one place, which each tile would have of its own, and a class, which has no places."""
+    network, photo = convnet(), levels(3, 290, 260)
+    how = HOW | {"layer": layer}
+    assert dream(network, photo, **how).result.numbers[0]["tiles"] == [None]
+    Short(monkeypatch, network, 200 * 200)
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        list(dream(network, photo, **how))
+
+
+def test_tiles_do_not_change_on_the_way_when_free_memory_does(monkeypatch):
+    network, photo, free = convnet(), levels(3, 290, 260), iter([1e12] + [1.0] * 99)
+    monkeypatch.setattr(tiling, "_free", lambda device: next(free))
+    assert dream(network, photo, **HOW).result.numbers[0]["tiles"] == [None]
+    assert next(free) == 1.0
+
+
 @pytest.mark.slow
 def test_where_more_is_seen_than_a_margin_holds_no_seam_is_left():
     """Differences across the borders of tiles, of all steps, beside those elsewhere, and beside the untiled dream's."""

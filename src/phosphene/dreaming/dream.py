@@ -227,7 +227,7 @@ def _tiling(aims: Sequence[AnyUnit], given: DreamOptions) -> Tiling:
         if any(isinstance(part, Unit) and part.position is not None for part in parts):
             if asked not in ("auto", "none"):
                 raise Mistake(f"{aim.short} is at one place, which every tile would have of its own; leave --tile out")
-            return Tiling("none")
+            return Tiling(whole=True)
     return Tiling(asked)
 
 

@@ -308,7 +308,7 @@ class FilmDream:
     def _value(self, how: Octaves, term: Term, step: Step) -> float:
         """How far the layer has come, in the picture as it is: under random shifts, no two of these compare."""
         size = (step.pictures.shape[2], step.pictures.shape[3])
-        if how.tiling.side_for(self.network, term, 1, size) is not None:
+        if how.tiling.used.get(size) is not None:
             return -step.values.item()
         return values(self.network, term, step.pictures, torch.tensor([0])).item()
 

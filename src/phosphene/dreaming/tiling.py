@@ -54,12 +54,13 @@ class Tiling:
 
     Args:
         asked: the side of tiles in pixels, "none", or "auto".
+        whole: read every picture as a whole, also where memory runs out: what is read has no tiles.
     Raises:
         Mistake: anything else.
     """
 
-    def __init__(self, asked: str | int = "auto") -> None:
-        self.auto = asked == "auto"
+    def __init__(self, asked: str | int = "auto", *, whole: bool = False) -> None:
+        self.auto, self.whole = asked == "auto", whole
         self.side = None if asked in ("auto", "none") else int(read_number(asked, "tile", EVERY, whole=True))
         self.used: dict[tuple[int, int], int | None] = {}
         self._bytes: dict[str, float] = {}
@@ -70,6 +71,8 @@ class Tiling:
         Raises:
             Mistake: the layer can't be read.
         """
+        if self.whole:
+            return None
         side, pixels = self.side, many * size[0] * size[1]
         if self.auto and not network.fixed and has_places(network, term):
             free = FREE * _free(network.device)
@@ -95,12 +98,16 @@ class Tiling:
         def objective(pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"], key: Key) -> Evaluation:
             size = (pictures.shape[2], pictures.shape[3])
             while True:
-                side = self.used[size] = self.side_for(network, term, len(pictures), size)
+                if size not in self.used:  # once, as free memory comes and goes: the same seed, the same picture
+                    self.used[size] = self.side_for(network, term, len(pictures), size)
+                side = self.used[size]
                 try:
                     return read(side)(pictures, rows, key)
                 except Exception as error:  # whatever says that memory is short
-                    if not (out_of_memory(error) and self._smaller(side or max(size))):
+                    cut = not (self.whole or network.fixed) and has_places(network, term)
+                    if not (out_of_memory(error) and cut and self._smaller(side or max(size))):
                         raise
+                    del self.used[size]
                     traceback.clear_frames(error.__traceback__)  # they hold on to what filled it
 
         return objective
