@@ -191,6 +191,7 @@ KINDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "tolerance"), KINDS)
 @pytest.mark.parametrize("make", RECIPES.values(), ids=RECIPES)
 def test_a_recipe_has_the_same_result_elsewhere(make, dtype, tolerance):

@@ -49,6 +49,7 @@ def test_an_estimate_is_the_loop_over_directions(directions, score):
         np.testing.assert_allclose(found.numpy(), slow_estimate(score, picture, row, key, directions, 5, 0.01), 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("directions", ["normal", "signs"])
 def test_of_a_linear_score_the_expectation_is_the_gradient(directions):
     many, x = 4000, normal(2, 3, 2, 2)

@@ -84,6 +84,7 @@ def test_json_keeps_the_order_of_execution(capsys):
     assert set(rows[0]) == {"name", "kind", "shape", "channel_axis", "channels", "receptive_field", "parameters"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
 def test_a_narrow_terminal_gets_every_name_whole_and_the_rest_below_it():
     code = "from tests.faces.cli.test_tree import nested, list_layers; list_layers(nested())"

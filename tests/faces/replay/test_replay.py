@@ -50,6 +50,7 @@ def test_every_command_makes_its_picture_again(run, words):
         assert again == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", SEVERAL, ids=lambda words: words[0])
 def test_pictures_of_a_folder_and_their_one_figure_are_made_again(run, words):
     code, _, err = run(*words, "--net", "own.py", "--out", "made")

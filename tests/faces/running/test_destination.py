@@ -271,6 +271,7 @@ def test_a_name_made_of_a_long_one_is_cut(letters):
     assert len(list(Path().iterdir())) == len(ENDS)
 
 
+@pytest.mark.slow
 def test_many_long_names_stay_apart():
     names = ["a" * 300 + end for end in ("b", "c")]
     to = Destination("try", None, False, method="m" * 300)

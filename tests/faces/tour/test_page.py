@@ -227,6 +227,7 @@ def left_out(text):
     }
 
 
+@pytest.mark.slow
 def test_a_network_without_rows_and_columns_and_with_one_logit_has_its_tour(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("own.py").write_text(NO_PLACES)
@@ -251,6 +252,7 @@ def test_a_network_that_takes_no_photographs_is_drawn_and_the_rest_is_left_out_i
     assert not Path("tour/contact.png").exists()
 
 
+@pytest.mark.slow
 def test_a_photograph_with_a_difficult_name_gets_commands_that_can_be_pasted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("own.py").write_text(SOURCE)
