@@ -6,13 +6,16 @@ import pytest
 import torch
 
 from phosphene.core.optimization.ascent import Nouns
-from phosphene.core.optimization.engine import Evaluation
+from phosphene.core.optimization.engine import Evaluation, argmin
+from phosphene.core.optimization.lbfgs import lbfgs
 from phosphene.core.optimization.objectives import values
+from phosphene.core.optimization.parameterizations import Fourier
 from phosphene.core.optimization.priors import total_variation
 from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.terms import weighted
 from phosphene.inversion.codes import distance, errors, read_codes
-from phosphene.inversion.search import ERROR, Stalled, searched
+from phosphene.inversion.depths import in_depth
+from phosphene.inversion.search import ERROR, Stalled, remembered, searched
 from tests.small import convnet, noise
 
 LAYERS = ["conv1", "relu2", "conv3"]
@@ -64,6 +67,25 @@ def test_a_prior_may_weigh_more_in_one_problem_than_in_another(network, codes):
     strong = ended(network, codes[2:], Settings(steps=12, tv=2.0))
     assert torch.equal(found.pictures[:2], plain.pictures[:2])
     torch.testing.assert_close(found.pictures[2], strong.pictures[0], atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("evaluations", [1, 20])
+def test_a_line_search_looks_once_at_each_picture(network, codes, evaluations):
+    seen = []
+    plain = in_depth(network, [[0, 1]], [distance(network, [codes[1], codes[1]])])
+
+    def counted(pictures, rows, key):
+        seen.extend((row, picture.numpy().tobytes()) for row, picture in zip(rows.tolist(), pictures, strict=True))
+        return plain(pictures, rows, key)
+
+    def path(objective):
+        start = Fourier([0, 1], (16, 16), dtype=torch.float64)
+        return list(argmin(start, objective, optimizer=lbfgs(evaluations=evaluations), steps=8))
+
+    found, expected = path(remembered(counted)), path(plain)
+    assert len(set(seen)) == len(seen) > 8
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one.pictures, other.pictures) and torch.equal(one.values, other.values)
 
 
 def test_what_has_not_fallen_by_a_hundredth_in_so_many_steps_is_finished():

@@ -8,7 +8,7 @@ does not fit the network is refused.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
 import torch
@@ -67,7 +67,7 @@ def encoded(network: Network, photo: Any, layer: str | Sequence[str] | None, fit
 
 
 def read_code_file(
-    network: Network, given: str | Path, layer: str | Sequence[str] | None = None
+    network: Network, given: str | PathLike[str], layer: str | Sequence[str] | None = None
 ) -> tuple[list[Code], Size]:
     """The codes in a file, in the network's order, and the size of the picture that they are of.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from phosphene.core.errors import Mistake, did_you_mean
 from phosphene.core.networks.network import Network
@@ -76,7 +76,7 @@ def setup(
         return Setup(preset.but(given), nouns)
     if preset not in PRESETS:
         raise Mistake(f"no preset '{preset}'{did_you_mean(preset, PRESETS)} (there are {', '.join(PRESETS)})")
-    settings = PRESETS[cast(PresetName, preset)]
+    settings = PRESETS[preset]
     if preset == "mahendran":
         # theirs moves values to 255 down the sum of squares: of a mean, in [0, 1], it is so many times as much
         settings = replace(settings, rate=settings.rate * 3 * size[0] * size[1] * ENERGY)

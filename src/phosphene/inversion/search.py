@@ -18,7 +18,7 @@ from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.steps import Step, best
 from phosphene.core.optimization.terms import Reading, Term
-from phosphene.core.optimization.transforms import Transform
+from phosphene.core.optimization.transforms import Transform, as_is
 from phosphene.inversion.codes import Code, by_layer, distance
 from phosphene.inversion.depths import in_depth
 
@@ -37,6 +37,27 @@ def with_error(plain: Objective) -> Objective:
         return seen._replace(outputs={ERROR: seen.values.clone()})
 
     return objective
+
+
+def remembered(objective: Objective) -> Objective:
+    """The same, which is not asked again about a problem's picture that it was asked about last.
+
+    A line search ends at a picture that it has tried, where the next step begins; so it costs no second look. Only for
+    objectives without anything random.
+    """
+    kept: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+
+    def asked(pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"], key: Key) -> Evaluation:
+        names = rows.tolist()
+        new = [i for i, name in enumerate(names) if name not in kept or not torch.equal(kept[name][0], pictures[i])]
+        if new:
+            seen = objective(pictures[new], rows[new], key)
+            for i, value, slope in zip(new, seen.values, seen.gradients, strict=True):
+                kept[names[i]] = pictures[i].clone(), value, slope
+        found = [kept[name] for name in names]
+        return Evaluation(torch.stack([one[1] for one in found]), torch.stack([one[2] for one in found]))
+
+    return asked
 
 
 class Stalled:
@@ -107,7 +128,8 @@ def searched(
     terms = [distance(network, [codes[i] for i in rows]) for rows in problems]
 
     def reading(network: Network, term: Term, transform: Transform) -> Objective:
-        return with_error(in_depth(network, problems, terms, transform))
+        every = in_depth(network, problems, terms, transform)
+        return with_error(remembered(every) if transform is as_is else every)
 
     how = replace(how, redirected=False, reading=reading, stop=stop)
     parts = [(range(len(codes)), -apart(problems, terms))]
