@@ -44,6 +44,7 @@ from phosphene.core.optimization.parameterizations import (
     DeepPrior,
     Fourier,
     Laplacian,
+    Natural,
     Phase,
     Pixels,
     Shared,
@@ -57,6 +58,10 @@ from phosphene.core.optimization.terms import Term
 from phosphene.core.optimization.transforms import Transform, as_is, compose, crop, noisy, over_noise, several, shake
 
 Size = tuple[int, int]
+
+SET = ("pixels", "fourier", "natural", "laplacian")
+"""Parameterizations that can be set to given pictures."""
+
 Parts = Sequence[tuple[Sequence[int], Term]]
 """Which problems share a term, and the term that is made large for them."""
 
@@ -253,10 +258,10 @@ def ascent(settings: Settings, network: Network, size: Size, nouns: Nouns = Noun
     """
     check_colours(network)
     operated = settings.small_norm or settings.small_contribution or settings.shrink or settings.blur_width
-    if operated and not nouns.parameterization and settings.parameterization not in ("pixels", "fourier", "laplacian"):
+    if operated and not nouns.parameterization and settings.parameterization not in SET:
         raise Mistake(
             f"shrink, blur and clipping need pixels that can be set, which {settings.parameterization} has not; "
-            "use pixels, fourier or laplacian"
+            "use pixels, fourier, natural or laplacian"
         )
     center, view = mean_colour(network), min(network.size)
     priors = list(weighted_priors(settings, center))
@@ -314,12 +319,14 @@ def factory(settings: Settings, center: Sequence[float]) -> Factory:
             image = Fourier(
                 problems, size, seed=seed, start=start, decay=settings.decay, deviation=settings.deviation, **how
             )
+        elif kind == "natural":
+            image = Natural(problems, size, seed=seed, start=start, deviation=settings.deviation, **how)
         elif kind in ("shared", "laplacian", "phase"):
             image = {"shared": Shared, "laplacian": Laplacian, "phase": Phase}[kind](
                 problems, size, seed=seed, start=start, **how
             )
         elif start is not None:
-            raise Mistake(f"a {kind} can't start from a photograph; fourier, laplacian, phase and pixels can")
+            raise Mistake(f"a {kind} can't start from a photograph; fourier, natural, laplacian, phase and pixels can")
         else:
             image = {"cppn": CPPN, "deep-prior": DeepPrior}[kind](problems, size, seed=seed, **how)
         return Transparent(image) if settings.transparency == "learned" else image
