@@ -315,12 +315,10 @@ def factory(settings: Settings, center: Sequence[float]) -> Factory:
         image: Parameterization
         if kind == "pixels":
             image = Pixels(_noise(settings, center, problems, size, seed, **how) if start is None else start)
-        elif kind == "fourier":
-            image = Fourier(
+        elif kind in ("fourier", "natural"):
+            image = {"fourier": Fourier, "natural": Natural}[kind](
                 problems, size, seed=seed, start=start, decay=settings.decay, deviation=settings.deviation, **how
             )
-        elif kind == "natural":
-            image = Natural(problems, size, seed=seed, start=start, deviation=settings.deviation, **how)
         elif kind in ("shared", "laplacian", "phase"):
             image = {"shared": Shared, "laplacian": Laplacian, "phase": Phase}[kind](
                 problems, size, seed=seed, start=start, **how

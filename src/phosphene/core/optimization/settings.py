@@ -29,10 +29,10 @@ class Settings(PriorWeights):
     parameterization: Annotated[
         ParameterizationName,
         Words(
-            "what is moved: Fourier coefficients in decorrelated colours, the same in units of what photographs have "
-            "of each (natural), pixels, a Laplacian pyramid, a network from coordinates to colours (cppn), phases "
-            "under a natural spectrum (MaCo), an untrained convolutional network (deep-prior), or Fourier coefficients "
-            "with a part that all pictures share"
+            "what is moved: Fourier coefficients in decorrelated colours, pixels, Fourier coefficients that begin as "
+            "noise with the spectrum of photographs (natural), a Laplacian pyramid, a network from coordinates to "
+            "colours (cppn), phases under a natural spectrum (MaCo), an untrained convolutional network (deep-prior), "
+            "or Fourier coefficients with a part that all pictures share"
         ),
     ] = "fourier"
     decay: Annotated[float, Bounds(0, 10), Words("how much low frequencies are preferred (fourier)")] = 1.0

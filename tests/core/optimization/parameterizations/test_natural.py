@@ -4,27 +4,27 @@ import math
 
 import torch
 
-from phosphene.core.optimization.parameterizations import Natural, natural_spectrum
+from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.parameterizations import Fourier, Natural, natural_spectrum
 from phosphene.core.optimization.parameterizations.natural import COLOURS
-from tests.core.slow import slow_coloured, slow_inverse, spectrum_of
-from tests.small import noise
+from tests.small import noise, normal
 
 
-def test_it_equals_its_formula():
-    size = (224, 224)
-    one = Natural([3], size, seed=1, deviation=0.5, dtype=torch.float64)
-    shape = torch.view_as_complex(one.parameters[0].detach())[0]
-    scale = natural_spectrum().double() / 224 / math.sqrt(math.pi / 2)
-    scale[1:] *= COLOURS
-    flat = torch.fft.irfft2(shape * scale, s=size) * 224  # orthonormal
-    torch.testing.assert_close(one()[0], torch.from_numpy(slow_coloured(flat.numpy())), rtol=0, atol=1e-12)
+def test_it_is_fourier_whose_colours_go_further():
+    one, fourier = Natural([0], (4, 5), dtype=torch.float64), Fourier([0], (4, 5), dtype=torch.float64)
+    with torch.no_grad():
+        for image in (one, fourier):
+            image.parameters[0].copy_(normal(1, 3, 4, 3, 2))
+        fourier.parameters[0][:, 1:] *= COLOURS
+    torch.testing.assert_close(one(), fourier(), rtol=0, atol=1e-12)
 
 
-def test_a_small_picture_is_added_up_by_explicit_sums():
-    one = Natural([0], (4, 5), deviation=0.3, dtype=torch.float64)
-    spectra = spectrum_of(one.parameters[0].detach()[0]) * one.scale.numpy()
-    expected = slow_coloured([slow_inverse(spectrum, 4, 5) for spectrum in spectra])
-    torch.testing.assert_close(one()[0], torch.as_tensor(expected), rtol=0, atol=1e-12)
+def test_it_starts_as_noise_times_the_spectrum_of_photographs():
+    one = Natural([3], (224, 224), seed=1, deviation=0.5, dtype=torch.float64)
+    noise = torch.view_as_complex(0.5 * Key(1, [3]).normal(torch.arange(1), 3, 224, 113, 2))
+    spectrum = noise * natural_spectrum().double() / math.sqrt(math.pi / 2)
+    spectrum[..., 0, 0] = 0
+    torch.testing.assert_close(one.channels().detach(), torch.fft.irfft2(spectrum), rtol=0, atol=1e-6)
 
 
 def test_coefficients_of_one_are_noise_as_strong_as_photographs():
@@ -32,6 +32,12 @@ def test_coefficients_of_one_are_noise_as_strong_as_photographs():
     spectra = torch.fft.rfft2(one.channels())
     ratio = spectra.detach().abs().mean(0)[0, 3:100, 3:100].mean() / natural_spectrum()[0, 3:100, 3:100].mean()
     assert abs(ratio.item() - 1) < 0.03
+
+
+def test_the_mean_of_the_start_is_grey_whatever_the_noise():
+    one = Natural(range(3), (12, 10), deviation=2.0, dtype=torch.float64)
+    torch.testing.assert_close(one.channels().detach().mean((2, 3)), torch.zeros(3, 3, dtype=torch.float64))
+    assert one().detach().std() > 0.1
 
 
 def test_a_photograph_becomes_coefficients_and_comes_back():

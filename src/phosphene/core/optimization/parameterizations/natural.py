@@ -1,4 +1,4 @@
-"""Coefficients of the Fourier transform, in units of what photographs have of each frequency and colour."""
+"""Coefficients of the Fourier transform that begin as what photographs have of each frequency and colour."""
 
 import math
 
@@ -12,22 +12,24 @@ from phosphene.core.optimization.parameterizations.phase import natural_spectrum
 SIDE = 224
 """px, of the photographs that the spectrum is of."""
 
-COLOURS = 2.0
-"""How much further the two channels of colour go than they do in photographs: networks look at brightness first, and
-what a code says only faintly comes last, or never."""
+COLOURS = 1.5
+"""How much further the two channels of colour go than brightness, beside lucid's matrix: networks look at brightness
+first, and what a code says only faintly comes last, or never."""
 
 
 class Natural(Fourier):
-    """`Fourier` under the mean magnitude spectrum of photographs in place of a falling line.
+    """`Fourier` coefficients whose start is noise with the mean magnitude spectrum of photographs (`natural_spectrum`).
 
-    x = sigmoid(C irfft2(theta s)), s the spectrum (`natural_spectrum`) over sqrt(pi / 2), times `COLOURS` in the two
-    channels of colour: coefficients of N(0, 1) are noise as strong as photographs are. So the shortest theta that meets
-    a code is the likeliest of those pictures, if photographs were normally distributed (a Wiener filter's prior), and
-    that is about where descent from a short one ends, as what a code does not hold stays where it was.
-
-    Its arguments are those of `Fourier`; there is no decay.
+    x = sigmoid(C irfft2(theta s)), s as in `Fourier`, times `COLOURS` in the two channels of colour; theta s starts as
+    N(0, deviation^2) times the spectrum over sqrt(pi / 2): a deviation of 1 is as strong as photographs are. The mean
+    of each channel starts at 0, grey: codes say little about it, and it would stay whatever it was drawn.
     """
 
     def _spectrum(self, decay: float) -> Float[Tensor, "3 h half"]:
-        orthonormal = resampled(natural_spectrum(), self.size).double() / SIDE
-        return orthonormal / math.sqrt(math.pi / 2) * torch.tensor([1.0, COLOURS, COLOURS]).view(3, 1, 1)
+        return super()._spectrum(decay) * torch.tensor([1.0, COLOURS, COLOURS], dtype=torch.float64).view(3, 1, 1)
+
+    def _begun(self, noise: Float[Tensor, "n 3 h half 2"]) -> Float[Tensor, "n 3 h half 2"]:
+        strength = resampled(natural_spectrum(), self.size).double() / SIDE / math.sqrt(math.pi / 2)
+        begun = noise * (strength / self.scale.double().cpu())[..., None]
+        begun[:, :, 0, 0] = 0
+        return begun
