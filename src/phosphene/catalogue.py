@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from phosphene.features.visualize import visualize as visualize
     from phosphene.features.weights import weights as weights
     from phosphene.inversion.invert import invert as invert
+    from phosphene.inversion.metamers import metamers as metamers
     from phosphene.models.specs import load as load
     from phosphene.models.specs import networks as networks
 
@@ -163,6 +164,8 @@ CATALOGUE: tuple[Row, ...] = (
     Row("facets", "facets", "features.facets:facets", "Paint a unit's facets, from the photographs that excite it."),
     Row("dream", "dream", "dreaming.dream:dream", "Amplify what a layer sees in a photograph (DeepDream)."),
     Row("invert", "invert", "inversion.invert:invert", "Find a picture that a layer can't tell from a photograph."),
+    Row("metamers", "metamers", "inversion.metamers:metamers",
+        "Find several pictures that a layer can't tell apart, and where they differ."),
     Row("attack", "pgd", "adversarial.attacks.pgd:pgd", "Fool it with many small steps.", "pgd"),
     Row("attack", "fgsm", "adversarial.attacks.fgsm:fgsm", "Fool it with one step.", "fgsm"),
     Row("attack", "bim", "adversarial.attacks.bim:bim", "Fool it with steps of one level each.", "bim"),

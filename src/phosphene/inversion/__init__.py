@@ -1,5 +1,6 @@
 """Pictures from codes."""
 
 from phosphene.inversion.invert import invert
+from phosphene.inversion.metamers import metamers
 
-__all__ = ["invert"]
+__all__ = ["invert", "metamers"]
