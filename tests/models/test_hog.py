@@ -174,9 +174,9 @@ def test_no_value_of_an_l2_block_is_longer_than_one():
 # ------------------------------------------------------------------------------------------------------ gradients
 
 
-@pytest.mark.parametrize("code", [hog((4, 4), 9, soft=True), hog((4, 4), 5, norm="L1-sqrt", soft=True), sift((2, 2))])
+@pytest.mark.parametrize("code", [hog((3, 3), 9, soft=True), hog((3, 3), 5, norm="L1-sqrt", soft=True), sift((2, 2), block=2)])
 def test_soft_codes_have_the_gradient_of_finite_differences(code):
-    picture = noise(1, 2, 9, 10, seed=3).requires_grad_()
+    picture = noise(1, 2, 6, 7, seed=3).requires_grad_()
     assert torch.autograd.gradcheck(code.double(), picture, eps=1e-7, atol=1e-5)
 
 
@@ -247,4 +247,4 @@ def test_a_code_is_inverted_like_any_layer():
     network = Network(hog((4, 4)).double(), size=24, head="numbers")
     run = invert(network, open_photo("skimage:chelsea")[..., 60:108, 110:158], layer="blocks", steps=60, tv=0.0)
     first, *_, last = [step.values.item() for step in run]
-    assert last < 0.3 * first
+    assert last < 0.4 * first
