@@ -6,10 +6,15 @@ from torch import nn
 
 from phosphene.core.networks.network import Network
 from phosphene.inversion import freedom as counting
-from phosphene.inversion.freedom import Freedom, freedom
+from phosphene.inversion.codes import read_codes
+from phosphene.inversion.freedom import Freedom
 from tests.small import convnet, noise, normal
 
 PICTURE = noise(1, 3, 4, 4)
+
+
+def freedom(network, picture, layer):
+    return counting.freedom(network, picture, *read_codes(network, picture, [layer], check=False))
 
 
 def projection(rank=7, outputs=10, then=nn.Identity, bias=None):
@@ -82,3 +87,11 @@ def test_what_depends_on_no_picture_leaves_all_of_it():
 
     model = nn.Sequential(nn.Conv2d(3, 2, 1), Constant()).double()
     assert freedom(Network(model, size=4), PICTURE, "1").free == 48
+
+
+def test_probabilities_hold_one_dimension_less_than_logits():
+    network = projection(10)
+    network.model[3].weight.data.mul_(0.1)
+    logits, probabilities = (freedom(network, PICTURE, name) for name in ("logits", "probabilities"))
+    assert (logits.held, logits.kind) == (2, "exact")
+    assert (probabilities.held, probabilities.kind) == (1, "here")

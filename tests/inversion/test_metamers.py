@@ -9,9 +9,11 @@ from torch import nn
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
+from phosphene.core.optimization.engine import Evaluation
 from phosphene.core.optimization.optimizers import steepest
 from phosphene.inversion import metamers
 from phosphene.inversion.metamers import Abreast, deviation
+from phosphene.inversion.search import ERROR
 from tests.small import convnet, levels, normal
 
 
@@ -23,9 +25,9 @@ def relative(network, pictures, photo, layer):
 
 def test_all_are_at_the_same_error_and_it_is_that_of_the_saved_pictures():
     network, photo = convnet(), levels(3, 16, 16)
-    run = metamers(network, photo, layer="conv2", many=4, steps=60)
+    run = metamers(network, photo, layer="conv2", many=3, steps=40)
     errors = [one["error"] for one in run.numbers]
-    assert max(errors) < 1.05 * min(errors) and max(errors) < 0.2
+    assert max(errors) < 1.05 * min(errors) and max(errors) < 0.4
     np.testing.assert_allclose(errors, relative(network, run.image, photo[None], "conv2"), rtol=1e-5)
     assert torch.equal(run.image * 255, (run.image * 255).round())
 
@@ -42,7 +44,7 @@ def test_what_a_projection_can_not_see_is_where_they_differ():
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 20, bias=False)).double()
     with torch.no_grad():
         model[1].weight.copy_(normal(20, 192))
-    run = metamers(Network(model, size=8), levels(3, 8, 8), layer="1", many=2, steps=150, tv=0.0)
+    run = metamers(Network(model, size=8), levels(3, 8, 8), layer="1", many=2, steps=80, tv=0.0)
     assert run.numbers[0]["freedom"] == {"inputs": 192, "held": 20, "free": 172, "kind": "exact"}
     apart = (run.image[0] - run.image[1]).double().flatten()
     seen = torch.linalg.pinv(model[1].weight) @ (model[1].weight @ apart)
@@ -69,17 +71,28 @@ def test_a_picture_stops_at_the_error_that_was_asked_for():
 def test_more_steps_are_never_worse():
     worst = [
         max(one["error"] for one in metamers(convnet(), levels(3, 16, 16), layer="conv2", many=2, steps=n).numbers)
-        for n in (3, 6, 20)
+        for n in (2, 4, 12)
     ]
     assert worst == sorted(worst, reverse=True)
 
 
+def found(*errors):
+    """What is said about pictures with these errors."""
+    return Evaluation(torch.zeros(len(errors)), torch.zeros(len(errors), 1, 1, 1), {ERROR: torch.tensor(errors)})
+
+
 def test_one_that_is_ahead_waits():
     abreast, parameter = Abreast(3), torch.zeros(3, 1)
-    abreast.errors[:] = torch.tensor([1.0, 0.99, 0.5])
+    assert not abreast(torch.zeros(3, 1, 1, 1), torch.arange(3), found(1.0, 0.99, 0.5)).any()
     update = abreast.optimizer(steepest(1.0))([parameter])
     update(torch.ones(3), [torch.ones(3, 1)], torch.arange(3), lambda rows: None)
     assert parameter.flatten().tolist() == [-1, -1, 0]
+
+
+def test_all_are_finished_when_the_last_one_does_not_come_nearer():
+    abreast = Abreast(2, patience=2)
+    ends = [abreast(torch.zeros(2, 1, 1, 1), torch.arange(2), found(1.0, 0.9 - i / 10)).tolist() for i in range(3)]
+    assert ends == [[False, False], [False, False], [True, True]]
 
 
 def test_deviation_is_that_of_the_pictures():
@@ -91,3 +104,8 @@ def test_deviation_is_that_of_the_pictures():
 def test_one_picture_alone_is_no_metamer():
     with pytest.raises(Mistake, match="1 is not a valid value for many"):
         metamers(convnet(), levels(3, 16, 16), many=1)
+
+
+def test_several_layers_at_once_are_refused():
+    with pytest.raises(Mistake, match="metamers are of one layer at a time, not of relu1, relu2, relu3; name one"):
+        metamers(convnet(), levels(3, 16, 16), layer="all")

@@ -174,7 +174,9 @@ def test_no_value_of_an_l2_block_is_longer_than_one():
 # ------------------------------------------------------------------------------------------------------ gradients
 
 
-@pytest.mark.parametrize("code", [hog((3, 3), 9, soft=True), hog((3, 3), 5, norm="L1-sqrt", soft=True), sift((2, 2), block=2)])
+@pytest.mark.parametrize(
+    "code", [hog((3, 3), soft=True), hog((3, 3), 5, norm="L1-sqrt", soft=True), sift((2, 2), block=2)]
+)
 def test_soft_codes_have_the_gradient_of_finite_differences(code):
     picture = noise(1, 2, 6, 7, seed=3).requires_grad_()
     assert torch.autograd.gradcheck(code.double(), picture, eps=1e-7, atol=1e-5)

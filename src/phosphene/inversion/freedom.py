@@ -10,6 +10,7 @@ Whether J is the same at another picture, and which rows of it are zero, is aske
 outputs with random weights, which is J^T r. It is the same, or zero, for random r only where all rows are.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from phosphene.core.networks.network import Network
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import NoGradient, gradient
 from phosphene.core.optimization.terms import Reading, Term
+from phosphene.inversion.codes import SCORES, Code, is_score
 
 PASSES = 4096
 """So many rows of a Jacobian are computed at most."""
@@ -64,29 +66,27 @@ class Freedom:
         return {"inputs": self.inputs, "held": self.held, "free": self.free, "kind": self.kind}
 
 
-def freedom(network: Network, fed: Float[Tensor, "1 c h w"], layer: str) -> Freedom:
-    """How many dimensions of a picture a layer's code leaves free, as said above.
+def freedom(network: Network, fed: Float[Tensor, "1 c h w"], code: Code) -> Freedom:
+    """How many dimensions of a picture its code leaves free, as said above.
 
     Args:
         network: the network to read.
         fed: the picture.
-        layer: whose activations are the code.
+        code: what a layer says about it.
     """
-    reading = network.planned("reading")
-    with torch.no_grad():
-        said = reading.read(fed, [layer])[layer].flatten(1)[0]
+    reading, said = network.planned("reading"), code.values.flatten()
     units = torch.arange(len(said), device=said.device)
     silent = said == 0
-    if silent.any() and not _pull(reading, fed, layer, silent).any():
+    if silent.any() and not _pull(reading, fed, code.layer, silent).any():
         units = units[~silent]
     inputs, held = fed.numel(), len(units)
     small, large = sorted((inputs, held))
     if held > PASSES or small * large > ROOM or small**2 * large > WORK:
         return Freedom(inputs, min(inputs, held), "at least")
-    jacobian = _rows(reading, fed, layer, units)
+    jacobian = _rows(reading, fed, code.layer, units)
     precision = torch.finfo(network.dtype).eps
     rank = int(torch.linalg.matrix_rank(jacobian.double(), rtol=large * precision)) if held else 0
-    return Freedom(inputs, rank, "exact" if _linear(reading, fed, layer, len(said)) else "here")
+    return Freedom(inputs, rank, "exact" if _linear(reading, fed, code.layer, len(said)) else "here")
 
 
 def _linear(network: Network, fed: Tensor, layer: str, many: int) -> bool:
@@ -100,28 +100,33 @@ def _linear(network: Network, fed: Tensor, layer: str, many: int) -> bool:
 def _pull(network: Network, picture: Tensor, layer: str, some: Tensor) -> Tensor:
     """J^T r for random r, 0 but for some outputs."""
     weights = Key(0, [1]).normal(torch.zeros(1, dtype=torch.long), len(some)).to(picture) * some.to(picture)
-
-    def of(r: Reading) -> Float[Tensor, " n"]:
-        return (r.layers[layer].flatten(1) * weights).sum(1)
-
-    return _gradient(network, Term(of, frozenset([layer]), f"outputs of {layer}"), picture)
+    rows = torch.zeros(1, dtype=torch.long)
+    return _gradient(network, layer, lambda said, rows: (said * weights).sum(1), picture, rows)
 
 
 def _rows(network: Network, fed: Tensor, layer: str, units: Tensor, together: int = 16) -> Float[Tensor, "m inputs"]:
     """The rows of the Jacobian that belong to these outputs."""
+    found = [fed.new_zeros(0, fed.numel())]
+    for some in units.split(together):
+        pictures, rows = fed.expand(len(some), -1, -1, -1), torch.arange(len(some))
+        one = _gradient(
+            network, layer, lambda said, rows, some=some: said.gather(1, some[rows][:, None])[:, 0], pictures, rows
+        )
+        found.append(one.flatten(1))
+    return torch.cat(found)
+
+
+def _gradient(
+    network: Network, layer: str, number: Callable[[Tensor, Tensor], Tensor], pictures: Tensor, rows: Tensor
+) -> Tensor:
+    """That of a number of a code, (n, outputs) and rows to (n), with respect to pictures; 0 where it never changes."""
+    score = is_score(network, layer)
 
     def of(r: Reading) -> Float[Tensor, " n"]:
-        return r.layers[layer].flatten(1).gather(1, units[r.rows][:, None])[:, 0]
+        said = r.head.scores(r.layers["logits"], SCORES[layer]) if score else r.layers[layer]
+        return number(said.flatten(1), r.rows.to(said.device))
 
-    term = Term(of, frozenset([layer]), f"outputs of {layer}")
-    every = torch.arange(len(units)).split(together)
-    found = [_gradient(network, term, fed.expand(len(rows), -1, -1, -1), rows).flatten(1) for rows in every]
-    return torch.cat([fed.new_zeros(0, fed.numel()), *found])
-
-
-def _gradient(network: Network, term: Term, pictures: Tensor, rows: Tensor | None = None) -> Tensor:
-    """Of a term with respect to these pictures; 0 where it does not depend on them."""
-    rows = torch.zeros(len(pictures), dtype=torch.long) if rows is None else rows
+    term = Term(of, frozenset(["logits" if score else layer]), f"outputs of {layer}")
     try:
         return gradient(network, term)(pictures, rows, Key().at(0)).gradients
     except NoGradient:
