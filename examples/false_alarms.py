@@ -26,7 +26,8 @@ from phosphene.core.pictures.writing import save_png
 HOG = "hog:8x8x9?channels=1"
 WINDOW = 64  # px: eight cells, seven blocks
 SIZES = (64, 90, 128, 180)  # px of a face that is looked for
-OTHERS = ("coffee", "chelsea", "rocket", "brick", "gravel", "grass", "hubble_deep_field", "motorcycle_left", "moon")
+LEARNT = ("brick", "grass", "gravel", "coffee", "text", "moon", "retina")
+SEARCHED = ("chelsea", "rocket", "hubble_deep_field", "clock", "horse", "immunohistochemistry", "page")
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,6 @@ def main(photos: Sequence[str], out: str, *, many: int = 5, steps: int = 300) ->
 if __name__ == "__main__":
     given = sys.argv[1:]
     place = given.index("--out") if "--out" in given else len(given)
-    chosen = given[:place] + given[place + 2 :] or [f"skimage:{name}" for name in OTHERS]
+    chosen = given[:place] + given[place + 2 :] or [f"skimage:{name}" for name in LEARNT + SEARCHED]
     for alarm in main(chosen, given[place + 1] if place < len(given) else "false-alarms.png"):
         print(f"{alarm.score:+.2f}  {alarm.photo}")

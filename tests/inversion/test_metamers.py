@@ -44,7 +44,7 @@ def test_what_a_projection_can_not_see_is_where_they_differ():
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 20, bias=False)).double()
     with torch.no_grad():
         model[1].weight.copy_(normal(20, 192))
-    run = metamers(Network(model, size=8), levels(3, 8, 8), layer="1", many=2, steps=80, tv=0.0)
+    run = metamers(Network(model, size=8), levels(3, 8, 8), layer="1", many=2, steps=80, tv=0.0, deviation=1.0)
     assert run.numbers[0]["freedom"] == {"inputs": 192, "held": 20, "free": 172, "kind": "exact"}
     apart = (run.image[0] - run.image[1]).double().flatten()
     seen = torch.linalg.pinv(model[1].weight) @ (model[1].weight @ apart)
