@@ -34,6 +34,10 @@ from phosphene.inversion.invert import Subject, subject
 from phosphene.inversion.presets import AnyPreset, setup
 from phosphene.inversion.search import ERROR, FALL, searched
 
+DEVIATION = 0.3
+"""Of the starting noise, at least: what the code can't see stays as it began, so starts are to differ. At .01 they are
+all grey, at 1 as strong as a photograph, and the noise that is left in them doubles the error."""
+
 AHEAD = 0.02
 """By how much, of the largest error, one may be smaller before its picture waits."""
 
@@ -118,7 +122,10 @@ def metamers(
     about = _of_one_code(subject(network, photo, layer, fit))
     (code,) = about.codes
     how = setup(preset, {**given, "steps": steps, "tv": tv, "rate": rate}, network, [code.layer] * many, about.size)
-    plain = ascent(how.settings, network, about.size, how.nouns)
+    settings = how.settings
+    if isinstance(preset, str) and given.get("deviation") is None:
+        settings = replace(settings, deviation=max(DEVIATION, settings.deviation))
+    plain = ascent(settings, network, about.size, how.nouns)
     abreast = Abreast(many, error, patience)
     chosen = replace(plain, optimizer=abreast.optimizer(plain.optimizer), stop=abreast)
     path = searched(network, [code] * many, chosen, about.size, starts=range(many), seed=seed)
@@ -135,9 +142,7 @@ def metamers(
         fed = None if about.fed is None else seen(network, about.fed).float().cpu()
         return _told(found.float().cpu(), names, numbers, title, about_freedom, fed)
 
-    return Run(
-        path, total=how.settings.steps, names=names, finish=finish, shown=lambda step: seen(network, step.pictures)
-    )
+    return Run(path, total=settings.steps, names=names, finish=finish, shown=lambda step: seen(network, step.pictures))
 
 
 def _of_one_code(about: Subject) -> Subject:
