@@ -82,15 +82,26 @@ def found(*errors):
 
 
 def test_one_that_is_ahead_waits():
-    abreast, parameter = Abreast(3), torch.zeros(3, 1)
-    assert not abreast(torch.zeros(3, 1, 1, 1), torch.arange(3), found(1.0, 0.99, 0.5)).any()
+    abreast, parameter = Abreast(3, steps=5), torch.zeros(3, 1)
     update = abreast.optimizer(steepest(1.0))([parameter])
-    update(torch.ones(3), [torch.ones(3, 1)], torch.arange(3), lambda rows: None)
-    assert parameter.flatten().tolist() == [-1, -1, 0]
+    places = []
+    for _ in range(5):
+        assert not abreast(torch.zeros(3, 1, 1, 1), torch.arange(3), found(1.0, 0.99, 0.5)).any()
+        update(torch.ones(3), [torch.ones(3, 1)], torch.arange(3), lambda rows: None)
+        places.append(parameter.flatten().tolist())
+    assert places == [[-1, -1, -1], [-2, -2, -2], [-3, -3, -2], [-4, -4, -2], [-5, -5, -2]]
+
+
+def test_in_the_end_all_are_within_a_few_percent():
+    assert [round(Abreast(2, steps).ahead, 2) for steps in (0, 10)] == [1, 1]
+    abreast = Abreast(2, steps=10)
+    for _ in range(8):
+        abreast(torch.zeros(2, 1, 1, 1), torch.arange(2), found(1.0, 1.0))
+    assert abreast.ahead == 0.02
 
 
 def test_all_are_finished_when_the_last_one_does_not_come_nearer():
-    abreast = Abreast(2, patience=2)
+    abreast = Abreast(2, steps=9, patience=2)
     ends = [abreast(torch.zeros(2, 1, 1, 1), torch.arange(2), found(1.0, 0.9 - i / 10)).tolist() for i in range(3)]
     assert ends == [[False, False], [False, False], [True, True]]
 

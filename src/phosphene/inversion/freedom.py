@@ -106,14 +106,13 @@ def _pull(network: Network, picture: Tensor, layer: str, some: Tensor) -> Tensor
 
 def _rows(network: Network, fed: Tensor, layer: str, units: Tensor, together: int = 16) -> Float[Tensor, "m inputs"]:
     """The rows of the Jacobian that belong to these outputs."""
-    found = [fed.new_zeros(0, fed.numel())]
-    for some in units.split(together):
-        pictures, rows = fed.expand(len(some), -1, -1, -1), torch.arange(len(some))
-        one = _gradient(
-            network, layer, lambda said, rows, some=some: said.gather(1, some[rows][:, None])[:, 0], pictures, rows
-        )
-        found.append(one.flatten(1))
-    return torch.cat(found)
+
+    def own(said: Tensor, rows: Tensor) -> Tensor:
+        return said.gather(1, units[rows][:, None])[:, 0]
+
+    every = torch.arange(len(units)).split(together)
+    found = [_gradient(network, layer, own, fed.expand(len(rows), -1, -1, -1), rows).flatten(1) for rows in every]
+    return torch.cat([fed.new_zeros(0, fed.numel()), *found])
 
 
 def _gradient(

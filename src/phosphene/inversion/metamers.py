@@ -2,9 +2,10 @@
 
 Two lights of different spectra that look the same are metamers; so are two pictures with the same code (Freeman &
 Simoncelli 2011, doi:10.1038/nn.2889; of networks Feather et al. 2019). Inversion from one start gives one of them, and
-says nothing about the others. Here many starts go down together. A picture whose code is nearer than that of the one
-farthest behind waits for it, so that all of them end at the same error and differ in nothing that the error could
-explain. Where they all agree, the code holds the picture; where they differ, it is free.
+says nothing about the others. Here many starts go down together. A picture whose code is too much nearer than that of
+the one farthest behind waits for it; how much is too much shrinks from all to `AHEAD`. So all of them end at the same
+error, and differ in nothing that the error could explain. Where they all agree, the code holds the picture; where they
+differ, it is free.
 """
 
 from dataclasses import replace
@@ -39,28 +40,40 @@ DEVIATION = 0.3
 all grey, at 1 as strong as a photograph, and the noise that is left in them doubles the error."""
 
 AHEAD = 0.02
-"""By how much, of the largest error, one may be smaller before its picture waits."""
+"""By how much, of the largest error, one may be smaller in the end before its picture waits."""
+
+TOGETHER = 0.8
+"""The part of the steps after which it is no more than that. Waiting from the first step on, all go at the pace of
+whoever is the slowest at the moment, and that is a third of each one's own."""
 
 
 class Abreast:
-    """Problems that go down together: a picture ahead of the last one by more than `AHEAD` does not move.
+    """Problems that go down together: a picture too far ahead of the last one does not move.
 
     As a stop it looks at the errors, without priors; the optimizer, which comes after it, goes by the least of each.
 
     Args:
         many: how many problems.
+        steps: in how many moves they are to be at the same error.
         error: at which one is finished.
         patience: all are when the largest error has not fallen by 1 % in so many steps; 0: never.
     """
 
-    def __init__(self, many: int, error: float = 0.0, patience: int = 0) -> None:
+    def __init__(self, many: int, steps: int, error: float = 0.0, patience: int = 0) -> None:
         self.least = torch.full((many,), torch.inf, dtype=torch.float64)
         self.error, self.patience = error, patience
+        self._moves, self._together = 0, max(1, round(TOGETHER * steps))
         self._mark, self._since = torch.inf, 0
+
+    @property
+    def ahead(self) -> float:
+        """By how much of the largest error one may be smaller now."""
+        return max(AHEAD, 1 - self._moves / self._together)
 
     def __call__(self, pictures: Tensor, rows: Int[Tensor, " n"], there: Evaluation) -> Bool[Tensor, " n"]:
         """Which problems are finished."""
         self.least[rows] = self.least[rows].minimum(there.outputs[ERROR].detach().cpu().double())
+        self._moves += 1
         worst = float(self.least.max())
         fallen = worst < (1 - FALL) * self._mark
         self._mark, self._since = (worst, 0) if fallen else (self._mark, self._since + 1)
@@ -74,7 +87,7 @@ class Abreast:
             update = inner(parameters)
 
             def behind(values: Tensor, gradients: list[Tensor], rows: Tensor, evaluate: Evaluate) -> None:
-                moving = self.least[rows] >= (1 - AHEAD) * self.least.max()
+                moving = self.least[rows] >= (1 - self.ahead) * self.least.max()
                 update(values[moving.to(values.device)], gradients, rows[moving], evaluate)
 
             return behind
@@ -126,7 +139,7 @@ def metamers(
     if isinstance(preset, str) and given.get("deviation") is None:
         settings = replace(settings, deviation=max(DEVIATION, settings.deviation))
     plain = ascent(settings, network, about.size, how.nouns)
-    abreast = Abreast(many, error, patience)
+    abreast = Abreast(many, settings.steps, error, patience)
     chosen = replace(plain, optimizer=abreast.optimizer(plain.optimizer), stop=abreast)
     path = searched(network, [code] * many, chosen, about.size, starts=range(many), seed=seed)
     left = None if about.fed is None else freedom(network, about.fed, code)
