@@ -65,6 +65,7 @@ RECIPES = {
     "dream": {"octaves": 4, "zoom": 1.4, "steps": 10, "rate": 1.5 / 255, "jitter": 32, "tv": 0.0, "seed": 0},
     "invert": {"preset": "default", "patience": 50, "fit": "crop", "seed": 0},
     "privacy": {"second": "embedded:photo-robust", "preset": "default", "fit": "crop", "seed": 0},
+    "metamers": {"many": 8, "error": 0.0, "preset": "default", "patience": 50, "fit": "crop", "seed": 0},
     # Cinà et al. 2024, algorithm 1 and section 4
     "sigma_zero": MINIMAL | {"steps": 1000, "rate": 1.0, "sigma": 1e-3, "threshold": 0.3, "t": 0.01},
     # Matyasko & Chau 2021, and the authors' code

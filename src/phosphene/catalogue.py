@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from phosphene.features.visualize import visualize as visualize
     from phosphene.features.weights import weights as weights
     from phosphene.inversion.invert import invert as invert
+    from phosphene.inversion.metamers import metamers as metamers
     from phosphene.inversion.privacy import privacy as privacy
     from phosphene.models.specs import load as load
     from phosphene.models.specs import networks as networks
@@ -166,6 +167,8 @@ CATALOGUE: tuple[Row, ...] = (
     Row("invert", "invert", "inversion.invert:invert", "Find a picture that a layer can't tell from a photograph."),
     Row("privacy", "privacy", "inversion.privacy:privacy", "Say down to which layer activations show a photo."),
     Row("code", "", "faces.cli.code:write_code", "Save what layers say about a photograph, without the photograph."),
+    Row("metamers", "metamers", "inversion.metamers:metamers",
+        "Find several pictures that a layer can't tell apart, and where they differ."),
     Row("attack", "pgd", "adversarial.attacks.pgd:pgd", "Fool it with many small steps.", "pgd"),
     Row("attack", "fgsm", "adversarial.attacks.fgsm:fgsm", "Fool it with one step.", "fgsm"),
     Row("attack", "bim", "adversarial.attacks.bim:bim", "Fool it with steps of one level each.", "bim"),

@@ -1,6 +1,7 @@
 """Pictures from codes."""
 
 from phosphene.inversion.invert import invert
+from phosphene.inversion.metamers import metamers
 from phosphene.inversion.privacy import privacy
 
-__all__ = ["invert", "privacy"]
+__all__ = ["invert", "metamers", "privacy"]
