@@ -5,7 +5,18 @@ import inspect
 import pytest
 
 from phosphene import catalogue
-from phosphene.core.optimization import estimates, lbfgs, objectives, optimizers, priors, steps, tiles, transforms
+from phosphene.core.optimization import (
+    estimates,
+    lbfgs,
+    natural,
+    objectives,
+    optimizers,
+    priors,
+    steps,
+    tiles,
+    transforms,
+    wavelets,
+)
 from phosphene.core.optimization import parameterizations as made_of
 
 ASKED = {"score": "logit", "fit": "crop", "scale": "own", "check": False, "batch": 16}
@@ -112,9 +123,15 @@ NOUNS = {
     objectives.Accumulated.visible: {"quantile": 0.8},
     tiles.tiled: {"transform": transforms.as_is, "tile": 512, "overlap": None},
     steps.averaged: {"beta": 0.99},
+    steps.steadiest: {"window": 50, "patience": 100},
     priors.total_variation: {"beta": 1.0},
     priors.l_alpha: {"alpha": 2.0, "center": (0.5,)},
     priors.high_pass: {"deviation": 1.0},
+    priors.bilateral: {"deviation": 1.5, "contrast": 0.1},
+    priors.wavelet_sparsity: {"wavelet": "db2", "levels": 4},
+    wavelets.decomposed: {"wavelet": "db2", "levels": 4, "border": "symmetric"},
+    natural.natural_density: {"shrinkage": 0.05},
+    natural.natural_match: {"shrinkage": 0.05},
     transforms.shake: {"pad": 0, "jitter": 0, "scale": (1.0, 1.0), "rotate": 0.0, "border": "grey"},
     transforms.crop: {"spread": 0.15},
     transforms.over_noise: {"contrast": 1.0, "decay": 1.0},
