@@ -75,6 +75,7 @@ RECIPES = {
     # google/deepdream
     "dream": {"octaves": 4, "zoom": 1.4, "steps": 10, "rate": 1.5 / 255, "jitter": 32, "tv": 0.0, "seed": 0},
     "invert": {"steps": 400, "tv": 0.02, "rate": 0.05, "fit": "crop", "seed": 0},
+    "compare_priors": {"error": 0.0, "steps": 200, "rounds": 8, "rate": 0.05, "fit": "crop", "seed": 0},
     # Cinà et al. 2024, algorithm 1 and section 4
     "sigma_zero": MINIMAL | {"steps": 1000, "rate": 1.0, "sigma": 1e-3, "threshold": 0.3, "t": 0.01},
     # Matyasko & Chau 2021, and the authors' code
@@ -102,12 +103,12 @@ RECIPES = {
         "norm": "linf", "steps": 100, "targets": 9, "bias": 0.1, "overshoot": 1.05, "backward": 0.9,
     },
 }  # fmt: skip
-"""Of each recipe, what it does not find out for itself; `compare`'s methods are all that there are."""
+"""Of each recipe, what it does not find out for itself; `compare`'s methods and priors are all that there are."""
 
 
 @pytest.mark.parametrize("name", [row.name for row in catalogue.CATALOGUE if row.name])
 def test_a_recipe_of_which_nothing_is_asked_does_what_is_written_here(name):
-    options = [one for one in catalogue.recipe(name).options if not one.setting and one.name != "methods"]
+    options = [one for one in catalogue.recipe(name).options if not one.setting and one.name not in ("methods", "priors")]
     found = {one.name: one.default for one in options if one.default not in (None, inspect.Parameter.empty)}
     assert found == RECIPES[name]
 

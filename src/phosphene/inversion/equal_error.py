@@ -122,7 +122,7 @@ class Question:
         """Of the codes of pictures that are saved."""
         reading, term, found = self.network.planned("reading"), self.distance(1), []
         for start in range(0, len(pictures), BATCH):
-            some = torch.stack(list(pictures[start : start + BATCH])).to(self.fed) / 255
+            some = torch.stack([*pictures[start : start + BATCH]]).to(self.fed) / 255
             found += values(reading, term, some, torch.zeros(len(some), dtype=torch.long)).tolist()
         return [float(one) for one in found]
 
@@ -231,7 +231,7 @@ class Search:
     def _note(self, weights: dict[str, float], pictures: Float[Tensor, "n 3 h w"]) -> None:
         """Keep of each prior the picture that came nearest to the wanted error."""
         made = self.asked.eight_bit(pictures)
-        for (name, weight), picture, error in zip(weights.items(), made, self.asked.errors(made), strict=True):
+        for (name, weight), picture, error in zip(weights.items(), made, self.asked.errors(list(made)), strict=True):
             self.tried.setdefault(name, []).append((weight, error))
             if nearest(self.tried[name], self.target) == (weight, error):
                 self.painted[name] = Painted(picture, error, weight=weight)

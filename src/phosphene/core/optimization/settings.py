@@ -95,7 +95,7 @@ class Settings(PriorWeights):
         Bounds(0, 1_000_000),
         Words("weight of how far their mean and covariance over the picture are from those of photographs"),
     ] = 0.0
-    natural_layer: Annotated[str, Words("that layer; by default one that textures excite")] = ""
+    natural_layer: Annotated[str, Words("that layer; by default one near the picture, which noise excites")] = ""
     until: Annotated[
         float, Bounds(-1_000_000, 1_000_000), Words("stop a picture when its unit passes this value (0: go on)")
     ] = 0.0
