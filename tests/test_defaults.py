@@ -74,7 +74,7 @@ RECIPES = {
     "facets": {**PAINTED, "count": 4, "fraction": 0.2, "score": "logit", "fit": "crop"},
     # google/deepdream
     "dream": {"octaves": 4, "zoom": 1.4, "steps": 10, "rate": 1.5 / 255, "jitter": 32, "tv": 0.0, "seed": 0},
-    "invert": {"steps": 400, "tv": 0.02, "rate": 0.05, "fit": "crop", "seed": 0},
+    "invert": {"preset": "default", "patience": 50, "fit": "crop", "seed": 0},
     "compare_priors": {"error": 0.0, "steps": 200, "rounds": 8, "rate": 0.05, "fit": "crop", "seed": 0},
     # Cinà et al. 2024, algorithm 1 and section 4
     "sigma_zero": MINIMAL | {"steps": 1000, "rate": 1.0, "sigma": 1e-3, "threshold": 0.3, "t": 0.01},
@@ -108,7 +108,8 @@ RECIPES = {
 
 @pytest.mark.parametrize("name", [row.name for row in catalogue.CATALOGUE if row.name])
 def test_a_recipe_of_which_nothing_is_asked_does_what_is_written_here(name):
-    options = [one for one in catalogue.recipe(name).options if not one.setting and one.name not in ("methods", "priors")]
+    listed = ("methods", "priors")
+    options = [one for one in catalogue.recipe(name).options if not one.setting and one.name not in listed]
     found = {one.name: one.default for one in options if one.default not in (None, inspect.Parameter.empty)}
     assert found == RECIPES[name]
 
@@ -116,6 +117,7 @@ def test_a_recipe_of_which_nothing_is_asked_does_what_is_written_here(name):
 NOUNS = {
     # Kingma & Ba 2015; Dozat 2016 as PyTorch has it; Nocedal & Wright 2006
     optimizers.adam: {"rate": 0.05, "betas": (0.9, 0.999), "eps": 1e-8},
+    optimizers.momentum: {"rate": 0.05, "kept": 0.9},
     optimizers.nadam: {"rate": 1.0, "betas": (0.9, 0.999), "eps": 1e-8, "psi": 4e-3},
     lbfgs.lbfgs: {"history": 10, "evaluations": 20, "decrease": 1e-4, "curvature": 0.9},
     estimates.estimated: {"directions": "normal", "many": 32, "sigma": 1e-3, "batch": 64},
@@ -124,7 +126,7 @@ NOUNS = {
     objectives.Accumulated.visible: {"quantile": 0.8},
     tiles.tiled: {"transform": transforms.as_is, "tile": 512, "overlap": None},
     steps.averaged: {"beta": 0.99},
-    steps.steadiest: {"window": 50, "patience": 100},
+    steps.steadiest: {"window": 50, "patience": 200},
     priors.total_variation: {"beta": 1.0},
     priors.l_alpha: {"alpha": 2.0, "center": (0.5,)},
     priors.high_pass: {"deviation": 1.0},

@@ -1,10 +1,15 @@
 """All priors come to the same error of the code, and each picture is the one that its weight makes alone."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from phosphene.core.errors import Mistake
+from phosphene.core.optimization.ascent import ascent
 from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.settings import Settings
+from phosphene.core.optimization.terms import code_distance
 from phosphene.core.units.inputs import code
 from phosphene.inversion.equal_error import (
     DEEP,
@@ -17,7 +22,6 @@ from phosphene.inversion.equal_error import (
     small_shifts,
     stopped,
 )
-from phosphene.inversion.invert import invert
 from tests.inversion.test_invert import smooth
 from tests.small import convnet, noise
 
@@ -43,13 +47,14 @@ def test_all_reach_the_error_that_the_strictest_sets():
     assert steps[-1].index <= search.total
 
 
-def test_the_picture_of_a_weight_is_what_invert_makes_with_it():
+def test_a_row_of_the_batch_is_what_its_prior_and_weight_make_alone():
     search, _ = searched(["none", "tv", "l2"])
     found = search.painted["tv"]
-    run = invert(convnet(dtype=torch.float32), smooth(), layer="conv2", steps=12, tv=found.weight, rate=0.05)
-    levels = (run.image[0] * 255).round() - found.picture
-    assert levels.abs().max() <= 1
-    assert run.numbers[0]["error"] == pytest.approx(found.error, rel=0.02)
+    network, fed = convnet(dtype=torch.float32), smooth()[None]
+    term = code_distance("conv2", code(network, fed, "conv2"))
+    how = replace(ascent(Settings(steps=12, tv=found.weight), network, (16, 16)), redirected=False)
+    *_, last = how.trajectory(network, [([0], -term)], Key(0, [0]), (16, 16)).steps
+    assert ((last.pictures[0] * 255).round() - found.picture).abs().max() <= 1
 
 
 def test_a_given_error_is_the_wanted_one_and_none_of_the_priors_needs_company():

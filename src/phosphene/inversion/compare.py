@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import torch
-from torch import Tensor
 
 from phosphene.core.errors import Mistake, did_you_mean
 from phosphene.core.networks.network import Network
@@ -24,10 +23,12 @@ from phosphene.core.pictures.sheets import grid
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Panel, Result, Run
 from phosphene.core.units.default_layers import halfway
-from phosphene.core.units.inputs import Fit, code, feed
+from phosphene.core.units.inputs import Fit, feed
 from phosphene.inversion.bisection import off
+from phosphene.inversion.codes import read_codes
 from phosphene.inversion.equal_error import DEEP, STOPPED, TOLERANCE, WEIGHTED, Painted, Question, Search
-from phosphene.inversion.likeness import apart, judge_of, psnr, ssim
+from phosphene.inversion.judge import apart, judge_of
+from phosphene.inversion.measures import psnr, ssim
 from phosphene.inversion.unseen import unseen
 
 EVERY = "none,shifts,l2,l6,tv,tv2,high-pass,bilateral,wavelets,natural,natural-match,deep-prior"
@@ -75,7 +76,8 @@ def compare_priors(
     """
     fed = feed(network, photo, fit)
     name = network.layer(layer).name if layer else halfway(network)
-    asked = Question(network, name, fed, code(network.planned("reading"), fed, name), steps, rate, seed)
+    (code,) = read_codes(network, fed, [name])
+    asked = Question(network, name, fed, code.values, steps, rate, seed)
     chosen, left_out = _possible(asked, _chosen(priors))
     search = Search(asked, chosen, rounds, error)
     network.allowance.check_made(len(chosen), asked.size)
@@ -139,9 +141,11 @@ def _side_by_side(asked: Question, chosen: Sequence[str], step: Compared, left_o
     pictures = torch.stack([step.painted[name].picture for name in names]).float() / 255
     fed, judge = asked.fed.float().cpu(), judge_of(asked.network)
     far = apart(judge, pictures, fed).tolist()
+    signal, structure = psnr(pictures, fed).clamp(max=99).tolist(), ssim(pictures, fed).tolist()
     free = unseen(asked.network, asked.layer, asked.fed, pictures.to(asked.fed) - asked.fed).tolist()
     facts = {
-        name: _facts(asked, name, step, pictures[i], fed[0])
+        name: _facts(name, step)
+        | {"psnr": signal[i], "ssim": structure[i]}
         | {judge.name: far[i], "unseen": free[i], "seconds": _seconds(asked, name, step.painted[name])}
         for i, name in enumerate(names)
     }
@@ -163,11 +167,11 @@ def _side_by_side(asked: Question, chosen: Sequence[str], step: Compared, left_o
     )  # fmt: skip
 
 
-def _facts(asked: Question, name: str, step: Compared, picture: Tensor, fed: Tensor) -> dict[str, Any]:
+def _facts(name: str, step: Compared) -> dict[str, Any]:
     made = step.painted[name]
     how = {"steps": made.stopped} if made.weight is None else {"weight": made.weight}
     near = off(made.error, step.target) <= TOLERANCE
-    return how | {"error": made.error, "reached": near, "psnr": psnr(picture, fed), "ssim": ssim(picture, fed)}
+    return how | {"error": made.error, "reached": near}
 
 
 def _caption(name: str, facts: dict[str, Any], judge: str) -> str:

@@ -1,7 +1,7 @@
 """Pictures by many priors whose codes are equally far from a photograph's.
 
-The weights of all priors are tried in one batch, a row each, every time from the same start and with as many steps, so
-that `invert` with that weight makes the same picture. What has no weight is followed on its way, and the step is taken
+The weights of all priors are tried in one batch, a row each, every time from the same start and with as many steps: a
+row is what its prior and weight make alone, and is not stopped early, nor its best kept. What has no weight is followed on its way, and the step is taken
 at which its error has come down to the wanted one.
 """
 

@@ -126,7 +126,8 @@ def test_photographs_are_more_natural_than_noise(photo):
     from phosphene.core.pictures.fitting import fit
 
     picture = fit(open_photo("skimage:coffee"), (64, 64))
-    both = torch.cat([picture, picture.flatten(2)[..., torch.randperm(4096, generator=torch.Generator().manual_seed(0))].unflatten(2, (64, 64))])
+    shuffled = torch.randperm(4096, generator=torch.Generator().manual_seed(0))
+    both = torch.cat([picture, picture.flatten(2)[..., shuffled].unflatten(2, (64, 64))])
     for term in TERMS:
         name, found = shipped(photo)
         at = torch.arange(2)

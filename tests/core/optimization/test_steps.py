@@ -157,3 +157,16 @@ def test_each_row_is_steadiest_as_it_would_be_alone():
 def test_a_window_of_one_step_and_no_patience_are_mistakes(window, patience, what):
     with pytest.raises(Mistake, match=f"not a valid value for {what}"):
         list(steadiest(iter(trembling(3, 1)), window, patience))
+
+
+def test_best_by_an_output_keeps_where_that_was_least_whatever_the_values():
+    def told(pictures, rows, key):
+        seen = bowl(photos(3, seed=1))(pictures, rows, key)
+        return seen._replace(values=seen.values + key.step, outputs={"error": seen.values.clone()})
+
+    steps = list(argmin(Pixels(photos(3)), told, optimizer=sign(0.2), steps=12))
+    kept = list(best(iter(steps), by="error"))
+    for index, step in enumerate(kept):
+        errors = torch.stack([s.outputs["error"] for s in steps[: index + 1]])
+        assert torch.equal(step.outputs["error"], errors.amin(0))
+        assert torch.equal(step.values, torch.stack([s.values for s in steps])[errors.argmin(0), torch.arange(3)])

@@ -33,11 +33,19 @@ class Step:
     still: Bool[Tensor, " _"] = field(default_factory=lambda: torch.zeros(0, dtype=torch.bool))
 
 
-def best(steps: Iterator[Step]) -> Iterator[Step]:
-    """The same steps, each problem with the best picture so far instead of the present one, its value and outputs."""
+def best(steps: Iterator[Step], by: str = "") -> Iterator[Step]:
+    """The same steps, each problem with the best picture so far instead of the present one, its value and outputs.
+
+    Args:
+        by: the output, one number per picture, that is to be small; by default the values are.
+    """
     kept: Step | None = None
     for step in steps:
-        kept = step if kept is None else _kept(step.values < kept.values, step, kept)
+        if kept is None:
+            kept = step
+        else:
+            better = step.outputs[by] < kept.outputs[by] if by else step.values < kept.values
+            kept = _kept(better, step, kept)
         yield kept
 
 
@@ -55,7 +63,7 @@ def _chosen(first: Bool[Tensor, " n"], one: Tensor, other: Tensor) -> Tensor:
     return torch.where(first.to(one.device).view(-1, *[1] * (one.dim() - 1)), one, other)
 
 
-def steadiest(steps: Iterator[Step], window: int = 50, patience: int = 100) -> Iterator[Step]:
+def steadiest(steps: Iterator[Step], window: int = 50, patience: int = 200) -> Iterator[Step]:
     """The same steps, each problem with the picture at which its outputs varied least, and an end when that is past.
 
     A deep prior fits what is natural first and noise later, and its outputs vary least in between (Wang et al. 2021,

@@ -1,4 +1,4 @@
-"""How like a photograph a picture is, beside the error of its code: to the pixel, by structure, to another network."""
+"""How far a picture is from a photograph to a network that had no part in making it."""
 
 import torch
 from jaxtyping import Float
@@ -10,21 +10,6 @@ from phosphene.core.units.default_layers import halfway
 from phosphene.models.specs import load
 
 JUDGE, OTHER = "embedded:photo-robust", "embedded:photo"
-
-
-def psnr(picture: Float[Tensor, "3 h w"], photograph: Float[Tensor, "3 h w"]) -> float:
-    """-10 log10 of the mean square difference, dB; 99 where there is none."""
-    apart = float((picture.double() - photograph.double()).square().mean())
-    return -10 * float(torch.tensor(max(apart, 10**-9.9)).log10())
-
-
-def ssim(picture: Float[Tensor, "3 h w"], photograph: Float[Tensor, "3 h w"]) -> float:
-    """Structural similarity (Wang et al. 2004, doi:10.1109/TIP.2003.819861), the mean over colours: 1 where equal."""
-    from skimage.metrics import structural_similarity
-
-    both = [one.double().cpu().numpy() for one in (picture, photograph)]
-    window = min(7, (min(picture.shape[1:]) - 1) // 2 * 2 + 1)
-    return float(structural_similarity(*both, channel_axis=0, data_range=1.0, win_size=window))
 
 
 def judge_of(network: Network) -> Network:
