@@ -83,3 +83,9 @@ def test_before_anything_is_painted_there_is_nothing_to_compare():
 
 def test_every_prior_is_named_once():
     assert set(EVERY.split(",")) == {*STOPPED, *WEIGHTED} and len(EVERY.split(",")) == len(STOPPED) + len(WEIGHTED)
+
+
+@pytest.mark.parametrize("layer", [["conv2", "conv3"], "log-probabilities"])
+def test_what_is_not_one_layer_is_a_mistake(layer):
+    with pytest.raises(Mistake, match="priors are compared at one layer, not at "):
+        compared(layer=layer)

@@ -22,10 +22,9 @@ from phosphene.core.pictures.files import Photo
 from phosphene.core.pictures.sheets import grid
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Panel, Result, Run
-from phosphene.core.units.default_layers import halfway
 from phosphene.core.units.inputs import Fit, feed
 from phosphene.inversion.bisection import off
-from phosphene.inversion.codes import read_codes
+from phosphene.inversion.codes import chosen_layers, read_codes
 from phosphene.inversion.equal_error import DEEP, STOPPED, TOLERANCE, WEIGHTED, Painted, Question, Search
 from phosphene.inversion.judge import apart, judge_of
 from phosphene.inversion.measures import psnr, ssim
@@ -51,7 +50,7 @@ def compare_priors(
     network: Network,
     photo: Photo,
     *,
-    layer: str | None = None,
+    layer: str | Sequence[str] | None = None,
     priors: Annotated[str, Words("the priors, by their names, separated by commas")] = EVERY,
     error: Annotated[
         float,
@@ -69,13 +68,15 @@ def compare_priors(
     Args:
         network: the network to read.
         photo: a path, `skimage:NAME`, or pixels.
-        layer: whose activations are the code; by default a layer above the middle.
+        layer: whose activations are the code, one layer; by default one above the middle.
         rate: adam's step.
         fit: how the photograph becomes the network's input.
         seed: of the start, which is the same for all.
     """
     fed = feed(network, photo, fit)
-    name = network.layer(layer).name if layer else halfway(network)
+    name, *further = chosen_layers(network, layer)
+    if further or name not in network.layers:
+        raise Mistake(f"priors are compared at one layer, not at {' and '.join([name, *further])}")
     (code,) = read_codes(network, fed, [name])
     asked = Question(network, name, fed, code.values, steps, rate, seed)
     chosen, left_out = _possible(asked, _chosen(priors))

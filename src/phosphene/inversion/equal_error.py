@@ -1,8 +1,8 @@
 """Pictures by many priors whose codes are equally far from a photograph's.
 
 The weights of all priors are tried in one batch, a row each, every time from the same start and with as many steps: a
-row is what its prior and weight make alone, and is not stopped early, nor its best kept. What has no weight is followed on its way, and the step is taken
-at which its error has come down to the wanted one.
+row is what its prior and weight make alone, and is not stopped early, nor its best kept. What has no weight is followed
+on its way, and the step is taken at which its error has come down to the wanted one.
 """
 
 from collections.abc import Iterator, Sequence

@@ -124,7 +124,8 @@ def natural_match(layer: str, statistics: Statistics, shrinkage: float = 0.05) -
     def of(reading: Reading) -> Float[Tensor, " n"]:
         z = _white(reading.layers[layer], statistics.mean, whitening, layer)
         mean = z.mean(2, keepdim=True)
-        apart = (z - mean) @ (z - mean).mT / z.shape[2] - torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
+        apart = torch.einsum("map,mbp->mab", z - mean, z - mean) / z.shape[2]
+        apart = apart - torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
         return reading.mean((mean.square().sum((1, 2)) + apart.square().sum((1, 2))) / z.shape[1])
 
     return Term(of, frozenset([layer]), f"statistics of {layer}")
@@ -137,4 +138,5 @@ def _white(
         raise Mistake(f"{layer} has {y.shape[1]} channels, and the statistics are of {len(mean)}")
     dtype = torch.promote_types(y.dtype, torch.float32)
     flat = y.to(dtype).flatten(2) if y.dim() > 2 else y.to(dtype)[..., None]
-    return whitening.to(flat) @ (flat - mean.to(flat)[:, None])
+    with torch.autocast(flat.device.type, enabled=False):  # a difference from what is usual has few digits left
+        return whitening.to(flat) @ (flat - mean.to(flat)[:, None])
