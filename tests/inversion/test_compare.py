@@ -37,8 +37,8 @@ def test_beside_each_prior_stands_how_it_came_to_the_error_and_how_like_the_phot
 def test_the_figure_shows_the_photograph_first_and_each_prior_with_its_numbers(run):
     (panels,) = run.result.panels
     captions = [caption for caption, _ in panels]
-    assert captions[0] == "the network's input" and captions[1].startswith("none, stopped after ")
-    assert captions[3].startswith("tv, weight ") and "dB, SSIM" in captions[3] and "second" not in captions[3]
+    assert captions[0] == "the network's input" and captions[1].startswith("none after ")
+    assert captions[3].startswith("tv ") and "dB, SSIM" in captions[3] and "second" not in captions[3]
     assert run.image.shape[1] == 3 and "under every prior" in run.result.title
 
 
