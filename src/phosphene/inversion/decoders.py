@@ -1,0 +1,166 @@
+"""Decoders in files: written, found, checked, and what an inversion makes of their pictures.
+
+A learned decoder's picture D(Phi_0) is used in three ways: alone; as where an inversion begins; and as a prior,
+
+    R(x) = mean (x - D(Phi_0))^2 ,
+
+which among all pictures with the code prefers the one nearest to D(Phi_0). As D was trained on squared differences,
+D(Phi_0) is about the mean of all pictures with this code, weighted by how natural they are, and the picture with the
+code that is nearest to it is the best guess at the photograph in the mean square (a projection onto what the code
+allows). Plug-and-play networks (Nguyen et al. 2017, arXiv:1612.00005) take x - D(Phi(x)) instead, which runs the
+decoder in each step; where x has the code already, it is the same.
+
+What such a prior adds is what it was trained on, whether it was in the photograph or not.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from phosphene.core.errors import Mistake
+from phosphene.core.networks.network import Network
+from phosphene.core.networks.preprocessing import working_dtype
+from phosphene.core.optimization.terms import Reading, Term
+from phosphene.core.paths import broken, given_path
+from phosphene.core.results.provenance import state_sha256
+from phosphene.inversion.decoder import Decoder, Geometry, decoded, geometry
+from phosphene.models.embedded import WEIGHTS
+
+SHIPPED = "shipped"
+"""In place of a file: the decoder that this package has for the network and the layer."""
+
+
+HEADER = "decoder"
+"""The entry of a file's header that holds the record."""
+
+
+def decoder_bytes(decoder: nn.Module, record: Mapping[str, Any]) -> bytes:
+    """A decoder as a file, in half precision, with what it was made for and how in the header."""
+    halves = {name: value.detach().cpu().half().contiguous() for name, value in decoder.state_dict().items()}
+    return save(halves, {HEADER: json.dumps(dict(record))})
+
+
+def identity(network: Network, layer: str) -> dict[str, Any]:
+    """What a decoder belongs to."""
+    return {
+        "network": network.name, "sha256": network.sha256 or state_sha256(network.model), "layer": layer,
+        **geometry(network, layer)._asdict(),
+    }  # fmt: skip
+
+
+def record_of(file: Path) -> dict[str, Any] | None:
+    """What the header of a decoder's file says; None where it is no such file."""
+    try:
+        if broken(file) is not None:
+            return None
+        with safe_open(file, "pt") as held:
+            record = json.loads((held.metadata() or {}).get(HEADER, "null"))
+    except (SafetensorError, OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and isinstance(record.get("layer"), str) else None
+
+
+def record_in(data: bytes) -> dict[str, Any]:
+    """The record of a file that `decoder_bytes` made."""
+    length = int.from_bytes(data[:8], "little")
+    return json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER])
+
+
+def shipped_for(network: Network) -> dict[str, Path]:
+    """The decoders that this package has for a network, by layer."""
+    sha256, found = network.sha256, {}
+    for file in sorted(WEIGHTS.glob("decoder-*.safetensors")) if sha256 else []:
+        record = record_of(file)
+        if record is not None and record.get("sha256") == sha256:
+            found[record["layer"]] = file
+    return found
+
+
+def decoder_file(given: str | Path, network: Network, layer: str) -> Path:
+    """Where a decoder is.
+
+    Args:
+        given: a file, or `shipped`.
+    Raises:
+        Mistake: this package has none for the layer; those that it has are named.
+    """
+    if given != SHIPPED:
+        return given_path(given, "decoder")
+    there = shipped_for(network)
+    if layer not in there:
+        has = f"decoders of {', '.join(there)}" if there else "no decoder"
+        raise Mistake(
+            f"there is {has} of {network.name} here, and none of {layer}; train one with "
+            f"phosphene train-decoder --layer {layer} --data FOLDER"
+        )
+    return there[layer]
+
+
+def read_decoder(given: str | Path, network: Network, layer: str) -> Decoder:
+    """The decoder of a network's layer, on its device.
+
+    Args:
+        given: a file that `train-decoder` wrote, or `shipped`.
+    Raises:
+        Mistake: there is none, or it is one of another network or layer.
+    """
+    file = decoder_file(given, network, layer)
+    record = record_of(file)
+    if record is None:
+        why = broken(file) or "its header does not say that it is one"
+        raise Mistake(f"{file.name} is no decoder ({why}); phosphene train-decoder writes them")
+    own = identity(network, layer)
+    for what, name in (("layer", "layer"), ("sha256", "network")):
+        if record.get(what) != own[what]:
+            other = " with other weights" if what == "sha256" and record.get("network") == own["network"] else ""
+            raise Mistake(
+                f"{file.name} decodes {_words(record.get('layer'))} of {_words(record.get('network'))}{other}, not "
+                f"{layer} of {network.name}; give --{name} to match, or train one with phosphene train-decoder"
+            )
+    decoder = Decoder(Geometry(own["channels"], own["doublings"], own["spread"]))
+    with safe_open(file, "pt") as held:
+        state = {name: held.get_tensor(name).float() for name in held.keys()}  # noqa: SIM118 (not a mapping)
+    wanted = {name: value.shape for name, value in decoder.state_dict().items()}
+    if {name: value.shape for name, value in state.items()} != wanted:
+        raise Mistake(f"{file.name} holds other weights than a decoder of {layer} has; train it anew")
+    if not all(value.isfinite().all() for value in state.values()):
+        raise Mistake(f"{file.name} holds values that are not finite; train it anew")
+    decoder.load_state_dict(state)
+    return decoder.eval().requires_grad_(False).to(network.device, working_dtype(network))
+
+
+def _words(value: Any) -> str:
+    return value[:60] if isinstance(value, str) and value.isprintable() else "something"
+
+
+@torch.no_grad()
+def decoder_pictures(
+    given: str | Path, network: Network, layer: str, code: Tensor, size: tuple[int, int]
+) -> Float[Tensor, "n 3 h w"]:
+    """What a decoder makes of codes: pictures in [0, 1] of (height, width).
+
+    Args:
+        given: a file, or `shipped`.
+        code: of the layer, channels on axis 1.
+    Raises:
+        Mistake: there is no such decoder, or it is one of another network or layer.
+    """
+    decoder = read_decoder(given, network, layer)
+    return decoded(decoder, network, layer, code.to(network.device, working_dtype(network)), size)
+
+
+def near(pictures: Float[Tensor, "problems 3 h w"]) -> Term:
+    """Mean over pixels and colours of (x - picture)^2; a picture for each problem."""
+
+    def of(reading: Reading) -> Float[Tensor, " n"]:
+        own = pictures.to(reading.pictures)[reading.rows.to(pictures.device)]
+        return (reading.pictures[:, :3] - own).square().mean((1, 2, 3))
+
+    return Term(of, name="distance to the decoder's picture")

@@ -1,0 +1,73 @@
+"""Train the decoders of `embedded:photo`: `python -m training.decoders [LAYER ...]`.
+
+One for each of three depths, on the 50,000 training pictures of `embedded:photo`, of which 512 are held out; by the
+recipe of `phosphene train-decoder`. What is told about them is measured on a hundred validation pictures, the first of
+each class. After an interruption the same command goes on where it was. `--without LABEL` leaves out the pictures of
+some classes, and `--out FILE` writes the decoder elsewhere: for the example of docs/decoders.md.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+
+import phosphene
+from phosphene.core.optimization.training.pictures import Examples
+from phosphene.core.saving import save
+from phosphene.inversion.decoder_recipe import apart, decoder_course, decoder_file
+from phosphene.inversion.decoder_training import DecoderTraining
+from phosphene.inversion.decoders import record_of
+from training.photo import WEIGHTS
+from training.tiny_imagenet import CACHE, tiny_imagenet
+
+LAYERS = ("mixed3b", "mixed4b", "mixed5b")
+EVERY = 200
+"""Batches between two checkpoints."""
+
+
+def trained(layer: str, data: Examples, out: Path, photos: Examples, epochs: int, **more: object) -> None:
+    """Train a decoder and write it."""
+    network = phosphene.load("embedded:photo")
+    learned, held = apart(data)
+    course = decoder_course(network, layer, len(learned.labels), data.pictures.shape[-1], epochs=epochs)
+    training = DecoderTraining(network, layer, learned, held, course)
+    checkpoint = CACHE / f"{out.stem}.checkpoint"
+    if checkpoint.exists():
+        training.resume(checkpoint)
+    began, before = time.monotonic(), training.taken
+    print(training.name, training.heads, sep="\n", flush=True)
+    for ended in training:
+        if ended is not None:
+            print(training.line(ended), flush=True)
+        if ended is not None or training.taken % EVERY == 0:
+            save({checkpoint: training.saved()})
+            each = (time.monotonic() - began) / max(training.taken - before, 1)
+            left = each * (training.total - training.taken) / 60
+            print(f"{training.taken} of {training.total} batches, {left:.1f} minutes left", flush=True)
+    save({out: decoder_file(training, photos, **more)})
+    print(json.dumps(record_of(out), indent=1), f"{out}: {out.stat().st_size} bytes", sep="\n", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("layers", nargs="*", default=LAYERS)
+    parser.add_argument("--without", action="append", default=[], help="leave out classes whose label has this in it")
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    data, val, labels = tiny_imagenet()
+    out = {i for i, label in enumerate(labels) if any(word in label for word in options.without)}
+    if options.without:
+        print("left out:", *(labels[i] for i in sorted(out)), sep="\n  ")
+    data = data.part(torch.tensor([i for i, label in enumerate(data.labels.tolist()) if label not in out]))
+    photos = val.part(torch.stack([(val.labels == i).nonzero()[0, 0] for i in range(len(labels))]))
+    without = {"without": [labels[i] for i in sorted(out)]} if out else {}
+    for layer in options.layers:
+        file = options.out or WEIGHTS / f"decoder-photo-{layer}.safetensors"
+        trained(layer, data, file, photos, options.epochs, **without)
+
+
+if __name__ == "__main__":
+    main()
