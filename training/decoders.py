@@ -54,14 +54,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("layers", nargs="*", default=LAYERS)
     parser.add_argument("--without", action="append", default=[], help="leave out classes whose label has this in it")
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--pictures", type=int, default=32_000, help="of an epoch, evenly out of all classes")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     data, val, labels = tiny_imagenet()
     out = {i for i, label in enumerate(labels) if any(word in label for word in options.without)}
     if options.without:
         print("left out:", *(labels[i] for i in sorted(out)), sep="\n  ")
-    data = data.part(torch.tensor([i for i, label in enumerate(data.labels.tolist()) if label not in out]))
+    rows = torch.tensor([i for i, label in enumerate(data.labels.tolist()) if label not in out])
+    data = data.part(rows[torch.linspace(0, len(rows) - 1, min(options.pictures, len(rows))).long()])
     photos = val.part(torch.stack([(val.labels == i).nonzero()[0, 0] for i in range(len(labels))]))
     without = {"without": [labels[i] for i in sorted(out)]} if out else {}
     for layer in options.layers:

@@ -30,7 +30,7 @@ def test_pictures_are_read_from_all_folders_but_those_that_are_left_out(folder):
 
 
 def test_what_makes_no_sense_is_refused_in_a_sentence(folder):
-    with pytest.raises(Mistake, match="there is no folder 'cat' with pictures in .*; did you mean 'cats'"):
+    with pytest.raises(Mistake, match=r"there is no folder 'cat' with pictures in .*; did you mean 'cats'"):
         read_pictures(folder, 8, ["cat"])
     with pytest.raises(Mistake, match="has 2 pictures that can be used, and 4 or more are needed"):
         read_pictures(folder, 8, ["dogs"])

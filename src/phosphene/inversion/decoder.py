@@ -22,8 +22,8 @@ from phosphene.core.units.token_grids import places_of, token_grid
 LEAK = 0.2
 """What a negative number is multiplied by; the paper's."""
 
-WIDEST, NARROWEST = 192, 32
-"""Channels where the decoder is smallest, 32 more at each halving, and where it has the picture's size."""
+NARROWEST, WIDER, WIDEST = 24, 32, 184
+"""Channels at the picture's size, how many more there are at each halving, and no more than this."""
 
 FIRST = 4
 """Rows and columns that a code without any gets at first."""
@@ -45,7 +45,7 @@ class Geometry(NamedTuple):
     @property
     def widths(self) -> list[int]:
         """Channels, from the code's size on to the picture's."""
-        return [min(NARROWEST * (1 + left), WIDEST) for left in range(self.doublings, -1, -1)]
+        return [min(NARROWEST + WIDER * left, WIDEST) for left in range(self.doublings, -1, -1)]
 
 
 class Decoder(nn.Module):

@@ -28,6 +28,9 @@ from phosphene.core.optimization.training.steps import adam, averaged_in, one_cy
 from phosphene.core.results.provenance import state_sha256
 from phosphene.inversion.decoder import Decoder, decoded, geometry, placed
 
+EVERY = 4
+"""Which batch is one of larger pictures."""
+
 SOME = 256
 """Pictures from which the mean and the deviation of the code's channels are taken."""
 
@@ -38,7 +41,7 @@ class Course:
 
     Attributes:
         sides: of the pictures, epoch by epoch.
-        larger: every third batch has pictures of so many times that side.
+        larger: every fourth batch has pictures of so many times that side.
         crops: the range of sides of the squares that are cut out, in pixels of the pictures as they come.
         peak: the highest learning rate.
         code_weight: of the code's own error beside that of the pixels.
@@ -50,10 +53,10 @@ class Course:
     sides: tuple[int, ...]
     crops: tuple[int, int]
     larger: float = 1.5
-    peak: float = 1e-3
+    peak: float = 3e-3
     code_weight: float = 0.02
     flip: bool = True
-    batch: int = 32
+    batch: int = 16
     decay: float = 0.99
 
 
@@ -117,7 +120,7 @@ class DecoderTraining(Loop[Epoch]):
 
     def _step(self, rows: Int[Tensor, " n"]) -> tuple[float, ...]:
         course, step, key = self.course, self.taken, self._key.of(rows.tolist())
-        side = round(course.sides[len(self.epochs)] * (course.larger if step % 3 == 2 else 1))
+        side = round(course.sides[len(self.epochs)] * (course.larger if step % EVERY == EVERY - 1 else 1))
         x = augmented(self.examples.pictures[rows], key, side, course.crops, 0, course.flip)
         x = x.to(self.network.device, working_dtype(self.network))
         code = self._code(x)

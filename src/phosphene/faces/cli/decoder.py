@@ -29,7 +29,7 @@ from phosphene.inversion.decoders import record_in, record_of
     cli.option("data", str, cli.Parameter.empty, "a folder of pictures, in folders or not"),
     cli.option("without", list[str], [], "a folder in it that is left out; repeatable"),
     *cli.NETWORK[:4],
-    cli.option("epochs", int | None, None, "how often every picture is seen; by default some 100,000 in all",
+    cli.option("epochs", int | None, None, "how often every picture is seen; by default some 50,000 in all",
                bounds=Bounds(1, 10_000)),
     cli.option("rate", float, Course.peak, "the highest learning rate", bounds=Bounds(1e-6, 10)),
     cli.option("batch", int, Course.batch, "pictures at a time", bounds=Bounds(2, 4096)),
