@@ -17,6 +17,7 @@ NAMES = {
     "visualize": "feature visualization on GoogLeNet, beside torch-lucent, Horama and a loop by hand",
     "dream": "a DeepDream gradient of a large picture, beside the plain loop",
     "film": "dreams over films: how much they flicker, how deep they are, what they cost, beside dreams of each frame",
+    "invert": "pictures of codes: how near each preset comes, and what a step costs beside its gradient",
     "minimal": "attacks that look for the smallest change, beside adversarial-library (--net, --methods)",
     "attack": "PGD on resnet18 and cifar_resnet20, beside loops by hand, torchattacks and foolbox",
     "attribution": "occlusion on resnet18 and vgg11, in full and incrementally, beside bare forwards and Captum",

@@ -63,7 +63,7 @@ RECIPES = {
     "facets": {**PAINTED, "count": 4, "fraction": 0.2, "score": "logit", "fit": "crop"},
     # google/deepdream
     "dream": {"octaves": 4, "zoom": 1.4, "steps": 10, "rate": 1.5 / 255, "jitter": 32, "tv": 0.0, "seed": 0},
-    "invert": {"steps": 400, "tv": 0.02, "rate": 0.05, "fit": "crop", "seed": 0},
+    "invert": {"preset": "default", "patience": 50, "fit": "crop", "seed": 0},
     # Cinà et al. 2024, algorithm 1 and section 4
     "sigma_zero": MINIMAL | {"steps": 1000, "rate": 1.0, "sigma": 1e-3, "threshold": 0.3, "t": 0.01},
     # Matyasko & Chau 2021, and the authors' code
@@ -104,6 +104,7 @@ def test_a_recipe_of_which_nothing_is_asked_does_what_is_written_here(name):
 NOUNS = {
     # Kingma & Ba 2015; Dozat 2016 as PyTorch has it; Nocedal & Wright 2006
     optimizers.adam: {"rate": 0.05, "betas": (0.9, 0.999), "eps": 1e-8},
+    optimizers.momentum: {"rate": 0.05, "kept": 0.9},
     optimizers.nadam: {"rate": 1.0, "betas": (0.9, 0.999), "eps": 1e-8, "psi": 4e-3},
     lbfgs.lbfgs: {"history": 10, "evaluations": 20, "decrease": 1e-4, "curvature": 0.9},
     estimates.estimated: {"directions": "normal", "many": 32, "sigma": 1e-3, "batch": 64},

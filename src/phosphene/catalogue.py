@@ -163,6 +163,7 @@ CATALOGUE: tuple[Row, ...] = (
     Row("facets", "facets", "features.facets:facets", "Paint a unit's facets, from the photographs that excite it."),
     Row("dream", "dream", "dreaming.dream:dream", "Amplify what a layer sees in a photograph (DeepDream)."),
     Row("invert", "invert", "inversion.invert:invert", "Find a picture that a layer can't tell from a photograph."),
+    Row("code", "", "faces.cli.code:write_code", "Save what layers say about a photograph, without the photograph."),
     Row("attack", "pgd", "adversarial.attacks.pgd:pgd", "Fool it with many small steps.", "pgd"),
     Row("attack", "fgsm", "adversarial.attacks.fgsm:fgsm", "Fool it with one step.", "fgsm"),
     Row("attack", "bim", "adversarial.attacks.bim:bim", "Fool it with steps of one level each.", "bim"),
@@ -239,6 +240,7 @@ CHANGED: dict[int, dict[tuple[str, str], tuple[Any, str]]] = {
 with which a picture can be made again, and why not with others."""
 
 ADDED: dict[str, dict[str, Any]] = {
+    "invert": {"preset": "plain", "restarts": 1, "patience": 0},
     "compare": {
         "methods": "gradient,saliency,deconvnet,guided,input-x-gradient,integrated,smoothgrad,grad-cam,grad-cam++,"
         "guided-grad-cam,lrp,rise,rollout,occlusion",

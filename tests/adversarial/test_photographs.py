@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import phosphene
 from phosphene.adversarial import fgsm, pgd
 from phosphene.adversarial.cases import rounded
+from phosphene.adversarial.tensors import recipe
 from phosphene.core.errors import Mistake
 from phosphene.core.optimization.keys import Key
 from phosphene.core.pictures.files import open_photo
@@ -69,6 +70,13 @@ def test_the_saved_picture_is_within_eps_and_has_the_reported_answer(attack, eps
     said = phosphene.predict(network, saved).numbers[0]["top"]
     assert [a["class"] for a in said] == [a["class"] for a in run.numbers[0]["after"]]
     assert said[0]["p"] == pytest.approx(run.numbers[0]["after"][0]["p"], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["mi_fgsm", "sigma_zero"])
+def test_a_picture_is_called_as_the_command_line_says_the_method(name):
+    run = recipe(name)(two_classes(5), PHOTO, steps=1)
+    assert list(run.names) == [name.replace("_", "-")]
+    assert run.result.title.startswith(run.names[0])
 
 
 @pytest.mark.parametrize("attack", [fgsm, pgd])

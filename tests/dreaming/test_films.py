@@ -212,6 +212,23 @@ def test_a_film_is_guided_frame_by_frame_and_the_guides_last_one_stays(tmp_path)
     assert not torch.equal(second, made(over(path, guide=guides[0]), 2)[1])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{"channels": "1,3"}, {"strongest": 2}, {"tile": 64}], ids=str)
+def test_frames_are_dreamt_by_the_options_of_a_photograph(tmp_path, options):
+    frames = moving(3, height=96, width=152, step=3)
+    path = film(tmp_path / "a.mkv", frames)
+    plain, chosen = made(over(path)), made(over(path, **options))
+    torch.testing.assert_close(chosen[0], kept(dream(convnet(), frames[0], **HOW, **options).image), rtol=0, atol=1e-6)
+    alone = [kept(dream(convnet(), one, **HOW, **options).image) for one in frames]
+    for index in (1, 2):
+        added = (chosen[index] - frames[index]).abs().mean()
+        assert added == pytest.approx((alone[index] - frames[index]).abs().mean().item(), rel=0.3)
+    if "tile" in options:  # whose margins hold all that a position sees
+        torch.testing.assert_close(chosen[0], plain[0], rtol=0, atol=1.01 / 255)
+    else:
+        assert (chosen[0] - plain[0]).abs().mean() > 0.002
+
+
 def test_what_does_not_go_with_a_film_is_told(tmp_path):
     path = film(tmp_path / "a.mkv", moving(2))
     for options, words in (

@@ -32,6 +32,7 @@ from phosphene.core.optimization.settings import (
     OptimizerName,
     ParameterizationName,
     Robustness,
+    Schedule,
     Settings,
     Transparency,
 )

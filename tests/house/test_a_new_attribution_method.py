@@ -6,6 +6,8 @@ import pytest
 
 from tests.house.house import ADDED, House
 
+pytestmark = pytest.mark.slow  # a copy of the program is changed, and started again
+
 ROW = 'Row("attribute", "flat", "attribution.methods.flat:flat", "Show the same everywhere.", "flat")'
 
 

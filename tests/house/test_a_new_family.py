@@ -9,6 +9,8 @@ import pytest
 from phosphene.core.pictures.files import read_text
 from tests.house.house import ADDED, House
 
+pytestmark = pytest.mark.slow  # a copy of the program is changed, and started again
+
 ROW = 'Row("mirror", "mirror", "mirroring.mirroring:mirror", "Mirror a photograph.")'
 
 

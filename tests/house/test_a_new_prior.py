@@ -4,6 +4,8 @@ import pytest
 
 from tests.house.house import House
 
+pytestmark = pytest.mark.slow  # a copy of the program is changed, and started again
+
 PRIOR = '''def saturation() -> Term:
     """Mean over pixels of the largest colour less the smallest: nothing in a grey picture."""
 

@@ -11,8 +11,9 @@ from phosphene.core.networks.network import Network
 from phosphene.core.optimization.lbfgs import lbfgs
 from phosphene.core.optimization.parameterizations import Laplacian
 from phosphene.core.pictures.files import open_photo
+from phosphene.core.units.default_layers import stages
 from phosphene.inversion import invert
-from tests.small import convnet, levels
+from tests.small import Tokens, convnet, levels
 
 
 def smooth(side=16):
@@ -79,6 +80,77 @@ def test_a_layer_that_says_nothing_can_not_be_inverted():
     nn.init.zeros_(network.model.conv2.bias)
     with pytest.raises(Mistake, match="conv2"):
         list(invert(network, levels(3, 16, 16), layer="conv2"))
+
+
+def test_several_layers_are_one_picture_each_beside_the_photograph_in_one_row():
+    network, photo = convnet(), smooth()
+    result = invert(network, photo, layer=["conv3", "conv1"], steps=4).result
+    assert list(result.names) == ["conv3", "conv1"] and result.image.shape == (2, 3, 16, 16)
+    alone = [invert(network, photo, layer=layer, steps=4).result for layer in ("conv3", "conv1")]
+    assert [one["error"] for one in result.numbers] == pytest.approx([one.numbers[0]["error"] for one in alone])
+    assert result.figure().width > 3 * 224  # three panels in one row
+    assert len(alone[0].panels[0]) == 2
+
+
+def test_all_is_every_block_of_the_network():
+    names = invert(convnet(), smooth(), layer="all", steps=1).result.names
+    assert list(names) == stages(convnet())
+
+
+def test_of_several_starts_the_best_is_kept_for_each_layer():
+    network, photo, layers = convnet(), smooth(), ["conv1", "conv3"]
+    run = invert(network, photo, layer=layers, restarts=3, steps=6)
+    alone = invert(network, photo, layer=layers, steps=6)
+    for one, single in zip(run.numbers, alone.numbers, strict=True):
+        starts = one["errors of the starts"]
+        assert len(starts) == 3 and len(set(starts)) == 3
+        assert one["error"] == pytest.approx(min(starts), rel=0.2)  # that of the 8-bit picture
+        assert starts[0] == pytest.approx(single["error"], rel=0.2)
+    assert run.image.shape == (2, 3, 16, 16)
+
+
+def test_more_steps_are_never_worse():
+    network, photo = convnet(), smooth()
+    found = [[s.outputs["error"].item() for s in invert(network, photo, layer="conv2", steps=n, rate=0.5, patience=0)]
+             for n in (10, 30)]  # fmt: skip
+    assert found[1][:11] == found[0] and found[1][-1] <= found[0][-1]
+
+
+def test_it_stops_when_nothing_falls_any_more_and_says_after_how_many_steps():
+    run = invert(convnet(), smooth(), layer="conv2", steps=60, rate=0.0, patience=5)
+    assert run.numbers[0]["steps"] == 5
+    assert invert(convnet(), smooth(), layer="conv2", steps=12, rate=0.0, patience=0).numbers[0]["steps"] == 12
+
+
+@pytest.mark.parametrize("preset", ["default", "mahendran", "plain"])
+def test_every_preset_comes_nearer_to_the_code(preset):
+    run = invert(convnet(), smooth(), layer="conv1", preset=preset, steps=30)
+    errors = [step.outputs["error"].min().item() for step in run]
+    assert errors[-1] < 0.5 * errors[0]
+
+
+def test_how_near_it_is_to_the_photograph_is_said():
+    numbers = invert(convnet(), smooth(), layer="conv1", steps=30).numbers[0]
+    assert numbers["psnr"] > 5 and -1 <= numbers["ssim"] <= 1 and numbers["colour error"] > 0
+
+
+@pytest.mark.parametrize("layer", ["logits", "probabilities", "log-probabilities"])
+def test_of_what_the_network_says_in_the_end_the_classes_are_told_beside_the_codes(layer):
+    network = convnet()
+    run = invert(network, smooth(), layer=layer, steps=60)
+    numbers = run.numbers[0]
+    assert [one["class"] for one in numbers["top"]] == network.model((run.image.double() - 0.5) / 0.2)[0].argsort(
+        descending=True
+    ).tolist()
+    assert numbers["kept classes"] == 4  # there are no more
+    assert "4 of its 4 strongest classes" in run.result.panels[0][1][0]
+
+
+def test_tokens_and_what_the_network_says_in_the_end_are_inverted_too():
+    tokens = Network(Tokens().double(), size=16)
+    run = invert(tokens, smooth(), layer=["patches", "mix", "log-probabilities"], steps=30)
+    first, *_, last = [step.outputs["error"] for step in run]
+    assert (last < 0.5 * first).all() and list(run.result.names) == ["patches", "mix", "log-probabilities"]
 
 
 def test_in_python_an_inversion_takes_objects_in_place_of_its_settings():

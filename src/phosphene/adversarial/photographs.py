@@ -223,7 +223,7 @@ def _attacked(
         victim, fed, _goal(network, label, targeted, asked.confidence), norm=asked.norm, eps=asked.eps,
         targeted=targeted, until_fooled=False, restarts=asked.restarts, key=Key(asked.seed), **own,
     )  # fmt: skip
-    case = Case(search, network, fed, before, label, targeted, name, asked.start == "noise")
+    case = Case(search, network, fed, before, label, targeted, name.replace("_", "-"), asked.start == "noise")
     if asked.restarts > 1:
         total = asked.restarts * (total + 1)  # each begins with a step of its own
     return Run(search, total=total, names=[case.stem], finish=case.result, shown=case.picture)

@@ -101,6 +101,16 @@ class Problems:
         """What `measure` makes of the answers (by default the loss), with gradients; answers come along by layer."""
         return self.victim.objective(measure or self.loss, self.goal.layer)
 
+    def last(self, measure: Measured | None = None) -> Objective:
+        """The same without gradients, for pictures that nobody goes on from."""
+
+        def objective(pictures: Tensor, rows: Tensor, key: Key) -> Evaluation:
+            answers = self.answers(pictures, rows)
+            values = (measure or self.loss)(answers, rows)
+            return Evaluation(values, torch.zeros_like(pictures), {self.goal.layer: answers})
+
+        return objective
+
     def answers(self, pictures: Float[Tensor, "m c h w"], rows: Int[Tensor, " m"]) -> Tensor:
         """What the victim says, without gradients."""
         return self.victim.answers(pictures, rows, self.goal.layer)

@@ -1,33 +1,64 @@
-"""What a layer remembers: find a picture with the same code (Mahendran & Vedaldi 2015, arXiv:1412.0035).
+"""What layers remember: find pictures with the same codes (Mahendran & Vedaldi 2015, arXiv:1412.0035).
 
-argmin |Phi(x) - Phi_0|^2 / |Phi_0|^2 + lambda TV(x), over Fourier coefficients from noise. Where the code is the same
-and the picture is not, the layer has forgotten the difference. The normalized error is that of the 8-bit picture.
+argmin |Phi(x) - Phi_0|^2 / |Phi_0|^2 + lambda R(x), from noise. Where the code is the same and the picture is not, the
+layer has forgotten the difference. The normalized error is that of the 8-bit picture.
 """
 
-from dataclasses import replace
-from typing import Unpack
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Annotated, Any, Unpack
 
 import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
 
-from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import seen
-from phosphene.core.optimization.ascent import Nouns, ascent
-from phosphene.core.optimization.keys import Key
-from phosphene.core.optimization.objectives import values
-from phosphene.core.optimization.settings import Settings
+from phosphene.core.optimization.ascent import Size
 from phosphene.core.optimization.settings_options import FurtherOptions
 from phosphene.core.optimization.steps import Step
-from phosphene.core.optimization.terms import code_distance
-from phosphene.core.options import Seed, Steps, Weight
-from phosphene.core.pictures.files import Photo
+from phosphene.core.options import Bounds, Seed, Steps, Weight
+from phosphene.core.pictures.files import Photo, is_code
+from phosphene.core.pictures.sheets import figure
 from phosphene.core.results.recipes import recipe
-from phosphene.core.results.results import Result, Run
-from phosphene.core.units.default_layers import halfway
-from phosphene.core.units.inputs import Fit, feed
+from phosphene.core.results.results import Panel, Result, Run
+from phosphene.core.units.inputs import Fit, feed, logits, top
+from phosphene.inversion.code_files import read_code_file
+from phosphene.inversion.codes import Code, chosen_layers, errors, is_score, read_codes
+from phosphene.inversion.measures import colour_error, psnr, ssim
+from phosphene.inversion.presets import AnyPreset, restarts_of, setup
+from phosphene.inversion.search import ERROR, searched
 
-INVERT = Settings(steps=400, tv=0.02)
-"""Adam on Fourier coefficients, without transforms: the code is to be met place by place."""
+Restarts = Annotated[int, Bounds(1, 256)]
+
+FIRST = 5
+"""So many of the strongest classes are compared, where the code is what the network says in the end."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is inverted.
+
+    Attributes:
+        codes: of each layer.
+        size: (height, width) of the picture that they are of.
+        fed: that picture, where it is known.
+    """
+
+    codes: Sequence[Code]
+    size: Size
+    fed: Float[Tensor, "1 c h w"] | None = None
+
+
+def subject(network: Network, photo: Photo, layer: str | Sequence[str] | None, fit: Fit) -> Subject:
+    """The codes of a photograph, or those of a file."""
+    if isinstance(photo, (str, PathLike)) and is_code(photo):
+        return Subject(*read_code_file(network, photo, layer))
+    fed = feed(network, photo, fit)
+    codes = read_codes(network, fed, chosen_layers(network, layer))
+    return Subject(codes, (fed.shape[2], fed.shape[3]), fed)
 
 
 @recipe("picture")
@@ -35,49 +66,121 @@ def invert(
     network: Network,
     photo: Photo,
     *,
-    layer: str | None = None,
-    steps: Steps = 400,
-    tv: Weight = 0.02,
-    rate: Weight = 0.05,
+    layer: str | Sequence[str] | None = None,
+    preset: AnyPreset = "default",
+    restarts: Restarts | None = None,
+    steps: Steps | None = None,
+    tv: Weight | None = None,
+    rate: Weight | None = None,
+    patience: Steps = 50,
     fit: Fit = "crop",
     seed: Seed = 0,
     **given: Unpack[FurtherOptions],
 ) -> Run:
     """Find a picture that LAYER can't tell from PHOTO, starting at noise.
 
+    A preset says how; every option without a default of its own replaces one of its values. Several layers are inverted
+    together, and the best picture so far of each is kept.
+
     Args:
         network: the network to read.
-        photo: a path, `skimage:NAME`, or pixels.
-        layer: whose activations are the code; by default a layer above the middle.
+        photo: a path, `skimage:NAME`, or pixels; or a file of codes without the picture (`phosphene code`).
+        layer: whose activations are the code; `all` for those that blocks end with; `logits`, `probabilities` or
+            `log-probabilities` for what the network says in the end; by default a layer above the middle.
+        preset: default, mahendran (their paper's), plain (the bare loop without priors).
+        restarts: so many starts of each layer, of which the best is kept.
         steps: how many moves.
         tv: the weight of total variation, which prefers smooth pictures among those with the same code.
-        rate: adam's step.
+        rate: the length of a move.
+        patience: a picture is finished when its error has not fallen by 1 % in so many steps; 0 takes all steps.
         fit: how the photograph becomes the network's input.
         seed: of the start.
     """
-    fed = feed(network, photo, fit)
-    name = network.layer(layer).name if layer else halfway(network)
-    with torch.no_grad():
-        code = network.planned("reading").read(fed, [name])[name]
-    if not code.isfinite().all() or not code.any():
-        what = "nothing but zeros" if code.isfinite().all() else "values that are not finite"
-        raise Mistake(f"{name} of {network.name} says {what} about this photograph; there is nothing to invert")
-    term = code_distance(name, code)
-    size, chosen = (fed.shape[2], fed.shape[3]), INVERT.but({**given, "steps": steps, "tv": tv, "rate": rate})
-    how = replace(ascent(chosen, network, size, Nouns.among(given)), redirected=False)
-    path = how.trajectory(network, [([0], -term)], Key(seed), size).steps
+    about = subject(network, photo, layer, fit)
+    many = restarts_of(preset) if restarts is None else restarts
+    problems = [code for code in about.codes for _ in range(many)]
+    own = {**given, "steps": steps, "tv": tv, "rate": rate}
+    how = setup(preset, own, network, [code.layer for code in problems], about.size)
+    path = searched(
+        network, problems, how.settings, about.size, starts=[*range(many)] * len(about.codes), seed=seed,
+        nouns=how.nouns, patience=patience,
+    )  # fmt: skip
+    names = [code.layer for code in about.codes]
+
+    def shown(step: Step) -> Float[Tensor, "n 3 h w"]:
+        return seen(network, step.pictures[kept_rows(step, many)])
 
     def finish(step: Step) -> Result:
-        found = (seen(network, step.pictures) * 255).round() / 255
-        error = values(network.planned("reading"), term, found.to(fed), torch.zeros(1, dtype=torch.long))
-        shown = found.float().cpu()
-        return Result(
-            image=shown,
-            names=[name],
-            numbers=[{"layer": name, "error": float(error[0]), "steps": step.index}],
-            panels=[[("the network's input", fed.float().cpu()), (f"from {name}; error {float(error[0]):.3f}", shown)]],
-            title=f"What {name} of {network.name} remembers",
-            input=fed.float().cpu(),
-        )
+        pictures = (shown(step) * 255).round() / 255
+        numbers = _numbers(network, about, step, pictures, many)
+        return _result(network, about, pictures.float().cpu(), numbers)
 
-    return Run(path, total=steps, names=[name], finish=finish, shown=lambda step: seen(network, step.pictures))
+    return Run(path, total=how.settings.steps, names=names, finish=finish, shown=shown)
+
+
+def kept_rows(step: Step, many: int) -> list[int]:
+    """Of each code the row with the least error among its `many` starts, which are neighbours."""
+    best = step.outputs[ERROR].cpu().view(-1, many).argmin(1)
+    return (many * torch.arange(len(best)) + best).tolist()
+
+
+def _numbers(network: Network, about: Subject, step: Step, pictures: Tensor, many: int) -> list[dict[str, Any]]:
+    """What is to be said about each code's picture."""
+    found = errors(network, about.codes, pictures)
+    numbers: list[dict[str, Any]] = [
+        {"layer": code.layer, "error": float(error), "steps": step.index}
+        for code, error in zip(about.codes, found, strict=True)
+    ]
+    if many > 1:
+        every = step.outputs[ERROR].cpu().view(-1, many)
+        for one, starts in zip(numbers, every, strict=True):
+            one["errors of the starts"] = starts.tolist()
+    for one, code, picture in zip(numbers, about.codes, pictures, strict=True):
+        if code.layer == "logits" or is_score(network, code.layer):
+            one |= classes(network, code, picture[None])
+    if about.fed is not None:
+        measured = compared(pictures, seen(network, about.fed))
+        for one, further in zip(numbers, measured, strict=True):
+            one |= further
+    return numbers
+
+
+def classes(network: Network, code: Code, picture: Float[Tensor, "1 3 h w"]) -> dict[str, Any]:
+    """What the network sees in a picture of what it said: its five strongest classes, and how many the code has too."""
+    found = top(network, logits(network, picture)[0], FIRST)
+    said = network.head.scores(code.values, "logit") if code.layer == "logits" else code.values
+    first = said[0].argsort(descending=True)[:FIRST].tolist()
+    return {"top": found, "kept classes": sum(one["class"] in first for one in found)}
+
+
+def compared(pictures: Float[Tensor, "n 3 h w"], photo: Float[Tensor, "1 3 h w"]) -> list[dict[str, float]]:
+    """How near each picture is to the photograph."""
+    every = zip(psnr(pictures, photo), ssim(pictures, photo), colour_error(pictures, photo), strict=True)
+    return [{"psnr": float(p), "ssim": float(s), "colour error": float(c)} for p, s, c in every]
+
+
+def _result(
+    network: Network, about: Subject, pictures: Float[Tensor, "n 3 h w"], numbers: list[dict[str, Any]]
+) -> Result:
+    names = [code.layer for code in about.codes]
+    fed = None if about.fed is None else seen(network, about.fed).float().cpu()
+    first: list[Panel] = [] if fed is None else [("the network's input", fed)]
+    found: list[Panel] = [(_caption(one), picture[None]) for one, picture in zip(numbers, pictures, strict=True)]
+    title = f"What {names[0] if len(names) == 1 else f'{len(names)} layers'} of {network.name} remember"
+    title += "s" if len(names) == 1 else ""
+    return Result(
+        image=pictures, names=names, numbers=numbers, panels=[[*first, one] for one in found], title=title,
+        input=fed, drawing=_row([*first, *found], title) if len(names) > 1 else None,
+    )  # fmt: skip
+
+
+def _caption(numbers: Mapping[str, Any]) -> str:
+    words = f"from {numbers['layer']}; error {numbers['error']:.3f}"
+    if "top" in numbers:
+        words += f"; {numbers['kept classes']} of its {len(numbers['top'])} strongest classes"
+    return words
+
+
+def _row(panels: list[Panel], title: str) -> Image.Image:
+    """The photograph and every depth, beside one another."""
+    return figure(panels, title, columns=min(len(panels), 10), side=224)

@@ -328,3 +328,11 @@ def test_reading_without_gradients_builds_no_graph():
     with torch.inference_mode():
         other = network.read(pictures(16, 16), ["conv1", "mean", "logits"])
     assert all(torch.equal(found[name], other[name]) for name in found)
+
+
+def test_pictures_that_leave_behind_a_layer_are_not_in_what_is_read_later():
+    network, x = of(Plain()), pictures(16, 16, n=5)
+    whole = network.read(x, ["conv1", "mean", "logits"])
+    part = network.read(x, ["conv1", "mean", "logits"], leaving={"conv1": 2, "mean": 1})
+    for name, first in (("conv1", 0), ("mean", 2), ("logits", 3)):
+        torch.testing.assert_close(part[name], whole[name][first:])

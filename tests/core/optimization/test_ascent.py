@@ -19,7 +19,7 @@ from phosphene.core.optimization.parameterizations import Fourier, Pixels
 from phosphene.core.optimization.priors import l_alpha, total_variation
 from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.steps import Step
-from phosphene.core.optimization.terms import Reading, channel
+from phosphene.core.optimization.terms import Reading, channel, weighted
 from phosphene.core.optimization.transforms import as_is, compose, crop, noisy, over_noise, roll, several, shake
 from tests.core.optimization.test_engine import bowl, photos, small
 from tests.small import noise
@@ -204,3 +204,15 @@ def test_over_all_stages_a_picture_is_still_only_where_it_was_so_in_each(first, 
 
 def test_an_ascent_without_settings_is_adam_on_fourier_coefficients():
     assert_same(list(Ascent(steps=4).trajectory(small(), PARTS, Key(0, [4, 9]), SIZE).steps), path(small()))
+
+
+def test_a_prior_with_a_weight_for_each_problem_goes_by_problems_whatever_terms_share():
+    network = small()
+    parts = [([1], channel("3", [2])), ([0, 2], channel("3", [5, 1]))]
+    prior = weighted([0.0, 3.0, 7.0], l_alpha())
+    objective = ascent(Settings(), network, SIZE, Nouns(prior=prior)).objective(network, parts)
+    plain = ascent(Settings(), network, SIZE).objective(network, parts)
+    x, rows = photos(2), torch.tensor([2, 1])
+    found, without = objective(x, rows, Key(step=20)), plain(x, rows, Key(step=20))
+    added = torch.tensor([7.0, 3.0]) * (x - 0.5).square().mean((1, 2, 3))
+    torch.testing.assert_close(found.values - without.values, added)

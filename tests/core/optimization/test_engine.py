@@ -70,6 +70,23 @@ def test_a_step_that_was_kept_does_not_change_any_more(parameterization):
         assert torch.equal(step.alive, alive)
 
 
+def test_the_last_pictures_may_be_valued_by_something_that_gives_no_gradient():
+    asked, objective = [], bowl(photos(3, seed=1))
+
+    def valued(pictures, rows, key):
+        asked.append(key.step)
+        return objective(pictures, rows, key)._replace(gradients=torch.zeros_like(pictures))
+
+    for steps in (0, 4):
+        plain, other = (
+            list(argmin(Pixels(photos(3)), objective, optimizer=adam(0.1), steps=steps, last=last))
+            for last in (None, valued)
+        )
+        for one, two in zip(plain, other, strict=True):
+            assert torch.equal(one.pictures, two.pictures) and torch.equal(one.values, two.values)
+    assert asked == [0, 4]
+
+
 def test_no_steps_only_evaluates():
     (only,) = argmin(Pixels(photos(2)), bowl(photos(2, seed=1)), optimizer=sign(1), steps=0)
     assert torch.equal(only.pictures, photos(2)) and only.values.isfinite().all()

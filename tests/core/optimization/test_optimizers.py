@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from phosphene.core.optimization.optimizers import adam, nadam, normalized, sign, steepest
+from phosphene.core.optimization.optimizers import adam, momentum, nadam, normalized, scheduled, sign, steepest
 from tests.small import normal
 
 ALL = torch.arange(4)
@@ -73,6 +73,7 @@ OPTIMIZERS = {
     "adam": adam(0.1),
     "nadam": nadam(0.1),
     "steepest": steepest(0.1),
+    "momentum": momentum(0.05),
     "sign": sign(0.01),
     "normalized": normalized(0.02),
 }
@@ -119,3 +120,41 @@ def test_a_gradient_of_zero_moves_nothing():
         before = x.clone()
         optimizer([x])(torch.zeros(len(x)), [torch.zeros_like(x)], torch.arange(2), never)
         assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.9])
+@pytest.mark.parametrize("schedule", ["steady", "cosine", "tenths"])
+def test_momentum_equals_torchs_sgd_under_every_schedule(kept, schedule):
+    x = normal(4, 3, 5)
+    rate = scheduled(schedule, 0.02, 40)
+    ours = run(momentum(rate, kept), x, 40)
+    theirs = x.clone().requires_grad_()
+    torchs = torch.optim.SGD([theirs], lr=0.02, momentum=kept)
+    for step in range(40):
+        torchs.param_groups[0]["lr"] = rate(step) if callable(rate) else rate
+        theirs.grad = gradient(theirs.detach(), step)
+        torchs.step()
+    torch.testing.assert_close(ours, theirs.detach(), rtol=1e-12, atol=1e-12)
+
+
+def test_a_cosine_falls_from_the_rate_to_nothing_as_torchs_does():
+    rate, given = scheduled("cosine", 0.3, 50), torch.optim.SGD([torch.zeros(1)], lr=0.3)
+    theirs = torch.optim.lr_scheduler.CosineAnnealingLR(given, 50)
+    for step in range(51):
+        assert rate(step) == pytest.approx(theirs.get_last_lr()[0], abs=1e-12)
+        given.step()
+        theirs.step()
+
+
+def test_tenths_are_a_hundred_two_hundred_and_a_hundred_steps_of_four_hundred():
+    rate = scheduled("tenths", 4.0, 400)
+    assert [round(rate(step), 9) for step in (0, 99, 100, 299, 300, 399)] == [4, 4, 0.4, 0.4, 0.04, 0.04]
+
+
+@pytest.mark.parametrize("optimizer", [adam, nadam, steepest, normalized, sign])
+def test_every_optimizer_takes_a_rate_that_falls(optimizer):
+    x = normal(4, 3)
+    steady = run(optimizer(0.1), x, 3)
+    assert torch.equal(run(optimizer(lambda step: 0.1), x, 3), steady)
+    stopped = run(optimizer(lambda step: 0.1 * (step < 2)), x, 3)
+    assert torch.equal(stopped, run(optimizer(0.1), x, 2))

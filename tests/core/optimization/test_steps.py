@@ -100,3 +100,16 @@ def test_an_average_over_time_forgets_a_hundredth_at_each_step_unless_it_is_told
     found = list(averaged(iter(steps)))
     for step, mean in zip(found, slow_averages([step.pictures.double() for step in steps], 0.99), strict=True):
         torch.testing.assert_close(step.pictures.double(), mean, rtol=1e-5, atol=0)
+
+
+def test_best_by_an_output_keeps_where_that_was_least_whatever_the_values():
+    def told(pictures, rows, key):
+        seen = bowl(photos(3, seed=1))(pictures, rows, key)
+        return seen._replace(values=seen.values + key.step, outputs={"error": seen.values.clone()})
+
+    steps = list(argmin(Pixels(photos(3)), told, optimizer=sign(0.2), steps=12))
+    kept = list(best(iter(steps), by="error"))
+    for index, step in enumerate(kept):
+        errors = torch.stack([s.outputs["error"] for s in steps[: index + 1]])
+        assert torch.equal(step.outputs["error"], errors.amin(0))
+        assert torch.equal(step.values, torch.stack([s.values for s in steps])[errors.argmin(0), torch.arange(3)])

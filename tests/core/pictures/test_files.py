@@ -342,6 +342,7 @@ def test_broken_pixels_are_damaged(cat, tmp_path):
     assert f"{path} is damaged: its 451 x 300 pixels cannot be decoded" in sentence(path)
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(st.binary(max_size=40), st.integers(0, 1200), st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"]))
 def test_no_damage_is_answered_with_anything_but_a_mistake(noise, place, form):

@@ -107,7 +107,7 @@ def watched(monkeypatch):
     """The largest (pixels that are read at a time, pixels of a picture that is made, threads, work of an ascent), and
     all that is read, in pictures and in pixels."""
     seen = dict.fromkeys(("read", "made", "threads", "ascent", "readings", "pictures", "pixels"), 0)
-    preprocess, begin = Network._preprocess, Ascent.begin
+    preprocess, begin = Network.preprocess, Ascent.begin
     monkeypatch.setattr(replaying, "LONGEST", max(LONGEST))
 
     def reading(self, pictures, plan):
@@ -128,7 +128,7 @@ def watched(monkeypatch):
         seen["ascent"] = max(seen["ascent"], self.steps * many * self.views)
         return found
 
-    monkeypatch.setattr(Network, "_preprocess", reading)
+    monkeypatch.setattr(Network, "preprocess", reading)
     monkeypatch.setattr(Ascent, "begin", making)
     return seen
 

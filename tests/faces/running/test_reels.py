@@ -26,6 +26,8 @@ from phosphene.core.results.results import Result, Run, seal
 from phosphene.faces.cli import show
 from phosphene.faces.replay.replay import replay
 from phosphene.faces.running.reels import Filming
+from tests.films import film as written
+from tests.films import moving
 from tests.small import SOURCE, levels
 
 FRAMES = 6
@@ -78,7 +80,7 @@ def files(folder="."):
     return {str(path.relative_to(folder)): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
 
 
-OWN = {"own.py", "cat.png"}
+OWN = {"own.py", "cat.png", "film.mkv"}
 
 
 def made():
@@ -336,14 +338,23 @@ def test_a_film_that_is_there_is_not_overwritten_by_a_picture_on_its_way(run):
 
 # Killed
 
+OVER = [
+    "dream", "film.mkv", "--net", "own.py", "--layer", "conv3", "--octaves", 1, "--steps", 2, "--jitter", 4,
+    "--film", "zoom.gif",
+]  # fmt: skip
+
 
 @pytest.mark.slow
-def test_a_film_that_is_killed_five_times_has_the_bytes_of_an_undisturbed_one(run):
-    assert run(*COMMAND)[0] == 0
+@pytest.mark.parametrize("words", [COMMAND, OVER], ids=["zoom", "over a film"])
+def test_a_film_that_is_killed_five_times_has_the_bytes_of_an_undisturbed_one(run, words):
+    if words is OVER:
+        pytest.importorskip("cv2")
+        written("film.mkv", moving(FRAMES, height=36, width=40))
+    assert run(*words)[0] == 0
     whole = made()
     for name in whole:
         Path(name).unlink()
-    program = [sys.executable, "-m", "phosphene", *map(str, COMMAND)]
+    program = [sys.executable, "-m", "phosphene", *map(str, words)]
     alike = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}  # which stands in the record
     random, killed = Random(0), 0
     while killed < 5:

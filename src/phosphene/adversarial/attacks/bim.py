@@ -48,6 +48,7 @@ def bim(
         steps=usual_steps(problems.eps, step_size) if steps is None else steps,
         key=problems.key,
         stop=problems.stop,
+        last=problems.last(),
     )
     return path if problems.until_fooled else best(path)
 

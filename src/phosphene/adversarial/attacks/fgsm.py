@@ -32,13 +32,15 @@ def fgsm(
     **common: Unpack[Within],
 ) -> Iterator[Step]:
     """Fool NETWORK with one step of the gradient's sign (Goodfellow et al. 2015)."""
+    measure = _logit(problems) if by == "logit" else None
     return argmin(
         Pixels(problems.x),
-        problems.objective(_logit(problems) if by == "logit" else None),
+        problems.objective(measure),
         optimizer=along(lambda gradient: steepest(gradient, problems.norm), problems.eps),
         constraint=problems.project,
         steps=1,
         stop=problems.stop,
+        last=problems.last(measure),
     )
 
 

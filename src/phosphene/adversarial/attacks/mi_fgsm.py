@@ -56,6 +56,7 @@ def mi_fgsm(
         steps=steps,
         key=problems.key,
         stop=problems.stop,
+        last=problems.last(),
     )
     return path if problems.until_fooled else best(path)
 

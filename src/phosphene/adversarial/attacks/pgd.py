@@ -35,5 +35,6 @@ def pgd(
         steps=steps,
         key=problems.key,
         stop=problems.stop,
+        last=problems.last(),
     )
     return path if problems.until_fooled else best(path)

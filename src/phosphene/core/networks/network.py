@@ -252,11 +252,9 @@ class Network:
         """Whether the model takes pictures of its own size only; others are resized before it."""
         return self.anatomy.larger is None
 
-    def preprocess(self, pictures: Float[Tensor, "n c h w"]) -> Tensor:
+    def preprocess(self, pictures: Float[Tensor, "n c h w"], plan: Plan | None = None) -> Tensor:
         """Pictures in [0, 1] as the model wants them: size, grey, normalized, channel order, dtype."""
-        return self._preprocess(pictures, self.plan)
-
-    def _preprocess(self, pictures: Float[Tensor, "n c h w"], plan: Plan) -> Tensor:
+        plan = plan or self.plan
         self.allowance.enter(len(pictures), (pictures.shape[2], pictures.shape[3]))
         if pictures.shape[1] != self.channels:
             raise Mistake(f"{self.name} takes pictures of {self.channels} channels, not {pictures.shape[1]}")
@@ -337,6 +335,7 @@ class Network:
         layers: Iterable[str],
         rule: Rule = "gradient",
         until: ExitStack | None = None,
+        leaving: Mapping[str, int] = {},
     ) -> dict[str, Tensor]:
         """The activations of these layers, by name, their channels on axis 1; the forward stops at the deepest.
 
@@ -347,6 +346,7 @@ class Network:
                 becomes of every call, a `Propagation`.
             until: the model stays borrowed until this closes; whoever goes backward closes it afterwards, because some
                 models run parts of themselves again there.
+            leaving: so many pictures, the first ones, go no further than a layer on which all behind it hangs.
         Raises:
             Mistake: an unknown layer, a rule that finds nothing to act on, or the model fails.
         """
@@ -358,20 +358,20 @@ class Network:
             if until is not None:
                 self.anatomy.watch_backward(until)
             parts = [pictures] if self.together or len(pictures) == 1 else pictures.split(1)
-            seen = [self._activations(part, axes, rule, plan, stack) for part in parts]
+            gone = {wanted[name].tap: many for name, many in leaving.items()}
+            seen = [self._activations(part, axes, rule, plan, stack, gone) for part in parts]
         joined = seen[0] if len(seen) == 1 else {tap: torch.cat([one[tap] for one in seen]) for tap in axes}
         read = {name: joined[layer.tap] for name, layer in wanted.items()}
         # a parameter that a model returns would want a gradient again as soon as the model is given back
         return read if torch.is_grad_enabled() else {name: activation.detach() for name, activation in read.items()}
 
     def _activations(
-        self, pictures: Tensor, axes: Mapping[Tap, int], rule: Rule, plan: Plan, stack: ExitStack
+        self, pictures: Tensor, axes: Mapping[Tap, int], rule: Rule, plan: Plan, stack: ExitStack, leaving: Any
     ) -> dict[Tap, Tensor]:
         """Those of one pass."""
         anatomy = self.anatomy
         stack.enter_context(anatomy.locks)
-        reader = Reader(anatomy, axes, rule, plan.rewrites)
-        x = self._preprocess(pictures, plan)
+        reader, x = Reader(anatomy, axes, rule, plan.rewrites, leaving), self.preprocess(pictures, plan)
         stack.enter_context(anatomy.ready(plan, reader.modules, reader))
         try:
             with nullcontext() if anatomy.company.deterministic else same_random_numbers():

@@ -45,10 +45,18 @@ class Reader:
         axes: where it is read, and which axis counts channels there.
         rule: what the backward pass does at rectifiers, or what becomes of every call.
         rewrites: the exact ones that are on.
+        leaving: where so many pictures of the batch, the first ones, go no further.
     """
 
-    def __init__(self, anatomy: Anatomy, axes: Mapping[Tap, int], rule: Rule, rewrites: Collection[str]) -> None:
-        self.anatomy, self.rewrites = anatomy, rewrites
+    def __init__(
+        self,
+        anatomy: Anatomy,
+        axes: Mapping[Tap, int],
+        rule: Rule,
+        rewrites: Collection[str],
+        leaving: Mapping[Tap, int] = {},
+    ) -> None:
+        self.anatomy, self.rewrites, self.leaving = anatomy, rewrites, leaving
         self.propagation = rule if callable(rule) else None
         self.rule: RectifierRule = "gradient" if callable(rule) else rule
         self.modules = {tap.owner for tap in axes if tap.function is None and tap != LOGITS}
@@ -79,7 +87,8 @@ class Reader:
         try:
             output = self.anatomy.calling(self.anatomy.model, x)
             if LOGITS in self._missing:
-                self._activations[LOGITS] = precise(self.anatomy.logits(output, len(x)))
+                left = sum(self.leaving.get(tap, 0) for tap in self._activations)
+                self._activations[LOGITS] = precise(self.anatomy.logits(output, len(x) - left))
                 del self._missing[LOGITS]
         except _Enough as enough:
             if enough.reader is not self:
@@ -117,6 +126,8 @@ class Reader:
         if not self._missing:
             raise _Enough(self)
         further = kept if axis == 1 else self._activations[tap].movedim(1, axis)
+        if left := self.leaving.get(tap):
+            return further[left:].to(tensor.dtype)
         return further.clone() if kept is tensor else further.to(tensor.dtype)
 
     def _module_called(self, owner: str, module: nn.Module, inputs: Any, output: Any) -> Any:

@@ -30,7 +30,15 @@ from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.lbfgs import lbfgs
 from phosphene.core.optimization.objectives import Accumulated, chunked, gradient, grouped, total, unblocked
 from phosphene.core.optimization.operators import blur, clip_contribution, clip_norm, colour, sequence, shrink
-from phosphene.core.optimization.optimizers import adam, nadam, normalized, steepest
+from phosphene.core.optimization.optimizers import (
+    Rate,
+    adam,
+    momentum,
+    nadam,
+    normalized,
+    scheduled,
+    steepest,
+)
 from phosphene.core.optimization.parameterizations import (
     CPPN,
     DeepPrior,
@@ -132,10 +140,10 @@ class Ascent:
             stillness: watches the gradients, without those of priors and before they are redirected.
         """
         objectives = [self._part(network, term, problems, stillness) for problems, term in parts]
+        whole = grouped([problems for problems, _ in parts], objectives)
         if self.priors:  # apart: a redirected gradient is of the unit's blocked gradient, which a prior would hide
-            prior = gradient(network, sum(self.priors[1:], start=self.priors[0]))
-            objectives = [total(one, prior) for one in objectives]
-        return grouped([problems for problems, _ in parts], objectives)
+            whole = total(whole, gradient(network, sum(self.priors[1:], start=self.priors[0])))
+        return whole
 
     def _part(self, network: Network, term: Term, problems: Sequence[int], stillness: Stillness | None) -> Objective:
         def watched(plain: Objective) -> Objective:
@@ -263,16 +271,24 @@ def ascent(settings: Settings, network: Network, size: Size, nouns: Nouns = Noun
         priors=priors if nouns.prior is None else [*priors, nouns.prior],
         operator=nouns.operator or _operator(settings, center),
         constraint=nouns.constraint or (box() if pixels else None),
-        optimizer=nouns.optimizer or _OPTIMIZERS[settings.optimizer](settings.rate),
+        optimizer=nouns.optimizer or optimizer(settings),
         steps=settings.steps,
         stop=_until(settings.until) if settings.until else None,
         accumulated=settings.transparency == "gradient",
     )
 
 
-_OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {
-    "adam": adam, "nadam": nadam, "steepest": steepest, "normalized": normalized, "lbfgs": lambda rate: lbfgs(),
-}  # fmt: skip
+def optimizer(settings: Settings) -> Optimizer:
+    """What moves parameters, at a rate that falls as the settings say."""
+    if settings.optimizer == "lbfgs":  # which finds its own
+        return lbfgs()
+    rate = scheduled(settings.schedule, settings.rate, settings.steps)
+    if settings.optimizer == "momentum":
+        return momentum(rate, settings.momentum)
+    plain: dict[str, Callable[[Rate], Optimizer]] = {
+        "adam": adam, "nadam": nadam, "steepest": steepest, "normalized": normalized
+    }  # fmt: skip
+    return plain[settings.optimizer](rate)
 
 
 def mean_colour(network: Network) -> tuple[float, ...]:

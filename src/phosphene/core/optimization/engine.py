@@ -89,6 +89,7 @@ def argmin(
     steps: int = 256,
     key: Key = Key(),
     stop: Stop | None = None,
+    last: Objective | None = None,
 ) -> Iterator[Step]:
     """Yield a Step, then move the parameterization down `objective`; the last Step comes after the last move.
 
@@ -101,6 +102,8 @@ def argmin(
         steps: how many moves.
         key: the seed and the stage of all random numbers, and the identity of each problem.
         stop: which problems are finished; they leave the batch.
+        last: values the pictures after the last move, which nobody goes on from, so that it needs no gradient; by
+            default the objective does.
     Raises:
         NotFinite: a value, a gradient or a picture is not finite; the Steps before were good.
     """
@@ -113,7 +116,7 @@ def argmin(
         now = key.at(index)
         if not math.isfinite(pictures.detach().sum().item()):
             raise NotFinite(f"the picture is not finite after step {index - 1}; a smaller step may help")
-        seen = _evaluated(objective, pictures, rows, now)
+        seen = _evaluated(last if last is not None and index == steps else objective, pictures, rows, now)
         values[rows] = seen.values.to(values)
         outputs = _merged(outputs, seen.outputs, rows, len(pictures))
         alive = torch.zeros(len(pictures), dtype=torch.bool)

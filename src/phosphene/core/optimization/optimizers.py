@@ -4,6 +4,7 @@ The first axis of every parameter counts problems; an update touches the rows th
 it does to one row does not depend on the others.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -11,9 +12,28 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.core.optimization.engine import Evaluate, Optimizer, Update
+from phosphene.core.optimization.settings import Schedule
 
-Size = float | Float[Tensor, " problems"]
+Rate = float | Callable[[int], float]
+"""A step's length, or a function that tells it for the first move (0), the second (1), ..."""
+
+Size = Rate | Float[Tensor, " problems"]
 """Of a step: one for all problems, or one for each."""
+
+
+def scheduled(schedule: Schedule, rate: float, steps: int) -> Rate:
+    """How the rate falls in so many steps.
+
+    Args:
+        schedule: "steady"; "cosine", rate (1 + cos(pi i / steps)) / 2 (Loshchilov & Hutter 2017, arXiv:1608.03983, eq.
+            5, without restarts); or "tenths", a tenth after a quarter of the steps and a hundredth after three
+            (Mahendran & Vedaldi 2015, arXiv:1412.0035: 100, 200 and 100).
+    """
+    if schedule == "cosine":
+        return lambda index: rate * (1 + math.cos(math.pi * min(index / max(steps, 1), 1))) / 2
+    if schedule == "tenths":
+        return lambda index: rate * 0.1 ** ((4 * index >= steps) + (4 * index >= 3 * steps))
+    return rate
 
 
 def _at(parameter: Tensor, rows: Int[Tensor, " n"]) -> slice | Tensor:
@@ -29,11 +49,16 @@ def along(direction: Callable[[Tensor], Tensor], size: Size) -> Optimizer:
     """Steps of `size` against direction(gradient), for each problem."""
 
     def start(parameters: list[Tensor]) -> Update:
+        count = 0
+
         @torch.no_grad()
         def update(values: Tensor, gradients: list[Tensor], rows: Tensor, evaluate: Evaluate) -> None:
+            nonlocal count
+            length = size(count) if callable(size) else size
+            count += 1
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 at = _at(parameter, rows)
-                own = size[rows.to(size.device)].to(parameter) if isinstance(size, Tensor) else size
+                own = length[rows.to(length.device)].to(parameter) if isinstance(length, Tensor) else length
                 own = own.view(-1, *[1] * (parameter.dim() - 1)) if isinstance(own, Tensor) else own
                 parameter[at] -= own * direction(gradient[at])
 
@@ -79,13 +104,36 @@ def masked(optimizer: Optimizer, part: Tensor) -> Optimizer:
     return start
 
 
-def adam(
-    rate: float | Callable[[int], float] = 0.05, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
-) -> Optimizer:
+def momentum(rate: Rate = 0.05, kept: float = 0.9) -> Optimizer:
+    """Heavy ball (Polyak 1964, doi:10.1016/0041-5553(64)90137-5), the same numbers as `torch.optim.SGD`.
+
+    v = kept v + g, x = x - rate v: a move goes on, and where gradients agree it becomes 1 / (1 - kept) times as long.
+    """
+
+    def start(parameters: list[Tensor]) -> Update:
+        moves = [torch.zeros_like(p) for p in parameters]
+        count = 0
+
+        @torch.no_grad()
+        def update(values: Tensor, gradients: list[Tensor], rows: Tensor, evaluate: Evaluate) -> None:
+            nonlocal count
+            length = rate(count) if callable(rate) else rate
+            count += 1
+            for p, v, g in zip(parameters, moves, gradients, strict=True):
+                at = _at(p, rows)
+                v[at] = kept * v[at] + g[at]
+                p[at] -= length * v[at]
+
+        return update
+
+    return start
+
+
+def adam(rate: Rate = 0.05, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8) -> Optimizer:
     """Adam (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1), the same numbers as `torch.optim.Adam`.
 
     Args:
-        rate: the step's length, or a function that tells it for the first move (0), the second (1), ...
+        rate: the step's length.
     """
 
     def start(parameters: list[Tensor]) -> Update:
@@ -110,7 +158,7 @@ def adam(
 
 
 def nadam(
-    rate: float = 1.0, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, psi: float = 4e-3
+    rate: Rate = 1.0, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, psi: float = 4e-3
 ) -> Optimizer:
     """Adam with Nesterov's momentum (Dozat 2016), the same numbers as `torch.optim.NAdam`."""
 
@@ -124,6 +172,7 @@ def nadam(
         @torch.no_grad()
         def update(values: Tensor, gradients: list[Tensor], rows: Tensor, evaluate: Evaluate) -> None:
             nonlocal count, product
+            length = rate(count) if callable(rate) else rate
             count += 1
             now, after = momentum(count), momentum(count + 1)
             product *= now
@@ -133,7 +182,7 @@ def nadam(
                 v[at] = (v[at] * betas[1]).addcmul_(g[at], g[at], value=1 - betas[1])
                 scale = (v[at] / (1 - betas[1] ** count)).sqrt_().add_(eps)
                 ahead = g[at] * ((1 - now) / (1 - product)) + m[at] * (after / (1 - product * after))
-                p[at] -= rate * ahead / scale
+                p[at] -= length * ahead / scale
 
         return update
 

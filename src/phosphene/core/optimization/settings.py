@@ -14,7 +14,8 @@ from phosphene.core.optimization.priors import PriorWeights
 from phosphene.core.options import Bounds, Words, read_number
 
 ParameterizationName = Literal["fourier", "pixels", "laplacian", "cppn", "phase", "deep-prior", "shared"]
-OptimizerName = Literal["adam", "nadam", "steepest", "normalized", "lbfgs"]
+OptimizerName = Literal["adam", "nadam", "steepest", "momentum", "normalized", "lbfgs"]
+Schedule = Literal["steady", "cosine", "tenths"]
 Robustness = Literal["strong", "lucid", "none"]
 Border = Literal["grey", "reflect"]
 Transparency = Literal["none", "learned", "gradient"]
@@ -42,10 +43,18 @@ class Settings(PriorWeights):
         float,
         Bounds(0, 1_000_000),
         Words(
-            "adam's and nadam's step; what the gradient is multiplied by (steepest); the mean change of a parameter "
-            "(normalized); lbfgs finds its own"
+            "adam's and nadam's step; what the gradient is multiplied by (steepest, momentum); the mean change of a "
+            "parameter (normalized); lbfgs finds its own"
         ),
     ] = 0.05
+    schedule: Annotated[
+        Schedule,
+        Words(
+            "how the rate falls: not at all, along a cosine to nothing, or to a tenth after a quarter of the steps and "
+            "to a hundredth after three quarters"
+        ),
+    ] = "steady"
+    momentum: Annotated[float, Bounds(0, 0.9999), Words("the part of a move that goes on in the next (momentum)")] = 0.9
     pad: Annotated[float, Bounds(0, 4), Words("border around the picture, as a part of its side")] = 0.0
     jitter: Annotated[float, Bounds(0, 1), Words("range of the random shifts, as a part of the side")] = 0.0
     smallest: Annotated[float, Bounds(0.01, 100), Words("least random scaling")] = 1.0

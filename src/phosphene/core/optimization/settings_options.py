@@ -13,6 +13,7 @@ from phosphene.core.optimization.settings import (
     OptimizerName,
     ParameterizationName,
     Robustness,
+    Schedule,
     Settings,
     Transparency,
 )
@@ -36,6 +37,8 @@ class FurtherOptions(TypedDict, total=False):
     decay: float
     deviation: float
     optimizer: OptimizerName | Optimizer
+    schedule: Schedule
+    momentum: float
     pad: float
     smallest: float
     largest: float

@@ -32,14 +32,18 @@ class Step:
     still: Bool[Tensor, " _"] = field(default_factory=lambda: torch.zeros(0, dtype=torch.bool))
 
 
-def best(steps: Iterator[Step]) -> Iterator[Step]:
-    """The same steps, each problem with the best picture so far instead of the present one, its value and outputs."""
+def best(steps: Iterator[Step], by: str = "") -> Iterator[Step]:
+    """The same steps, each problem with the best picture so far instead of the present one, its value and outputs.
+
+    Args:
+        by: the output, one number per picture, that is to be small; by default the values are.
+    """
     kept: Step | None = None
     for step in steps:
         if kept is None:
             kept = step
         else:
-            better = step.values < kept.values
+            better = step.outputs[by] < kept.outputs[by] if by else step.values < kept.values
             kept = replace(
                 step,
                 pictures=_chosen(better, step.pictures, kept.pictures),

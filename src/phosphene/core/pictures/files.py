@@ -34,6 +34,9 @@ LEAST_SIDE = 8
 FILMS = set(".mp4 .m4v .mov .3gp .mkv .webm .avi .mpg .mpeg .ts .mts .m2ts .ogv .wmv .flv".split())
 MOST_FILM_BYTES = 100_000_000_000
 
+CODES = ".safetensors"
+"""Ending of a file of codes, which some recipes take in place of a photograph: what a network said about one."""
+
 # The photographs and drawings that come inside scikit-image's wheel; its other pictures are downloads.
 SAMPLES = (
     "astronaut brick camera cat cell chelsea clock coffee coins grass gravel horse hubble_deep_field "
@@ -58,6 +61,11 @@ UPRIGHT = {
 def is_film(photo: Photo) -> bool:
     """Whether this is a film's name, by its ending; a GIF is a picture, its first."""
     return isinstance(photo, (str, os.PathLike)) and os.path.splitext(os.fsdecode(photo))[1].lower() in FILMS
+
+
+def is_code(photo: Photo) -> bool:
+    """Whether this is the name of a file of codes, by its ending."""
+    return isinstance(photo, (str, os.PathLike)) and os.fsdecode(photo).lower().endswith(CODES)
 
 
 def open_photo(photo: Photo, least: int | None = None) -> Float[Tensor, "1 3 h w"]:
@@ -117,11 +125,13 @@ def open_channels(pixels: Photo, channels: int) -> Float[Tensor, "1 c h w"]:
 
 
 def pixel_count(photo: Photo) -> int:
-    """Of a file, as its header says, of a film's frames, or of one of scikit-image's pictures.
+    """Of a file, as its header says, of a film's frames, or of one of scikit-image's pictures; 0 of codes.
 
     Raises:
         Mistake: as `open_photo`.
     """
+    if is_code(photo):
+        return 0
     if not isinstance(photo, (str, os.PathLike)) or str(photo).startswith("skimage:"):
         return open_photo(photo)[0, 0].numel()
     if is_film(photo):
