@@ -11,13 +11,15 @@ import phosphene
 from phosphene.core.errors import Mistake
 from phosphene.core.optimization.objectives import values
 from phosphene.core.optimization.terms import code_distance
+from phosphene.inversion import invert
+from phosphene.inversion.codes import read_codes
 from phosphene.inversion.decoder import Decoder, decoded
 from phosphene.inversion.decoder_recipe import decoder_file
 from phosphene.inversion.decoders import (
-    SHIPPED,
     decoder_bytes,
     decoder_pictures,
     identity,
+    led,
     near,
     read_decoder,
     record_in,
@@ -128,6 +130,56 @@ def test_its_picture_has_a_code_that_is_nearer_than_that_of_noise(file, training
     assert (values(network, term, start, rows) < values(network, term, noise(4, 3, 16, 16).float(), rows)).all()
 
 
+# ---------------------------------------------------------------------------------------------------- in an inversion
+
+
+def inverted(training, file=None, **options):
+    photo = striped(1, 70).pictures[0] / 255
+    return invert(training.network, photo, layer="conv2", decoder=file, **options).result
+
+
+def alone(training, file):
+    network, photo = training.network, striped(1, 70).pictures / 255
+    return decoder_pictures(file, network, "conv2", network.read(photo, ["conv2"])["conv2"].detach(), (16, 16))
+
+
+def test_without_steps_it_is_the_decoders_picture(training, file):
+    found = inverted(training, file, steps=0)
+    assert (found.image - alone(training, file)).abs().max() < 2 / 255  # 8 bits, and no pixel is quite black or white
+
+
+def test_an_inversion_begins_at_its_picture_where_a_decoder_is_given(training, file):
+    led, plain = (inverted(training, given, steps=3).numbers[0] for given in (file, None))
+    assert led["error"] < plain["error"] and led["psnr"] > plain["psnr"]
+
+
+def test_the_larger_its_weight_the_nearer_is_the_picture_to_that_of_the_decoder(training, file):
+    there = alone(training, file)
+    apart = [
+        (inverted(training, file, steps=40, start="noise", decoder_weight=weight).image - there).square().mean()
+        for weight in (1e-3, 0.1, 10.0)
+    ]
+    assert apart[0] > apart[1] > apart[2]
+
+
+def test_several_starts_of_several_layers_have_the_decoder_of_their_own_layer(training, file):
+    codes = read_codes(training.network, striped(1, 70).pictures / 255, ["conv2"])
+    found = led(training.network, codes * 3, (16, 16), file, "decoder", 1.0)
+    assert found.start.shape == (3, 3, 16, 16) and torch.equal(found.start[0], found.start[2])
+    other = read_codes(training.network, striped(1, 70).pictures / 255, ["conv3"])
+    with pytest.raises(Mistake, match="decodes conv2 of Sequential, not conv3"):
+        led(training.network, codes + other, (16, 16), file)
+
+
+def test_a_decoder_that_is_not_used_or_is_no_file_is_a_mistake(training, file):
+    with pytest.raises(Mistake, match="a decoder is given, and neither is begun at its picture nor has it a weight"):
+        inverted(training, file, start="noise")
+    with pytest.raises(Mistake, match="a decoder is a file that train-decoder wrote, not a Tensor"):
+        inverted(training, torch.zeros(3, 8, 8))
+    with pytest.raises(Mistake, match="there is no decoder of Sequential here"):
+        inverted(training, start="decoder")
+
+
 # -------------------------------------------------------------------------------------------------------- shipped
 
 
@@ -153,15 +205,15 @@ def test_they_make_pictures_like_the_photograph(photo, layer, most):
 
     fed = feed(photo, "skimage:chelsea")
     code = photo.read(fed, [layer])[layer].detach()
-    found = decoder_pictures(SHIPPED, photo, layer, code, (64, 64))
+    found = decoder_pictures(None, photo, layer, code, (64, 64))
     assert (found - fed).square().mean() < most
 
 
 def test_where_there_is_none_those_that_are_there_are_named(photo):
-    assert refusal(SHIPPED, photo, "mixed4a").startswith(
-        "there is decoders of mixed3b, mixed4b, mixed5b of embedded:photo here, and none of mixed4a; train one with"
+    assert refusal(None, photo, "mixed4a").startswith(
+        "there are decoders of mixed3b, mixed4b, mixed5b of embedded:photo here, and none of mixed4a; train one with"
     )
-    assert refusal(SHIPPED, convnet(torch.float32)).startswith("there is no decoder of Sequential here")
+    assert refusal(None, convnet(torch.float32)).startswith("there is no decoder of Sequential here")
 
 
 def test_their_cards_are_beside_them():

@@ -6,7 +6,7 @@ numbers each, means over the pictures: SSIM and PSNR against the photograph, and
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import working_dtype
-from phosphene.core.optimization.ascent import ascent
-from phosphene.core.optimization.keys import Key
-from phosphene.core.optimization.objectives import values
-from phosphene.core.optimization.terms import code_distance
+from phosphene.core.optimization.ascent import Nouns
+from phosphene.inversion.codes import Code, errors, read_codes
 from phosphene.inversion.decoder import decoded
 from phosphene.inversion.decoders import near
-from phosphene.inversion.invert import INVERT
+from phosphene.inversion.measures import psnr, ssim
+from phosphene.inversion.presets import PRESETS
+from phosphene.inversion.search import searched
 
 STEPS = 40
 """Of each inversion: few, as what a decoder saves are the first."""
@@ -40,21 +40,6 @@ class Measured:
     ssim: float
     psnr: float
     error: float
-
-
-@torch.no_grad()
-def likeness(
-    found: Float[Tensor, "n 3 h w"], photos: Float[Tensor, "n 3 h w"]
-) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
-    """SSIM over the colours (Wang et al. 2004, doi:10.1109/TIP.2003.819861; windows of 7 px) and PSNR in dB."""
-    from skimage.metrics import structural_similarity
-
-    side = min(7, *photos.shape[2:])
-    pairs = zip(found.float().cpu().numpy(), photos.float().cpu().numpy(), strict=True)
-    window = side - 1 + side % 2
-    ssim = [structural_similarity(a, b, data_range=1.0, channel_axis=0, win_size=window) for a, b in pairs]
-    mse = (found - photos).square().mean((1, 2, 3)).double().cpu().clamp_min(1e-10)
-    return torch.tensor(ssim).double(), -10 * mse.log10()
 
 
 def measured(
@@ -80,18 +65,16 @@ def _measured(
     network: Network, layer: str, decoder: nn.Module, photos: Tensor, steps: int, seed: int
 ) -> Mapping[str, Float[Tensor, "3 n"]]:
     photos = photos.to(network.device, working_dtype(network))
-    reading, size, rows = network.planned("reading"), (photos.shape[2], photos.shape[3]), torch.arange(len(photos))
+    size, rows = (photos.shape[2], photos.shape[3]), range(len(photos))
+    codes = [read_codes(network, photo[None], [layer])[0] for photo in photos]
     with torch.no_grad():
-        code = reading.read(photos, [layer])[layer]
-        start = decoded(decoder, network, layer, code.to(working_dtype(network)), size)
-    distance = code_distance(layer, code)
+        values = torch.cat([code.values for code in codes]).to(working_dtype(network))
+        start = decoded(decoder, network, layer, values, size)
+    settings = PRESETS["default"].but({"steps": steps})
 
     def inverted(start: Tensor | None, weight: float) -> Tensor:
-        how = replace(ascent(INVERT.but({"steps": steps}), network, size), redirected=False)
-        if weight:
-            how = replace(how, priors=[*how.priors, weight * near(prior)])
-        path = how.trajectory(network, [(rows.tolist(), -distance)], Key(seed), size, start=start, batch=TOGETHER)
-        *_, last = path.steps
+        nouns = Nouns(prior=weight * near(prior) if weight else None)
+        *_, last = searched(network, codes, settings, size, starts=rows, seed=seed, nouns=nouns, start=start)
         return last.pictures
 
     prior = start
@@ -99,12 +82,14 @@ def _measured(
         "noise": inverted(None, 0), "decoder alone": start, "decoder as start": inverted(start, 0),
         "decoder as prior": inverted(None, WEIGHT), "decoder as start and prior": inverted(start, WEIGHT),
     }  # fmt: skip
-    found = {}
-    for way, pictures in ways.items():
-        shown = (pictures * 255).round() / 255
-        error = values(reading, distance, shown.to(photos), rows).double().cpu()
-        found[way] = torch.stack([*likeness(shown, photos), error])
-    return found
+    return {way: _numbers(network, codes, (pictures * 255).round() / 255, photos) for way, pictures in ways.items()}
+
+
+def _numbers(network: Network, codes: list[Code], found: Tensor, photos: Tensor) -> Float[Tensor, "3 n"]:
+    """SSIM, PSNR and the codes' errors."""
+    pairs = list(zip(found.split(1), photos.split(1), strict=True))
+    likeness = [torch.cat([of(one, photo) for one, photo in pairs]) for of in (ssim, psnr)]
+    return torch.stack([*(one.double().cpu() for one in likeness), errors(network, codes, found)])
 
 
 def card(record: Mapping[str, Any]) -> str:

@@ -14,9 +14,11 @@ What such a prior adds is what it was trained on, whether it was in the photogra
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -29,12 +31,14 @@ from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import working_dtype
 from phosphene.core.optimization.terms import Reading, Term
 from phosphene.core.paths import broken, given_path
+from phosphene.core.pictures.files import Photo
 from phosphene.core.results.provenance import state_sha256
+from phosphene.inversion.codes import Code
 from phosphene.inversion.decoder import Decoder, Geometry, decoded, geometry
 from phosphene.models.embedded import WEIGHTS
 
-SHIPPED = "shipped"
-"""In place of a file: the decoder that this package has for the network and the layer."""
+Start = Literal["noise", "decoder"]
+"""Where an inversion begins."""
 
 
 HEADER = "decoder"
@@ -83,35 +87,28 @@ def shipped_for(network: Network) -> dict[str, Path]:
     return found
 
 
-def decoder_file(given: str | Path, network: Network, layer: str) -> Path:
-    """Where a decoder is.
-
-    Args:
-        given: a file, or `shipped`.
-    Raises:
-        Mistake: this package has none for the layer; those that it has are named.
-    """
-    if given != SHIPPED:
+def _file(given: str | PathLike[str] | None, network: Network, layer: str) -> Path:
+    if given is not None:
         return given_path(given, "decoder")
     there = shipped_for(network)
     if layer not in there:
-        has = f"decoders of {', '.join(there)}" if there else "no decoder"
+        has = f"there are decoders of {', '.join(there)}" if there else "there is no decoder"
         raise Mistake(
-            f"there is {has} of {network.name} here, and none of {layer}; train one with "
-            f"phosphene train-decoder --layer {layer} --data FOLDER"
+            f"{has} of {network.name} here, and none of {layer}; train one: phosphene train-decoder --layer {layer} "
+            "--data FOLDER"
         )
     return there[layer]
 
 
-def read_decoder(given: str | Path, network: Network, layer: str) -> Decoder:
+def read_decoder(given: str | PathLike[str] | None, network: Network, layer: str) -> Decoder:
     """The decoder of a network's layer, on its device.
 
     Args:
-        given: a file that `train-decoder` wrote, or `shipped`.
+        given: a file that `train-decoder` wrote; by default the one that this package has.
     Raises:
         Mistake: there is none, or it is one of another network or layer.
     """
-    file = decoder_file(given, network, layer)
+    file = _file(given, network, layer)
     record = record_of(file)
     if record is None:
         why = broken(file) or "its header does not say that it is one"
@@ -142,12 +139,12 @@ def _words(value: Any) -> str:
 
 @torch.no_grad()
 def decoder_pictures(
-    given: str | Path, network: Network, layer: str, code: Tensor, size: tuple[int, int]
+    given: str | PathLike[str] | None, network: Network, layer: str, code: Tensor, size: tuple[int, int]
 ) -> Float[Tensor, "n 3 h w"]:
     """What a decoder makes of codes: pictures in [0, 1] of (height, width).
 
     Args:
-        given: a file, or `shipped`.
+        given: a file; by default the one that this package has.
         code: of the layer, channels on axis 1.
     Raises:
         Mistake: there is no such decoder, or it is one of another network or layer.
@@ -164,3 +161,42 @@ def near(pictures: Float[Tensor, "problems 3 h w"]) -> Term:
         return (reading.pictures[:, :3] - own).square().mean((1, 2, 3))
 
     return Term(of, name="distance to the decoder's picture")
+
+
+@dataclass(frozen=True)
+class Led:
+    """What a decoder gives to an inversion.
+
+    Attributes:
+        start: pictures to begin at, if it is to.
+        prior: the distance to the decoder's pictures, weighted, if that is to be made small.
+    """
+
+    start: Float[Tensor, "problems 3 h w"] | None = None
+    prior: Term | None = None
+
+
+def led(
+    network: Network, codes: Sequence[Code], size: tuple[int, int], decoder: Photo | None = None,
+    start: Start | None = None, weight: float = 0.0,
+) -> Led:  # fmt: skip
+    """What decoders of the codes' layers give to an inversion.
+
+    Args:
+        codes: of the problems.
+        size: (height, width) of the pictures.
+        decoder: a file; by default those that this package has.
+        start: where to begin; by default at the decoder's pictures where a file is given, and else at noise.
+        weight: of the distance to the decoder's pictures.
+    Raises:
+        Mistake: there is no decoder for one of the layers, or what is given is no file.
+    """
+    begins = start == "decoder" or (start is None and decoder is not None)
+    if not begins and not weight:
+        if decoder is not None:
+            raise Mistake("a decoder is given, and neither is begun at its picture nor has it a weight; leave one out")
+        return Led()
+    if decoder is not None and not isinstance(decoder, (str, PathLike)):
+        raise Mistake(f"a decoder is a file that train-decoder wrote, not a {type(decoder).__name__}")
+    pictures = torch.cat([decoder_pictures(decoder, network, code.layer, code.values, size) for code in codes])
+    return Led(pictures if begins else None, weight * near(pictures) if weight else None)

@@ -27,6 +27,7 @@ from phosphene.core.results.results import Panel, Result, Run
 from phosphene.core.units.inputs import Fit, feed, logits, top
 from phosphene.inversion.code_files import read_code_file
 from phosphene.inversion.codes import Code, chosen_layers, errors, is_score, read_codes
+from phosphene.inversion.decoders import Start, led
 from phosphene.inversion.measures import colour_error, psnr, ssim
 from phosphene.inversion.presets import AnyPreset, restarts_of, setup
 from phosphene.inversion.search import ERROR, searched
@@ -73,6 +74,9 @@ def invert(
     tv: Weight | None = None,
     rate: Weight | None = None,
     patience: Steps = 50,
+    decoder: Photo | None = None,
+    start: Start | None = None,
+    decoder_weight: Weight = 0.0,
     fit: Fit = "crop",
     seed: Seed = 0,
     **given: Unpack[FurtherOptions],
@@ -93,6 +97,9 @@ def invert(
         tv: the weight of total variation, which prefers smooth pictures among those with the same code.
         rate: the length of a move.
         patience: a picture is finished when its error has not fallen by 1 % in so many steps; 0 takes all steps.
+        decoder: a file that `phosphene train-decoder` wrote; by default the one that this package has for the layer.
+        start: where to begin: noise, or the decoder's picture, which is the default where a decoder is given.
+        decoder_weight: of the mean square distance to the decoder's picture.
         fit: how the photograph becomes the network's input.
         seed: of the start.
     """
@@ -101,9 +108,10 @@ def invert(
     problems = [code for code in about.codes for _ in range(many)]
     own = {**given, "steps": steps, "tv": tv, "rate": rate}
     how = setup(preset, own, network, [code.layer for code in problems], about.size)
+    learned = led(network, problems, about.size, decoder, start, decoder_weight)
     path = searched(
         network, problems, how.settings, about.size, starts=[*range(many)] * len(about.codes), seed=seed,
-        nouns=how.nouns, patience=patience,
+        nouns=how.nouns.besides(learned.prior), patience=patience, start=learned.start,
     )  # fmt: skip
     names = [code.layer for code in about.codes]
 
