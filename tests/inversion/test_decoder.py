@@ -90,7 +90,7 @@ def test_the_patches_of_a_transformer_go_to_their_rows_and_columns():
 
 
 def test_what_has_no_such_code_is_refused_in_a_sentence():
-    grey = Network(nn.Sequential(nn.Conv2d(5, 2, 3), nn.Flatten(), nn.LazyLinear(2)), size=8, channels=5, name="five")
+    grey = Network(nn.Sequential(nn.Conv2d(5, 2, 3), nn.Flatten(), nn.Linear(72, 2)), size=8, channels=5, name="five")
     with pytest.raises(Mistake, match="five takes pictures of 5 channels; a decoder makes three colours"):
         geometry(grey, "logits")
 

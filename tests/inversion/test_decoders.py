@@ -72,7 +72,7 @@ def refusal(given, network, layer="conv2"):
 
 def test_a_decoder_of_another_layer_or_network_is_refused_in_a_sentence(file, training):
     assert refusal(file, training.network, "conv3").startswith(
-        "mine.safetensors decodes conv2 of Sequential, not conv3 of Sequential; give --layer conv2"
+        "mine.safetensors decodes conv2 of Sequential, not conv3 of Sequential; give --net Sequential --layer conv2, or"
     )
     other = convnet(torch.float32, name="other")
     with torch.no_grad():
@@ -99,7 +99,7 @@ def test_what_is_no_decoder_is_refused_in_a_sentence(file, training, tmp_path):
 def test_weights_that_do_not_fit_or_are_not_finite_are_refused(file, training, tmp_path):
     state, header = load_file(file), {"decoder": json.dumps(record_of(file))}
     name = next(iter(state))
-    save_file(state | {name: torch.zeros(3)}, tmp_path / "odd.safetensors", header)
+    save_file(state | {name: torch.zeros(5)}, tmp_path / "odd.safetensors", header)
     assert "odd.safetensors holds other weights than a decoder of conv2" in refusal(
         tmp_path / "odd.safetensors", training.network
     )
@@ -149,8 +149,8 @@ def test_without_steps_it_is_the_decoders_picture(training, file):
 
 
 def test_an_inversion_begins_at_its_picture_where_a_decoder_is_given(training, file):
-    led, plain = (inverted(training, given, steps=3).numbers[0] for given in (file, None))
-    assert led["error"] < plain["error"] and led["psnr"] > plain["psnr"]
+    begun_there, plain = (inverted(training, given, steps=3).numbers[0] for given in (file, None))
+    assert begun_there["error"] < plain["error"] and begun_there["psnr"] > plain["psnr"]
 
 
 def test_the_larger_its_weight_the_nearer_is_the_picture_to_that_of_the_decoder(training, file):
@@ -211,7 +211,7 @@ def test_they_make_pictures_like_the_photograph(photo, layer, most):
 
 def test_where_there_is_none_those_that_are_there_are_named(photo):
     assert refusal(None, photo, "mixed4a").startswith(
-        "there are decoders of mixed3b, mixed4b, mixed5b of embedded:photo here, and none of mixed4a; train one with"
+        "there are decoders of mixed3b, mixed4b, mixed5b of embedded:photo here, and none of mixed4a; train one: "
     )
     assert refusal(None, convnet(torch.float32)).startswith("there is no decoder of Sequential here")
 

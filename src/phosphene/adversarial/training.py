@@ -30,7 +30,7 @@ from phosphene.core.errors import Mistake, first_line
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.opaque import Opaque
 from phosphene.core.networks.preprocessing import working_dtype
-from phosphene.core.optimization.training.loop import Loop
+from phosphene.core.optimization.training.loop import AnyCourse, AnyEpoch, Loop
 from phosphene.core.optimization.training.pictures import LAYERS, START, Examples, augmented
 from phosphene.core.optimization.training.steps import averaged_in, nesterov, one_cycle
 from phosphene.core.results.provenance import state_sha256
@@ -40,11 +40,10 @@ WEIGHT_DECAY, SMOOTHING = 5e-4, 0.1
 
 
 @dataclass(frozen=True)
-class Course:
+class Course(AnyCourse):
     """How a network is trained.
 
     Attributes:
-        sides: of the pictures, epoch by epoch.
         radius: of the attack in the l-inf norm, pictures in [0, 1]; zero trains on the pictures as they are.
         peak: the highest learning rate.
         crops: the range of sides of the squares that are cut out, in pixels of the pictures as they come.
@@ -55,7 +54,6 @@ class Course:
         last: keep the weights of the last epoch, and not those that stand best.
     """
 
-    sides: tuple[int, ...]
     radius: float
     peak: float
     crops: tuple[int, int]
@@ -67,11 +65,10 @@ class Course:
 
 
 @dataclass(frozen=True)
-class Epoch:
+class Epoch(AnyEpoch):
     """What came of an epoch.
 
     Attributes:
-        number: from 1.
         side: of its pictures.
         loss: mean of its batches, on the attacked pictures.
         trained: share of the attacked training pictures that were named rightly when they were trained on.
@@ -80,7 +77,6 @@ class Epoch:
         seconds: that it took.
     """
 
-    number: int
     side: int
     loss: float
     trained: float
@@ -109,7 +105,7 @@ class Training(Loop[Epoch]):
         self, network: Network, examples: Examples, held: Examples, course: Course, seed: int = 0,
         part: Part | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(network.name, _copied(network), examples, held, course, seed, Epoch)
+        super().__init__(network.name, _copied(network), examples, held, course, course.batch, seed, Epoch)
         self.network, self.course, self.part = network, course, part
         self._lowered = network.anatomy.lowered(network.plan_for("picture"))
 

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import working_dtype
-from phosphene.core.optimization.training.loop import Loop
+from phosphene.core.optimization.training.loop import AnyCourse, AnyEpoch, Loop
 from phosphene.core.optimization.training.pictures import Examples, augmented, resized
 from phosphene.core.optimization.training.steps import adam, averaged_in, one_cycle
 from phosphene.core.results.provenance import state_sha256
@@ -36,11 +36,10 @@ SOME = 256
 
 
 @dataclass(frozen=True)
-class Course:
+class Course(AnyCourse):
     """How a decoder is trained.
 
     Attributes:
-        sides: of the pictures, epoch by epoch.
         larger: every fourth batch has pictures of so many times that side.
         crops: the range of sides of the squares that are cut out, in pixels of the pictures as they come.
         peak: the highest learning rate.
@@ -50,10 +49,9 @@ class Course:
         decay: of the weights' moving average, from step to step.
     """
 
-    sides: tuple[int, ...]
     crops: tuple[int, int]
     larger: float = 1.5
-    peak: float = 3e-3
+    peak: float = 1e-3
     code_weight: float = 0.02
     flip: bool = True
     batch: int = 16
@@ -61,11 +59,10 @@ class Course:
 
 
 @dataclass(frozen=True)
-class Epoch:
+class Epoch(AnyEpoch):
     """What came of an epoch.
 
     Attributes:
-        number: from 1.
         side: of its pictures.
         loss: mean of its batches.
         pixels: root mean square error of the held-out pictures, in [0, 1].
@@ -73,7 +70,6 @@ class Epoch:
         seconds: that it took.
     """
 
-    number: int
     side: int
     loss: float
     pixels: float
@@ -110,7 +106,7 @@ class DecoderTraining(Loop[Epoch]):
         if network.plan_for("picture").channels_last:
             model = model.to(memory_format=torch.channels_last)
         model = model.to(network.device, working_dtype(network))
-        super().__init__(f"a decoder of {layer}", model, examples, held, course, seed, Epoch, moments=2)
+        super().__init__(f"a decoder of {layer}", model, examples, held, course, course.batch, seed, Epoch, 2)
         self._lowered = network.anatomy.lowered(network.plan_for("picture"))
 
     @torch.no_grad()

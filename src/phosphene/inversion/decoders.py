@@ -114,13 +114,13 @@ def read_decoder(given: str | PathLike[str] | None, network: Network, layer: str
         why = broken(file) or "its header does not say that it is one"
         raise Mistake(f"{file.name} is no decoder ({why}); phosphene train-decoder writes them")
     own = identity(network, layer)
-    for what, name in (("layer", "layer"), ("sha256", "network")):
-        if record.get(what) != own[what]:
-            other = " with other weights" if what == "sha256" and record.get("network") == own["network"] else ""
-            raise Mistake(
-                f"{file.name} decodes {_words(record.get('layer'))} of {_words(record.get('network'))}{other}, not "
-                f"{layer} of {network.name}; give --{name} to match, or train one with phosphene train-decoder"
-            )
+    if record["layer"] != own["layer"] or record.get("sha256") != own["sha256"]:
+        of, net = _words(record["layer"]), _words(record.get("network"))
+        weights = " with other weights" if net == own["network"] and record.get("sha256") != own["sha256"] else ""
+        raise Mistake(
+            f"{file.name} decodes {of} of {net}{weights}, not {layer} of {network.name}; give --net {net} --layer {of}, "
+            "or train another: phosphene train-decoder"
+        )
     decoder = Decoder(Geometry(own["channels"], own["doublings"], own["spread"]))
     with safe_open(file, "pt") as held:
         state = {name: held.get_tensor(name).float() for name in held.keys()}  # noqa: SIM118 (not a mapping)

@@ -7,20 +7,18 @@ import torch
 from torch import nn
 
 from phosphene.core.errors import Mistake
-from phosphene.core.optimization.training.loop import Loop
+from phosphene.core.optimization.training.loop import AnyCourse, AnyEpoch, Loop
 from phosphene.core.optimization.training.pictures import Examples
 from phosphene.core.optimization.training.steps import averaged_in, nesterov
 
 
 @dataclass(frozen=True)
-class Course:
+class Course(AnyCourse):
     sides: tuple[int, ...] = (4, 4, 4)
-    batch: int = 5
 
 
 @dataclass(frozen=True)
-class Ended:
-    number: int
+class Ended(AnyEpoch):
     loss: float
 
 
@@ -33,7 +31,9 @@ class Lightness(Loop[Ended]):
         torch.manual_seed(0)
         pictures = torch.randint(0, 256, (16, 3, 4, 4), generator=torch.Generator().manual_seed(0)).byte()
         examples = Examples(pictures, torch.zeros(16).long())
-        super().__init__("lightness", nn.Linear(48, 1), examples, examples.part(torch.arange(2)), course, seed, Ended)
+        super().__init__(
+            "lightness", nn.Linear(48, 1), examples, examples.part(torch.arange(2)), course, 5, seed, Ended
+        )
         self.measures, self.seen = measures, []
 
     def _step(self, rows):

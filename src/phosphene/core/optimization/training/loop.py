@@ -11,10 +11,10 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from jaxtyping import Int
@@ -28,31 +28,29 @@ from phosphene.core.paths import opened
 from phosphene.core.saving import undisturbed
 
 
-class Course(Protocol):
-    """How a model is trained: a frozen dataclass of plain values, with these among them."""
+@dataclass(frozen=True)
+class AnyCourse:
+    """How a model is trained, in plain values; everybody who trains adds to it.
 
-    __dataclass_fields__: ClassVar[dict[str, Any]]
+    Attributes:
+        sides: of the pictures, epoch by epoch.
+    """
 
-    @property
-    def sides(self) -> tuple[int, ...]:
-        """Of the pictures, epoch by epoch."""
-
-    @property
-    def batch(self) -> int:
-        """Pictures at a time."""
+    sides: tuple[int, ...]
 
 
-class Ended(Protocol):
-    """What came of an epoch: a frozen dataclass of plain values."""
+@dataclass(frozen=True)
+class AnyEpoch:
+    """What came of an epoch, in plain values; everybody who trains adds to it.
 
-    __dataclass_fields__: ClassVar[dict[str, Any]]
+    Attributes:
+        number: from 1.
+    """
 
-    @property
-    def number(self) -> int:
-        """Of the epoch, from 1."""
+    number: int
 
 
-Epoch = TypeVar("Epoch", bound=Ended)
+Epoch = TypeVar("Epoch", bound=AnyEpoch)
 
 
 class Loop(ABC, Generic[Epoch]):
@@ -64,6 +62,7 @@ class Loop(ABC, Generic[Epoch]):
         examples: to train on.
         held: to measure with.
         course: how.
+        batch: pictures at a time.
         seed: of all random numbers.
         kind: of what comes of an epoch.
         moments: how many numbers the steps remember of every weight.
@@ -74,15 +73,15 @@ class Loop(ABC, Generic[Epoch]):
     """
 
     def __init__(
-        self, name: str, model: nn.Module, examples: Examples, held: Examples, course: Course, seed: int,
-        kind: type[Epoch], moments: int = 1,
+        self, name: str, model: nn.Module, examples: Examples, held: Examples, course: AnyCourse, batch: int,
+        seed: int, kind: type[Epoch], moments: int = 1,
     ) -> None:  # fmt: skip
         self.name, self.model, self.examples, self.held, self.seed = name, model, examples, held, seed
         self._course, self._kind = course, kind
         self.average = copy.deepcopy(model).requires_grad_(False)
         self.epochs: list[Epoch] = []
         self.best: tuple[int, dict[str, Any]] = 0, {}
-        self.batch = min(course.batch, len(examples.labels))
+        self.batch = min(batch, len(examples.labels))
         self.batches = len(examples.labels) // self.batch
         self._done, self._sums = 0, (0.0,)  # batches of this epoch; their seconds, and what the steps found
         self._weights = [p for p in model.parameters() if p.requires_grad]
