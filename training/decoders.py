@@ -3,7 +3,7 @@
 One for each of three depths, on the 50,000 training pictures of `embedded:photo`, of which 512 are held out; by the
 recipe of `phosphene train-decoder`. What is told about them is measured on a hundred validation pictures, the first of
 each class. After an interruption the same command goes on where it was. `--without LABEL` leaves out the pictures of
-some classes, and `--out FILE` writes the decoder elsewhere: for the example of docs/decoders.md.
+some classes, and `--out FILE` writes the decoder elsewhere, unmeasured: for the example of docs/decoders.md.
 """
 
 import argparse
@@ -16,9 +16,10 @@ import torch
 import phosphene
 from phosphene.core.optimization.training.pictures import Examples
 from phosphene.core.saving import save
+from phosphene.inversion.decoder_measures import card
 from phosphene.inversion.decoder_recipe import apart, decoder_course, decoder_file
 from phosphene.inversion.decoder_training import Course, DecoderTraining
-from phosphene.inversion.decoders import record_of
+from phosphene.inversion.decoders import record_in
 from training.photo import WEIGHTS
 from training.tiny_imagenet import CACHE, tiny_imagenet
 
@@ -32,8 +33,8 @@ EVERY = 200
 """Batches between two checkpoints."""
 
 
-def trained(layer: str, data: Examples, out: Path, photos: Examples, **more: object) -> None:
-    """Train a decoder and write it."""
+def trained(layer: str, data: Examples, out: Path, photos: Examples | None, **more: object) -> None:
+    """Train a decoder and write it, with what it is worth on photographs."""
     network = phosphene.load("embedded:photo")
     learned, held = apart(data)
     rate = RATES.get(layer, Course.peak)
@@ -52,8 +53,10 @@ def trained(layer: str, data: Examples, out: Path, photos: Examples, **more: obj
             each = (time.monotonic() - began) / max(training.taken - before, 1)
             left = each * (training.total - training.taken) / 60
             print(f"{training.taken} of {training.total} batches, {left:.1f} minutes left", flush=True)
-    save({out: decoder_file(training, photos, **more)})
-    print(json.dumps(record_of(out), indent=1), f"{out}: {out.stat().st_size} bytes", sep="\n", flush=True)
+    made = decoder_file(training, photos, **more)
+    record = record_in(made)
+    save({out: made} | ({out.with_suffix(".md"): card(record).encode()} if photos else {}))
+    print(json.dumps(record, indent=1), f"{out}: {len(made)} bytes", sep="\n", flush=True)
 
 
 def main() -> None:
@@ -74,7 +77,7 @@ def main() -> None:
         file = options.out or WEIGHTS / f"decoder-photo-{layer}.safetensors"
         many = min(options.pictures or PICTURES.get(layer, 12_000), len(rows))
         some = data.part(rows[torch.linspace(0, len(rows) - 1, many).long()])
-        trained(layer, some, file, photos, **without)
+        trained(layer, some, file, None if options.out else photos, **without)
 
 
 if __name__ == "__main__":

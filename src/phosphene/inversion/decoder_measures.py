@@ -23,10 +23,10 @@ from phosphene.inversion.measures import psnr, ssim
 from phosphene.inversion.presets import PRESETS
 from phosphene.inversion.search import searched
 
-STEPS = 40
+STEPS = 20
 """Of each inversion: few, as what a decoder saves are the first."""
 
-WEIGHT = 1.0
+WEIGHT = 10.0
 """Of the distance to the decoder's picture beside the code's normalized error."""
 
 TOGETHER = 16
@@ -80,7 +80,7 @@ def _measured(
     prior = start
     ways = {
         "noise": inverted(None, 0), "decoder alone": start, "decoder as start": inverted(start, 0),
-        "decoder as prior": inverted(None, WEIGHT), "decoder as start and prior": inverted(start, WEIGHT),
+        "decoder as prior": inverted(None, WEIGHT),
     }  # fmt: skip
     return {way: _numbers(network, codes, (pictures * 255).round() / 255, photos) for way, pictures in ways.items()}
 

@@ -118,8 +118,8 @@ def read_decoder(given: str | PathLike[str] | None, network: Network, layer: str
         of, net = _words(record["layer"]), _words(record.get("network"))
         weights = " with other weights" if net == own["network"] and record.get("sha256") != own["sha256"] else ""
         raise Mistake(
-            f"{file.name} decodes {of} of {net}{weights}, not {layer} of {network.name}; give --net {net} --layer {of}, "
-            "or train another: phosphene train-decoder"
+            f"{file.name} decodes {of} of {net}{weights}, not {layer} of {network.name}; give --net {net} --layer {of}"
+            ", or train another: phosphene train-decoder"
         )
     decoder = Decoder(Geometry(own["channels"], own["doublings"], own["spread"]))
     with safe_open(file, "pt") as held:
