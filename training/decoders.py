@@ -8,6 +8,7 @@ some classes, and `--out FILE` writes the decoder elsewhere, unmeasured: for the
 
 import argparse
 import json
+import re
 import time
 from pathlib import Path
 
@@ -62,12 +63,14 @@ def trained(layer: str, data: Examples, out: Path, photos: Examples | None, **mo
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("layers", nargs="*", default=[*PICTURES])
-    parser.add_argument("--without", action="append", default=[], help="leave out classes whose label has this in it")
+    parser.add_argument(
+        "--without", action="append", default=[], help="leave out classes with this word in their label"
+    )
     parser.add_argument("--pictures", type=int, help="how many are trained on, or held out")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     data, val, labels = tiny_imagenet()
-    out = {i for i, label in enumerate(labels) if any(word in label for word in options.without)}
+    out = {i for i, label in enumerate(labels) if {*options.without} & {*re.findall(r"\w+", label)}}
     if options.without:
         print("left out:", *(labels[i] for i in sorted(out)), sep="\n  ")
     rows = torch.tensor([i for i, label in enumerate(data.labels.tolist()) if label not in out])
