@@ -81,7 +81,7 @@ def setup(
         # theirs moves values to 255 down the sum of squares: of a mean, in [0, 1], it is so many times as much
         settings = replace(settings, rate=settings.rate * 3 * size[0] * size[1] * ENERGY)
         prior = _smooth(network, layers)
-        nouns = replace(nouns, prior=prior if nouns.prior is None else nouns.prior + prior)
+        nouns = nouns.besides(prior)
     return Setup(settings.but(given), nouns)
 
 
