@@ -172,3 +172,21 @@ def test_in_python_an_inversion_takes_objects_in_place_of_its_settings():
     first, *_, last = [step.values.item() for step in run]
     assert last < 0.05 * first
     assert "given in Python" in run.result.recipe["arguments"]["parameterization"]
+
+
+def test_from_a_start_what_the_code_can_not_see_stays_as_it_was():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 8, bias=False)).double()
+    network, photo, start = Network(model, size=8), levels(3, 8, 8, low=80, high=180), levels(3, 8, 8, seed=1)
+    run = invert(
+        network, photo, layer="1", steps=100, preset="plain", start=start, parameterization="pixels", rate=0.01
+    )
+    assert run.numbers[0]["error"] < 1e-2
+    assert (run.image[0] - start).abs().mean() < 0.5 * (run.image[0] - photo).abs().mean()
+    assert torch.equal(run.result.panels[0][1][1][0], start)
+
+
+def test_a_start_of_another_size_and_several_of_one_are_refused():
+    with pytest.raises(Mistake, match="the start is 20 x 18 px and the code is of 16 x 16"):
+        invert(convnet(), levels(3, 16, 16), start=levels(3, 20, 18), fit="whole")
+    with pytest.raises(Mistake, match="2 restarts at one photograph would be the same picture"):
+        invert(convnet(), levels(3, 16, 16), start=levels(3, 16, 16), restarts=2)

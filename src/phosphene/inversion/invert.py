@@ -14,6 +14,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import seen
 from phosphene.core.optimization.ascent import Size
@@ -73,6 +74,7 @@ def invert(
     tv: Weight | None = None,
     rate: Weight | None = None,
     patience: Steps = 50,
+    start: Photo | None = None,
     fit: Fit = "crop",
     seed: Seed = 0,
     **given: Unpack[FurtherOptions],
@@ -93,17 +95,21 @@ def invert(
         tv: the weight of total variation, which prefers smooth pictures among those with the same code.
         rate: the length of a move.
         patience: a picture is finished when its error has not fallen by 1 % in so many steps; 0 takes all steps.
-        fit: how the photograph becomes the network's input.
+        start: a photograph to begin at instead of noise; where the code is blind, the picture stays as it is there.
+        fit: how a photograph becomes the network's input.
         seed: of the start.
     """
     about = subject(network, photo, layer, fit)
-    many = restarts_of(preset) if restarts is None else restarts
+    begun = None if start is None else _begun(network, start, fit, about.size)
+    many = (restarts_of(preset) if start is None else 1) if restarts is None else restarts
+    if start is not None and many > 1:
+        raise Mistake(f"{many} restarts at one photograph would be the same picture; leave out restarts or start")
     problems = [code for code in about.codes for _ in range(many)]
     own = {**given, "steps": steps, "tv": tv, "rate": rate}
     how = setup(preset, own, network, [code.layer for code in problems], about.size)
     path = searched(
         network, problems, how.settings, about.size, starts=[*range(many)] * len(about.codes), seed=seed,
-        nouns=how.nouns, patience=patience,
+        nouns=how.nouns, patience=patience, start=begun,
     )  # fmt: skip
     names = [code.layer for code in about.codes]
 
@@ -113,9 +119,21 @@ def invert(
     def finish(step: Step) -> Result:
         pictures = (shown(step) * 255).round() / 255
         numbers = _numbers(network, about, step, pictures, many)
-        return _result(network, about, pictures.float().cpu(), numbers)
+        return _result(network, about, pictures.float().cpu(), numbers, begun)
 
     return Run(path, total=how.settings.steps, names=names, finish=finish, shown=shown)
+
+
+def _begun(network: Network, start: Photo, fit: Fit, size: Size) -> Float[Tensor, "1 c h w"]:
+    """What the network is fed for the photograph that a search begins at."""
+    begun = feed(network, start, fit)
+    if begun.shape[2:] != size:
+        height, width = begun.shape[2:]
+        raise Mistake(
+            f"the start is {height} x {width} px and the code is of {size[0]} x {size[1]}; give pictures of one size, "
+            "or --fit crop"
+        )
+    return begun
 
 
 def kept_rows(step: Step, many: int) -> list[int]:
@@ -160,11 +178,13 @@ def compared(pictures: Float[Tensor, "n 3 h w"], photo: Float[Tensor, "1 3 h w"]
 
 
 def _result(
-    network: Network, about: Subject, pictures: Float[Tensor, "n 3 h w"], numbers: list[dict[str, Any]]
-) -> Result:
+    network: Network, about: Subject, pictures: Float[Tensor, "n 3 h w"], numbers: list[dict[str, Any]],
+    begun: Float[Tensor, "1 c h w"] | None,
+) -> Result:  # fmt: skip
     names = [code.layer for code in about.codes]
     fed = None if about.fed is None else seen(network, about.fed).float().cpu()
     first: list[Panel] = [] if fed is None else [("the network's input", fed)]
+    first += [] if begun is None else [("the start", seen(network, begun).float().cpu())]
     found: list[Panel] = [(_caption(one), picture[None]) for one, picture in zip(numbers, pictures, strict=True)]
     title = f"What {names[0] if len(names) == 1 else f'{len(names)} layers'} of {network.name} remember"
     title += "s" if len(names) == 1 else ""

@@ -28,6 +28,7 @@ from phosphene.core.optimization.engine import (
 )
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.lbfgs import lbfgs
+from phosphene.core.optimization.natural import natural_density, natural_match, shipped
 from phosphene.core.optimization.objectives import Accumulated, chunked, gradient, grouped, total, unblocked
 from phosphene.core.optimization.operators import blur, clip_contribution, clip_norm, colour, sequence, shrink
 from phosphene.core.optimization.optimizers import (
@@ -264,7 +265,7 @@ def ascent(settings: Settings, network: Network, size: Size, nouns: Nouns = Noun
             "use pixels, fourier, natural or laplacian"
         )
     center, view = mean_colour(network), min(network.size)
-    priors = list(weighted_priors(settings, center))
+    priors = [*weighted_priors(settings, center), *_natural_priors(settings, network)]
     if settings.transparency == "learned":
         priors += [settings.opacity * opacity()] if settings.opacity else []
     pixels = settings.parameterization == "pixels" and not nouns.parameterization
@@ -281,6 +282,14 @@ def ascent(settings: Settings, network: Network, size: Size, nouns: Nouns = Noun
         stop=_until(settings.until) if settings.until else None,
         accumulated=settings.transparency == "gradient",
     )
+
+
+def _natural_priors(settings: Settings, network: Network) -> Iterator[Term]:
+    """Those of what layers do on photographs."""
+    for weight, prior in ((settings.natural, natural_density), (settings.natural_match, natural_match)):
+        if weight:
+            layer, statistics = shipped(network, settings.natural_layer)
+            yield weight * prior(layer, statistics)
 
 
 def optimizer(settings: Settings) -> Optimizer:

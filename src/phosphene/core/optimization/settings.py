@@ -97,6 +97,17 @@ class Settings(PriorWeights):
         ),
     ] = "none"
     opacity: Annotated[float, Bounds(0, 1_000_000), Words("weight of the mean opacity, where it is learned")] = 1.0
+    natural: Annotated[
+        float,
+        Bounds(0, 1_000_000),
+        Words("weight of how improbable a layer's activations are among those of photographs (embedded:photo)"),
+    ] = 0.0
+    natural_match: Annotated[
+        float,
+        Bounds(0, 1_000_000),
+        Words("weight of how far their mean and covariance over the picture are from those of photographs"),
+    ] = 0.0
+    natural_layer: Annotated[str, Words("that layer; by default one near the picture, which noise excites")] = ""
     until: Annotated[
         float, Bounds(-1_000_000, 1_000_000), Words("stop a picture when its unit passes this value (0: go on)")
     ] = 0.0
