@@ -5,7 +5,18 @@ import inspect
 import pytest
 
 from phosphene import catalogue
-from phosphene.core.optimization import estimates, lbfgs, objectives, optimizers, priors, steps, tiles, transforms
+from phosphene.core.optimization import (
+    estimates,
+    lbfgs,
+    natural,
+    objectives,
+    optimizers,
+    priors,
+    steps,
+    tiles,
+    transforms,
+    wavelets,
+)
 from phosphene.core.optimization import parameterizations as made_of
 
 ASKED = {"score": "logit", "fit": "crop", "scale": "own", "check": False, "batch": 16}
@@ -63,7 +74,10 @@ RECIPES = {
     "facets": {**PAINTED, "count": 4, "fraction": 0.2, "score": "logit", "fit": "crop"},
     # google/deepdream
     "dream": {"octaves": 4, "zoom": 1.4, "steps": 10, "rate": 1.5 / 255, "jitter": 32, "tv": 0.0, "seed": 0},
-    "invert": {"preset": "default", "patience": 50, "decoder_weight": 0.0, "fit": "crop", "seed": 0},
+    "invert": {"preset": "default", "patience": 50, "fit": "crop", "seed": 0},
+    "privacy": {"second": "embedded:photo-robust", "preset": "default", "fit": "crop", "seed": 0},
+    "metamers": {"many": 8, "error": 0.0, "preset": "default", "patience": 50, "fit": "crop", "seed": 0},
+    "compare_priors": {"error": 0.0, "steps": 200, "rounds": 8, "rate": 0.05, "fit": "crop", "seed": 0},
     # Cinà et al. 2024, algorithm 1 and section 4
     "sigma_zero": MINIMAL | {"steps": 1000, "rate": 1.0, "sigma": 1e-3, "threshold": 0.3, "t": 0.01},
     # Matyasko & Chau 2021, and the authors' code
@@ -91,12 +105,13 @@ RECIPES = {
         "norm": "linf", "steps": 100, "targets": 9, "bias": 0.1, "overshoot": 1.05, "backward": 0.9,
     },
 }  # fmt: skip
-"""Of each recipe, what it does not find out for itself; `compare`'s methods are all that there are."""
+"""Of each recipe, what it does not find out for itself; `compare`'s methods and priors are all that there are."""
 
 
 @pytest.mark.parametrize("name", [row.name for row in catalogue.CATALOGUE if row.name])
 def test_a_recipe_of_which_nothing_is_asked_does_what_is_written_here(name):
-    options = [one for one in catalogue.recipe(name).options if not one.setting and one.name != "methods"]
+    listed = ("methods", "priors")
+    options = [one for one in catalogue.recipe(name).options if not one.setting and one.name not in listed]
     found = {one.name: one.default for one in options if one.default not in (None, inspect.Parameter.empty)}
     assert found == RECIPES[name]
 
@@ -113,9 +128,15 @@ NOUNS = {
     objectives.Accumulated.visible: {"quantile": 0.8},
     tiles.tiled: {"transform": transforms.as_is, "tile": 512, "overlap": None},
     steps.averaged: {"beta": 0.99},
+    steps.steadiest: {"window": 50, "patience": 200},
     priors.total_variation: {"beta": 1.0},
     priors.l_alpha: {"alpha": 2.0, "center": (0.5,)},
     priors.high_pass: {"deviation": 1.0},
+    priors.bilateral: {"deviation": 1.5, "contrast": 0.1},
+    priors.wavelet_sparsity: {"wavelet": "db2", "levels": 4},
+    wavelets.decomposed: {"wavelet": "db2", "levels": 4, "border": "symmetric"},
+    natural.natural_density: {"shrinkage": 0.05},
+    natural.natural_match: {"shrinkage": 0.05},
     transforms.shake: {"pad": 0, "jitter": 0, "scale": (1.0, 1.0), "rotate": 0.0, "border": "grey"},
     transforms.crop: {"spread": 0.15},
     transforms.over_noise: {"contrast": 1.0, "decay": 1.0},

@@ -65,7 +65,10 @@ if TYPE_CHECKING:
     from phosphene.features.predict import predict as predict
     from phosphene.features.visualize import visualize as visualize
     from phosphene.features.weights import weights as weights
+    from phosphene.inversion.compare import compare_priors as compare_priors
     from phosphene.inversion.invert import invert as invert
+    from phosphene.inversion.metamers import metamers as metamers
+    from phosphene.inversion.privacy import privacy as privacy
     from phosphene.models.specs import load as load
     from phosphene.models.specs import networks as networks
 
@@ -83,6 +86,7 @@ class Row:
             the name.
         many: the option that names independent pictures, of which many may be made part by part.
         judge: MODULE of the judges, other networks that say what they see in its pictures.
+        choice: the option that chooses among the methods of its command; `none` stands for the command by itself.
     """
 
     command: str
@@ -92,6 +96,7 @@ class Row:
     method: str = ""
     many: str = ""
     judge: str = ""
+    choice: str = "method"
 
     @property
     def prefix(self) -> str:
@@ -100,6 +105,8 @@ class Row:
 
 
 JUDGE = "features.judge"
+ITSELF = "none"
+"""The method that is the command by itself."""
 
 CATALOGUE: tuple[Row, ...] = (
     Row("networks", "", "faces.cli.commands:list_networks", "List what can be loaded."),
@@ -162,8 +169,14 @@ CATALOGUE: tuple[Row, ...] = (
     Row("atlas", "atlas", "features.atlas:atlas", "Map what a layer finds in many photographs."),
     Row("facets", "facets", "features.facets:facets", "Paint a unit's facets, from the photographs that excite it."),
     Row("dream", "dream", "dreaming.dream:dream", "Amplify what a layer sees in a photograph (DeepDream)."),
-    Row("invert", "invert", "inversion.invert:invert", "Find a picture that a layer can't tell from a photograph."),
+    Row("invert", "invert", "inversion.invert:invert", "Find a picture that a layer can't tell from a photograph.",
+        ITSELF, choice="compare"),
+    Row("invert", "compare_priors", "inversion.compare:compare_priors",
+        "Show what each prior paints at the same error of the code.", "priors", choice="compare"),
     Row("code", "", "faces.cli.code:write_code", "Save what layers say about a photograph, without the photograph."),
+    Row("privacy", "privacy", "inversion.privacy:privacy", "Say down to which layer activations show a photo."),
+    Row("metamers", "metamers", "inversion.metamers:metamers",
+        "Find several pictures that a layer can't tell apart, and where they differ."),
     Row("attack", "pgd", "adversarial.attacks.pgd:pgd", "Fool it with many small steps.", "pgd"),
     Row("attack", "fgsm", "adversarial.attacks.fgsm:fgsm", "Fool it with one step.", "fgsm"),
     Row("attack", "bim", "adversarial.attacks.bim:bim", "Fool it with steps of one level each.", "bim"),
@@ -202,6 +215,7 @@ CATALOGUE: tuple[Row, ...] = (
 SENTENCES = {
     "attribute": "Show which pixels matter.",
     "attack": "Fool a network with a change that nobody sees.",
+    "invert": "Find a picture that a layer can't tell from a photograph.",
 }
 """What a command with several methods does."""
 

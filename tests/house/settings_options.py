@@ -38,6 +38,7 @@ from phosphene.core.optimization.settings import (
 )
 from phosphene.core.optimization.terms import Term
 from phosphene.core.optimization.transforms import Transform
+from phosphene.core.optimization.wavelets import Wavelet
 from phosphene.core.options import Words, options_of
 
 

@@ -105,12 +105,16 @@ def test_a_layer_that_does_not_fit_is_refused(network, file, tensors, words):
     assert words in refused(network, file(save(tensors, header(network))))
 
 
-@pytest.mark.parametrize(
-    "changes", [{"format": 2}, {"height": "16"}, {"width": True}, {"height": 4}, {"width": 10**9}, {"height": -16}]
-)
-def test_a_header_that_says_what_no_code_has_is_refused(network, file, changes):
-    words = refused(network, file(save({"conv2": torch.ones(1, 8, 8, 8)}, header(network, **changes))))
-    assert "does not say what its codes are of" in words or "px, and there are none of that size" in words
+@pytest.mark.parametrize("changes", [{"format": 2}, {"height": "16"}, {"width": True}])
+def test_a_header_that_is_not_as_this_program_writes_it_is_refused(network, file, changes):
+    path = file(save({"conv2": torch.ones(1, 8, 8, 8)}, header(network, **changes)))
+    assert "does not say what its codes are of" in refused(network, path)
+
+
+@pytest.mark.parametrize("changes", [{"height": 4}, {"width": 10**9}, {"height": -16}])
+def test_a_size_that_no_picture_has_is_refused(network, file, changes):
+    path = file(save({"conv2": torch.ones(1, 8, 8, 8)}, header(network, **changes)))
+    assert "px, and there are none of that size" in refused(network, path)
 
 
 def test_other_files_are_refused_in_one_sentence(network, file, tmp_path):

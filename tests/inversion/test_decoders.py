@@ -156,7 +156,7 @@ def test_an_inversion_begins_at_its_picture_where_a_decoder_is_given(training, f
 def test_the_larger_its_weight_the_nearer_is_the_picture_to_that_of_the_decoder(training, file):
     there = alone(training, file)
     apart = [
-        (inverted(training, file, steps=40, start="noise", decoder_weight=weight).image - there).square().mean()
+        (inverted(training, file, steps=40, decoded=False, decoder_weight=weight).image - there).square().mean()
         for weight in (1e-3, 0.1, 10.0)
     ]
     assert apart[0] > apart[1] > apart[2]
@@ -173,11 +173,11 @@ def test_several_starts_of_several_layers_have_the_decoder_of_their_own_layer(tr
 
 def test_a_decoder_that_is_not_used_or_is_no_file_is_a_mistake(training, file):
     with pytest.raises(Mistake, match="a decoder is given, and neither is begun at its picture nor has it a weight"):
-        inverted(training, file, start="noise")
+        inverted(training, file, decoded=False)
     with pytest.raises(Mistake, match="a decoder is a file that train-decoder wrote, not a Tensor"):
         inverted(training, torch.zeros(3, 8, 8))
     with pytest.raises(Mistake, match="there is no decoder of Sequential here"):
-        inverted(training, start="decoder")
+        inverted(training, decoded=True)
 
 
 # -------------------------------------------------------------------------------------------------------- shipped

@@ -13,6 +13,8 @@ from phosphene.core.optimization.parameterizations import Laplacian
 from phosphene.core.pictures.files import open_photo
 from phosphene.core.units.default_layers import stages
 from phosphene.inversion import invert
+from phosphene.models.specs import load
+from tests.foreign import foreign
 from tests.small import Tokens, convnet, levels
 
 
@@ -49,14 +51,14 @@ def test_what_a_layer_keeps_whole_is_found_again():
     with torch.no_grad():
         model.turn.weight.copy_(torch.eye(3)[[1, 2, 0]][:, :, None, None])
         model.turn.bias.zero_()
-    run = invert(Network(model, size=16), smooth(), layer="turn", steps=200, tv=0.0)
+    run = invert(Network(model, size=16), smooth(), layer="turn", preset="plain", steps=200)
     assert (run.image[0] - smooth()).abs().mean() < 8 / 255
     assert run.numbers[0]["error"] < 5e-3
 
 
 def test_total_variation_makes_it_smoother():
     def roughness(tv):
-        image = invert(convnet(), levels(3, 16, 16), layer="conv3", steps=60, tv=tv).image
+        image = invert(convnet(), levels(3, 16, 16), layer="conv3", preset="plain", steps=60, tv=tv).image
         return image.diff(dim=3).abs().mean() + image.diff(dim=2).abs().mean()
 
     assert roughness(0.5) < 0.7 * roughness(0.0)
@@ -117,9 +119,9 @@ def test_more_steps_are_never_worse():
 
 
 def test_it_stops_when_nothing_falls_any_more_and_says_after_how_many_steps():
-    run = invert(convnet(), smooth(), layer="conv2", steps=60, rate=0.0, patience=5)
-    assert run.numbers[0]["steps"] == 5
-    assert invert(convnet(), smooth(), layer="conv2", steps=12, rate=0.0, patience=0).numbers[0]["steps"] == 12
+    how = {"layer": "conv2", "preset": "plain", "rate": 0.0}
+    assert invert(convnet(), smooth(), steps=60, patience=5, **how).numbers[0]["steps"] == 5
+    assert invert(convnet(), smooth(), steps=12, patience=0, **how).numbers[0]["steps"] == 12
 
 
 @pytest.mark.parametrize("preset", ["default", "mahendran", "plain"])
@@ -150,7 +152,18 @@ def test_tokens_and_what_the_network_says_in_the_end_are_inverted_too():
     tokens = Network(Tokens().double(), size=16)
     run = invert(tokens, smooth(), layer=["patches", "mix", "log-probabilities"], steps=30)
     first, *_, last = [step.outputs["error"] for step in run]
-    assert (last < 0.5 * first).all() and list(run.result.names) == ["patches", "mix", "log-probabilities"]
+    assert (last < 0.5 * first)[:2].all() and list(run.result.names) == ["patches", "mix", "log-probabilities"]
+
+
+@pytest.mark.slow
+def test_a_vision_transformer_is_inverted_block_by_block():
+    foreign("timm")
+    network = load("timm:vit_tiny_patch16_224?weights=none")
+    layers = ["blocks.1", "blocks.8", "log-probabilities"]
+    run = invert(network, levels(3, 64, 64), layer=layers, steps=8)
+    first, *_, last = [step.outputs["error"] for step in run]
+    assert (last < 0.8 * first).all() and run.image.shape == (3, 3, 224, 224)
+    assert [one["layer"] for one in run.numbers] == layers
 
 
 def test_in_python_an_inversion_takes_objects_in_place_of_its_settings():
@@ -159,3 +172,21 @@ def test_in_python_an_inversion_takes_objects_in_place_of_its_settings():
     first, *_, last = [step.values.item() for step in run]
     assert last < 0.05 * first
     assert "given in Python" in run.result.recipe["arguments"]["parameterization"]
+
+
+def test_from_a_start_what_the_code_can_not_see_stays_as_it_was():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 8, bias=False)).double()
+    network, photo, start = Network(model, size=8), levels(3, 8, 8, low=80, high=180), levels(3, 8, 8, seed=1)
+    run = invert(
+        network, photo, layer="1", steps=100, preset="plain", start=start, parameterization="pixels", rate=0.01
+    )
+    assert run.numbers[0]["error"] < 1e-2
+    assert (run.image[0] - start).abs().mean() < 0.5 * (run.image[0] - photo).abs().mean()
+    assert torch.equal(run.result.panels[0][1][1][0], start)
+
+
+def test_a_start_of_another_size_and_several_of_one_are_refused():
+    with pytest.raises(Mistake, match="the start is 20 x 18 px and the code is of 16 x 16"):
+        invert(convnet(), levels(3, 16, 16), start=levels(3, 20, 18), fit="whole")
+    with pytest.raises(Mistake, match="2 restarts at one photograph would be the same picture"):
+        invert(convnet(), levels(3, 16, 16), start=levels(3, 16, 16), restarts=2)

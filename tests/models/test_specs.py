@@ -19,7 +19,9 @@ def test_precision_and_device_are_set():
 def test_all_that_can_be_loaded_is_listed():
     found = networks()
     ours = [f"embedded:{name}" for name in EMBEDDED]
-    assert list(found) == [*ours, "torchvision:NAME", "timm:NAME", "FILE.safetensors", "FILE.py:FACTORY"]
+    assert list(found) == [
+        *ours, "torchvision:NAME", "timm:NAME", "hog:8x8x9", "sift:4x4x8", "FILE.safetensors", "FILE.py:FACTORY",
+    ]  # fmt: skip
     assert all(found.values())
 
 

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -36,10 +36,6 @@ from phosphene.core.results.provenance import state_sha256
 from phosphene.inversion.codes import Code
 from phosphene.inversion.decoder import Decoder, Geometry, decoded, geometry
 from phosphene.models.embedded import WEIGHTS
-
-Start = Literal["noise", "decoder"]
-"""Where an inversion begins."""
-
 
 HEADER = "decoder"
 """The entry of a file's header that holds the record."""
@@ -178,7 +174,7 @@ class Led:
 
 def led(
     network: Network, codes: Sequence[Code], size: tuple[int, int], decoder: Photo | None = None,
-    start: Start | None = None, weight: float = 0.0,
+    decoded: bool | None = None, weight: float = 0.0,
 ) -> Led:  # fmt: skip
     """What decoders of the codes' layers give to an inversion.
 
@@ -186,12 +182,12 @@ def led(
         codes: of the problems.
         size: (height, width) of the pictures.
         decoder: a file; by default those that this package has.
-        start: where to begin; by default at the decoder's pictures where a file is given, and else at noise.
+        decoded: whether to begin at the decoder's pictures; by default where a file is given.
         weight: of the distance to the decoder's pictures.
     Raises:
         Mistake: there is no decoder for one of the layers, or what is given is no file.
     """
-    begins = start == "decoder" or (start is None and decoder is not None)
+    begins = decoder is not None if decoded is None else decoded
     if not begins and not weight:
         if decoder is not None:
             raise Mistake("a decoder is given, and neither is begun at its picture nor has it a weight; leave one out")

@@ -14,12 +14,14 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import seen
 from phosphene.core.optimization.ascent import Size
+from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.settings_options import FurtherOptions
 from phosphene.core.optimization.steps import Step
-from phosphene.core.options import Bounds, Seed, Steps, Weight
+from phosphene.core.options import Bounds, Seed, Steps, Weight, Words, options_of
 from phosphene.core.pictures.files import Photo, is_code
 from phosphene.core.pictures.sheets import figure
 from phosphene.core.results.recipes import recipe
@@ -27,15 +29,28 @@ from phosphene.core.results.results import Panel, Result, Run
 from phosphene.core.units.inputs import Fit, feed, logits, top
 from phosphene.inversion.code_files import read_code_file
 from phosphene.inversion.codes import Code, chosen_layers, errors, is_score, read_codes
-from phosphene.inversion.decoders import Start, led
+from phosphene.inversion.decoders import led
 from phosphene.inversion.measures import colour_error, psnr, ssim
 from phosphene.inversion.presets import AnyPreset, restarts_of, setup
 from phosphene.inversion.search import ERROR, searched
 
 Restarts = Annotated[int, Bounds(1, 256)]
 
+
 FIRST = 5
 """So many of the strongest classes are compared, where the code is what the network says in the end."""
+
+
+class InvertOptions(FurtherOptions, total=False):
+    """What an inversion may be told besides."""
+
+    decoded: Annotated[bool, Words("begin at the picture of a decoder; by default where one is given")]
+    decoder_weight: Annotated[
+        Weight, Words("weight of the mean square distance to the picture of a decoder: one that is given, or our own")
+    ]
+
+
+options_of(InvertOptions, Settings, leave_out=("tv", "steps", "rate", "jitter", "transparency", "opacity", "stretch"))
 
 
 @dataclass(frozen=True)
@@ -74,12 +89,11 @@ def invert(
     tv: Weight | None = None,
     rate: Weight | None = None,
     patience: Steps = 50,
+    start: Photo | None = None,
     decoder: Photo | None = None,
-    start: Start | None = None,
-    decoder_weight: Weight = 0.0,
     fit: Fit = "crop",
     seed: Seed = 0,
-    **given: Unpack[FurtherOptions],
+    **given: Unpack[InvertOptions],
 ) -> Run:
     """Find a picture that LAYER can't tell from PHOTO, starting at noise.
 
@@ -97,21 +111,27 @@ def invert(
         tv: the weight of total variation, which prefers smooth pictures among those with the same code.
         rate: the length of a move.
         patience: a picture is finished when its error has not fallen by 1 % in so many steps; 0 takes all steps.
-        decoder: a file that `phosphene train-decoder` wrote; by default the one that this package has for the layer.
-        start: where to begin: noise, or the decoder's picture, which is the default where a decoder is given.
-        decoder_weight: of the mean square distance to the decoder's picture.
-        fit: how the photograph becomes the network's input.
+        start: a photograph to begin at instead of noise; where the code is blind, the picture stays as it is there.
+        decoder: a file that `phosphene train-decoder` wrote, to begin at its picture.
+        fit: how a photograph becomes the network's input.
         seed: of the start.
     """
     about = subject(network, photo, layer, fit)
-    many = restarts_of(preset) if restarts is None else restarts
+    begun = None if start is None else _begun(network, start, fit, about.size)
+    many = (restarts_of(preset) if start is None else 1) if restarts is None else restarts
+    if start is not None and many > 1:
+        raise Mistake(f"{many} restarts at one photograph would be the same picture; leave out restarts or start")
     problems = [code for code in about.codes for _ in range(many)]
     own = {**given, "steps": steps, "tv": tv, "rate": rate}
     how = setup(preset, own, network, [code.layer for code in problems], about.size)
-    learned = led(network, problems, about.size, decoder, start, decoder_weight)
+    learned = led(network, problems, about.size, decoder, given.get("decoded"), given.get("decoder_weight", 0.0))
+    if begun is not None and learned.start is not None:
+        raise Mistake(
+            "it begins at a photograph or at a decoder's picture, not at both; leave out start, or decoded"
+        )
     path = searched(
         network, problems, how.settings, about.size, starts=[*range(many)] * len(about.codes), seed=seed,
-        nouns=how.nouns.besides(learned.prior), patience=patience, start=learned.start,
+        nouns=how.nouns.besides(learned.prior), patience=patience, start=learned.start if begun is None else begun,
     )  # fmt: skip
     names = [code.layer for code in about.codes]
 
@@ -121,9 +141,21 @@ def invert(
     def finish(step: Step) -> Result:
         pictures = (shown(step) * 255).round() / 255
         numbers = _numbers(network, about, step, pictures, many)
-        return _result(network, about, pictures.float().cpu(), numbers)
+        return _result(network, about, pictures.float().cpu(), numbers, begun)
 
     return Run(path, total=how.settings.steps, names=names, finish=finish, shown=shown)
+
+
+def _begun(network: Network, start: Photo, fit: Fit, size: Size) -> Float[Tensor, "1 c h w"]:
+    """What the network is fed for the photograph that a search begins at."""
+    begun = feed(network, start, fit)
+    if begun.shape[2:] != size:
+        height, width = begun.shape[2:]
+        raise Mistake(
+            f"the start is {height} x {width} px and the code is of {size[0]} x {size[1]}; give pictures of one size, "
+            "or --fit crop"
+        )
+    return begun
 
 
 def kept_rows(step: Step, many: int) -> list[int]:
@@ -168,11 +200,13 @@ def compared(pictures: Float[Tensor, "n 3 h w"], photo: Float[Tensor, "1 3 h w"]
 
 
 def _result(
-    network: Network, about: Subject, pictures: Float[Tensor, "n 3 h w"], numbers: list[dict[str, Any]]
-) -> Result:
+    network: Network, about: Subject, pictures: Float[Tensor, "n 3 h w"], numbers: list[dict[str, Any]],
+    begun: Float[Tensor, "1 c h w"] | None,
+) -> Result:  # fmt: skip
     names = [code.layer for code in about.codes]
     fed = None if about.fed is None else seen(network, about.fed).float().cpu()
     first: list[Panel] = [] if fed is None else [("the network's input", fed)]
+    first += [] if begun is None else [("the start", seen(network, begun).float().cpu())]
     found: list[Panel] = [(_caption(one), picture[None]) for one, picture in zip(numbers, pictures, strict=True)]
     title = f"What {names[0] if len(names) == 1 else f'{len(names)} layers'} of {network.name} remember"
     title += "s" if len(names) == 1 else ""

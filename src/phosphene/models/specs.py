@@ -3,6 +3,7 @@
     embedded:photo                         a network of our own, inside the package; embedded:digits is another
     torchvision:resnet18                   with its published weights; ?weights=none for untrained
     timm:resnet18                          the same from timm
+    hog:8x8x9, sift:4x4x8                  hand-made codes: cells of so many pixels, and orientations
     path/to/file.py:factory                your own; the function returns a module, or a module and a dict
     path/to/file.safetensors               one that `phosphene train-robust` or `train-dream` has trained
 
@@ -26,6 +27,7 @@ from phosphene.core.units.labels import class_names
 from phosphene.models.embedded import EMBEDDED, embedded, embedded_words
 from phosphene.models.facts import query_options
 from phosphene.models.files import code_sha256_of, network_of_file, without_folders
+from phosphene.models.hog import EXAMPLES, hand_made, hand_made_words
 from phosphene.models.plan_files import chosen_plans
 from phosphene.models.preparing import cast, check_numbers, evaluating, quantized, settle
 from phosphene.models.timm import timm_network
@@ -75,6 +77,8 @@ def load(
         model, facts = torchvision_network(name, options)
     elif kind == "timm":
         model, facts = timm_network(name, options)
+    elif kind in EXAMPLES:
+        model, facts = hand_made(kind, name, options)
     else:
         model, facts = trained_network(spec) or network_of_file(spec)
     said = {"head": head, "channels": channels, "shown": shown, "input": input, "output": output}
@@ -116,6 +120,7 @@ def networks() -> dict[str, str]:
     found["torchvision:NAME"] = f"one of {many} classification networks; ?weights=none for untrained"
     has_timm = importlib.util.find_spec("timm") is not None
     found["timm:NAME"] = "timm's networks" if has_timm else f"timm's networks; {needs('it', 'timm', 'timm')}"
+    found |= {spec: hand_made_words(kind) for kind, spec in EXAMPLES.items()}
     found["FILE.safetensors"] = "a network that `phosphene train-robust` or `train-dream` has trained"
     found["FILE.py:FACTORY"] = "your own: a function that returns a module, or a module and a dict of mean, std, ..."
     return found

@@ -6,7 +6,15 @@ import torch
 from scipy import ndimage
 
 from phosphene.core.optimization.engine import Evaluation, argmin
-from phosphene.core.optimization.operators import blur, blurred, clip_contribution, clip_norm, sequence, shrink
+from phosphene.core.optimization.operators import (
+    bilateral_filtered,
+    blur,
+    blurred,
+    clip_contribution,
+    clip_norm,
+    sequence,
+    shrink,
+)
 from phosphene.core.optimization.optimizers import steepest
 from phosphene.core.optimization.parameterizations import Pixels
 from tests.small import noise, normal
@@ -96,3 +104,64 @@ def test_operators_come_after_the_move_and_see_the_gradient_that_moved():
     torch.testing.assert_close(steps[2].pictures, ((start - 0.1) / 2 - 0.1) / 2)
     assert [index for index, *_ in seen] == [0, 1]
     assert all((gradient == 1).all() for *_, gradient in seen)
+
+
+def slow_bilateral(x, deviation, contrast):
+    """Pixel by pixel, the border mirrored without repeating its edge."""
+    radius, (_, height, width) = int(np.ceil(2 * deviation)), x.shape
+    out = torch.zeros_like(x)
+
+    def inside(i, length):
+        return -i if i < 0 else 2 * length - 2 - i if i >= length else i
+
+    for i in range(height):
+        for j in range(width):
+            total = 0.0
+            for down in range(-radius, radius + 1):
+                for across in range(-radius, radius + 1):
+                    there = x[:, inside(i + down, height), inside(j + across, width)]
+                    unlike = float((there - x[:, i, j]).square().sum())
+                    weight = np.exp(-(down**2 + across**2) / (2 * deviation**2) - unlike / (2 * contrast**2))
+                    total += weight
+                    out[:, i, j] += weight * there
+            out[:, i, j] /= total
+    return out
+
+
+@pytest.mark.parametrize(("deviation", "contrast"), [(1.0, 0.1), (1.5, 0.3)])
+def test_a_bilateral_filter_is_its_formula(deviation, contrast):
+    x = pictures(6, 5)
+    found = bilateral_filtered(x, deviation, contrast)
+    for one, expected in zip(x, found, strict=True):
+        torch.testing.assert_close(slow_bilateral(one, deviation, contrast), expected)
+
+
+def test_without_distances_to_mind_a_bilateral_filter_is_that_of_scikit_image():
+    """Its colours' distance is divided by their number, so that its sigma_color is a third of the contrast.
+
+    Its distances can't be compared: the table of their weights (0.26, `_compute_spatial_lut`) has win_size + 1 columns
+    and is read as if it had win_size.
+    """
+    restoration = pytest.importorskip("skimage.restoration")
+    x = pictures(6, 6)
+    theirs = restoration.denoise_bilateral(
+        x[0].permute(1, 2, 0).numpy(), win_size=11, sigma_color=0.4 / 3, sigma_spatial=1e6, bins=1_000_000,
+        mode="reflect", channel_axis=2,
+    )  # fmt: skip
+    expected = torch.from_numpy(theirs).permute(2, 0, 1)
+    torch.testing.assert_close(bilateral_filtered(x, 1e6, 0.4)[0], expected, atol=1e-5, rtol=0)
+
+
+def test_a_bilateral_filter_keeps_a_high_edge_and_takes_faint_noise_away():
+    x = 0.1 + 0.02 * pictures(16, 16)
+    x[..., 8:] += 0.7
+    found = bilateral_filtered(x, 1.5, 0.1)
+    assert found[..., 7].max() < 0.13 and found[..., 8].min() > 0.79
+    assert found[..., :8].std() < 0.4 * x[..., :8].std()
+
+
+def test_without_contrast_to_mind_a_bilateral_filter_is_a_gaussian_blur():
+    x = pictures(20, 20)
+    apart = (bilateral_filtered(x, 1.0, 1e6) - blurred(x, 1.0)).abs().max()
+    assert apart < 0.06  # the blur's window is larger
+    assert apart < 0.25 * (x - blurred(x, 1.0)).abs().max()

@@ -6,17 +6,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phosphene.core.errors import Mistake
-from phosphene.core.optimization.operators import blurred
+from phosphene.core.optimization.operators import bilateral_filtered, blurred
 from phosphene.core.optimization.priors import (
     PriorWeights,
+    bilateral,
     high_pass,
     l_alpha,
     opacity,
     power,
     total_variation,
+    wavelet_sparsity,
     weighted_priors,
 )
 from phosphene.core.optimization.terms import Reading
+from phosphene.core.optimization.wavelets import MOMENTS, split
+from tests.foreign import foreign
 from tests.small import noise
 
 
@@ -111,7 +115,51 @@ def test_the_gradient_of_the_high_pass_energy_is_what_a_blur_takes_away():
     torch.testing.assert_close(gradient * (3 * 8 * 9), (x - blurred(x, 1.0)).detach())
 
 
-PRIORS = {"tv1": total_variation(), "tv2": total_variation(2.0), "l2": l_alpha(), "l6": l_alpha(6, (0.4, 0.5, 0.6))}
+def test_the_gradient_of_the_bilateral_energy_is_what_a_bilateral_filter_takes_away():
+    x = picture(2, 3, 8, 9).requires_grad_()
+    (gradient,) = torch.autograd.grad(bilateral(1.0, 0.2).of(reading(x)).sum(), x)
+    torch.testing.assert_close(gradient * (3 * 8 * 9), (x - bilateral_filtered(x, 1.0, 0.2)).detach())
+
+
+def test_the_bilateral_energy_is_half_the_mean_square_of_what_the_filter_takes_away():
+    x = picture(2, 3, 8, 9)
+    expected = ((x - bilateral_filtered(x, 1.5, 0.1)) ** 2).flatten(1).mean(1) / 2
+    torch.testing.assert_close(bilateral().of(reading(x)), expected)
+
+
+@pytest.mark.parametrize("wavelet", MOMENTS)
+def test_wavelet_sparsity_is_the_sum_of_all_details_level_by_level(wavelet):
+    x = picture(2, 3, 9, 8)
+    total, coarse = torch.zeros(2, dtype=torch.float64), x
+    for _ in range(3):
+        coarse, details = split(coarse, wavelet)
+        for n in range(2):
+            total[n] += sum(abs(number) for number in details[n].flatten().tolist()) / (3 * 9 * 8)
+    torch.testing.assert_close(wavelet_sparsity(wavelet, 3).of(reading(x)), total)
+
+
+def test_a_step_edge_between_blocks_costs_haar_nothing_and_one_within_them_its_height():
+    x = torch.zeros(1, 3, 4, 4)
+    x[..., 2:] = 0.5
+    assert wavelet_sparsity("haar", 1).of(reading(x)).item() == pytest.approx(0, abs=1e-7)
+    x[..., 1] = 0.5  # in two blocks of each colour two pairs that differ by .5: details of .5 * 2 / 2
+    assert wavelet_sparsity("haar", 1).of(reading(x)).item() == pytest.approx(2 * 0.5 / 16)
+
+
+def test_total_variation_is_that_of_deepinv():
+    optim = foreign("deepinv.optim")
+    x = picture(2, 3, 7, 6)
+    nabla = optim.TVPrior().nabla(x)
+    for beta in (1.0, 2.0):
+        theirs = nabla.square().sum(-1).pow(beta / 2).mean((1, 2, 3))
+        torch.testing.assert_close(total_variation(beta).of(reading(x)), theirs)
+    torch.testing.assert_close(total_variation().of(reading(x)), optim.TVPrior().fn(x).flatten() / (3 * 7 * 6))
+
+
+PRIORS = {
+    "tv1": total_variation(), "tv2": total_variation(2.0), "l2": l_alpha(), "l6": l_alpha(6, (0.4, 0.5, 0.6)),
+    "haar": wavelet_sparsity("haar"), "db2": wavelet_sparsity("db2"), "db4": wavelet_sparsity("db4", 1),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("prior", PRIORS.values(), ids=PRIORS)
@@ -120,10 +168,28 @@ def test_the_gradient_of_a_prior_equals_differences(prior):
     assert torch.autograd.gradcheck(lambda x: prior.of(reading(x)), x)
 
 
-@pytest.mark.parametrize("prior", [total_variation, high_pass, l_alpha])
+@pytest.mark.parametrize("prior", [total_variation, high_pass, l_alpha, bilateral])
 def test_an_exponent_or_deviation_of_zero_is_refused(prior):
     with pytest.raises(ValueError, match="needs"):
         prior(0)
+
+
+def test_wavelets_without_a_level_and_a_filter_without_a_contrast_are_refused():
+    with pytest.raises(ValueError, match="needs at least 1 level, got 0"):
+        wavelet_sparsity("haar", 0)
+    with pytest.raises(ValueError, match="bilateral needs deviations above 0, got 1 pixels and 0 of contrast"):
+        bilateral(1, 0)
+
+
+def test_the_shape_of_a_prior_is_a_setting_beside_its_weight():
+    x = picture(2)
+    for settings, formula in (
+        ({"tv": 2.0, "tv_beta": 1.5}, total_variation(1.5)),
+        ({"wavelets": 2.0, "wavelet": "db3"}, wavelet_sparsity("db3")),
+        ({"wavelets": 2.0}, wavelet_sparsity("db2", 4)),
+    ):
+        (term,) = weighted_priors(PriorWeights(**settings), (0.5,))
+        torch.testing.assert_close(term.of(reading(x)), 2 * formula.of(reading(x)))
 
 
 def test_weighted_priors_are_those_with_a_weight():
@@ -135,11 +201,14 @@ def test_weighted_priors_are_those_with_a_weight():
         torch.testing.assert_close(one.of(reading(x)), other.of(reading(x)))
 
 
+FLAT = {"tv": 0.0, "l2": 0.5**2, "l6": 0.5**6, "high_pass": 0.0, "bilateral": 0.0, "wavelets": 0.0}
+
+
 def test_the_weights_of_a_flat_picture_are_powers_of_its_distance_from_the_mean_colour():
     x, center = torch.full((1, 3, 6, 6), 0.75, dtype=torch.float64), (0.25, 0.25, 0.25)
-    for name, value in (("tv", 0.0), ("l2", 0.5**2), ("l6", 0.5**6), ("high_pass", 0.0)):
+    for name, value in FLAT.items():
         (term,) = weighted_priors(PriorWeights(**{name: 3.0}), center)
-        assert term.of(reading(x)).item() == pytest.approx(3 * value)
+        assert term.of(reading(x)).item() == pytest.approx(3 * value, abs=1e-12)
 
 
 def test_at_zero_powers_from_one_on_have_their_gradient_and_smaller_ones_none():
@@ -162,11 +231,14 @@ def test_what_is_left_out_is_the_usual_choice():
 
 
 def test_a_prior_says_what_it_is():
-    assert [prior.name for prior in (total_variation(), l_alpha(), l_alpha(2.5), high_pass(), opacity())] == [
+    priors = total_variation(), l_alpha(), l_alpha(2.5), high_pass(), bilateral(), wavelet_sparsity("haar"), opacity()
+    assert [prior.name for prior in priors] == [
         "total variation",
         "L2 norm",
         "L2.5 norm",
         "high-pass energy",
+        "bilateral energy",
+        "haar wavelet sparsity",
         "opacity",
     ]
 
@@ -208,7 +280,10 @@ def test_what_is_not_positive_is_refused_in_a_sentence(prior, sentence):
 
 def test_the_weight_of_each_prior_is_that_of_its_formula():
     x, center = picture(2), (0.4, 0.5, 0.6)
-    formulas = {"tv": total_variation(), "l2": l_alpha(2, center), "l6": l_alpha(6, center), "high_pass": high_pass()}
+    formulas = {
+        "tv": total_variation(), "l2": l_alpha(2, center), "l6": l_alpha(6, center), "high_pass": high_pass(),
+        "bilateral": bilateral(), "wavelets": wavelet_sparsity(),
+    }  # fmt: skip
     for name, formula in formulas.items():
         (term,) = weighted_priors(PriorWeights(**{name: 3.0}), center)
         torch.testing.assert_close(term.of(reading(x)), 3 * formula.of(reading(x)))

@@ -26,7 +26,8 @@ def test_every_setting_has_one_sentence_and_is_refused_out_of_its_bounds(name):
 
 DEFAULTS = {
     "schedule": "steady", "momentum": 0.9,
-    "tv": 0, "l2": 0, "l6": 0, "high_pass": 0, "steps": 256, "parameterization": "fourier", "decay": 1,
+    "tv": 0, "tv_beta": 1, "l2": 0, "l6": 0, "high_pass": 0, "bilateral": 0, "wavelets": 0, "wavelet": "db2",
+    "natural": 0, "natural_match": 0, "natural_layer": "", "steps": 256, "parameterization": "fourier", "decay": 1,
     "deviation": 0.01, "optimizer": "adam", "rate": 0.05, "pad": 0, "jitter": 0, "smallest": 1, "largest": 1,
     "rotate": 0, "border": "grey", "channel_reach": 1, "crop_from": 0, "crop_to": 0, "views": 1, "noise": 0,
     "shrink": 0, "blur_width": 0, "blur_every": 1, "small_norm": 0, "small_contribution": 0, "transparency": "none",

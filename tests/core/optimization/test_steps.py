@@ -8,7 +8,7 @@ from phosphene.core.optimization.engine import argmin
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.optimizers import sign
 from phosphene.core.optimization.parameterizations import Pixels
-from phosphene.core.optimization.steps import Step, averaged, best
+from phosphene.core.optimization.steps import Step, averaged, best, steadiest
 from tests.core.optimization.test_engine import ALL, bowl, photos
 
 
@@ -100,6 +100,63 @@ def test_an_average_over_time_forgets_a_hundredth_at_each_step_unless_it_is_told
     found = list(averaged(iter(steps)))
     for step, mean in zip(found, slow_averages([step.pictures.double() for step in steps], 0.99), strict=True):
         torch.testing.assert_close(step.pictures.double(), mean, rtol=1e-5, atol=0)
+
+
+def trembling(many, calmest, rows=1):
+    """Steps whose pictures tremble less until one of them, and more again."""
+    pictures = [
+        0.5 + (abs(i - calmest) + 1) * 0.01 * (-1) ** i * torch.ones(rows, 3, 4, 4, dtype=torch.float64)
+        for i in range(many)
+    ]
+    return [
+        Step(i, x, torch.full((rows,), float(i)), torch.ones(rows, dtype=torch.bool)) for i, x in enumerate(pictures)
+    ]
+
+
+def slow_variances(pictures, window):
+    """Of each window its mean over w of |x_(t+w) - mean|^2, a pixel."""
+    found = []
+    for t in range(len(pictures) - window + 1):
+        own = pictures[t : t + window]
+        mean = sum(own) / window
+        found.append(float(sum((x - mean).square().mean() for x in own) / window))
+    return found
+
+
+@pytest.mark.parametrize("window", [2, 3, 5])
+def test_the_steadiest_picture_begins_the_window_of_least_variance(window):
+    steps = trembling(40, 17)
+    variances = slow_variances([step.pictures for step in steps], window)
+    *_, last = steadiest(iter(steps), window, patience=6)
+    wanted = variances.index(min(variances))
+    assert torch.equal(last.pictures, steps[wanted].pictures) and last.values.item() == wanted
+    assert last.index == wanted + window - 1 + 6 and not last.alive.any()
+
+
+def test_before_there_is_a_window_and_without_an_end_in_sight_steps_are_shown_as_they_are():
+    steps = trembling(10, 100)
+    found = list(steadiest(iter(steps), 4, patience=3))
+    assert [step.index for step in found] == list(range(10))
+    assert [step.values.item() for step in found] == [0, 1, 2, 0, 1, 2, 3, 4, 5, 6]
+    assert all(step.alive.all() for step in found)
+
+
+def test_each_row_is_steadiest_as_it_would_be_alone():
+    early, late = trembling(40, 8), trembling(40, 20)
+    both = [
+        Step(one.index, torch.cat([one.pictures, other.pictures]), one.values.repeat(2), one.alive.repeat(2))
+        for one, other in zip(early, late, strict=True)
+    ]
+    *_, last = steadiest(iter(both), 3, 5)
+    for row, alone in enumerate((early, late)):
+        *_, own = steadiest(iter(alone), 3, 5)
+        assert torch.equal(last.pictures[row], own.pictures[0]) and last.values[row] == own.values[0]
+
+
+@pytest.mark.parametrize(("window", "patience", "what"), [(1, 5, "the window"), (5, 0, "patience")])
+def test_a_window_of_one_step_and_no_patience_are_mistakes(window, patience, what):
+    with pytest.raises(Mistake, match=f"not a valid value for {what}"):
+        list(steadiest(iter(trembling(3, 1)), window, patience))
 
 
 def test_best_by_an_output_keeps_where_that_was_least_whatever_the_values():

@@ -51,6 +51,7 @@ MADE = [
     ("segment", "cat.png", "--target", "zebra", "--box", "1,2,9,8"),
     ("dream", "cat.png", "--octaves", "2", "--steps", "2"),
     ("invert", "cat.png", "--steps", "3"),
+    ("privacy", "cat.png", "--layer", "conv2", "--steps", "3"),
     ("invert", "cat.png", "--layer", "log-probabilities", "--steps", "3", "--restarts", "2", "--preset", "mahendran"),
     ("attack", "cat.png", "--method", "fgsm"),
     ("attack", "cat.png", "--method", "pgd", "--steps", "3", "--eps", "3/255"),
@@ -74,6 +75,7 @@ SEVERAL = [
     ("interpolate", "conv2:1", "conv2:3", "--count", "3", "--steps", "2", "--size", "24"),
     ("context", "zebra", "--starts", "2", "--others", "1", "--steps", "2", "--size", "24"),
     ("invert", "cat.png", "--layer", "conv1", "--layer", "conv3", "--steps", "2"),
+    ("metamers", "cat.png", "--layer", "conv2", "--many", "2", "--steps", "2"),
     ("gallery", "olah", "--steps", "1", "--size", "16", "--only", "paper"),
 ]
 """Those that make several pictures and one figure."""

@@ -59,8 +59,9 @@ def test_pictures_of_a_folder_and_their_one_figure_are_made_again(run, words):
     (drawn,) = Path("made").glob("*.figure.png")
     pictures = sorted(set(Path("made").glob("*.png")) - {drawn})
     network = phosphene.load("own.py")
+    photos = [word for word in words if word == "cat.png"]
     for picture in (pictures[0], pictures[-1], drawn):
-        again = replay(picture, network)
+        again = replay(picture, network, photos)
         assert again.same
         assert (np.asarray(again.image) == pixels(picture)).all()
     assert run(*words, "--net", "own.py", "--out", "made")[0] == 2  # it is there already

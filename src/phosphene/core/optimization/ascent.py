@@ -28,6 +28,7 @@ from phosphene.core.optimization.engine import (
 )
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.lbfgs import lbfgs
+from phosphene.core.optimization.natural import natural_density, natural_match, shipped
 from phosphene.core.optimization.objectives import Accumulated, chunked, gradient, grouped, total, unblocked
 from phosphene.core.optimization.operators import blur, clip_contribution, clip_norm, colour, sequence, shrink
 from phosphene.core.optimization.optimizers import (
@@ -44,6 +45,7 @@ from phosphene.core.optimization.parameterizations import (
     DeepPrior,
     Fourier,
     Laplacian,
+    Natural,
     Phase,
     Pixels,
     Shared,
@@ -57,6 +59,10 @@ from phosphene.core.optimization.terms import Term
 from phosphene.core.optimization.transforms import Transform, as_is, compose, crop, noisy, over_noise, several, shake
 
 Size = tuple[int, int]
+
+SET = ("pixels", "fourier", "natural", "laplacian")
+"""Parameterizations that can be set to given pictures."""
+
 Parts = Sequence[tuple[Sequence[int], Term]]
 """Which problems share a term, and the term that is made large for them."""
 
@@ -258,13 +264,13 @@ def ascent(settings: Settings, network: Network, size: Size, nouns: Nouns = Noun
     """
     check_colours(network)
     operated = settings.small_norm or settings.small_contribution or settings.shrink or settings.blur_width
-    if operated and not nouns.parameterization and settings.parameterization not in ("pixels", "fourier", "laplacian"):
+    if operated and not nouns.parameterization and settings.parameterization not in SET:
         raise Mistake(
             f"shrink, blur and clipping need pixels that can be set, which {settings.parameterization} has not; "
-            "use pixels, fourier or laplacian"
+            "use pixels, fourier, natural or laplacian"
         )
     center, view = mean_colour(network), min(network.size)
-    priors = list(weighted_priors(settings, center))
+    priors = [*weighted_priors(settings, center), *_natural_priors(settings, network)]
     if settings.transparency == "learned":
         priors += [settings.opacity * opacity()] if settings.opacity else []
     pixels = settings.parameterization == "pixels" and not nouns.parameterization
@@ -281,6 +287,14 @@ def ascent(settings: Settings, network: Network, size: Size, nouns: Nouns = Noun
         stop=_until(settings.until) if settings.until else None,
         accumulated=settings.transparency == "gradient",
     )
+
+
+def _natural_priors(settings: Settings, network: Network) -> Iterator[Term]:
+    """Those of what layers do on photographs."""
+    for weight, prior in ((settings.natural, natural_density), (settings.natural_match, natural_match)):
+        if weight:
+            layer, statistics = shipped(network, settings.natural_layer)
+            yield weight * prior(layer, statistics)
 
 
 def optimizer(settings: Settings) -> Optimizer:
@@ -315,8 +329,8 @@ def factory(settings: Settings, center: Sequence[float]) -> Factory:
         image: Parameterization
         if kind == "pixels":
             image = Pixels(_noise(settings, center, problems, size, seed, **how) if start is None else start)
-        elif kind == "fourier":
-            image = Fourier(
+        elif kind in ("fourier", "natural"):
+            image = {"fourier": Fourier, "natural": Natural}[kind](
                 problems, size, seed=seed, start=start, decay=settings.decay, deviation=settings.deviation, **how
             )
         elif kind in ("shared", "laplacian", "phase"):
@@ -324,7 +338,7 @@ def factory(settings: Settings, center: Sequence[float]) -> Factory:
                 problems, size, seed=seed, start=start, **how
             )
         elif start is not None:
-            raise Mistake(f"a {kind} can't start from a photograph; fourier, laplacian, phase and pixels can")
+            raise Mistake(f"a {kind} can't start from a photograph; fourier, natural, laplacian, phase and pixels can")
         else:
             image = {"cppn": CPPN, "deep-prior": DeepPrior}[kind](problems, size, seed=seed, **how)
         return Transparent(image) if settings.transparency == "learned" else image

@@ -198,7 +198,7 @@ def grouped(groups: Sequence[Sequence[int]], objectives: Sequence[Objective]) ->
             mine = (group_of[rows] == g).nonzero().flatten()
             if len(mine):
                 seen = objectives[g](pictures[mine], index_in[rows[mine]], key.of(problems))
-                values[mine], gradients[mine] = seen.values, seen.gradients
+                values[mine], gradients[mine] = seen.values.to(values), seen.gradients
                 for name, y in seen.outputs.items():
                     outputs.setdefault(name, y.new_zeros(len(pictures), *y.shape[1:]))[mine] = y
         return Evaluation(values, gradients, outputs)

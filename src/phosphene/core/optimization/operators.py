@@ -95,3 +95,30 @@ def blurred(pictures: Float[Tensor, "n c h w"], deviation: float) -> Float[Tenso
         kernel = weights.view([1, 1, -1, 1] if axis == 2 else [1, 1, 1, -1]).expand(channels, -1, -1, -1)
         pictures = F.conv2d(F.pad(pictures, pad, mode="reflect"), kernel, groups=channels)
     return pictures
+
+
+def bilateral_filtered(
+    pictures: Float[Tensor, "n c h w"], deviation: float, contrast: float
+) -> Float[Tensor, "n c h w"]:
+    """Every pixel as the mean of its neighbours, near ones of like colour most (Tomasi & Manduchi 1998).
+
+    Weights exp(-|p - q|^2 / 2 deviation^2 - |x_p - x_q|^2 / 2 contrast^2), |x_p - x_q| over all colours together, in a
+    square window of 2 deviations either way, the border mirrored.
+
+    Args:
+        deviation: in pixels.
+        contrast: deviation of colours in [0, 1]; edges that are much higher stay.
+    """
+    radius = min(math.ceil(2 * deviation), min(pictures.shape[2:]) - 1)
+    height, width = pictures.shape[2:]
+    around = F.pad(pictures, (radius,) * 4, mode="reflect")
+    total, sums = torch.zeros_like(pictures[:, :1]), torch.zeros_like(pictures)
+    for down in range(2 * radius + 1):
+        for across in range(2 * radius + 1):
+            there = around[..., down : down + height, across : across + width]
+            distance = ((down - radius) ** 2 + (across - radius) ** 2) / deviation**2
+            unlike = (there - pictures).square().sum(1, keepdim=True) / contrast**2
+            weight = torch.exp(-0.5 * (distance + unlike))
+            total += weight
+            sums += weight * there
+    return sums / total

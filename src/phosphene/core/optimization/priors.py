@@ -16,8 +16,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
-from phosphene.core.optimization.operators import blurred, colour
+from phosphene.core.optimization.operators import bilateral_filtered, blurred, colour
 from phosphene.core.optimization.terms import Reading, Term
+from phosphene.core.optimization.wavelets import Wavelet, decomposed
 from phosphene.core.options import Bounds, Words
 
 
@@ -87,6 +88,47 @@ def high_pass(deviation: float = 1.0) -> Term:
     return Term(of, name="high-pass energy")
 
 
+def bilateral(deviation: float = 1.5, contrast: float = 0.1) -> Term:
+    """Mean over pixels and colours of (x - B x)^2 / 2, B x the picture under a bilateral filter, held fixed.
+
+    Its gradient is what a bilateral filter takes away (Tomasi & Manduchi 1998, doi:10.1109/ICCV.1998.710815): noise
+    and faint texture, and not edges of more than `contrast`. It is to `high_pass` what the filter is to a blur.
+
+    Raises:
+        ValueError: a deviation is not positive.
+    """
+    if deviation <= 0 or contrast <= 0:
+        given = f"{deviation} pixels and {contrast} of contrast"
+        raise ValueError(f"bilateral needs deviations above 0, got {given}")
+
+    def of(reading: Reading) -> Float[Tensor, " n"]:
+        x = reading.pictures[:, :3]
+        return 0.5 * (x - bilateral_filtered(x.detach(), deviation, contrast)).square().mean((1, 2, 3))
+
+    return Term(of, name="bilateral energy")
+
+
+def wavelet_sparsity(wavelet: Wavelet = "db2", levels: int = 4) -> Term:
+    """Sum of the absolute values of a picture's orthonormal wavelet coefficients but the coarsest, a pixel and colour.
+
+    Natural pictures have few that are large (Donoho & Johnstone 1994, doi:10.1093/biomet/81.3.425): the L1 norm lets
+    those be and makes small ones 0. The border is mirrored, as a picture that goes around has an edge there.
+
+    Raises:
+        ValueError: there are no levels.
+    """
+    if levels < 1:
+        raise ValueError(f"wavelet_sparsity needs at least 1 level, got {levels}")
+
+    def of(reading: Reading) -> Float[Tensor, " n"]:
+        x = reading.pictures[:, :3]
+        _, details = decomposed(x, wavelet, levels)
+        sizes = [detail.abs().flatten(1).sum(1) for detail in details]
+        return torch.stack(sizes or [x.new_zeros(len(x))]).sum(0) / x[0].numel()
+
+    return Term(of, name=f"{wavelet} wavelet sparsity")
+
+
 def opacity() -> Term:
     """Mean alpha: 0 where nothing of the picture is to be seen, 1 where there is no hole in it.
 
@@ -105,9 +147,15 @@ def opacity() -> Term:
 
 @dataclass(frozen=True)
 class Weighs:
-    """Beside a setting's type: the prior whose weight it is, from the colour that the network calls zero."""
+    """Beside a setting's type: the prior whose weight it is.
 
-    prior: Callable[[Sequence[float]], Term]
+    Attributes:
+        prior: from the colour that the network calls zero, and from the values of `shape`, to the term.
+        shape: settings that say more about it.
+    """
+
+    prior: Callable[..., Term]
+    shape: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,8 +163,14 @@ class PriorWeights:
     """The weight of each prior, 0 for none."""
 
     tv: Annotated[
-        float, Bounds(0, 1_000_000), Weighs(lambda center: total_variation()), Words("weight of the total variation")
+        float,
+        Bounds(0, 1_000_000),
+        Weighs(lambda center, beta: total_variation(beta), ("tv_beta",)),
+        Words("weight of the total variation"),
     ] = 0.0
+    tv_beta: Annotated[
+        float, Bounds(0.1, 4), Words("power of the total variation: 1 keeps edges sharp, 2 smooths them")
+    ] = 1.0
     l2: Annotated[
         float,
         Bounds(0, 1_000_000),
@@ -132,6 +186,19 @@ class PriorWeights:
     high_pass: Annotated[
         float, Bounds(0, 1_000_000), Weighs(lambda center: high_pass()), Words("weight of what a blur removes")
     ] = 0.0
+    bilateral: Annotated[
+        float,
+        Bounds(0, 1_000_000),
+        Weighs(lambda center: bilateral()),
+        Words("weight of what a bilateral filter removes: noise and faint texture, but no edges"),
+    ] = 0.0
+    wavelets: Annotated[
+        float,
+        Bounds(0, 1_000_000),
+        Weighs(lambda center, wavelet: wavelet_sparsity(wavelet), ("wavelet",)),
+        Words("weight of the absolute wavelet coefficients, of which natural pictures have few that are large"),
+    ] = 0.0
+    wavelet: Annotated[Wavelet, Words("which: Haar's, or Daubechies' with two to four vanishing moments")] = "db2"
 
 
 def weighted_priors(weights: PriorWeights, center: Sequence[float]) -> Iterator[Term]:
@@ -139,4 +206,4 @@ def weighted_priors(weights: PriorWeights, center: Sequence[float]) -> Iterator[
     for name, hint in get_type_hints(type(weights), include_extras=True).items():
         for note in getattr(hint, "__metadata__", ()):
             if isinstance(note, Weighs) and getattr(weights, name):
-                yield getattr(weights, name) * note.prior(center)
+                yield getattr(weights, name) * note.prior(center, *(getattr(weights, one) for one in note.shape))

@@ -13,7 +13,7 @@ from phosphene.core.errors import Mistake, did_you_mean
 from phosphene.core.optimization.priors import PriorWeights
 from phosphene.core.options import Bounds, Words, read_number
 
-ParameterizationName = Literal["fourier", "pixels", "laplacian", "cppn", "phase", "deep-prior", "shared"]
+ParameterizationName = Literal["fourier", "pixels", "natural", "laplacian", "cppn", "phase", "deep-prior", "shared"]
 OptimizerName = Literal["adam", "nadam", "steepest", "momentum", "normalized", "lbfgs"]
 Schedule = Literal["steady", "cosine", "tenths"]
 Robustness = Literal["strong", "lucid", "none"]
@@ -29,14 +29,17 @@ class Settings(PriorWeights):
     parameterization: Annotated[
         ParameterizationName,
         Words(
-            "what is moved: Fourier coefficients in decorrelated colours, pixels, a Laplacian pyramid, a network from "
-            "coordinates to colours (cppn), phases under a natural spectrum (MaCo), an untrained convolutional network "
-            "(deep-prior), or Fourier coefficients with a part that all pictures share"
+            "what is moved: Fourier coefficients in decorrelated colours, pixels, Fourier coefficients that begin as "
+            "noise with the spectrum of photographs (natural), a Laplacian pyramid, a network from coordinates to "
+            "colours (cppn), phases under a natural spectrum (MaCo), an untrained convolutional network (deep-prior), "
+            "or Fourier coefficients with a part that all pictures share"
         ),
     ] = "fourier"
     decay: Annotated[float, Bounds(0, 10), Words("how much low frequencies are preferred (fourier)")] = 1.0
     deviation: Annotated[
-        float, Bounds(0, 1000), Words("of the starting noise, where it is pixels (about the mean colour) or fourier")
+        float,
+        Bounds(0, 1000),
+        Words("of the starting noise, where it is pixels (about the mean colour), fourier or natural"),
     ] = 0.01
     optimizer: Annotated[OptimizerName, Words("how far a move goes")] = "adam"
     rate: Annotated[
@@ -94,6 +97,17 @@ class Settings(PriorWeights):
         ),
     ] = "none"
     opacity: Annotated[float, Bounds(0, 1_000_000), Words("weight of the mean opacity, where it is learned")] = 1.0
+    natural: Annotated[
+        float,
+        Bounds(0, 1_000_000),
+        Words("weight of how improbable a layer's activations are among those of photographs (embedded:photo)"),
+    ] = 0.0
+    natural_match: Annotated[
+        float,
+        Bounds(0, 1_000_000),
+        Words("weight of how far their mean and covariance over the picture are from those of photographs"),
+    ] = 0.0
+    natural_layer: Annotated[str, Words("that layer; by default one near the picture, which noise excites")] = ""
     until: Annotated[
         float, Bounds(-1_000_000, 1_000_000), Words("stop a picture when its unit passes this value (0: go on)")
     ] = 0.0

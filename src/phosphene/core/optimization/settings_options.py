@@ -19,6 +19,7 @@ from phosphene.core.optimization.settings import (
 )
 from phosphene.core.optimization.terms import Term
 from phosphene.core.optimization.transforms import Transform
+from phosphene.core.optimization.wavelets import Wavelet
 from phosphene.core.options import Words, options_of
 
 
@@ -30,9 +31,13 @@ class FurtherOptions(TypedDict, total=False):
     transform: Annotated[Transform, Words("what a picture has to survive, instead of the settings")]
     operator: Annotated[Operator, Words("what is done to pictures after every move, instead of the settings")]
     constraint: Annotated[Constraint, Words("where pictures may be")]
+    tv_beta: float
     l2: float
     l6: float
     high_pass: float
+    bilateral: float
+    wavelets: float
+    wavelet: Wavelet
     parameterization: ParameterizationName | Factory
     decay: float
     deviation: float
@@ -54,6 +59,9 @@ class FurtherOptions(TypedDict, total=False):
     blur_every: int
     small_norm: float
     small_contribution: float
+    natural: float
+    natural_match: float
+    natural_layer: str
     until: float
 
 

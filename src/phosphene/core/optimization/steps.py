@@ -1,5 +1,6 @@
 """The path of an optimization: its steps, and other views of the same path (the best so far, an average over time)."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -44,17 +45,60 @@ def best(steps: Iterator[Step], by: str = "") -> Iterator[Step]:
             kept = step
         else:
             better = step.outputs[by] < kept.outputs[by] if by else step.values < kept.values
-            kept = replace(
-                step,
-                pictures=_chosen(better, step.pictures, kept.pictures),
-                values=torch.where(better, step.values, kept.values),
-                outputs={name: _chosen(better, y, kept.outputs[name]) for name, y in step.outputs.items()},
-            )
+            kept = _kept(better, step, kept)
         yield kept
+
+
+def _kept(better: Bool[Tensor, " n"], step: Step, kept: Step) -> Step:
+    """The step, with what was kept of all problems but the better ones."""
+    return replace(
+        step,
+        pictures=_chosen(better, step.pictures, kept.pictures),
+        values=torch.where(better, step.values, kept.values),
+        outputs={name: _chosen(better, y, kept.outputs[name]) for name, y in step.outputs.items()},
+    )
 
 
 def _chosen(first: Bool[Tensor, " n"], one: Tensor, other: Tensor) -> Tensor:
     return torch.where(first.to(one.device).view(-1, *[1] * (one.dim() - 1)), one, other)
+
+
+def steadiest(steps: Iterator[Step], window: int = 50, patience: int = 200) -> Iterator[Step]:
+    """The same steps, each problem with the picture at which its outputs varied least, and an end when that is past.
+
+    A deep prior fits what is natural first and noise later, and its outputs vary least in between (Wang et al. 2021,
+    arXiv:2112.06074, windowed moving variance): VAR(t) = mean over w < W of |x_(t+w) - mean of them|^2. Shown is x_t of
+    the least VAR so far; a problem whose VAR did not become less for `patience` steps is over, and when all are, so are
+    the steps. Until there is a window, the steps are shown as they are.
+
+    Args:
+        window: W, in steps; as many pictures are kept.
+        patience: in steps.
+    Raises:
+        Mistake: a window of less than 2, or no patience.
+    """
+    check_range("the window", window, 2)
+    check_range("patience", patience, 1)
+    recent: deque[Step] = deque(maxlen=window)
+    kept: Step | None = None
+    least = waited = torch.zeros(0)
+    for step in steps:
+        recent.append(step)
+        if len(recent) < window:
+            yield step
+            continue
+        variances = torch.stack([one.pictures for one in recent]).var(0, unbiased=False).flatten(1).mean(1)
+        if kept is None:
+            kept, least, waited = recent[0], variances, torch.zeros_like(variances)
+        else:
+            better = (variances < least) & (waited < patience)
+            least = torch.where(better, variances, least)
+            waited = torch.where(better, 0, waited + 1)
+            kept = _kept(better, recent[0], kept)
+        over = waited >= patience
+        yield replace(kept, index=step.index, alive=step.alive & ~over.to(step.alive.device), still=step.still)
+        if over.all():
+            return
 
 
 def averaged(steps: Iterator[Step], beta: float = 0.99) -> Iterator[Step]:

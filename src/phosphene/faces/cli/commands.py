@@ -55,13 +55,13 @@ def recipe_command(name: str, rows: tuple[Row, ...], *, like: bool = False) -> C
     recipes: dict[str, Recipe[..., Any]] = {
         row.method: catalogue.method(name, row.method) if row.method else catalogue.recipe(row.name) for row in rows
     }
-    several, first = len(rows) > 1, next(iter(recipes))
+    several, first, choice = len(rows) > 1, next(iter(recipes)), rows[0].choice
     if like:
         recipes = {method: cli.open_ended(one) for method, one in recipes.items()}
 
     parameters = cli.of_recipes(recipes, cli.Parameter.empty if like else cli.DEFAULT_PHOTO)
     if several:
-        parameters.append(cli.option("method", str | None, None if like else first, f"one of {', '.join(recipes)}"))
+        parameters.append(cli.option(choice, str | None, None if like else first, f"one of {', '.join(recipes)}"))
     if any(row.judge for row in rows):
         parameters.append(cli.JUDGE)
     film = [cli.FILM, cli.WATCH] if any(recipe.takes_steps for recipe in recipes.values()) else []
@@ -69,7 +69,7 @@ def recipe_command(name: str, rows: tuple[Row, ...], *, like: bool = False) -> C
     parameters += [*network, *film, cli.LIKE, cli.OUT, cli.FORCE, cli.QUIET, cli.JSON, cli.ANONYMOUS]
 
     def run(**options: Any) -> None:
-        method, picture = options.pop("method", None if like else first), options.pop("like")
+        method, picture = options.pop(choice, None if like else first), options.pop("like")
         if picture is None:
             return _run(_job(name, rows, recipes, method, options), options)
         from phosphene.faces.replay import like as liking
@@ -112,7 +112,8 @@ def _job(name: str, rows: tuple[Row, ...], recipes: cli.Recipes, method: str, op
     )  # fmt: skip
     asked = session(options)
     given = {key: value for key, value in options.items() if key not in ("quiet", "json")}
-    return Job(row, recipe, method or None, _taken(given, recipe, method, recipes), asked, output)
+    named = None if method == catalogue.ITSELF else method or None
+    return Job(row, recipe, named, _taken(given, recipe, method, recipes), asked, output)
 
 
 def _taken(given: Options, recipe: Recipe[..., Any], method: str, recipes: cli.Recipes) -> Options:

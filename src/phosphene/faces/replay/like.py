@@ -82,7 +82,7 @@ def method_of(record: Record, command: str, method: str | None) -> str:
             f"{name} was made by {row.command}, not by {command}; write phosphene {row.command} --like {name}"
         )
     if method not in (None, own):
-        raise Mistake(f"{name} was made by {command} --method {own}, not by {method}; leave --method out")
+        raise Mistake(f"{name} was made by {command} --{row.choice} {own}, not by {method}; leave --{row.choice} out")
     return own
 
 
@@ -200,7 +200,7 @@ def words(record: Record, typed: Iterable[str], net: str = "") -> str:
     row = catalogue.row_of(record.recipe.name)
     assert row is not None
     method = record.recipe.name if row.prefix else row.method
-    said = [row.command, *(["--method", method] if method else [])]
+    said = [row.command, *([f"--{row.choice}", method] if method not in ("", catalogue.ITSELF) else [])]
     for option in record.recipe.options:
         value = record.arguments.get(option.name)
         if option.name not in typed and value is not None and value != plain(option.default):

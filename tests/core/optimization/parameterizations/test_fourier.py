@@ -16,6 +16,7 @@ from phosphene.core.optimization.parameterizations import (
     DeepPrior,
     Fourier,
     Laplacian,
+    Natural,
     Phase,
     Pixels,
     Shared,
@@ -29,6 +30,7 @@ from tests.small import convnet, noise, normal
 
 SMALL = {
     "Fourier": Fourier,
+    "Natural": Natural,
     "Laplacian": lambda *given, **options: Laplacian(*given, levels=3, **options),
     "Phase": Phase,
     "CPPN": lambda *given, **options: CPPN(*given, layers=3, hidden=4, **options),
@@ -36,7 +38,7 @@ SMALL = {
     "Shared": lambda *given, **options: Shared(*given, factor=2, **options),
     "Transparent": lambda *given, **options: Transparent(Fourier(*given, **options)),
 }
-INVERTIBLE = ["Fourier", "Laplacian", "Shared"]
+INVERTIBLE = ["Fourier", "Natural", "Laplacian", "Shared"]
 
 
 def photo(n=2, height=4, width=5, seed=0):

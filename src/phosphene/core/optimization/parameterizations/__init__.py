@@ -10,6 +10,7 @@ from phosphene.core.optimization.parameterizations.cppn import CPPN
 from phosphene.core.optimization.parameterizations.fourier import Fourier
 from phosphene.core.optimization.parameterizations.hourglass import DeepPrior
 from phosphene.core.optimization.parameterizations.laplacian import Laplacian
+from phosphene.core.optimization.parameterizations.natural import Natural
 from phosphene.core.optimization.parameterizations.phase import Phase, natural_spectrum
 from phosphene.core.optimization.parameterizations.pixels import Pixels
 from phosphene.core.optimization.parameterizations.shared import Shared
@@ -21,6 +22,7 @@ __all__ = [
     "DeepPrior",
     "Fourier",
     "Laplacian",
+    "Natural",
     "Phase",
     "Pixels",
     "Shared",

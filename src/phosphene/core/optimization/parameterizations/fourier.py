@@ -45,15 +45,22 @@ class Fourier(Traced):
     ) -> None:
         height, width = size
         self.size = height, width
-        # /4 as in lucid; sqrt(h w) is inside the transform's "ortho" normalization
-        self.scale = (falling(self.size, decay) / 4).to(device, dtype)
+        self.scale = self._spectrum(decay).to(device, dtype)
         self.colour = decorrelated(dtype).to(device)
         if start is None:
-            noise = Key(seed, problems).normal(torch.arange(len(problems)), 3, *self.scale.shape, 2)
-            parameter = (deviation * noise).to(device, dtype)
+            noise = Key(seed, problems).normal(torch.arange(len(problems)), 3, *self.scale.shape[-2:], 2)
+            parameter = (deviation * self._begun(noise)).to(device, dtype)
         else:
             parameter = self.coefficients(uncoloured(start.to(device, dtype), self.colour))
         self.parameters = [parameter.requires_grad_()]
+
+    def _spectrum(self, decay: float) -> Float[Tensor, "*colours h half"]:
+        """What coefficients are multiplied by, under an orthonormal transform."""
+        return falling(self.size, decay) / 4  # as in lucid; sqrt(h w) is inside the transform's "ortho" normalization
+
+    def _begun(self, noise: Float[Tensor, "n 3 h half 2"]) -> Float[Tensor, "n 3 h half 2"]:
+        """What of the noise it begins with."""
+        return noise
 
     def coefficients(self, flat: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h half 2"]:
         """The parameters of these channels."""

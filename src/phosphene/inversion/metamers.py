@@ -1,0 +1,193 @@
+"""What a code leaves free: several pictures that a layer can't tell apart, and where they differ.
+
+Two lights of different spectra that look the same are metamers; so are two pictures with the same code (Freeman &
+Simoncelli 2011, doi:10.1038/nn.2889; of networks Feather et al. 2019). Inversion from one start gives one of them, and
+says nothing about the others. Here many starts go down together. A picture whose code is too much nearer than that of
+the one farthest behind waits for it; how much is too much shrinks from all to `AHEAD`. So all of them end at the same
+error, and differ in nothing that the error could explain. Where they all agree, the code holds the picture; where they
+differ, it is free.
+"""
+
+from dataclasses import replace
+from typing import Annotated, Any, Unpack
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from phosphene.core.errors import Mistake
+from phosphene.core.networks.network import Network
+from phosphene.core.networks.preprocessing import seen
+from phosphene.core.optimization.ascent import ascent
+from phosphene.core.optimization.engine import Evaluate, Evaluation, Optimizer, Update
+from phosphene.core.optimization.settings_options import FurtherOptions
+from phosphene.core.optimization.steps import Step
+from phosphene.core.options import Bounds, Seed, Steps, Weight
+from phosphene.core.pictures.colours import heat
+from phosphene.core.pictures.files import Photo
+from phosphene.core.pictures.sheets import Strip, rows
+from phosphene.core.results.recipes import recipe
+from phosphene.core.results.results import Panel, Result, Run
+from phosphene.core.units.inputs import Fit
+from phosphene.inversion.codes import errors
+from phosphene.inversion.freedom import freedom
+from phosphene.inversion.invert import Subject, subject
+from phosphene.inversion.presets import AnyPreset, setup
+from phosphene.inversion.search import ERROR, FALL, searched
+
+DEVIATION = 0.3
+"""Of the starting noise, at least: what the code can't see stays as it began, so starts are to differ. At .01 they are
+all grey, at 1 as strong as a photograph, and the noise that is left in them doubles the error."""
+
+AHEAD = 0.02
+"""By how much, of the largest error, one may be smaller in the end before its picture waits."""
+
+TOGETHER = 0.8
+"""The part of the steps after which it is no more than that. Waiting from the first step on, all go at the pace of
+whoever is the slowest at the moment, and that is a third of each one's own."""
+
+
+class Abreast:
+    """Problems that go down together: a picture too far ahead of the last one does not move.
+
+    As a stop it looks at the errors, without priors; the optimizer, which comes after it, goes by the least of each.
+
+    Args:
+        many: how many problems.
+        steps: in how many moves they are to be at the same error.
+        error: at which one is finished.
+        patience: all are when the largest error has not fallen by 1 % in so many steps; 0: never.
+    """
+
+    def __init__(self, many: int, steps: int, error: float = 0.0, patience: int = 0) -> None:
+        self.least = torch.full((many,), torch.inf, dtype=torch.float64)
+        self.error, self.patience = error, patience
+        self._moves, self._together = 0, max(1, round(TOGETHER * steps))
+        self._mark, self._since = torch.inf, 0
+
+    @property
+    def ahead(self) -> float:
+        """By how much of the largest error one may be smaller now."""
+        return max(AHEAD, 1 - self._moves / self._together)
+
+    def __call__(self, pictures: Tensor, rows: Int[Tensor, " n"], there: Evaluation) -> Bool[Tensor, " n"]:
+        """Which problems are finished."""
+        self.least[rows] = self.least[rows].minimum(there.outputs[ERROR].detach().cpu().double())
+        self._moves += 1
+        worst = float(self.least.max())
+        fallen = worst < (1 - FALL) * self._mark
+        self._mark, self._since = (worst, 0) if fallen else (self._mark, self._since + 1)
+        over = 0 < self.patience <= self._since
+        return (self.least[rows] <= self.error) | over
+
+    def optimizer(self, inner: Optimizer) -> Optimizer:
+        """The same steps, of those who are not ahead."""
+
+        def start(parameters: list[Tensor]) -> Update:
+            update = inner(parameters)
+
+            def behind(values: Tensor, gradients: list[Tensor], rows: Tensor, evaluate: Evaluate) -> None:
+                moving = self.least[rows] >= (1 - self.ahead) * self.least.max()
+                update(values[moving.to(values.device)], gradients, rows[moving], evaluate)
+
+            return behind
+
+        return start
+
+
+@recipe("picture")
+def metamers(
+    network: Network,
+    photo: Photo,
+    *,
+    layer: str | None = None,
+    many: Annotated[int, Bounds(2, 64)] = 8,
+    error: Annotated[float, Bounds(0, 1)] = 0.0,
+    preset: AnyPreset = "default",
+    steps: Steps | None = None,
+    tv: Weight | None = None,
+    rate: Weight | None = None,
+    patience: Steps = 50,
+    fit: Fit = "crop",
+    seed: Seed = 0,
+    **given: Unpack[FurtherOptions],
+) -> Run:
+    """Find several pictures that LAYER can tell neither from PHOTO nor from each other, and show where they differ.
+
+    A preset says how, as in `invert`; every option without a default of its own replaces one of its values. What a
+    prior prefers is the same for all of them: without one (`--preset plain`), they are as different as they can be.
+
+    Args:
+        network: the network to read.
+        photo: a path, `skimage:NAME`, or pixels; or a file of one code without the picture (`phosphene code`).
+        layer: whose activations are the code, or `logits`, `probabilities`, `log-probabilities`; by default a layer
+            above the middle.
+        many: how many pictures, each from a start of its own.
+        error: of the code, |code - wanted|^2 / |wanted|^2, at which a picture stops; 0 to go as low as all of them get.
+        preset: default, mahendran, plain.
+        steps: how many moves.
+        tv: the weight of total variation.
+        rate: the length of a move.
+        patience: all are finished when the largest error has not fallen by 1 % in so many steps; 0 takes all steps.
+        fit: how the photograph becomes the network's input.
+        seed: of the starts.
+    """
+    about = _of_one_code(subject(network, photo, layer, fit))
+    (code,) = about.codes
+    how = setup(preset, {**given, "steps": steps, "tv": tv, "rate": rate}, network, [code.layer] * many, about.size)
+    settings = how.settings
+    if isinstance(preset, str) and given.get("deviation") is None:
+        settings = replace(settings, deviation=max(DEVIATION, settings.deviation))
+    plain = ascent(settings, network, about.size, how.nouns)
+    abreast = Abreast(many, settings.steps, error, patience)
+    chosen = replace(plain, optimizer=abreast.optimizer(plain.optimizer), stop=abreast)
+    path = searched(network, [code] * many, chosen, about.size, starts=range(many), seed=seed)
+    left = None if about.fed is None else freedom(network, about.fed, code)
+    names = [f"{code.layer}-{i + 1}" for i in range(many)]
+
+    def finish(step: Step) -> Result:
+        found = (seen(network, step.pictures) * 255).round() / 255
+        reached = errors(network, [code] * many, found).tolist()
+        numbers: list[dict[str, Any]] = [{"layer": code.layer, "error": one, "steps": step.index} for one in reached]
+        numbers[0] |= {} if left is None else {"freedom": left.record()}
+        about_freedom = "" if left is None else f"; {left}"
+        title = f"Pictures that {code.layer} of {network.name} can't tell apart"
+        fed = None if about.fed is None else seen(network, about.fed).float().cpu()
+        return _told(found.float().cpu(), names, numbers, title, about_freedom, fed)
+
+    return Run(path, total=settings.steps, names=names, finish=finish, shown=lambda step: seen(network, step.pictures))
+
+
+def _of_one_code(about: Subject) -> Subject:
+    if len(about.codes) != 1:
+        layers = ", ".join(code.layer for code in about.codes)
+        raise Mistake(f"metamers are of one layer at a time, not of {layers}; name one: --layer {about.codes[0].layer}")
+    return about
+
+
+def _told(
+    found: Float[Tensor, "n 3 h w"], names: list[str], numbers: list[dict[str, Any]], title: str, freedom: str,
+    fed: Float[Tensor, "1 3 h w"] | None,
+) -> Result:  # fmt: skip
+    """The pictures beside the photograph, and the deviation among them."""
+    apart, reached = deviation(found), [one["error"] for one in numbers]
+    numbers[0]["deviation"] = float(apart.mean())
+    caption = f"where they differ: deviation {float(apart.mean()):.3f} on average, up to {float(apart.max()):.2f}"
+    differ: Panel = (caption, heat(apart[None], signed=False))
+    first: list[Panel] = [] if fed is None else [("the network's input", fed)]
+    own: list[Panel] = [(f"error {error:.4f}", one[None]) for error, one in zip(reached, found, strict=True)]
+    spread = max(reached) / max(min(reached), 1e-12) - 1
+    words = f"errors {min(reached):.4f} to {max(reached):.4f} (within {100 * spread:.1f} %){freedom}"
+    panels = [*first, *own, differ]
+    across = min(len(panels), 5)
+    strips = [Strip("", panels[i : i + across]) for i in range(0, len(panels), across)]
+    return Result(
+        image=found, names=names, numbers=numbers, title=f"{title}: {words}", input=fed,
+        panels=[[*first, own[0], differ], *([panel] for panel in own[1:])],
+        drawing=rows(strips, title, words, across, 220),
+    )  # fmt: skip
+
+
+def deviation(pictures: Float[Tensor, "n c h w"]) -> Float[Tensor, "h w"]:
+    """The root of the variance over pictures, a mean over colours: 0 where all are the same, at most .5."""
+    return pictures.double().var(0, correction=0).mean(0).sqrt()

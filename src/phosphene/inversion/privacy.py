@@ -1,0 +1,164 @@
+"""What activations give away: down to which layer a photograph can be found again from its code alone.
+
+Activations are passed on as if they were anonymous: to be stored, compared, trained on. Here each layer's code of a
+photograph is inverted as `invert` does it (Mahendran & Vedaldi 2015, arXiv:1412.0035), and it is told how near the
+picture that was found is to the photograph, what two networks call it, and whether it is recognized: whether a second
+network, which had no part in it, finds it more like that photograph than like any of scikit-image's. Where it is, the
+code is no more anonymous than the photograph. Where it is not, nothing is proven: a longer search, or a decoder that
+was trained on such pictures, may find more.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Unpack
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from phosphene.core.networks.network import Network
+from phosphene.core.networks.preprocessing import seen
+from phosphene.core.optimization.settings_options import FurtherOptions
+from phosphene.core.optimization.steps import Step
+from phosphene.core.options import Seed, Steps, Words
+from phosphene.core.pictures.files import SAMPLES, Photo, sample
+from phosphene.core.pictures.fitting import fit as fitted
+from phosphene.core.pictures.sheets import grid
+from phosphene.core.results.recipes import recipe
+from phosphene.core.results.results import Panel, Result, Run
+from phosphene.core.units.default_layers import spread, stages
+from phosphene.core.units.inputs import Fit, feed, logits, said_in_words, top
+from phosphene.inversion.codes import Code, chosen_layers, errors, read_codes
+from phosphene.inversion.invert import compared
+from phosphene.inversion.presets import AnyPreset, setup
+from phosphene.inversion.search import searched
+from phosphene.models.specs import load
+
+Second = Literal["embedded:photo-robust", "embedded:photo"]
+
+MANY = 10
+"""So many layers are tried unless somebody names them."""
+
+
+@recipe("picture")
+def privacy(
+    network: Network,
+    photo: Photo,
+    *,
+    layer: Annotated[
+        str | Sequence[str] | None,
+        Words("whose activations; by default ten that blocks end with, and the logits; `all` for all ends of blocks"),
+    ] = None,
+    second: Annotated[
+        Second, Words("the network that says whether a picture is recognized; it has no part in finding it")
+    ] = "embedded:photo-robust",
+    preset: Annotated[AnyPreset, Words("how codes are inverted: default, mahendran or plain")] = "default",
+    steps: Annotated[Steps | None, Words("how many moves; by default the preset's")] = None,
+    fit: Annotated[Fit, Words("how the photograph becomes the network's input")] = "crop",
+    seed: Annotated[Seed, Words("of the start")] = 0,
+    **given: Unpack[FurtherOptions],
+) -> Run:
+    """Say down to which layer PHOTO can be found again from activations alone.
+
+    Args:
+        network: the network whose activations would be passed on.
+        photo: a path, `skimage:NAME`, or pixels.
+    """
+    fed = feed(network, photo, fit)
+    names = chosen_layers(network, layer or [*spread(network, MANY), "logits"])
+    codes, size = read_codes(network, fed, names), (fed.shape[2], fed.shape[3])
+    how = setup(preset, {**given, "steps": steps}, network, names, size)
+    path = searched(network, codes, how.settings, size, seed=seed, nouns=how.nouns, patience=50)
+
+    def finish(step: Step) -> Result:
+        pictures = (seen(network, step.pictures) * 255).round() / 255
+        return _report(network, load(second, device=str(network.device)), codes, seen(network, fed), pictures)
+
+    def shown(step: Step) -> Float[Tensor, "1 3 h w"]:
+        return grid(torch.cat([seen(network, fed), seen(network, step.pictures)]).float().cpu())
+
+    return Run(path, total=how.settings.steps, names=["privacy"], finish=finish, shown=shown)
+
+
+def first_answers(network: Network, pictures: Float[Tensor, "n 3 h w"]) -> list[dict[str, Any]]:
+    """The class that a network names first of each picture, shown whole."""
+    return [top(network, one, 1)[0] for one in logits(network, _whole(network, pictures))]
+
+
+@torch.no_grad()
+def recognized(
+    second: Network, pictures: Float[Tensor, "n 3 h w"], photo: Float[Tensor, "1 3 h w"]
+) -> Bool[Tensor, " n"]:
+    """Whether each picture is more like the photograph than like any of scikit-image's, to this network.
+
+    Likeness is the cosine between the means over places of its last stage, less their mean over all photographs.
+    """
+    layer = stages(second)[-1]
+    own = _code(second, photo, layer)
+    others = [_code(second, sample(name), layer) for name in SAMPLES]
+    known = torch.cat([own, *(one for one in others if not torch.equal(one, own))])  # it may be one of them itself
+    found, middle = torch.cat([_code(second, one[None], layer) for one in pictures]), known.mean(0)
+    likeness = torch.nn.functional.cosine_similarity((found - middle)[:, None], (known - middle)[None], dim=2)
+    return (likeness.argmax(1) == 0).cpu()
+
+
+def _code(network: Network, picture: Float[Tensor, "1 3 h w"], layer: str) -> Float[Tensor, "1 channels"]:
+    said = network.planned("reading").read(_whole(network, picture), [layer])[layer]
+    return said.flatten(2).mean(2) if said.dim() > 2 else said
+
+
+def _whole(network: Network, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 height width"]:
+    """Pictures at a network's own size."""
+    return fitted(pictures.float().cpu(), network.size, "squash").to(network.device, network.dtype)
+
+
+def given_away(layers: Sequence[Mapping[str, Any]]) -> str:
+    """One sentence for who wants to publish activations."""
+    known = [one["layer"] for one in layers if one["recognized"]]
+    if not known:
+        return (
+            "No picture that was found from these activations is recognized; which proves nothing: a longer search, or "
+            "a decoder that was trained on such pictures, may find one"
+        )
+    rest = len(known) < len(layers)
+    return (
+        f"Activations of {known[-1]} are no more anonymous than the photograph: a picture that was found from them "
+        f"alone is recognized{'; that others gave nothing away here proves nothing' if rest else ''}"
+    )
+
+
+def _report(
+    network: Network,
+    second: Network,
+    codes: Sequence[Code],
+    photo: Float[Tensor, "1 3 h w"],
+    pictures: Float[Tensor, "n 3 h w"],
+) -> Result:
+    every = torch.cat([photo, pictures])
+    mine, theirs = (first_answers(one, every) for one in (network, second))
+    known = recognized(second, pictures, photo).tolist()
+    found = zip(codes, errors(network, codes, pictures).tolist(), compared(pictures, photo), known, strict=True)
+    layers = [
+        {
+            "layer": code.layer, "numbers": code.values.numel(), "error": error, **near, "says": own, "second": other,
+            "kept": own["class"] == mine[0]["class"], "recognized": again,
+        }
+        for (code, error, near, again), own, other in zip(found, mine[1:], theirs[1:], strict=True)
+    ]  # fmt: skip
+    captions = [
+        "the network's input",
+        *(
+            f"{one['layer']}: error {one['error']:.3f}, SSIM {one['ssim']:.2f}, {one['psnr']:.1f} dB"
+            f"{', recognized' if one['recognized'] else ''}"
+            for one in layers
+        ),
+    ]
+    shown = every.float().cpu()
+    panels: list[Panel] = [
+        (f"{caption}\n{network.name}: {said_in_words([own])}\n{second.name}: {said_in_words([other])}", picture[None])
+        for caption, own, other, picture in zip(captions, mine, theirs, shown, strict=True)
+    ]
+    sentence = given_away(layers)
+    numbers = [{"words": sentence, "says": mine[0], "second": theirs[0], "layers": layers}]
+    return Result(
+        image=grid(shown), names=["privacy"], numbers=numbers, panels=[panels], title=sentence, input=shown[:1]
+    )
