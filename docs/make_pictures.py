@@ -2,8 +2,8 @@
 
 `python docs/make_pictures.py attacks` makes those of docs/attacks.md alone, which need no other network than ours;
 `python docs/make_pictures.py SPEC dreams` those of docs/dreams.md alone, and `python docs/make_pictures.py albums
-faces.safetensors` that of docs/albums.md, with the network that is trained there. `python docs/make_pictures.py decoders
-[cats.safetensors]` makes those of docs/decoders.md, the second with a decoder that has seen no cats.
+faces.safetensors` that of docs/albums.md, with the network that is trained there. `python docs/make_pictures.py
+decoders [nocats.safetensors]` makes those of docs/decoders.md, the second with a decoder that has seen no cats.
 """
 
 import sys

@@ -107,7 +107,7 @@ def test_nothing_is_overwritten_and_force_does(run):
 def test_invert_takes_it_and_replay_wants_it_beside_the_photograph(run):
     assert run(*WORDS, "--measured", 1, "--epochs", 1)[0] == 0
     own = ["--net", "own.py", "--layer", "conv2", "--steps", 2]
-    code, out, err = run("invert", "cat.png", *own, "--decoder", "decoder.safetensors", "--out", "found.png")
+    code, _, err = run("invert", "cat.png", *own, "--decoder", "decoder.safetensors", "--out", "found.png")
     assert code == 0, err
     said = is_one_sentence(*run("replay", "found.png", "--net", "own.py", "--input", "cat.png", "--out", "again.png"))
     assert "decoder.safetensors" in said
