@@ -2,7 +2,8 @@
 
 `python docs/make_pictures.py attacks` makes those of docs/attacks.md alone, which need no other network than ours;
 `python docs/make_pictures.py SPEC dreams` those of docs/dreams.md alone, and `python docs/make_pictures.py albums
-faces.safetensors` that of docs/albums.md, with the network that is trained there.
+faces.safetensors` that of docs/albums.md, with the network that is trained there. `python docs/make_pictures.py
+decoders [nocats.safetensors]` makes those of docs/decoders.md, the second with a decoder that has seen no cats.
 """
 
 import sys
@@ -20,6 +21,7 @@ from phosphene.core.pictures.writing import save_png
 from phosphene.core.units.inputs import feed
 from phosphene.core.units.labels import label
 from phosphene.faces.lessons.drawing import lines
+from phosphene.inversion.decoders import decoder_pictures
 
 HERE = Path(__file__).resolve().parent / "pictures"
 CLASSES = ("goldfish", "king penguin", "school bus", "African elephant", "monarch", "orange", "lemon", "sports car")
@@ -145,8 +147,30 @@ def albums(spec: str) -> None:
     save_png(grid(torch.cat(made), columns=3, gap=6), HERE / "album.png")
 
 
+def decoders(without: str | None = None) -> None:
+    """Two photographs by the decoders of three layers alone; and one by a decoder that has seen no cats, if given."""
+    network, size = phosphene.load(), (224, 224)
+
+    def alone(fed: torch.Tensor, layer: str, file: str | None = None) -> torch.Tensor:
+        with torch.no_grad():
+            code = network.planned("reading").read(fed, [layer])[layer]
+        return decoder_pictures(file, network, layer, code, size)
+
+    photos = [fit(open_photo(f"skimage:{name}"), size) for name in ("chelsea", "coffee")]
+    rows = [
+        part for fed in photos for part in (fed, *(alone(fed, layer) for layer in ("mixed3b", "mixed4b", "mixed5b")))
+    ]
+    save_png(grid(torch.cat(rows), columns=4, gap=6), HERE / "decoders.png")
+    if without is not None:
+        rows = [part for fed in photos for part in (fed, alone(fed, "mixed5b"), alone(fed, "mixed5b", without))]
+        save_png(grid(torch.cat(rows), columns=3, gap=6), HERE / "without.png")
+
+
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
+    if sys.argv[1:2] == ["decoders"]:
+        decoders(*sys.argv[2:])
+        sys.exit()
     if sys.argv[1:2] == ["albums"]:
         albums(sys.argv[2])
         sys.exit()

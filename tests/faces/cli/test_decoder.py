@@ -102,3 +102,25 @@ def test_nothing_is_overwritten_and_force_does(run):
     assert is_one_sentence(*run(*WORDS)).startswith("decoder.md is there already; give --force")
     assert Path("decoder.md").read_text() == "precious"
     assert run(*WORDS, "--measured", 1, "--epochs", 1, "--force")[0] == 0
+
+
+def test_invert_takes_it_and_replay_wants_it_beside_the_photograph(run):
+    assert run(*WORDS, "--measured", 1, "--epochs", 1)[0] == 0
+    own = ["--net", "own.py", "--layer", "conv2", "--steps", 2]
+    code, _, err = run("invert", "cat.png", *own, "--decoder", "decoder.safetensors", "--out", "found.png")
+    assert code == 0, err
+    said = is_one_sentence(*run("replay", "found.png", "--net", "own.py", "--input", "cat.png", "--out", "again.png"))
+    assert "decoder.safetensors" in said
+    inputs = ["--input", "cat.png", "--input", "decoder.safetensors"]
+    code, _, err = run("replay", "found.png", "--net", "own.py", *inputs, "--out", "again.png")
+    assert code == 0, err
+    assert Path("again.png").is_file()
+
+
+def test_a_decoder_of_another_layer_is_one_sentence(run):
+    assert run(*WORDS, "--measured", 1, "--epochs", 1)[0] == 0
+    words = ["invert", "cat.png", "--net", "own.py", "--layer", "conv3", "--decoder", "decoder.safetensors"]
+    said = is_one_sentence(*run(*words))
+    assert said.startswith(
+        "decoder.safetensors decodes conv2 of own.py, not conv3 of own.py; give --net own.py --layer"
+    )
