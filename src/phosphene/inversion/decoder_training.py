@@ -51,7 +51,7 @@ class Course(AnyCourse):
 
     crops: tuple[int, int]
     larger: float = 1.5
-    peak: float = 1e-3
+    peak: float = 3e-3
     code_weight: float = 0.02
     flip: bool = True
     batch: int = 16
