@@ -1,7 +1,8 @@
 """Make the pictures of README and docs: `python docs/make_pictures.py [SPEC of a network for the dream [methods]]`.
 
 `python docs/make_pictures.py attacks` makes those of docs/attacks.md alone, which need no other network than ours;
-`python docs/make_pictures.py SPEC dreams` those of docs/dreams.md alone, and `python docs/make_pictures.py albums
+`python docs/make_pictures.py SPEC dreams` those of docs/dreams.md alone, `... SPEC inversion` those of
+docs/inversion.md and docs/metamers.md, and `python docs/make_pictures.py albums
 faces.safetensors` that of docs/albums.md, with the network that is trained there. `python docs/make_pictures.py
 decoders [nocats.safetensors]` makes those of docs/decoders.md, the second with a decoder that has seen no cats.
 """
@@ -166,6 +167,30 @@ def decoders(without: str | None = None) -> None:
         save_png(grid(torch.cat(rows), columns=3, gap=6), HERE / "without.png")
 
 
+def inversion(network: phosphene.Network) -> None:
+    """What five depths keep of a photograph, below by the bare loop; what two networks do without a prior; priors."""
+    layers = ["mixed3b", "mixed4a", "mixed4c", "mixed5a", "mixed5b"]
+    rows = []
+    for preset in ("default", "plain"):
+        found = phosphene.invert(network, "skimage:chelsea", layer=layers, preset=preset).result
+        rows += [found.input, found.image]
+    save_png(grid(torch.cat(rows), columns=6, gap=4), HERE / "depths.png")
+    rows = []
+    for spec in ("embedded:photo", "embedded:photo-robust"):
+        own = phosphene.load(spec)
+        found = phosphene.invert(own, "skimage:chelsea", layer=["mixed4b", "mixed5a", "mixed5b"], preset="plain").result
+        rows += [found.input, found.image]
+    enlarged = torch.nn.functional.interpolate(torch.cat(rows), scale_factor=3, mode="nearest")
+    save_png(grid(enlarged, columns=4, gap=4), HERE / "robust.png")
+    photo = fit(open_photo("skimage:chelsea"), (64, 64))
+    for name, made in (
+        ("priors", phosphene.compare_priors(phosphene.load(), photo, layer="mixed4b")),
+        ("metamers", phosphene.metamers(phosphene.load(), photo, layer="mixed4b")),
+        ("privacy", phosphene.privacy(phosphene.load(), photo)),
+    ):
+        made.result.figure().save(HERE / f"{name}.png")
+
+
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
     if sys.argv[1:2] == ["decoders"]:
@@ -181,6 +206,9 @@ if __name__ == "__main__":
         dreams(phosphene.load(sys.argv[1]))
         dream(phosphene.load(sys.argv[1]))
         sys.exit()
+    if sys.argv[2:] == ["inversion"]:
+        inversion(phosphene.load(sys.argv[1]))
+        sys.exit()
     if sys.argv[2:] == ["methods"]:
         methods(phosphene.load(sys.argv[1]))
         sys.exit()
@@ -192,5 +220,6 @@ if __name__ == "__main__":
         presets(other)
         dreams(other)
     pixels(other)
+    inversion(other)
     methods(other)
     attacks()

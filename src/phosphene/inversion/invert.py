@@ -126,9 +126,7 @@ def invert(
     how = setup(preset, own, network, [code.layer for code in problems], about.size)
     learned = led(network, problems, about.size, decoder, given.get("decoded"), given.get("decoder_weight", 0.0))
     if begun is not None and learned.start is not None:
-        raise Mistake(
-            "it begins at a photograph or at a decoder's picture, not at both; leave out start, or decoded"
-        )
+        raise Mistake("it begins at a photograph or at a decoder's picture, not at both; leave out start, or decoded")
     path = searched(
         network, problems, how.settings, about.size, starts=[*range(many)] * len(about.codes), seed=seed,
         nouns=how.nouns.besides(learned.prior), patience=patience, start=learned.start if begun is None else begun,
