@@ -30,7 +30,7 @@ from phosphene.inversion.judge import apart, judge_of
 from phosphene.inversion.measures import psnr, ssim
 from phosphene.inversion.unseen import unseen
 
-EVERY = "none,shifts,l2,l6,tv,tv2,high-pass,bilateral,wavelets,natural,natural-match,deep-prior"
+EVERY = "none,shifts,l2,l6,tv,tv2,high-pass,bilateral,wavelets,natural,natural-match,decoder,deep-prior"
 """Their names; written out, so that a picture's record tells which there were when it was made."""
 
 SUSPICIOUS = 0.5
