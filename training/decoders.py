@@ -19,16 +19,13 @@ from phosphene.core.optimization.training.pictures import Examples
 from phosphene.core.saving import save
 from phosphene.inversion.decoder_measures import card
 from phosphene.inversion.decoder_recipe import apart, decoder_course, decoder_file
-from phosphene.inversion.decoder_training import Course, DecoderTraining
+from phosphene.inversion.decoder_training import DecoderTraining
 from phosphene.inversion.decoders import record_in
 from training.photo import WEIGHTS
 from training.tiny_imagenet import CACHE, tiny_imagenet
 
-PICTURES = {"mixed3b": 12_500, "mixed4b": 14_500, "mixed5b": 11_500}
+PICTURES = {"mixed3b": 12_500, "mixed4b": 14_500, "mixed5b": 18_500}
 """Of each decoder's single epoch, evenly out of all classes: what a quarter of an hour on one core allowed."""
-
-RATES = {"mixed3b": 3e-3, "mixed4b": 3e-3, "mixed5b": 1e-3}
-"""Adam moves each weight by the rate, and so an output by that times its inputs: of 768, .003 learns nothing."""
 
 EVERY = 200
 """Batches between two checkpoints."""
@@ -38,8 +35,7 @@ def trained(layer: str, data: Examples, out: Path, photos: Examples | None, **mo
     """Train a decoder and write it, with what it is worth on photographs."""
     network = phosphene.load("embedded:photo")
     learned, held = apart(data)
-    rate = RATES.get(layer, Course.peak)
-    course = decoder_course(network, layer, len(learned.labels), data.pictures.shape[-1], epochs=1, rate=rate)
+    course = decoder_course(network, layer, len(learned.labels), data.pictures.shape[-1], epochs=1)
     training = DecoderTraining(network, layer, learned, held, course)
     checkpoint = CACHE / f"{out.stem}.checkpoint"
     if checkpoint.exists():

@@ -51,7 +51,7 @@ class Course(AnyCourse):
 
     crops: tuple[int, int]
     larger: float = 1.5
-    peak: float = 1e-3
+    peak: float = 3e-3
     code_weight: float = 0.02
     flip: bool = True
     batch: int = 16
@@ -104,7 +104,8 @@ class DecoderTraining(Loop[Epoch]):
         codes = [self._code(resized(part, network.size[0])) for part in first.split(32)]
         model.fit_codes(torch.cat(codes))
         if network.plan_for("picture").channels_last:
-            model = model.to(memory_format=torch.channels_last)
+            for weight in (one for one in model.parameters() if one.dim() == 4):
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         model = model.to(network.device, working_dtype(network))
         super().__init__(f"a decoder of {layer}", model, examples, held, course, course.batch, seed, Epoch, 2)
         self._lowered = network.anatomy.lowered(network.plan_for("picture"))
@@ -124,8 +125,8 @@ class DecoderTraining(Loop[Epoch]):
             pixels, apart = self._errors(self.model, x, code, until)
             loss = pixels.mean() + course.code_weight * apart.mean()
             self._down(loss)
-        rate, _ = one_cycle(step, self.total)
-        adam(self._weights, *self._moments, step, rate * course.peak)
+        (rate, _), (firsts, seconds) = one_cycle(step, self.total), self._moments
+        adam(self._weights, firsts, seconds, step, rate * course.peak)
         averaged_in(self.average, self.model, course.decay if step else 0.0)
         return (loss.item(),)
 

@@ -83,7 +83,8 @@ class Loop(ABC, Generic[Epoch]):
         self.best: tuple[int, dict[str, Any]] = 0, {}
         self.batch = min(batch, len(examples.labels))
         self.batches = len(examples.labels) // self.batch
-        self._done, self._sums = 0, (0.0,)  # batches of this epoch; their seconds, and what the steps found
+        self._done = 0  # batches of this epoch
+        self._sums: tuple[float, ...] = (0.0,)  # their seconds, and what the steps found
         self._weights = [p for p in model.parameters() if p.requires_grad]
         self._moments = [[torch.zeros_like(p) for p in self._weights] for _ in range(moments)]
 
