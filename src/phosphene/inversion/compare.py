@@ -145,11 +145,12 @@ def _side_by_side(asked: Question, chosen: Sequence[str], step: Compared, left_o
     signal, structure = psnr(pictures, fed).clamp(max=99).tolist(), ssim(pictures, fed).tolist()
     free = unseen(asked.network, asked.layer, asked.fed, pictures.to(asked.fed) - asked.fed).tolist()
     facts = {
-        name: _facts(name, step)
-        | {"psnr": signal[i], "ssim": structure[i]}
-        | {judge.name: far[i], "unseen": free[i], "seconds": _seconds(asked, name, step.painted[name])}
+        name: _facts(name, step) | {"psnr": signal[i], "ssim": structure[i]} | {judge.name: far[i], "unseen": free[i]}
         for i, name in enumerate(names)
     }
+    # seconds are other ones every time, and stand in no file
+    seconds = (f"{name} {_seconds(asked, name, step.painted[name]):.2g}" for name in names)
+    asked.network.tell(f"each prior's picture made alone takes, in seconds: {', '.join(seconds)}")
     for one in facts.values():
         if one["unseen"] > SUSPICIOUS:
             one["warning"] = (
