@@ -104,5 +104,5 @@ def _tell_done(training: DecoderTraining, weights: Path, options: Options) -> No
         f"PSNR {alone['psnr']:.1f} dB, error of the code {alone['error']:.3f}"
     )
     console = Console(file=results(), quiet=options["quiet"], soft_wrap=True)
-    console.print(f"{escape(words)}\nuse: phosphene invert PHOTO {escape(usage)} --decoded", highlight=False)
+    console.print(f"{escape(words)}\nuse: phosphene invert PHOTO {escape(usage)}", highlight=False)
     tell(weights)
