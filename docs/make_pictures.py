@@ -2,7 +2,8 @@
 
 `python docs/make_pictures.py attacks` makes those of docs/attacks.md alone, which need no other network than ours;
 `python docs/make_pictures.py SPEC dreams` those of docs/dreams.md alone, and `python docs/make_pictures.py albums
-faces.safetensors` that of docs/albums.md, with the network that is trained there.
+faces.safetensors` that of docs/albums.md, with the network that is trained there; `python docs/make_pictures.py codes`
+those of docs/hog.md and docs/metamers.md.
 """
 
 import sys
@@ -145,8 +146,27 @@ def albums(spec: str) -> None:
     save_png(grid(torch.cat(made), columns=3, gap=6), HERE / "album.png")
 
 
+def codes() -> None:
+    """A cat from its HOG and from its SIFT, a cat that has the HOG of a cup, and eight metamers."""
+    photo, found = "skimage:chelsea", []
+    for spec in ("hog:8x8x9", "hog:8x8x9?votes=soft", "sift:4x4x8"):
+        sign = "&" if "?" in spec else "?"
+        network = phosphene.load(f"{spec}{sign}channels=1")
+        found.append((spec, phosphene.invert(network, photo, steps=200).image))
+    fed = feed(network, photo)
+    figure([("the photograph", fed), *found], columns=4, side=224).save(HERE / "hog.png")
+    soft = phosphene.load("hog:8x8x9?votes=soft&channels=1")
+    made = phosphene.invert(soft, "skimage:coffee", start=photo, optimizer="lbfgs", preset="plain", steps=200)
+    panels = [made.result.panels[0][i] for i in (0, 1, 2)]
+    figure(panels, columns=3, side=224).save(HERE / "same_hog.png")
+    save_png(phosphene.metamers(phosphene.load(), photo, layer="mixed4b").result.figure(), HERE / "metamers.png")
+
+
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
+    if sys.argv[1:] == ["codes"]:
+        codes()
+        sys.exit()
     if sys.argv[1:2] == ["albums"]:
         albums(sys.argv[2])
         sys.exit()
