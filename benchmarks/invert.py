@@ -51,9 +51,9 @@ def run(repeats: int, quick: bool) -> Report:
     photos = drawn(1 if quick else 10)
     steps = 6 if quick else 400
     tables, claims = _times(network, photos[0], repeats, quick)
-    depths, whole = _depths(network, photos[: 1 if quick else 3], steps)
+    depths, whole = _depths(network, photos[:3], steps)
     quality, findings = _quality(network, photos, steps)
-    others = _others(photos[: 1 if quick else 3], steps)
+    others = _others(OTHERS[: 1 if quick else 4], photos[:3], steps)
     notes = [f"The curve and what the pictures look like are in benchmarks/{FOLDER.name}."]
     return Report([*tables, depths, quality, others], [*claims, *([] if quick else [whole, *findings])], notes)
 
@@ -176,10 +176,10 @@ def _findings(means: dict[tuple[str, str], dict[str, float]]) -> list[Finding]:
     return found
 
 
-def _others(photos: Sequence[str], steps: int) -> Rows:
+def _others(specs: Sequence[str], photos: Sequence[str], steps: int) -> Rows:
     """The default and the bare loop on networks that it was not chosen on, at five depths."""
     rows = []
-    for spec in OTHERS:
+    for spec in specs:
         network = load(spec if ":" in spec else f"{DATA / 'models' / spec}.py:build", device="cpu")
         layers = spread(network, 5)
         for preset in PRESETS[:2]:

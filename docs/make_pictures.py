@@ -1,9 +1,10 @@
 """Make the pictures of README and docs: `python docs/make_pictures.py [SPEC of a network for the dream [methods]]`.
 
 `python docs/make_pictures.py attacks` makes those of docs/attacks.md alone, which need no other network than ours;
-`python docs/make_pictures.py SPEC dreams` those of docs/dreams.md alone, and `python docs/make_pictures.py albums
-faces.safetensors` that of docs/albums.md, with the network that is trained there; `python docs/make_pictures.py codes`
-those of docs/hog.md and docs/metamers.md.
+`python docs/make_pictures.py SPEC dreams` those of docs/dreams.md alone, `... SPEC inversion` those of
+docs/inversion.md and docs/metamers.md, `... codes` those of docs/hog.md, and `python docs/make_pictures.py albums
+faces.safetensors` that of docs/albums.md, with the network that is trained there. `python docs/make_pictures.py
+decoders [nocats.safetensors]` makes those of docs/decoders.md, the second with a decoder that has seen no cats.
 """
 
 import sys
@@ -21,6 +22,7 @@ from phosphene.core.pictures.writing import save_png
 from phosphene.core.units.inputs import feed
 from phosphene.core.units.labels import label
 from phosphene.faces.lessons.drawing import lines
+from phosphene.inversion.decoders import decoder_pictures
 
 HERE = Path(__file__).resolve().parent / "pictures"
 CLASSES = ("goldfish", "king penguin", "school bus", "African elephant", "monarch", "orange", "lemon", "sports car")
@@ -147,7 +149,7 @@ def albums(spec: str) -> None:
 
 
 def codes() -> None:
-    """A cat from its HOG and from its SIFT, a cat that has the HOG of a cup, and eight metamers."""
+    """A cat from its HOG and from its SIFT, and a cat that is on its way to the HOG of a cup."""
     photo, found = "skimage:chelsea", []
     for spec in ("hog:8x8x9", "hog:8x8x9?votes=soft", "sift:4x4x8"):
         sign = "&" if "?" in spec else "?"
@@ -156,16 +158,61 @@ def codes() -> None:
     fed = feed(network, photo)
     figure([("the photograph", fed), *found], columns=4, side=224).save(HERE / "hog.png")
     soft = phosphene.load("hog:8x8x9?votes=soft&channels=1")
-    made = phosphene.invert(soft, "skimage:coffee", start=photo, optimizer="lbfgs", preset="plain", steps=200)
+    made = phosphene.invert(soft, "skimage:coffee", start=photo, preset="plain", rate=0.02, steps=300)
     panels = [made.result.panels[0][i] for i in (0, 1, 2)]
     figure(panels, columns=3, side=224).save(HERE / "same_hog.png")
-    save_png(phosphene.metamers(phosphene.load(), photo, layer="mixed4b").result.figure(), HERE / "metamers.png")
+
+
+def decoders(without: str | None = None) -> None:
+    """Two photographs by the decoders of three layers alone; and one by a decoder that has seen no cats, if given."""
+    network, size = phosphene.load(), (224, 224)
+
+    def alone(fed: torch.Tensor, layer: str, file: str | None = None) -> torch.Tensor:
+        with torch.no_grad():
+            code = network.planned("reading").read(fed, [layer])[layer]
+        return decoder_pictures(file, network, layer, code, size)
+
+    photos = [fit(open_photo(f"skimage:{name}"), size) for name in ("chelsea", "coffee")]
+    rows = [
+        part for fed in photos for part in (fed, *(alone(fed, layer) for layer in ("mixed3b", "mixed4b", "mixed5b")))
+    ]
+    save_png(grid(torch.cat(rows), columns=4, gap=6), HERE / "decoders.png")
+    if without is not None:
+        rows = [part for fed in photos for part in (fed, alone(fed, "mixed5b"), alone(fed, "mixed5b", without))]
+        save_png(grid(torch.cat(rows), columns=3, gap=6), HERE / "without.png")
+
+
+def inversion(network: phosphene.Network) -> None:
+    """What five depths keep of a photograph, below by the bare loop; what two networks do without a prior; priors."""
+    layers = ["mixed3b", "mixed4a", "mixed4c", "mixed5a", "mixed5b"]
+    rows = []
+    for preset in ("default", "plain"):
+        found = phosphene.invert(network, "skimage:chelsea", layer=layers, preset=preset).result
+        rows += [found.input, found.image]
+    save_png(grid(torch.cat(rows), columns=6, gap=4), HERE / "depths.png")
+    rows = []
+    for spec in ("embedded:photo", "embedded:photo-robust"):
+        own = phosphene.load(spec)
+        found = phosphene.invert(own, "skimage:chelsea", layer=["mixed4b", "mixed5a", "mixed5b"], preset="plain").result
+        rows += [found.input, found.image]
+    enlarged = torch.nn.functional.interpolate(torch.cat(rows), scale_factor=3, mode="nearest")
+    save_png(grid(enlarged, columns=4, gap=4), HERE / "robust.png")
+    photo = fit(open_photo("skimage:chelsea"), (64, 64))
+    for name, made in (
+        ("priors", phosphene.compare_priors(phosphene.load(), photo, layer="mixed4b")),
+        ("metamers", phosphene.metamers(phosphene.load(), photo, layer="mixed4b")),
+        ("privacy", phosphene.privacy(phosphene.load(), photo)),
+    ):
+        made.result.figure().save(HERE / f"{name}.png")
 
 
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
     if sys.argv[1:] == ["codes"]:
         codes()
+        sys.exit()
+    if sys.argv[1:2] == ["decoders"]:
+        decoders(*sys.argv[2:])
         sys.exit()
     if sys.argv[1:2] == ["albums"]:
         albums(sys.argv[2])
@@ -176,6 +223,9 @@ if __name__ == "__main__":
     if sys.argv[2:] == ["dreams"]:
         dreams(phosphene.load(sys.argv[1]))
         dream(phosphene.load(sys.argv[1]))
+        sys.exit()
+    if sys.argv[2:] == ["inversion"]:
+        inversion(phosphene.load(sys.argv[1]))
         sys.exit()
     if sys.argv[2:] == ["methods"]:
         methods(phosphene.load(sys.argv[1]))
@@ -188,5 +238,6 @@ if __name__ == "__main__":
         presets(other)
         dreams(other)
     pixels(other)
+    inversion(other)
     methods(other)
     attacks()

@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file
 
 from phosphene.adversarial.robust import robust_course
 from phosphene.adversarial.training import Course, Training
-from phosphene.adversarial.training_pictures import Examples, resized
 from phosphene.adversarial.training_steps import accuracy
 from phosphene.core.networks.network import Network
+from phosphene.core.optimization.training.pictures import Examples, resized
 from phosphene.core.saving import save
 from phosphene.models.photo import Photo, folded, unfolded
 from training.tiny_imagenet import CACHE, tiny_imagenet

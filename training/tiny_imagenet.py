@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from phosphene.adversarial.training_pictures import Examples
+from phosphene.core.optimization.training.pictures import Examples
 
 ARCHIVE = Path(__file__).resolve().parents[2] / "shared" / "data" / "tiny_imagenet_100.tar.xz"
 CACHE = Path(__file__).resolve().parent / "cache"

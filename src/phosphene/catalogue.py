@@ -204,6 +204,7 @@ CATALOGUE: tuple[Row, ...] = (
     Row("transfer", "", "faces.cli.transfer:transfer", "Try examples made on each network on all the others."),
     Row("train-robust", "", "faces.cli.train:train_robust", "Train a network on your pictures that is hard to fool."),
     Row("train-dream", "", "faces.cli.album:train_dream", "Train a network on your pictures, so that it dreams them."),
+    Row("train-decoder", "", "faces.cli.decoder:train_decoder", "Train a way back from a layer's code to pictures."),
     Row("lesson", "", "faces.cli.lesson:give_lesson", "Show on a page why small changes fool classifiers."),
     Row("evaluate", "", "faces.cli.evaluate:evaluate_network", "Say how often a network can be fooled on a data set."),
     Row("replay", "", "faces.cli.replay:replay_picture", "Make a picture again, from the recipe that it carries."),

@@ -10,9 +10,9 @@ from torch import nn
 from phosphene.adversarial import training_steps
 from phosphene.adversarial.robust import numbered, robust_course, untrained, weights_file
 from phosphene.adversarial.training import Course, Training
-from phosphene.adversarial.training_pictures import Examples, held_out, resized
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
+from phosphene.core.optimization.training.pictures import Examples, held_out, resized
 from phosphene.core.units.labelled import LabelledPictures, read_labelled
 from phosphene.models.specs import load
 from phosphene.models.trained import trained_record

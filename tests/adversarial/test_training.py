@@ -14,10 +14,10 @@ from phosphene.adversarial import training as module
 from phosphene.adversarial import training_steps
 from phosphene.adversarial.training import Course, Training
 from phosphene.adversarial.training_parts import Part
-from phosphene.adversarial.training_pictures import Examples
-from phosphene.adversarial.training_steps import nesterov
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
+from phosphene.core.optimization.training.pictures import Examples
+from phosphene.core.optimization.training.steps import nesterov
 
 COURSE = Course((8, 8), 4 / 255, 0.1, crops=(7, 8), pad=1, batch=16, decay=0.5)
 

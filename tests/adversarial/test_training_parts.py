@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from phosphene.adversarial.training_parts import Part, read_part
 from phosphene.core.errors import Mistake
-from tests.adversarial.test_training_pictures import NAMES, examples, numbers
+from tests.core.optimization.training.test_pictures import NAMES, examples, numbers
 
 
 def parts(whole, of, seed=0):

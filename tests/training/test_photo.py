@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from phosphene.adversarial.training import Course
-from phosphene.adversarial.training_pictures import Examples
+from phosphene.core.optimization.training.pictures import Examples
 from training import photo
 
 

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from phosphene.adversarial.training import Course, Training
-from phosphene.adversarial.training_pictures import Examples
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
+from phosphene.core.optimization.training.pictures import Examples
 from phosphene.core.options import shown
 from phosphene.core.units.labelled import LabelledPictures
 from phosphene.models.photo import Photo, folded

@@ -14,15 +14,9 @@ pictures first, as they are cheaper. What is measured and kept is the exponentia
 """
 
 import copy
-import hashlib
-import io
-import math
 import time
-from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
-from functools import cached_property
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -31,28 +25,25 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from phosphene.adversarial.training_parts import Part
-from phosphene.adversarial.training_pictures import LAYERS, START, Examples, augmented, order_of
-from phosphene.adversarial.training_steps import accuracy, averaged_in, collapsed, nesterov, one_cycle, one_step
+from phosphene.adversarial.training_steps import accuracy, collapsed, one_step
 from phosphene.core.errors import Mistake, first_line
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.opaque import Opaque
 from phosphene.core.networks.preprocessing import working_dtype
-from phosphene.core.optimization.keys import Key
-from phosphene.core.options import shown
-from phosphene.core.paths import opened
+from phosphene.core.optimization.training.loop import AnyCourse, AnyEpoch, Loop
+from phosphene.core.optimization.training.pictures import LAYERS, START, Examples, augmented
+from phosphene.core.optimization.training.steps import averaged_in, nesterov, one_cycle
 from phosphene.core.results.provenance import state_sha256
-from phosphene.core.saving import undisturbed
 
 GROWTH = 0.3  # the share of the steps over which the radius grows to its value
 WEIGHT_DECAY, SMOOTHING = 5e-4, 0.1
 
 
 @dataclass(frozen=True)
-class Course:
+class Course(AnyCourse):
     """How a network is trained.
 
     Attributes:
-        sides: of the pictures, epoch by epoch.
         radius: of the attack in the l-inf norm, pictures in [0, 1]; zero trains on the pictures as they are.
         peak: the highest learning rate.
         crops: the range of sides of the squares that are cut out, in pixels of the pictures as they come.
@@ -63,7 +54,6 @@ class Course:
         last: keep the weights of the last epoch, and not those that stand best.
     """
 
-    sides: tuple[int, ...]
     radius: float
     peak: float
     crops: tuple[int, int]
@@ -75,11 +65,10 @@ class Course:
 
 
 @dataclass(frozen=True)
-class Epoch:
+class Epoch(AnyEpoch):
     """What came of an epoch.
 
     Attributes:
-        number: from 1.
         side: of its pictures.
         loss: mean of its batches, on the attacked pictures.
         trained: share of the attacked training pictures that were named rightly when they were trained on.
@@ -88,7 +77,6 @@ class Epoch:
         seconds: that it took.
     """
 
-    number: int
     side: int
     loss: float
     trained: float
@@ -97,10 +85,8 @@ class Epoch:
     seconds: float
 
 
-class Training:
+class Training(Loop[Epoch]):
     """A training that can be stopped between any two batches, and goes on from there to the same weights.
-
-    for epoch in training: None for a batch, an `Epoch` at the end of each.
 
     Args:
         network: whose weights it begins with; it is borrowed, and a copy is trained.
@@ -110,9 +96,7 @@ class Training:
         seed: of all random numbers.
         part: of a data set, that the pictures are; None if they are all of it.
     Attributes:
-        model, average: what is trained, and the moving average of its weights.
         best: the state of the average that stood PGD-20 best, or the last one, and the number of its epoch.
-        epochs: what came of those that have ended.
     Raises:
         Mistake: nothing of the network can be trained, or it does not end in one logit for each class.
     """
@@ -121,49 +105,9 @@ class Training:
         self, network: Network, examples: Examples, held: Examples, course: Course, seed: int = 0,
         part: Part | None = None,
     ) -> None:  # fmt: skip
-        self.network, self.examples, self.held, self.course = network, examples, held, course
-        self.seed, self.part = seed, part
-        self.model = _copied(network)
-        self.average = copy.deepcopy(self.model).requires_grad_(False)
-        self.epochs: list[Epoch] = []
-        self.best: tuple[int, dict[str, Any]] = 0, {}
-        self.batch = min(course.batch, len(examples.labels))
-        self.batches = len(examples.labels) // self.batch
-        self._done, self._sums = 0, [0.0, 0.0, 0.0]  # batches of this epoch; their loss, hits, seconds
-        self._weights = [p for p in self.model.parameters() if p.requires_grad]
-        self._velocities = [torch.zeros_like(p) for p in self._weights]
+        super().__init__(network.name, _copied(network), examples, held, course, course.batch, seed, Epoch)
+        self.network, self.course, self.part = network, course, part
         self._lowered = network.anatomy.lowered(network.plan_for("picture"))
-
-    @property
-    def total(self) -> int:
-        """Batches of all epochs."""
-        return self.batches * len(self.course.sides)
-
-    @property
-    def taken(self) -> int:
-        """Batches that were trained on."""
-        return len(self.epochs) * self.batches + self._done
-
-    @property
-    def best_epoch(self) -> Epoch | None:
-        """The epoch whose weights are kept."""
-        return self.epochs[self.best[0] - 1] if self.best[0] else None
-
-    def __iter__(self) -> Iterator[Epoch | None]:
-        while len(self.epochs) < len(self.course.sides):
-            order = order_of(len(self.examples.labels), self._key.at(-1))
-            for rows in order.split(self.batch)[self._done : self.batches]:
-                with undisturbed():
-                    self._learn(rows)
-                yield None
-            ended = self._measured()
-            with undisturbed():
-                self._keep(ended)
-            yield ended
-
-    @property
-    def _key(self) -> Key:
-        return Key(self.seed, stage=len(self.epochs), step=self._done)
 
     def _answers(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
         """The logits of pictures in [0, 1], by the model as it learns."""
@@ -174,9 +118,8 @@ class Training:
         logits = anatomy.head.flat(anatomy.logits(returned, len(x)))
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
-    def _learn(self, rows: Int[Tensor, " n"]) -> None:
-        """One step on a batch."""
-        began, course, step, key = time.monotonic(), self.course, self.taken, self._key.of(rows.tolist())
+    def _step(self, rows: Int[Tensor, " n"]) -> tuple[float, ...]:
+        course, step, key = self.course, self.taken, self._key.of(rows.tolist())
         side = course.sides[len(self.epochs)]
         x = augmented(self.examples.pictures[rows], key, side, course.crops, course.pad, course.flip)
         x = x.to(self.network.device, working_dtype(self.network))
@@ -194,36 +137,47 @@ class Training:
                 x = one_step(loss, x, course.radius * grown, noise.to(x))
             logits = self._answers(x)
             found = F.cross_entropy(logits, y, label_smoothing=SMOOTHING)
-            if not math.isfinite(found.item()):
-                raise Mistake(f"the loss is not finite in epoch {len(self.epochs) + 1}; a smaller rate may help")
-            self.model.zero_grad()
-            found.backward()
+            self._down(found)
         rate, momentum = one_cycle(step, self.total)
-        nesterov(self._weights, self._velocities, rate * course.peak, momentum, WEIGHT_DECAY)
+        nesterov(self._weights, self._moments[0], rate * course.peak, momentum, WEIGHT_DECAY)
         averaged_in(self.average, self.model, course.decay if step else 0.0)
-        new = found.item(), (logits.argmax(1) == y).double().mean().item(), time.monotonic() - began
-        self._sums = [before + one for before, one in zip(self._sums, new, strict=True)]
-        self._done += 1
+        return found.item(), (logits.argmax(1) == y).double().mean().item()
 
-    def _measured(self) -> Epoch:
-        """The epoch that ends here."""
-        began, course, number = time.monotonic(), self.course, len(self.epochs) + 1
+    def _measured(self, number: int, means: tuple[float, ...], seconds: float) -> Epoch:
+        began, course, (loss, hits) = time.monotonic(), self.course, means
         average = self.network.of(self.average).planned("search")
         clean, robust = accuracy(average, self.held, course.radius, side=course.sides[-1], seed=self.seed)
-        loss, hits, seconds = self._sums
         seconds += time.monotonic() - began
-        return Epoch(number, course.sides[number - 1], loss / self.batches, hits / self.batches, clean, robust, seconds)
+        return Epoch(number, course.sides[number - 1], loss, hits, clean, robust, seconds)
 
-    def _keep(self, ended: Epoch) -> None:
-        before = self.best_epoch
-        self.epochs.append(ended)
-        self._done, self._sums = 0, [0.0, 0.0, 0.0]
-        if self.course.last or before is None or (ended.robust, ended.clean) >= (before.robust, before.clean):
-            self.best = ended.number, copy.deepcopy(self.average.state_dict())
+    def _better(self, ended: Epoch, before: Epoch) -> bool:
+        return self.course.last or (ended.robust, ended.clean) >= (before.robust, before.clean)
+
+    @property
+    def own_identity(self) -> dict[str, Any]:
+        return {"part": self.part and str(self.part), "the network": state_sha256(self.network.model)}
+
+    # ---------------------------------------------------------------------------------------------------- in words
+
+    @property
+    def heads(self) -> str:
+        return f"epoch   px    loss  trained    clean{'   PGD-20' if self.course.radius else ''}     time"
+
+    def line(self, one: Epoch) -> str:
+        shares = (one.trained, one.clean, one.robust)[: 3 if self.course.radius else 2]
+        columns = "".join(f"{100 * share:7.1f} %" for share in shares)
+        return f"{one.number:5} {one.side:4} {one.loss:7.3f}{columns} {one.seconds:6.0f} s"
+
+    @property
+    def beginning(self) -> str:
+        if self.part is None:
+            return ""
+        many, held = len(self.examples.labels), len(self.held.labels)
+        return f"part {self.part}: {many} pictures to train on, {held} held out"
 
     @property
     def words(self) -> str:
-        """What is to be said about the last epoch: that the one step has ceased to find what many find."""
+        """That the one step has ceased to find what many find."""
         shares = [one.robust for one in self.epochs]
         if not self.course.radius or not collapsed(shares, len(self.held.labels)):
             return ""
@@ -232,62 +186,6 @@ class Training:
             f"{self.best[0]}, whose weights are kept; where it stays so, training with one step has failed "
             "(catastrophic overfitting), and a smaller eps or more epochs help"
         )
-
-    # ------------------------------------------------------------------------------------------------------ checkpoints
-
-    @cached_property
-    def identity(self) -> dict[str, Any]:
-        """What makes it this training and no other."""
-        data = hashlib.sha256()
-        for part in (*self.examples, *self.held):
-            data.update(part.contiguous().numpy().data)
-        return asdict(self.course) | {
-            "seed": self.seed, "part": self.part and str(self.part),
-            "the network": state_sha256(self.network.model), "the data": data.hexdigest(),
-        }  # fmt: skip
-
-    def saved(self) -> bytes:
-        """Everything that it goes on from, as a file that opens without executing code."""
-        state = {
-            "identity": self.identity, "model": self.model.state_dict(), "average": self.average.state_dict(),
-            "best": self.best, "velocities": self._velocities,
-            "epochs": [asdict(one) for one in self.epochs], "done": self._done, "sums": self._sums,
-        }  # fmt: skip
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        return buffer.getvalue()
-
-    def resume(self, file: Path) -> None:
-        """Go on from what was saved by a training of the same network, pictures, course and seed.
-
-        Raises:
-            Mistake: it can't be read, or another training saved it.
-        """
-        try:
-            with opened(file) as held:
-                state = torch.load(held, map_location="cpu", weights_only=True)
-            before = state["identity"]
-        except Exception as cause:  # parsers of files from anywhere raise nearly anything
-            why = first_line(cause)
-            raise Mistake(f"{file} is no checkpoint of a training ({why}); give --force, or another --out") from cause
-        for what, value in self.identity.items():
-            if (there := before.get(what)) != value:
-                values = "is another one" if "the " in what else f"is {_told(there)} there, and {_told(value)} now"
-                raise Mistake(
-                    f"{file} belongs to another training: {what} {values}; give --force to begin anew, or another --out"
-                )
-        self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        for own, value in zip(self._velocities, state["velocities"], strict=True):
-            own.copy_(value)
-        self.epochs, self.best = [Epoch(**one) for one in state["epochs"]], tuple(state["best"])
-        self._done, self._sums = state["done"], list(state["sums"])
-
-
-def _told(value: Any) -> str:
-    if value is None:
-        return "none"
-    return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else shown(value)
 
 
 def _copied(network: Network) -> nn.Module:

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import torch
 
-from phosphene.adversarial.training_pictures import PARTS, STARTS, Examples
 from phosphene.core.errors import Mistake, brief
 from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.training.pictures import PARTS, STARTS, Examples
 
 LEAST = 2  # pictures of a class in a part: one to train on, one that is held out
 

@@ -14,7 +14,7 @@ read from them.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,11 @@ from torch.nn import functional as F
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.paths import given_path, is_folder
-from phosphene.core.pictures.eight_bit import fraction, levels
-from phosphene.core.pictures.files import open_photo
+from phosphene.core.pictures.eight_bit import fraction
 from phosphene.core.pictures.fitting import fit
 from phosphene.core.units.clusters import clustered
 from phosphene.core.units.photographs import pictures_in
+from phosphene.core.units.squares import Watched, read_squares
 from phosphene.models.embedded import embedded
 from phosphene.models.photo import unfolded
 from phosphene.models.preparing import cast
@@ -93,10 +93,6 @@ class Album:
     notes: list[str]
 
 
-Watched = Callable[[Sequence[str]], Iterable[str]]
-"""The same files, one after the other, with a bar beside them."""
-
-
 def read_album(
     folder: str | Path, clusters: int | None = None, seed: int = 0, watched: Watched = lambda files: files
 ) -> Album:
@@ -117,7 +113,8 @@ def read_album(
     in_folders = clusters is None and any(len(parts) > 1 for parts in called.values())
     notes = [f"{file} is left out, as it is in no folder of a class" for file in files if len(called[file]) == 1]
     notes = notes if in_folders else []
-    pictures, kept, refused = _decoded([file for file in files if not in_folders or len(called[file]) > 1], watched)
+    used = [file for file in files if not in_folders or len(called[file]) > 1]
+    pictures, kept, refused = read_squares(used, SIDE, watched)
     notes += refused
     if len(kept) < 2 * LEAST:
         why = f": {notes[0]}" if notes else ""
@@ -127,24 +124,6 @@ def read_album(
         names = [f"cluster {i + 1}" for i in range(int(labels.max()) + 1)]
         return Album(pictures, labels, names, ["/".join(called[file]) for file in kept], True, notes)
     return _by_folder(path, pictures, kept, [called[file][0] for file in kept], notes)
-
-
-def _decoded(files: Sequence[str], watched: Watched) -> tuple[UInt8[Tensor, "n 3 side side"], list[str], list[str]]:
-    """The squares in the middle of pictures, their files, and a sentence for each that is left out."""
-    found: dict[bytes, str] = {}
-    pictures, refused = [torch.empty(0, 3, SIDE, SIDE, dtype=torch.uint8)], []
-    for file in watched(files):
-        try:
-            square = levels(fit(open_photo(file, least=2 * SIDE), (SIDE, SIDE))).byte()
-        except Mistake as mistake:
-            refused.append(f"left out: {mistake}")
-            continue
-        first = found.setdefault(square.numpy().tobytes(), file)
-        if first == file:
-            pictures.append(square)
-        else:
-            refused.append(f"{file} is left out, as it shows what {first} shows, pixel by pixel")
-    return torch.cat(pictures), list(found.values()), refused
 
 
 def _by_folder(

@@ -164,7 +164,8 @@ def _side_by_side(asked: Question, chosen: Sequence[str], step: Compared, left_o
     return Result(
         image=grid(torch.cat([fed, pictures])), names=[asked.layer], panels=[panels], input=fed,
         numbers=[{"layer": asked.layer, "error": step.target, "priors": facts, "left out": dict(left_out)}],
-        title=f"{asked.layer} of {asked.network.name} under every prior, at an error of {step.target:.3g} (apart: to {judge.name}){why}",
+        title=f"{asked.layer} of {asked.network.name} under every prior, at an error of {step.target:.3g} (apart: to "
+        f"{judge.name}){why}",
     )  # fmt: skip
 
 

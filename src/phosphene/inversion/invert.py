@@ -18,9 +18,10 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import seen
 from phosphene.core.optimization.ascent import Size
+from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.settings_options import FurtherOptions
 from phosphene.core.optimization.steps import Step
-from phosphene.core.options import Bounds, Seed, Steps, Weight
+from phosphene.core.options import Bounds, Seed, Steps, Weight, Words, options_of
 from phosphene.core.pictures.files import Photo, is_code
 from phosphene.core.pictures.sheets import figure
 from phosphene.core.results.recipes import recipe
@@ -28,14 +29,28 @@ from phosphene.core.results.results import Panel, Result, Run
 from phosphene.core.units.inputs import Fit, feed, logits, top
 from phosphene.inversion.code_files import read_code_file
 from phosphene.inversion.codes import Code, chosen_layers, errors, is_score, read_codes
+from phosphene.inversion.decoders import led
 from phosphene.inversion.measures import colour_error, psnr, ssim
 from phosphene.inversion.presets import AnyPreset, restarts_of, setup
 from phosphene.inversion.search import ERROR, searched
 
 Restarts = Annotated[int, Bounds(1, 256)]
 
+
 FIRST = 5
 """So many of the strongest classes are compared, where the code is what the network says in the end."""
+
+
+class InvertOptions(FurtherOptions, total=False):
+    """What an inversion may be told besides."""
+
+    decoded: Annotated[bool, Words("begin at the picture of a decoder; by default where one is given")]
+    decoder_weight: Annotated[
+        Weight, Words("weight of the mean square distance to the picture of a decoder: one that is given, or our own")
+    ]
+
+
+options_of(InvertOptions, Settings, leave_out=("tv", "steps", "rate", "jitter", "transparency", "opacity", "stretch"))
 
 
 @dataclass(frozen=True)
@@ -75,9 +90,10 @@ def invert(
     rate: Weight | None = None,
     patience: Steps = 50,
     start: Photo | None = None,
+    decoder: Photo | None = None,
     fit: Fit = "crop",
     seed: Seed = 0,
-    **given: Unpack[FurtherOptions],
+    **given: Unpack[InvertOptions],
 ) -> Run:
     """Find a picture that LAYER can't tell from PHOTO, starting at noise.
 
@@ -96,6 +112,7 @@ def invert(
         rate: the length of a move.
         patience: a picture is finished when its error has not fallen by 1 % in so many steps; 0 takes all steps.
         start: a photograph to begin at instead of noise; where the code is blind, the picture stays as it is there.
+        decoder: a file that `phosphene train-decoder` wrote, to begin at its picture.
         fit: how a photograph becomes the network's input.
         seed: of the start.
     """
@@ -107,9 +124,12 @@ def invert(
     problems = [code for code in about.codes for _ in range(many)]
     own = {**given, "steps": steps, "tv": tv, "rate": rate}
     how = setup(preset, own, network, [code.layer for code in problems], about.size)
+    learned = led(network, problems, about.size, decoder, given.get("decoded"), given.get("decoder_weight", 0.0))
+    if begun is not None and learned.start is not None:
+        raise Mistake("it begins at a photograph or at a decoder's picture, not at both; leave out start, or decoded")
     path = searched(
         network, problems, how.settings, about.size, starts=[*range(many)] * len(about.codes), seed=seed,
-        nouns=how.nouns, patience=patience, start=begun,
+        nouns=how.nouns.besides(learned.prior), patience=patience, start=learned.start if begun is None else begun,
     )  # fmt: skip
     names = [code.layer for code in about.codes]
 
@@ -187,7 +207,7 @@ def _result(
     first += [] if begun is None else [("the start", seen(network, begun).float().cpu())]
     found: list[Panel] = [(_caption(one), picture[None]) for one, picture in zip(numbers, pictures, strict=True)]
     title = f"What {names[0] if len(names) == 1 else f'{len(names)} layers'} of {network.name} remember"
-    title += "s" if len(names) == 1 else ""
+    title += "s" if len(names) == 1 and not names[0].endswith("s") else ""
     return Result(
         image=pictures, names=names, numbers=numbers, panels=[[*first, one] for one in found], title=title,
         input=fed, drawing=_row([*first, *found], title) if len(names) > 1 else None,
@@ -195,7 +215,7 @@ def _result(
 
 
 def _caption(numbers: Mapping[str, Any]) -> str:
-    words = f"from {numbers['layer']}; error {numbers['error']:.3f}"
+    words = f"from {numbers['layer']}; error {numbers['error']:.2g}"
     if "top" in numbers:
         words += f"; {numbers['kept classes']} of its {len(numbers['top'])} strongest classes"
     return words

@@ -27,7 +27,7 @@ SMOOTHNESS = (0.5 / ENERGY, 5 / ENERGY, 50 / ENERGY)
 _PLAIN = Settings(steps=400)
 
 PRESETS: dict[PresetName, Settings] = {
-    "default": Settings(steps=400, parameterization="natural", deviation=0.3, optimizer="lbfgs", tv=0.05),
+    "default": Settings(steps=400, parameterization="natural", deviation=0.15, optimizer="lbfgs", tv=0.2),
     # Mahendran & Vedaldi 2015, arXiv:1412.0035, section 3, and their code: an alpha-norm of 6 with 4e-10 for values to
     # 255, momentum .9 with three rates, from noise as strong as a photograph. Values stay in [0, 1], where theirs are
     # held by the norm alone
@@ -81,7 +81,7 @@ def setup(
         # theirs moves values to 255 down the sum of squares: of a mean, in [0, 1], it is so many times as much
         settings = replace(settings, rate=settings.rate * 3 * size[0] * size[1] * ENERGY)
         prior = _smooth(network, layers)
-        nouns = replace(nouns, prior=prior if nouns.prior is None else nouns.prior + prior)
+        nouns = nouns.besides(prior)
     return Setup(settings.but(given), nouns)
 
 

@@ -4,6 +4,7 @@ To first order a layer's code changes by J d when the picture changes by d. What
 shortest change with the same effect, J^+ J d, the projection of d onto what the code sees; the rest leaves no trace.
 """
 
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import torch
@@ -46,7 +47,13 @@ def unseen(
     return share.flatten().clamp(0, 1).to(changes.dtype)
 
 
-def _least_squares(forward, back, wanted: Tensor, like: Tensor, iterations: int) -> Tensor:
+def _least_squares(
+    forward: Callable[[Tensor], Tensor],
+    back: Callable[[Tensor], Tensor],
+    wanted: Tensor,
+    like: Float[Tensor, "n 3 h w"],
+    iterations: int,
+) -> Float[Tensor, "n 3 h w"]:
     """CGLS, row by row."""
     found, residual = torch.zeros_like(like), wanted
     down = direction = back(residual)

@@ -107,6 +107,11 @@ class Nouns:
         names = {one.name for one in fields(cls)}
         return cls(**{k: v for k, v in given.items() if k in names and not isinstance(v, str)})
 
+    def besides(self, prior: Term | None) -> "Nouns":
+        """The same, and a further prior."""
+        both = prior if self.prior is None else self.prior if prior is None else self.prior + prior
+        return replace(self, prior=both)
+
 
 @dataclass(frozen=True)
 class Ascent:

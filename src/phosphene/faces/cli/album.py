@@ -10,8 +10,8 @@ from rich.console import Console
 
 from phosphene.adversarial.robust import weights_file
 from phosphene.adversarial.training import Course, Training
-from phosphene.adversarial.training_pictures import Examples, held_out
 from phosphene.adversarial.training_steps import accuracy
+from phosphene.core.optimization.training.pictures import Examples, held_out
 from phosphene.core.options import Bounds
 from phosphene.dreaming import album
 from phosphene.faces.cli import options as cli
@@ -66,7 +66,11 @@ def train_dream(**options: Any) -> None:
         with named("the album's network"):
             training, facts = _begun(found, options)
         about = "embedded:photo trained further on an album"
-        train(training, files, lambda: weights_file(training, found.classes, None, about, **facts), quiet=quiet)
+
+        def made() -> dict[Path, bytes]:
+            return {files.weights: weights_file(training, found.classes, None, about, **facts)}
+
+        train(training, files, made, quiet=quiet)
     _tell_done(training, found, facts, files.weights, options)
 
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from phosphene.adversarial import robust
 from phosphene.adversarial.training import Training
 from phosphene.adversarial.training_parts import read_part
-from phosphene.adversarial.training_pictures import held_out
 from phosphene.core.errors import Mistake
+from phosphene.core.optimization.training.pictures import held_out
 from phosphene.core.options import Bounds, shown
 from phosphene.core.units.labelled import read_labelled
 from phosphene.faces.cli import options as cli
@@ -62,7 +62,11 @@ def train_robust(**options: Any) -> None:
     with Claims() as claims:
         claims.hold([files.weights, files.checkpoint])
         training, names, net = _begun(options)
-        train(training, files, lambda: robust.weights_file(training, names, net), quiet=options["quiet"])
+
+        def made() -> dict[Path, bytes]:
+            return {files.weights: robust.weights_file(training, names, net)}
+
+        train(training, files, made, quiet=options["quiet"])
     _tell_done(training, _usage(files.weights, options), files.weights, options)
 
 

@@ -3,14 +3,14 @@
 Beside the weights there is a checkpoint until the training has ended; with it the same command goes on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from phosphene.adversarial.training import Epoch, Training
 from phosphene.core.errors import Mistake, exit_code, failed
+from phosphene.core.optimization.training.loop import Loop
 from phosphene.core.paths import given_path
 from phosphene.core.saving import save
 from phosphene.faces.cli.commands import Options
@@ -20,8 +20,6 @@ from phosphene.faces.running.claims import check_new
 from phosphene.faces.running.progress import bars
 from phosphene.faces.running.runner import ENDS
 from phosphene.models.trained import ENDING
-
-HEADS, ATTACKED, LAST = "epoch   px    loss  trained    clean", "   PGD-20", "     time"
 
 
 class Files(NamedTuple):
@@ -49,11 +47,11 @@ class Files(NamedTuple):
         return cls(weights, checkpoint, goes_on)
 
 
-def train(training: Training, files: Files, weights_file: Callable[[], bytes], *, quiet: bool) -> None:
-    """Train to the end, from the checkpoint on if there is one, and write the weights.
+def train(training: Loop[Any], files: Files, made: Callable[[], Mapping[Path, bytes]], *, quiet: bool) -> None:
+    """Train to the end, from the checkpoint on if there is one, and write what it has made.
 
     Args:
-        weights_file: the best weights so far, as a file.
+        made: the best weights so far, as a file, and what stands beside it.
     Raises:
         Ended: it was stopped; what there is so far is kept and told.
     """
@@ -63,7 +61,7 @@ def train(training: Training, files: Files, weights_file: Callable[[], bytes], *
     def keep() -> None:
         kept = {files.checkpoint: training.saved()}
         if training.best_epoch is not None:
-            kept[files.weights] = weights_file()
+            kept |= made()
         save(kept)
 
     try:
@@ -77,38 +75,30 @@ def train(training: Training, files: Files, weights_file: Callable[[], bytes], *
         raise Ended(exit_code(stopped)) from stopped
 
 
-def _watched(training: Training, keep: Callable[[], None], *, quiet: bool) -> None:
+def _watched(training: Loop[Any], keep: Callable[[], None], *, quiet: bool) -> None:
     """Train to the end under a bar, with a line for each epoch, after which everything is kept."""
     with bars(quiet=quiet) as progress:
         console = Console(stderr=True, quiet=quiet, soft_wrap=True) if progress.disable else progress.console
-        attacked = training.course.radius > 0
-        lines = [HEADS + (ATTACKED if attacked else "") + LAST, *(_line(one, attacked) for one in training.epochs)]
-        if training.part is not None:
-            many, held = len(training.examples.labels), len(training.held.labels)
-            lines.insert(0, f"part {training.part}: {many} pictures to train on, {held} held out")
+        lines = [training.heads, *map(training.line, training.epochs)]
+        if training.beginning:
+            lines.insert(0, training.beginning)
         if training.taken:
-            lines.insert(0, f"going on in epoch {min(len(training.epochs) + 1, len(training.course.sides))}")
+            lines.insert(0, f"going on in epoch {min(len(training.epochs) + 1, len(training.sides))}")
         console.print("\n".join(lines), highlight=False)
-        task = progress.add_task(f"train {training.network.name}", total=training.total, completed=training.taken)
+        task = progress.add_task(f"train {training.name}", total=training.total, completed=training.taken)
         for ended in training:
             progress.update(task, completed=training.taken)
             if ended is not None:
                 keep()
-                console.print(
-                    "\n".join(filter(None, [_line(ended, attacked), escape(training.words)])), highlight=False
-                )
+                said = [training.line(ended), escape(training.words)]
+                console.print("\n".join(filter(None, said)), highlight=False)
 
 
-def _line(one: Epoch, attacked: bool) -> str:
-    shares = "".join(f"{100 * share:7.1f} %" for share in (one.trained, one.clean, one.robust)[: 3 if attacked else 2])
-    return f"{one.number:5} {one.side:4} {one.loss:7.3f}{shares} {one.seconds:6.0f} s"
-
-
-def _tell_stopped(training: Training, stopped: BaseException, files: Files) -> None:
+def _tell_stopped(training: Loop[Any], stopped: BaseException, files: Files) -> None:
     best, again = training.best_epoch, "the same command goes on from there"
     there = f"{files.weights} holds the best so far, of epoch {best.number}; {again}" if best else again
-    at = f"in epoch {len(training.epochs) + 1} of {len(training.course.sides)}"
+    at = f"in epoch {len(training.epochs) + 1} of {len(training.sides)}"
     if isinstance(stopped, KeyboardInterrupt):
         note(f"interrupted {at}: {there}")
     else:
-        error(f"{failed(training.network.name, stopped)}; it was {at}{f', and {there}' if best else ''}")
+        error(f"{failed(training.name, stopped)}; it was {at}{f', and {there}' if best else ''}")

@@ -17,7 +17,7 @@ from phosphene.core.units.labels import class_index, label
 from phosphene.dreaming import dream
 from phosphene.faces.tour.guide import Guide, Section
 from phosphene.features import architecture, predict, visualize, weights
-from phosphene.inversion import invert
+from phosphene.inversion import invert, metamers
 
 REFERENCES = ("chelsea", "astronaut", "coffee", "rocket", "hubble_deep_field", "grass", "brick", "coins")
 """Photographs that tell what a unit usually says, so that what only this one excites can be told."""
@@ -252,16 +252,24 @@ def remembers(guide: Guide) -> None:
         "Mahendran & Vedaldi 2015, arXiv:1412.0035",
         shared=True,
     ) as section:
-        layers = spread(network, 2 if guide.fast else 5)
-        section.commands = [guide.command(f"invert --layer {shlex.quote(layer)}") for layer in layers]
-        for layer in layers:
-            with guide.trying(section):
-                run = invert(network, guide.photo, layer=layer, steps=8 if guide.fast else 200, seed=guide.seed)
-                result = guide.ran(f"invert {layer}", run)
-                if not section.pictures:
-                    guide.show(section, result.panels[0][0][0], "inverted-from", result, "panel", 0, 0)
-                caption = f"{layer}: error {result.numbers[0]['error']:.3f}"
-                guide.show(section, caption, f"inverted-{layer}", result)
+        layers, steps = spread(network, 2 if guide.fast else 5), 8 if guide.fast else 80
+        chosen = " ".join(f"--layer {shlex.quote(layer)}" for layer in layers)
+        section.commands = [guide.command(f"invert {chosen}")]
+        result = guide.ran("invert", invert(network, guide.photo, layer=layers, steps=steps, seed=guide.seed))
+        guide.show(section, result.panels[0][0][0], "inverted-from", result, "panel", 0, 0)
+        for i, (layer, numbers) in enumerate(zip(layers, result.numbers, strict=True)):
+            guide.show(section, f"{layer}: error {numbers['error']:.3f}", f"inverted-{layer}", result, "picture", i)
+        with guide.trying(section):
+            _another(guide, section, layers[min(3, len(layers) - 1)], steps)
+
+
+def _another(guide: Guide, section: Section, layer: str, steps: int) -> None:
+    """A picture that this layer can't tell from the one before, either."""
+    section.commands.append(guide.command(f"metamers --layer {shlex.quote(layer)} --many 2"))
+    run = metamers(guide.network, guide.photo, layer=layer, many=2, steps=steps, seed=guide.seed)
+    result = guide.ran("metamers", run)
+    caption = f"{layer} again, from another start: error {result.numbers[1]['error']:.3f}"
+    guide.show(section, caption, "metamer", result, "picture", 1)
 
 
 def fooled(guide: Guide) -> None:

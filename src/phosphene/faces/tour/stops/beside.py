@@ -17,7 +17,7 @@ from phosphene.core.results.results import Result
 from phosphene.core.units.default_layers import spread
 from phosphene.core.units.labels import class_index, label
 from phosphene.faces.tour.guide import Guide, Section, Shown
-from phosphene.faces.tour.stops.alone import LEVELS, fallen, fit_for, fooled, matters, remembers, said_by
+from phosphene.faces.tour.stops.alone import LEVELS, fallen, fit_for, fooled, matters, said_by
 from phosphene.features import visualize
 from phosphene.inversion import invert
 
@@ -190,22 +190,27 @@ def survives(guide: Guide) -> None:
     other, names = both.other, both.names
     with guide.stop(
         "What survives in both",
-        "A picture with the same activations in a deep layer, looked for from noise. What an ordinary network knows "
-        "about a picture can also be had from something that looks like nothing; a robust network says the same only "
-        "about pictures that look alike to us as well.",
+        "A picture with the same activations in a deep layer, looked for from noise, without any prior. What an "
+        "ordinary network knows about a picture can also be had from something that looks like nothing; a robust "
+        "network says the same only about pictures that look alike to us as well.",
         "Engstrom et al. 2019, arXiv:1906.00945",
         pairs=True, shared=True,
     ) as section:  # fmt: skip
         stages = [spread(network, 2 if guide.fast else 5) for network in (guide.network, other)]  # as that stop does
         layers = [found[min(3, len(found) - 1)] for found in stages]
-        section.commands = _commands(guide, *(f"invert --layer {shlex.quote(layer)}" for layer in layers))
-        run = invert(other, guide.photo, layer=layers[1], steps=8 if guide.fast else 200, seed=guide.seed)
-        theirs = guide.ran(f"invert {layers[1]} of {names[1]}", run)
-        mine = guide.shown(remembers, f"inverted-{layers[0]}")
-        if mine is None:
-            raise Mistake(f"{layers[0]} of {names[0]} could not be inverted, so there is nothing to compare")
-        captions = (f"from {layers[0]}: {names[0]}", f"from {layers[1]}: {names[1]}")
-        _show(guide, section, "survives", captions, mine, theirs)
+        plainly = (f"invert --layer {shlex.quote(layer)} --preset plain" for layer in layers)
+        section.commands = _commands(guide, *plainly)
+        found = [
+            guide.ran(
+                f"invert {layer} of {name}",
+                invert(
+                    network, guide.photo, layer=layer, preset="plain", steps=8 if guide.fast else 200, seed=guide.seed
+                ),
+            )
+            for network, layer, name in zip((guide.network, other), layers, names, strict=True)
+        ]
+        for whose, layer, name, result in zip(("ours", "theirs"), layers, names, found, strict=True):
+            guide.show(section, f"from {layer}: {name}", f"{whose}-survives", result)
 
 
 STOPS = (classes, pixels, attacked, survives)

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phosphene.adversarial.training_pictures import PLACES, Examples, augmented, held_out, order_of, resized
 from phosphene.core.errors import Mistake
 from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.training.pictures import PLACES, Examples, augmented, held_out, order_of, resized
 
 NAMES = ["cat", "zebra", "crane"]
 

@@ -52,16 +52,20 @@ def held_out(examples: Examples, names: Sequence[str], seed: int = 0) -> tuple[E
     if int(many.min()) < 2:
         few, number = names[int(many.argmin())], int(many.min())
         raise Mistake(f"class '{few}' has {number or 'no'} picture{'s' * (number != 1)}; each needs two or more")
-    total = len(examples.labels)
-    share = min(max(SHARE * total, LEAST), MOST, total / 4) / total
-    held = []
-    for index in range(len(names)):
-        rows = (examples.labels == index).nonzero()[:, 0]
-        order = Key(seed).child(HOLDING).uniform(torch.tensor([index]), len(rows))[0].argsort()
-        held.append(rows[order[: min(max(round(share * len(rows)), 1), len(rows) - 1)]])
-    apart = torch.zeros(total, dtype=torch.bool)
-    apart[torch.cat(held)] = True
+    apart = torch.zeros(len(examples.labels), dtype=torch.bool)
+    apart[held_rows(examples.labels, seed)] = True
     return examples.part((~apart).nonzero()[:, 0]), examples.part(apart.nonzero()[:, 0])
+
+
+def held_rows(labels: Int[Tensor, " n"], seed: int = 0) -> Int[Tensor, " m"]:
+    """The rows of the pictures that are held out, of two or more of each class."""
+    total, rows = len(labels), []
+    share = min(max(SHARE * total, LEAST), MOST, total / 4) / total
+    for index in range(int(labels.max()) + 1):
+        own = (labels == index).nonzero()[:, 0]
+        order = Key(seed).child(HOLDING).uniform(torch.tensor([index]), len(own))[0].argsort()
+        rows.append(own[order[: min(max(round(share * len(own)), 1), len(own) - 1)]])
+    return torch.cat(rows)
 
 
 def order_of(many: int, key: Key) -> Int[Tensor, " many"]:

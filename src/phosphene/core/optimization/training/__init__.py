@@ -1,0 +1,1 @@
+"""Weights that learn from pictures: the loop of a training, its pictures, and its steps."""
