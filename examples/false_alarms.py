@@ -94,9 +94,9 @@ def alarms(network: phosphene.Network, weights: Tensor, bias: float, name: str, 
 
 
 def remembered(network: phosphene.Network, window: Tensor, steps: int = 100) -> Tensor:
-    """What the code of a window looks like."""
+    """What the code of a window looks like, its contrast drawn out: HOG does not know it."""
     made = phosphene.invert(network, window[0], fit="whole", steps=steps, tv=0.05, optimizer="lbfgs")
-    return made.image
+    return (0.5 + 0.18 * (made.image - made.image.mean()) / made.image.std()).clamp(0, 1)
 
 
 def main(photos: Sequence[str], out: str, *, many: int = 5, steps: int = 100) -> list[Alarm]:
