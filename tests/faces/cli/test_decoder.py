@@ -44,9 +44,7 @@ def test_the_decoder_and_its_card_are_written_and_how_to_use_it_is_said(run):
     assert left() == ["decoder.md", "decoder.safetensors"] and last(out) == Path("decoder.safetensors")
     words, usage, _ = out.splitlines()
     assert words.startswith("of 2 pictures that were held out: SSIM ")
-    assert (
-        usage == "use: phosphene invert PHOTO --net own.py --layer conv2 --decoder decoder.safetensors --start decoder"
-    )
+    assert usage == "use: phosphene invert PHOTO --net own.py --layer conv2 --decoder decoder.safetensors --decoded"
     assert err.splitlines()[0].split() == ["epoch", "px", "loss", "pixels", "code", "error", "time"]
     assert [line.split()[0] for line in err.splitlines()[1:]] == ["1", "2"]
     assert Path("decoder.md").read_text().startswith("# A decoder of `conv2` of `own.py`")
