@@ -10,7 +10,7 @@ from os import PathLike
 from typing import Annotated, Any, Unpack
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor
 
@@ -134,7 +134,7 @@ def invert(
     names = [code.layer for code in about.codes]
 
     def shown(step: Step) -> Float[Tensor, "n 3 h w"]:
-        return seen(network, step.pictures[kept_rows(step, many)])
+        return seen(network, step.pictures[kept_rows(step, many).to(step.pictures.device)])
 
     def finish(step: Step) -> Result:
         pictures = (shown(step) * 255).round() / 255
@@ -156,10 +156,10 @@ def _begun(network: Network, start: Photo, fit: Fit, size: Size) -> Float[Tensor
     return begun
 
 
-def kept_rows(step: Step, many: int) -> list[int]:
+def kept_rows(step: Step, many: int) -> Int[Tensor, " codes"]:
     """Of each code the row with the least error among its `many` starts, which are neighbours."""
     best = step.outputs[ERROR].cpu().view(-1, many).argmin(1)
-    return (many * torch.arange(len(best)) + best).tolist()
+    return many * torch.arange(len(best)) + best
 
 
 def _numbers(network: Network, about: Subject, step: Step, pictures: Tensor, many: int) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ finer than that either, and a deep layer keeps no more of them."""
 
 def psnr(pictures: Float[Tensor, "n 3 h w"], photo: Float[Tensor, "1 3 h w"]) -> Float[Tensor, " n"]:
     """-10 log10 of the mean square difference, in dB; 100 where there is hardly any: JSON knows no infinity."""
-    return -10 * (pictures - photo).double().square().flatten(1).mean(1).clamp(min=1e-10).log10()
+    return -10 * (pictures - photo).cpu().double().square().flatten(1).mean(1).clamp(min=1e-10).log10()
 
 
 def ssim(pictures: Float[Tensor, "n 3 h w"], photo: Float[Tensor, "1 3 h w"]) -> Float[Tensor, " n"]:
@@ -51,4 +51,4 @@ def colour_error(pictures: Float[Tensor, "n 3 h w"], photo: Float[Tensor, "1 3 h
 
 
 def _arrays(pictures: Float[Tensor, "n 3 h w"]) -> list[np.ndarray]:
-    return list(pictures.detach().double().clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy())
+    return list(pictures.detach().cpu().double().clamp(0, 1).permute(0, 2, 3, 1).numpy())

@@ -51,7 +51,8 @@ def remembered(objective: Objective) -> Objective:
         names = rows.tolist()
         new = [i for i, name in enumerate(names) if name not in kept or not torch.equal(kept[name][0], pictures[i])]
         if new:
-            seen = objective(pictures[new], rows[new], key)
+            at = torch.tensor(new)
+            seen = objective(pictures[at.to(pictures.device)], rows[at], key)
             for i, value, slope in zip(new, seen.values, seen.gradients, strict=True):
                 kept[names[i]] = pictures[i].clone(), value, slope
         found = [kept[name] for name in names]
