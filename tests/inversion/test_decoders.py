@@ -164,7 +164,7 @@ def test_the_larger_its_weight_the_nearer_is_the_picture_to_that_of_the_decoder(
 
 def test_several_starts_of_several_layers_have_the_decoder_of_their_own_layer(training, file):
     codes = read_codes(training.network, striped(1, 70).pictures / 255, ["conv2"])
-    found = led(training.network, codes * 3, (16, 16), file, "decoder", 1.0)
+    found = led(training.network, codes * 3, (16, 16), file, True, 1.0)
     assert found.start.shape == (3, 3, 16, 16) and torch.equal(found.start[0], found.start[2])
     other = read_codes(training.network, striped(1, 70).pictures / 255, ["conv3"])
     with pytest.raises(Mistake, match="decodes conv2 of Sequential, not conv3"):
