@@ -67,7 +67,7 @@ def drawn(many: int) -> list[str]:
 
 
 def _times(network: Network, photo: str, repeats: int, quick: bool) -> tuple[list[Table], list[Claim]]:
-    many, nine = (3, 2) if quick else (12, 4), chosen_layers(network, "all")
+    many, nine = (3, 2) if quick else (24, 12), chosen_layers(network, "all")
     fed = feed(network, photo)
     term = distance(network, read_codes(network, fed, ["mixed4c"]))
     objective = gradient(network.planned("picture"), term)

@@ -2,7 +2,7 @@
 
 `python docs/make_pictures.py attacks` makes those of docs/attacks.md alone, which need no other network than ours;
 `python docs/make_pictures.py SPEC dreams` those of docs/dreams.md alone, `... SPEC inversion` those of
-docs/inversion.md and docs/metamers.md, and `python docs/make_pictures.py albums
+docs/inversion.md and docs/metamers.md, `... codes` those of docs/hog.md, and `python docs/make_pictures.py albums
 faces.safetensors` that of docs/albums.md, with the network that is trained there. `python docs/make_pictures.py
 decoders [nocats.safetensors]` makes those of docs/decoders.md, the second with a decoder that has seen no cats.
 """
@@ -148,6 +148,21 @@ def albums(spec: str) -> None:
     save_png(grid(torch.cat(made), columns=3, gap=6), HERE / "album.png")
 
 
+def codes() -> None:
+    """A cat from its HOG and from its SIFT, and a cat that is on its way to the HOG of a cup."""
+    photo, found = "skimage:chelsea", []
+    for spec in ("hog:8x8x9", "hog:8x8x9?votes=soft", "sift:4x4x8"):
+        sign = "&" if "?" in spec else "?"
+        network = phosphene.load(f"{spec}{sign}channels=1")
+        found.append((spec, phosphene.invert(network, photo, steps=200).image))
+    fed = feed(network, photo)
+    figure([("the photograph", fed), *found], columns=4, side=224).save(HERE / "hog.png")
+    soft = phosphene.load("hog:8x8x9?votes=soft&channels=1")
+    made = phosphene.invert(soft, "skimage:coffee", start=photo, preset="plain", rate=0.02, steps=300)
+    panels = [made.result.panels[0][i] for i in (0, 1, 2)]
+    figure(panels, columns=3, side=224).save(HERE / "same_hog.png")
+
+
 def decoders(without: str | None = None) -> None:
     """Two photographs by the decoders of three layers alone; and one by a decoder that has seen no cats, if given."""
     network, size = phosphene.load(), (224, 224)
@@ -193,6 +208,9 @@ def inversion(network: phosphene.Network) -> None:
 
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
+    if sys.argv[1:] == ["codes"]:
+        codes()
+        sys.exit()
     if sys.argv[1:2] == ["decoders"]:
         decoders(*sys.argv[2:])
         sys.exit()

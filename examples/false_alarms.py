@@ -23,7 +23,7 @@ from phosphene.core.pictures.fitting import resize
 from phosphene.core.pictures.sheets import Strip, rows
 from phosphene.core.pictures.writing import save_png
 
-HOG = "hog:8x8x9?channels=1"
+HOG = "hog:8x8x9?votes=soft&channels=1"
 WINDOW = 64  # px: eight cells, seven blocks
 SIZES = (64, 90, 128, 180)  # px of a face that is looked for
 LEARNT = ("brick", "grass", "gravel", "coffee", "text", "moon", "retina")
@@ -93,12 +93,13 @@ def alarms(network: phosphene.Network, weights: Tensor, bias: float, name: str, 
     return best
 
 
-def remembered(network: phosphene.Network, window: Tensor, steps: int = 300) -> Tensor:
-    """What the code of a window looks like."""
-    return phosphene.invert(network, window[0], layer="blocks", fit="whole", steps=steps, tv=0.02).image
+def remembered(network: phosphene.Network, window: Tensor, steps: int = 100) -> Tensor:
+    """What the code of a window looks like, its contrast drawn out: HOG does not know it."""
+    made = phosphene.invert(network, window[0], fit="whole", steps=steps, tv=0.05, optimizer="lbfgs")
+    return (0.5 + 0.18 * (made.image - made.image.mean()) / made.image.std()).clamp(0, 1)
 
 
-def main(photos: Sequence[str], out: str, *, many: int = 5, steps: int = 300) -> list[Alarm]:
+def main(photos: Sequence[str], out: str, *, many: int = 5, steps: int = 100) -> list[Alarm]:
     """Train, search, and draw the worst false alarms beside a face."""
     network = phosphene.load(HOG)
     opened = {Path(name).stem.removeprefix("skimage:"): open_photo(name) for name in photos}

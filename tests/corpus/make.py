@@ -76,6 +76,8 @@ OTHERS = {
     "dream": "dream skimage:microaneurysms --octaves 1 --steps 2 --layer mixed3a",
     "dream-unit": "dream skimage:microaneurysms --octaves 1 --steps 2 --layer mixed4a:3",
     "invert": f"invert {CAT} --layer mixed3a --steps 4",
+    "invert-default": f"invert {CAT} --layer mixed3a --steps 4 --precision float32",
+    "invert-mahendran": f"invert {CAT} --layer mixed3a --preset mahendran --restarts 2 --steps 4 --precision float32",
     "fgsm": f"attack {CAT} --method fgsm --eps 1/255",
     "pgd": f"attack {CAT} --method pgd --eps 1/255 --steps 4 --target goldfish",
     "digits-visualize": "visualize logits:3 logits:8 --net embedded:digits --steps 3",

@@ -21,13 +21,14 @@ from phosphene.core.results.recipes import Recipe
 from phosphene.core.units.labels import class_index
 from phosphene.core.units.spelling import parse_units
 from phosphene.faces.cli.program import application
+from phosphene.inversion.codes import chosen_layers
 from tests.docs import printed
 from tests.docs.printed import NOT_TYPED, PAGES, ROOT, blocks, commands, is_usage, lines, links, sentences, spans, typed
 
 README = PAGES[0]
 
 NAMED = {
-    "layer": lambda network, name: network.layer(name),
+    "layer": lambda network, name: chosen_layers(network, name),
     **dict.fromkeys(("units", "unit", "start", "end"), parse_units),
     **dict.fromkeys(("target", "against", "class_name"), class_index),
 }

@@ -8,7 +8,7 @@ from phosphene.core.networks.network import Network
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
 from phosphene.core.units.default_layers import stages
-from phosphene.inversion.codes import chosen_layers, distance, errors, read_codes
+from phosphene.inversion.codes import blocks, chosen_layers, distance, errors, read_codes
 from tests.small import Tokens, convnet, noise
 
 
@@ -16,6 +16,22 @@ def test_all_are_the_layers_that_blocks_end_with_and_each_comes_once():
     network = convnet()
     assert chosen_layers(network, ["conv2", "all", "conv2#1"]) == ["conv2", *stages(network)]
     assert len(stages(network)) > 2
+
+
+def test_blocks_are_modules_where_there_are_some():
+    class Mixed(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = torch.nn.Conv2d(3, 4, 3)
+            self.block = torch.nn.Sequential(torch.nn.Conv2d(4, 4, 3), torch.nn.ReLU())
+            self.fc = torch.nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.fc(self.block(self.conv(x).relu()).mean((2, 3)))
+
+    network = Network(Mixed().double(), size=16)
+    assert stages(network) == ["relu", "block"]
+    assert blocks(network) == chosen_layers(network, "all") == ["block"]
 
 
 def test_without_a_layer_it_is_one_above_the_middle():

@@ -19,7 +19,8 @@ def compared(priors="none,l2,tv", **options):
 @pytest.fixture(scope="module")
 def run():
     run = compared()
-    list(run)
+    with pytest.warns(UserWarning, match="made alone takes, in seconds: none [0-9.e-]+, l2 [0-9.e-]+, tv "):
+        _ = run.result
     return run
 
 
@@ -28,7 +29,7 @@ def test_beside_each_prior_stands_how_it_came_to_the_error_and_how_like_the_phot
     assert set(numbers["priors"]) == {"none", "l2", "tv"} and numbers["layer"] == "conv3"
     assert "steps" in numbers["priors"]["none"] and "weight" in numbers["priors"]["tv"]
     for one in numbers["priors"].values():
-        assert one["error"] == pytest.approx(numbers["error"], rel=0.6) and one["seconds"] >= 0
+        assert one["error"] == pytest.approx(numbers["error"], rel=0.6)
         assert 0 <= one["unseen"] <= 1 and -1 <= one["ssim"] <= 1 and one["embedded:photo-robust"] > 0
         assert ("warning" in one) == (one["unseen"] > SUSPICIOUS)
     assert all(numbers["priors"][name]["reached"] for name in ("l2", "tv"))

@@ -9,7 +9,7 @@ from phosphene.core.errors import Mistake
 from phosphene.core.optimization.ascent import ascent
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.settings import Settings
-from phosphene.core.optimization.terms import code_distance
+from phosphene.core.optimization.terms import Reading, code_distance
 from phosphene.core.units.inputs import code
 from phosphene.inversion.equal_error import (
     DEEP,
@@ -89,7 +89,7 @@ def test_small_shifts_keep_the_size_of_the_picture_so_that_codes_have_the_same_s
     assert views.shape == x.shape and of.tolist() == [0, 1] and not torch.equal(views, x)
 
 
-@pytest.mark.parametrize("name", [name for name in WEIGHTED if not name.startswith("natural")])
+@pytest.mark.parametrize("name", [name for name, settings in WEIGHTED.items() if settings and "natural" not in name])
 def test_every_prior_with_a_weight_is_one_term(name):
     x = question()
     assert x.prior(name).name.startswith("1 ") and name not in STOPPED
@@ -98,3 +98,17 @@ def test_every_prior_with_a_weight_is_one_term(name):
 def test_what_is_natural_for_another_network_is_refused():
     with pytest.raises(Mistake, match="measured for embedded:photo"):
         question().prior("natural")
+
+
+def test_a_decoder_is_the_mean_square_distance_to_its_picture(monkeypatch):
+    picture = noise(1, 3, 16, 16, dtype=torch.float32)
+    monkeypatch.setattr("phosphene.inversion.equal_error.decoder_pictures", lambda *asked: picture)
+    asked, x = question(), smooth()[None]
+    at = torch.zeros(1, dtype=torch.long)
+    found = asked.prior("decoder").of(Reading(x, at, x, at))
+    torch.testing.assert_close(found, (x - picture).square().mean((1, 2, 3)))
+
+
+def test_without_a_decoder_of_the_layer_there_is_no_such_prior():
+    with pytest.raises(Mistake, match="there is no decoder of Sequential here, and none of conv2"):
+        question().prior("decoder")

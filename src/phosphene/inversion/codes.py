@@ -44,8 +44,14 @@ def chosen_layers(network: Network, given: str | Sequence[str] | None) -> list[s
         Mistake: there is no such layer; the nearest is told.
     """
     wanted = [given] if isinstance(given, str) else list(given or [halfway(network)])
-    names = [name for one in wanted for name in (stages(network) if one == ALL else [one])]
+    names = [name for one in wanted for name in (blocks(network) if one == ALL else [one])]
     return list(dict.fromkeys(name if is_score(network, name) else network.layer(name).name for name in names))
+
+
+def blocks(network: Network) -> list[str]:
+    """The layers that blocks end with, in order: modules, where there are some, and no functions between them."""
+    names = stages(network)
+    return [name for name in names if network.layers[name].tap.function is None] or names
 
 
 def is_score(network: Network, name: str) -> bool:

@@ -30,7 +30,7 @@ from phosphene.inversion.judge import apart, judge_of
 from phosphene.inversion.measures import psnr, ssim
 from phosphene.inversion.unseen import unseen
 
-EVERY = "none,shifts,l2,l6,tv,tv2,high-pass,bilateral,wavelets,natural,natural-match,deep-prior"
+EVERY = "none,shifts,l2,l6,tv,tv2,high-pass,bilateral,wavelets,natural,natural-match,decoder,deep-prior"
 """Their names; written out, so that a picture's record tells which there were when it was made."""
 
 SUSPICIOUS = 0.5
@@ -145,11 +145,12 @@ def _side_by_side(asked: Question, chosen: Sequence[str], step: Compared, left_o
     signal, structure = psnr(pictures, fed).clamp(max=99).tolist(), ssim(pictures, fed).tolist()
     free = unseen(asked.network, asked.layer, asked.fed, pictures.to(asked.fed) - asked.fed).tolist()
     facts = {
-        name: _facts(name, step)
-        | {"psnr": signal[i], "ssim": structure[i]}
-        | {judge.name: far[i], "unseen": free[i], "seconds": _seconds(asked, name, step.painted[name])}
+        name: _facts(name, step) | {"psnr": signal[i], "ssim": structure[i]} | {judge.name: far[i], "unseen": free[i]}
         for i, name in enumerate(names)
     }
+    # seconds are other ones every time, and stand in no file
+    seconds = (f"{name} {_seconds(asked, name, step.painted[name]):.2g}" for name in names)
+    asked.network.tell(f"each prior's picture made alone takes, in seconds: {', '.join(seconds)}")
     for one in facts.values():
         if one["unseen"] > SUSPICIOUS:
             one["warning"] = (

@@ -24,7 +24,9 @@ from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Term, code_distance
 from phosphene.core.optimization.transforms import Transform, as_is, shake
 from phosphene.inversion.bisection import nearest, next_weight, off
+from phosphene.inversion.decoders import decoder_pictures, near
 
+DECODER = "decoder"
 WEIGHTED: dict[str, dict[str, Any]] = {
     "l2": {"l2": 1.0},
     "l6": {"l6": 1.0},
@@ -35,8 +37,9 @@ WEIGHTED: dict[str, dict[str, Any]] = {
     "wavelets": {"wavelets": 1.0},
     "natural": {"natural": 1.0},
     "natural-match": {"natural_match": 1.0},
+    DECODER: {},
 }
-"""Priors with a weight, as settings of weight 1."""
+"""Priors with a weight, as settings of weight 1; a decoder is none of those."""
 
 NONE, SHIFTS, DEEP = "none", "shifts", "deep-prior"
 STOPPED = (NONE, SHIFTS, DEEP)
@@ -106,6 +109,8 @@ class Question:
         Raises:
             Mistake: there is none for this network.
         """
+        if name == DECODER:
+            return near(decoder_pictures(None, self.network, self.layer, self.code, self.size))
         (term,) = self.ascent(**WEIGHTED[name]).priors
         return term
 

@@ -207,7 +207,7 @@ def _result(
     first += [] if begun is None else [("the start", seen(network, begun).float().cpu())]
     found: list[Panel] = [(_caption(one), picture[None]) for one, picture in zip(numbers, pictures, strict=True)]
     title = f"What {names[0] if len(names) == 1 else f'{len(names)} layers'} of {network.name} remember"
-    title += "s" if len(names) == 1 else ""
+    title += "s" if len(names) == 1 and not names[0].endswith("s") else ""
     return Result(
         image=pictures, names=names, numbers=numbers, panels=[[*first, one] for one in found], title=title,
         input=fed, drawing=_row([*first, *found], title) if len(names) > 1 else None,
@@ -215,7 +215,7 @@ def _result(
 
 
 def _caption(numbers: Mapping[str, Any]) -> str:
-    words = f"from {numbers['layer']}; error {numbers['error']:.3f}"
+    words = f"from {numbers['layer']}; error {numbers['error']:.2g}"
     if "top" in numbers:
         words += f"; {numbers['kept classes']} of its {len(numbers['top'])} strongest classes"
     return words

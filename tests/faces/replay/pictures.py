@@ -52,6 +52,7 @@ MADE = [
     ("dream", "cat.png", "--octaves", "2", "--steps", "2"),
     ("invert", "cat.png", "--steps", "3"),
     ("privacy", "cat.png", "--layer", "conv2", "--steps", "3"),
+    ("invert", "cat.png", "--layer", "conv2", "--compare", "priors", "--steps", "2", "--rounds", "1"),
     ("invert", "cat.png", "--layer", "log-probabilities", "--steps", "3", "--restarts", "2", "--preset", "mahendran"),
     ("attack", "cat.png", "--method", "fgsm"),
     ("attack", "cat.png", "--method", "pgd", "--steps", "3", "--eps", "3/255"),

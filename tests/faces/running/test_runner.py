@@ -80,7 +80,8 @@ def test_ctrl_c_keeps_the_best_so_far(words, key, run, monkeypatch):
 
 def test_ctrl_c_keeps_the_film_so_far(run, monkeypatch):
     Stopper(monkeypatch, 6, interrupt)
-    code, _, _ = run("invert", "cat.png", "--layer", "conv2", "--steps", 50, "--out", "x.png", "--film", "way.gif")
+    words = ["invert", "cat.png", "--layer", "conv2", "--preset", "plain", "--steps", 50]
+    code, _, _ = run(*words, "--out", "x.png", "--film", "way.gif")
     assert code == 130
     with Image.open("way.gif") as film:
         assert 2 <= film.n_frames < 10

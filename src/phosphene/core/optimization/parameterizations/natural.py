@@ -30,6 +30,6 @@ class Natural(Fourier):
 
     def _begun(self, noise: Float[Tensor, "n 3 h half 2"]) -> Float[Tensor, "n 3 h half 2"]:
         strength = resampled(natural_spectrum(), self.size).double() / SIDE / math.sqrt(math.pi / 2)
-        begun = noise * (strength / self.scale.double().cpu())[..., None]
+        begun = noise * (strength / self.scale.cpu().double())[..., None]
         begun[:, :, 0, 0] = 0
         return begun
