@@ -60,6 +60,7 @@ def test_json_is_all_that_is_printed(run):
     assert found["layer"] == "conv2" and len(found["epochs"]) == 1 and found["measured"]["decoder alone"]["error"] > 0
 
 
+@pytest.mark.slow
 def test_stopped_it_keeps_the_best_and_the_same_command_ends_in_the_same_bytes(run, monkeypatch):
     words = [*WORDS, "--measured", 1]
     assert run(*words, "--out", "whole.safetensors")[0] == 0
