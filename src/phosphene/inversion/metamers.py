@@ -77,7 +77,7 @@ class Abreast:
         worst = float(self.least.max())
         fallen = worst < (1 - FALL) * self._mark
         self._mark, self._since = (worst, 0) if fallen else (self._mark, self._since + 1)
-        over = 0 < self.patience <= self._since
+        over = 0 < self.patience <= self._since and self._moves >= self._together  # not while some are ahead
         return (self.least[rows] <= self.error) | over
 
     def optimizer(self, inner: Optimizer) -> Optimizer:
