@@ -26,17 +26,18 @@ from phosphene.core.units.default_layers import spread
 from phosphene.core.units.inputs import feed
 from phosphene.inversion import invert
 from phosphene.inversion.codes import chosen_layers, distance, read_codes
+from phosphene.inversion.presets import PresetName
 from phosphene.models.specs import load
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-MODEL, FOLDER = DATA / "models" / "inception5h.py", Path(__file__).with_name("invert")
+MODEL, FOLDER = DATA / "models" / "inception5h.py", Path(__file__).with_name("cache") / "invert"
 LAYERS = {"mixed3b": 0.008, "mixed4c": 0.010, "mixed5b": 0.032}
 """And the error that the default reaches at most."""
 
 DEEP = ("mixed4c", "mixed5b")
 """Where the default's pictures have to be nearer to the photographs than the bare loop's."""
 
-PRESETS = ("default", "plain", "mahendran")
+PRESETS: tuple[PresetName, ...] = ("default", "plain", "mahendran")
 OTHERS = ("embedded:photo", "squeezenet1_1", "mobilenet_v2", "vgg19_16x")
 MEASURES = ("error", "psnr", "ssim", "colour error")
 ONE, BARE, NINE, SINGLE = "invert, one layer", "its gradient alone", "nine blocks in one batch", "nine single runs"
@@ -55,7 +56,7 @@ def run(repeats: int, quick: bool) -> Report:
     quality, findings = _quality(network, photos, steps)
     others = _others(OTHERS[: 1 if quick else 4], photos[:3], steps)
     notes = [
-        f"The curve and what the pictures look like are in benchmarks/{FOLDER.name}.",
+        f"The curve and what the pictures look like are in benchmarks/cache/{FOLDER.name}.",
         "Each preset has one start, mahendran too, which otherwise takes the best of four.",
     ]
     return Report([*tables, depths, quality, others], [*claims, *([] if quick else [whole, *findings])], notes)
@@ -125,7 +126,7 @@ def _depths(network: Network, photos: Sequence[str], steps: int) -> tuple[Rows, 
     highest = max(y for curve in curves for _, y in curve.points)
     marks = [(highest * part, f"{highest * part:.3f}") for part in (0, 0.25, 0.5, 0.75, 1)]
     across = Ticks((0, len(nine) - 1), [(i, name.removeprefix("mixed")) for i, name in enumerate(nine)], "block")
-    FOLDER.mkdir(exist_ok=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
     drawing = chart(curves, across, Ticks((0, 1.05 * highest), marks))
     save_png(figure([("error of the code against depth", drawing)], "inception5h"), FOLDER / "depths.png")
     took = f"{max(seconds):.0f} s at most, {min(seconds):.0f} at least"

@@ -5,18 +5,23 @@ from dataclasses import replace
 import pytest
 import torch
 
-from phosphene.core.optimization.ascent import Nouns
+from phosphene.core.optimization.ascent import Nouns, ascent
 from phosphene.core.optimization.engine import Evaluation, argmin
+from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.lbfgs import lbfgs
 from phosphene.core.optimization.objectives import values
 from phosphene.core.optimization.parameterizations import Fourier
 from phosphene.core.optimization.priors import total_variation
 from phosphene.core.optimization.settings import Settings
+from phosphene.core.optimization.steps import steadiest
 from phosphene.core.optimization.terms import weighted
+from phosphene.core.units.inputs import feed
+from phosphene.inversion import invert, search
 from phosphene.inversion.codes import distance, errors, read_codes
 from phosphene.inversion.depths import in_depth
+from phosphene.inversion.presets import PRESETS
 from phosphene.inversion.search import ERROR, Stalled, remembered, searched
-from tests.small import convnet, noise
+from tests.small import convnet, levels, noise
 
 LAYERS = ["conv1", "relu2", "conv3"]
 
@@ -111,3 +116,20 @@ def test_a_finished_problem_does_not_move_while_another_goes_on(network, codes):
 def test_a_search_ends_when_all_problems_are_finished(network, codes):
     exact = replace(codes[0], values=codes[0].values * 0 + 1e6)
     assert len(list(searched(network, [exact], Settings(steps=30), (16, 16), patience=5))) < 10
+
+
+def test_a_deep_prior_keeps_the_picture_around_which_its_pictures_vary_least(monkeypatch):
+    network, photo = convnet(size=32), levels(3, 32, 32)
+    monkeypatch.setattr(search, "steadiest", lambda steps: steadiest(steps, window=3, patience=4))
+    how = {"layer": "conv2", "preset": "deep-prior", "steps": 30}
+    plain, found = list(invert(network, photo, patience=0, **how)), list(invert(network, photo, **how))
+    assert len(plain) == 31 and len(found) < 31
+    codes, settings = (
+        read_codes(network, feed(network, photo, "crop"), ["conv2"]),
+        replace(PRESETS["deep-prior"], steps=30),
+    )
+    bare = ascent(settings, network, (32, 32))
+    raw = bare.trajectory(network, [([0], -distance(network, codes))], Key(0, [0]), (32, 32)).steps
+    pictures = [step.pictures for step in raw]
+    assert any(torch.equal(found[-1].pictures, one) for one in pictures[1:-1])
+    assert plain[-1].outputs[search.ERROR] <= found[-1].outputs[search.ERROR]

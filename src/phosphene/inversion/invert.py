@@ -105,7 +105,8 @@ def invert(
         photo: a path, `skimage:NAME`, or pixels; or a file of codes without the picture (`phosphene code`).
         layer: whose activations are the code; `all` for those that blocks end with; `logits`, `probabilities` or
             `log-probabilities` for what the network says in the end; by default a layer above the middle.
-        preset: default, mahendran (their paper's), plain (the bare loop without priors).
+        preset: default, mahendran (their paper's), plain (the bare loop without priors), deep-prior (an untrained
+            network as the picture, which takes its time, and ends where its pictures vary least).
         restarts: so many starts of each layer, of which the best is kept.
         steps: how many moves.
         tv: the weight of total variation, which prefers smooth pictures among those with the same code.

@@ -2,24 +2,23 @@
 
 Two lights of different spectra that look the same are metamers; so are two pictures with the same code (Freeman &
 Simoncelli 2011, doi:10.1038/nn.2889; of networks Feather et al. 2019). Inversion from one start gives one of them, and
-says nothing about the others. Here many starts go down together. A picture whose code is too much nearer than that of
-the one farthest behind waits for it; how much is too much shrinks from all to `AHEAD`. So all of them end at the same
-error, and differ in nothing that the error could explain. Where they all agree, the code holds the picture; where they
-differ, it is free.
+says nothing about the others. Here many starts go down together, and in the end those whose code came nearer go back a
+little on their own way, until all are at the same error: so they differ in nothing that the error could explain. Where
+they all agree, the code holds the picture; where they differ, it is free.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Annotated, Any, Unpack
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import seen
 from phosphene.core.optimization.ascent import ascent
-from phosphene.core.optimization.engine import Evaluate, Evaluation, Optimizer, Update
 from phosphene.core.optimization.settings_options import FurtherOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.options import Bounds, Seed, Steps, Weight
@@ -33,66 +32,68 @@ from phosphene.inversion.codes import errors
 from phosphene.inversion.freedom import freedom
 from phosphene.inversion.invert import Subject, subject
 from phosphene.inversion.presets import AnyPreset, setup
-from phosphene.inversion.search import ERROR, FALL, searched
+from phosphene.inversion.search import ERROR, searched
 
 DEVIATION = 0.3
 """Of the starting noise, at least: what the code can't see stays as it began, so starts are to differ. At .01 they are
 all grey, at 1 as strong as a photograph, and the noise that is left in them doubles the error."""
 
-AHEAD = 0.02
-"""By how much, of the largest error, one may be smaller in the end before its picture waits."""
+FALLEN = 0.1
+"""A picture is remembered when its error has fallen by this part since the last one that was."""
 
-TOGETHER = 0.8
-"""The part of the steps after which it is no more than that. Waiting from the first step on, all go at the pace of
-whoever is the slowest at the moment, and that is a third of each one's own."""
+HALVINGS = 12
+"""Of the way back to a remembered picture: in the end the place is known to 1/4096 of it."""
 
 
-class Abreast:
-    """Problems that go down together: a picture too far ahead of the last one does not move.
+class Trail:
+    """Pictures that several problems had on their way down, a few of each: those from the largest error of all on."""
 
-    As a stop it looks at the errors, without priors; the optimizer, which comes after it, goes by the least of each.
+    def __init__(self) -> None:
+        self._kept: list[list[tuple[float, Tensor]]] = []
+
+    def noted(self, steps: Iterator[Step]) -> Iterator[Step]:
+        """The same steps, remembered."""
+        for step in steps:
+            reached = step.outputs[ERROR].cpu().double().tolist()
+            self._kept = self._kept or [[] for _ in reached]
+            for own, error, picture in zip(self._kept, reached, step.pictures, strict=True):
+                if not own or error < (1 - FALLEN) * own[-1][0]:
+                    own.append((error, picture.clone()))
+                above = [k for k, (one, _) in enumerate(own) if one >= max(reached)]
+                del own[: max(0, len(above) - 2)]  # one to spare, as errors of 8-bit pictures are others
+            yield step
+
+    def back(self, row: int) -> Iterator[Float[Tensor, "3 h w"]]:
+        """The pictures of a problem, the last one first."""
+        return (picture for _, picture in reversed(self._kept[row]))
+
+
+def levelled(
+    measured: Callable[[Float[Tensor, "n 3 h w"]], Float[Tensor, " n"]],
+    pictures: Float[Tensor, "n 3 h w"],
+    trail: Trail,
+    least: float = 0.0,
+) -> Float[Tensor, "n 3 h w"]:
+    """Pictures as far back on straight lines to their trail as they need to be, to have the largest error of all.
 
     Args:
-        many: how many problems.
-        steps: in how many moves they are to be at the same error.
-        error: at which one is finished.
-        patience: all are when the largest error has not fallen by 1 % in so many steps; 0: never.
+        measured: the errors of pictures.
+        trail: of the same problems.
+        least: the error to go back to, where the largest is below it.
     """
-
-    def __init__(self, many: int, steps: int, error: float = 0.0, patience: int = 0) -> None:
-        self.least = torch.full((many,), torch.inf, dtype=torch.float64)
-        self.error, self.patience = error, patience
-        self._moves, self._together = 0, max(1, round(TOGETHER * steps))
-        self._mark, self._since = torch.inf, 0
-
-    @property
-    def ahead(self) -> float:
-        """By how much of the largest error one may be smaller now."""
-        return max(AHEAD, 1 - self._moves / self._together)
-
-    def __call__(self, pictures: Tensor, rows: Int[Tensor, " n"], there: Evaluation) -> Bool[Tensor, " n"]:
-        """Which problems are finished."""
-        self.least[rows] = self.least[rows].minimum(there.outputs[ERROR].detach().cpu().double())
-        self._moves += 1
-        worst = float(self.least.max())
-        fallen = worst < (1 - FALL) * self._mark
-        self._mark, self._since = (worst, 0) if fallen else (self._mark, self._since + 1)
-        over = 0 < self.patience <= self._since and self._moves >= self._together  # not while some are ahead
-        return (self.least[rows] <= self.error) | over
-
-    def optimizer(self, inner: Optimizer) -> Optimizer:
-        """The same steps, of those who are not ahead."""
-
-        def start(parameters: list[Tensor]) -> Update:
-            update = inner(parameters)
-
-            def behind(values: Tensor, gradients: list[Tensor], rows: Tensor, evaluate: Evaluate) -> None:
-                moving = self.least[rows] >= (1 - self.ahead) * self.least.max()
-                update(values[moving.to(values.device)], gradients, rows[moving], evaluate)
-
-            return behind
-
-        return start
+    reached = measured(pictures)
+    wanted, ends = max(least, float(reached.max())), pictures.clone()
+    for row, error in enumerate(reached.tolist()):
+        if error < wanted:
+            further = (one for one in trail.back(row) if float(measured(one[None])[0]) >= wanted)
+            ends[row] = next(further, pictures[row])
+    low = torch.zeros(len(pictures), 1, 1, 1, dtype=pictures.dtype, device=pictures.device)
+    high = torch.ones_like(low)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        beyond = (measured(torch.lerp(pictures, ends, middle)) > wanted).view(-1, 1, 1, 1).to(pictures.device)
+        low, high = torch.where(beyond, low, middle), torch.where(beyond, middle, high)
+    return torch.lerp(pictures, ends, low)
 
 
 @recipe("picture")
@@ -128,7 +129,7 @@ def metamers(
         steps: how many moves.
         tv: the weight of total variation.
         rate: the length of a move.
-        patience: all are finished when the largest error has not fallen by 1 % in so many steps; 0 takes all steps.
+        patience: a picture is finished when its error has not fallen by 1 % in so many steps; 0 takes all steps.
         fit: how the photograph becomes the network's input.
         seed: of the starts.
     """
@@ -138,15 +139,23 @@ def metamers(
     settings = how.settings
     if isinstance(preset, str) and given.get("deviation") is None:
         settings = replace(settings, deviation=max(DEVIATION, settings.deviation))
-    plain = ascent(settings, network, about.size, how.nouns)
-    abreast = Abreast(many, settings.steps, error, patience)
-    chosen = replace(plain, optimizer=abreast.optimizer(plain.optimizer), stop=abreast)
-    path = searched(network, [code] * many, chosen, about.size, starts=range(many), seed=seed)
+    chosen = ascent(settings, network, about.size, how.nouns)
+    if error:
+        chosen = replace(chosen, stop=lambda pictures, rows, there: there.outputs[ERROR] <= error)
+    trail = Trail()
+    steps_down = searched(network, [code] * many, chosen, about.size, starts=range(many), seed=seed, patience=patience)
+    path = trail.noted(steps_down)
     left = None if about.fed is None else freedom(network, about.fed, code)
     names = [f"{code.layer}-{i + 1}" for i in range(many)]
 
+    def rounded(pictures: Tensor) -> Tensor:
+        return (seen(network, pictures) * 255).round() / 255
+
+    def measured(pictures: Tensor) -> Tensor:
+        return errors(network, [code] * len(pictures), rounded(pictures))
+
     def finish(step: Step) -> Result:
-        found = (seen(network, step.pictures) * 255).round() / 255
+        found = rounded(levelled(measured, step.pictures, trail, error))
         reached = errors(network, [code] * many, found).tolist()
         numbers: list[dict[str, Any]] = [{"layer": code.layer, "error": one, "steps": step.index} for one in reached]
         numbers[0] |= {} if left is None else {"freedom": left.record()}

@@ -11,7 +11,7 @@ from phosphene.core.optimization.priors import total_variation
 from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.terms import Term, weighted
 
-PresetName = Literal["default", "mahendran", "plain"]
+PresetName = Literal["default", "mahendran", "plain", "deep-prior"]
 
 AnyPreset = PresetName | Settings
 """A preset by name, or, in Python, settings of one's own."""
@@ -37,6 +37,8 @@ PRESETS: dict[PresetName, Settings] = {
     ),
     # the bare loop: Adam on Fourier coefficients in decorrelated colours, nothing else
     "plain": _PLAIN,
+    # Ulyanov et al. 2018, arXiv:1711.10925, stopped by itself; they take 3000 steps and more at the same rate
+    "deep-prior": Settings(steps=2000, parameterization="deep-prior", optimizer="adam", rate=0.01),
 }  # fmt: skip
 
 RESTARTS = {"mahendran": 4}

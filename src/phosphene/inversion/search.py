@@ -16,7 +16,7 @@ from phosphene.core.optimization.ascent import Ascent, Nouns, Size, ascent
 from phosphene.core.optimization.engine import Evaluation, Objective, Stop
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.settings import Settings
-from phosphene.core.optimization.steps import Step, best
+from phosphene.core.optimization.steps import Step, best, steadiest
 from phosphene.core.optimization.terms import Reading, Term
 from phosphene.core.optimization.transforms import Transform, as_is
 from phosphene.inversion.codes import Code, by_layer, distance
@@ -119,12 +119,15 @@ def searched(
         starts: the identity of each problem for random numbers; those with the same one begin at the same noise. By
             default all do.
         nouns: in place of settings.
-        patience: a problem ends when its error has not fallen by 1 % in so many steps; 0: none does.
+        patience: a problem ends when its error has not fallen by 1 % in so many steps; 0: none does. With a deep prior,
+            whose error falls on while it paints noise, it is whether that ends where its pictures vary least, which are
+            then what is kept (`steadiest`).
         start: pictures to begin with instead of noise.
         batch: so many go through the network at a time.
     """
     how = settings if isinstance(settings, Ascent) else ascent(settings, network, size, nouns)
-    stop = _either(how.stop, Stalled(len(codes), patience)) if patience else how.stop
+    steady = patience > 0 and isinstance(settings, Settings) and settings.parameterization == "deep-prior"
+    stop = _either(how.stop, Stalled(len(codes), patience)) if patience and not steady else how.stop
     problems = list(by_layer(codes).values())
     terms = [distance(network, [codes[i] for i in rows]) for rows in problems]
 
@@ -135,4 +138,5 @@ def searched(
     how = replace(how, redirected=False, reading=reading, stop=stop)
     parts = [(range(len(codes)), -apart(problems, terms))]
     key = Key(seed, list(starts) or [0] * len(codes))
-    return best(how.trajectory(network, parts, key, size, start=start, batch=batch).steps, by=ERROR)
+    steps = how.trajectory(network, parts, key, size, start=start, batch=batch).steps
+    return steadiest(steps) if steady else best(steps, by=ERROR)
