@@ -155,6 +155,7 @@ def test_a_neuron_moves_what_it_sees_and_nothing_else():
     assert seen.sum() > 12
 
 
+@pytest.mark.slow
 def test_a_units_picture_excites_it_more_and_a_negative_one_less():
     network = phosphene.load(precision="float32")
     for negative in (False, True):

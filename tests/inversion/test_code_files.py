@@ -64,6 +64,7 @@ def test_a_file_says_nothing_of_the_photograph(network, tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_code_is_inverted_without_the_photograph_as_with_it(network, file):
     photo = levels(3, 16, 16)
     path = file(encoded(network, photo, ["conv2"]))

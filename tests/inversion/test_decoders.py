@@ -153,6 +153,7 @@ def test_an_inversion_begins_at_its_picture_where_a_decoder_is_given(training, f
     assert begun_there["error"] < plain["error"] and begun_there["psnr"] > plain["psnr"]
 
 
+@pytest.mark.slow
 def test_the_larger_its_weight_the_nearer_is_the_picture_to_that_of_the_decoder(training, file):
     there = alone(training, file)
     apart = [

@@ -39,6 +39,7 @@ def test_they_are_different_pictures_and_the_map_says_where():
     assert shown.flatten()[deviation(run.image).flatten().argmax()] == shown.max()
 
 
+@pytest.mark.slow
 def test_what_a_projection_can_not_see_is_where_they_differ():
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 20, bias=False)).double()
     with torch.no_grad():
@@ -67,6 +68,7 @@ def test_a_picture_stops_at_the_error_that_was_asked_for():
     assert all(0.196 < error < 0.204 for error in errors)
 
 
+@pytest.mark.slow
 def test_more_steps_are_never_worse():
     worst = [
         max(one["error"] for one in metamers(convnet(), levels(3, 16, 16), layer="conv2", many=2, steps=n).numbers)

@@ -50,6 +50,7 @@ def test_one_sentence_says_how_far_down(known, words):
     assert re.search(words, given_away(layers))
 
 
+@pytest.mark.slow
 def test_the_report_has_every_layer_with_its_error_and_what_two_networks_say():
     network, photo = convnet(size=24), levels(3, 24, 24)
     run = privacy(network, photo, layer=["conv1", "conv3", "logits"], steps=12)

@@ -245,6 +245,7 @@ def test_a_picture_without_a_block_is_refused():
         load("hog:8x8x9").read(levels(1, 3, 12, 40), ["logits"])
 
 
+@pytest.mark.slow
 def test_a_code_is_inverted_like_any_layer():
     network = Network(hog((4, 4)).double(), size=24, head="numbers")
     run = invert(network, open_photo("skimage:chelsea")[..., 60:108, 110:158], layer="blocks", steps=60, tv=0.0)

@@ -110,6 +110,7 @@ def test_progress_grows_to_its_end(method):
     assert indices == sorted(indices) and indices[-1] == run.total and indices[0] < run.total
 
 
+@pytest.mark.slow
 def test_each_picture_of_a_batch_is_checked_as_if_it_were_alone():
     photos = [levels(3, 16, 16, seed=seed) for seed in (1, 2)]
     both = gradient(convnet(), photos, target=2, check=True).result

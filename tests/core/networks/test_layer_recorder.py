@@ -9,6 +9,7 @@ from phosphene.core.networks.recorder import record
 from tests.core.networks.models import Around, conv, mean, of, pictures
 
 
+@pytest.mark.slow
 def test_a_functional_layer_is_named_after_its_module_and_call(shared_network):
     layers = shared_network("inception5h", torch.float64).layers
     assert layers["mixed3b.relu#2"].shape == layers["mixed3b.conv_3x3_reduce"].shape

@@ -183,6 +183,7 @@ def test_pictures_of_several_sizes_are_cut_each_for_itself():
         assert torch.equal(exemplar.crop, cut(fed, exemplar.box, MID_GREY))
 
 
+@pytest.mark.slow
 def test_units_without_a_place_are_refused_by_the_nearest_that_have_one(zoo):
     network = Network(zoo("vit_b_16", image_size=32, num_classes=4), size=32)
     name = next(name for name in network.layers if name.endswith("scaled_dot_product_attention"))

@@ -52,6 +52,7 @@ def test_the_decoder_and_its_card_are_written_and_how_to_use_it_is_said(run):
     assert not any(name in kept for name in (b"secret", b"photos", str(Path.cwd()).encode()))
 
 
+@pytest.mark.slow
 def test_json_is_all_that_is_printed(run):
     code, out, err = run(*WORDS, "--measured", 1, "--without", "cats", "--json", "--epochs", 1)
     assert code == 0, err
@@ -96,6 +97,7 @@ def test_what_makes_no_sense_is_one_sentence(words, said, run):
     assert left() == []
 
 
+@pytest.mark.slow
 def test_nothing_is_overwritten_and_force_does(run):
     Path("decoder.md").write_text("precious")
     assert is_one_sentence(*run(*WORDS)).startswith("decoder.md is there already; give --force")
@@ -103,6 +105,7 @@ def test_nothing_is_overwritten_and_force_does(run):
     assert run(*WORDS, "--measured", 1, "--epochs", 1, "--force")[0] == 0
 
 
+@pytest.mark.slow
 def test_invert_takes_it_and_replay_wants_it_beside_the_photograph(run):
     assert run(*WORDS, "--measured", 1, "--epochs", 1)[0] == 0
     own = ["--net", "own.py", "--layer", "conv2", "--steps", 2]
@@ -116,6 +119,7 @@ def test_invert_takes_it_and_replay_wants_it_beside_the_photograph(run):
     assert Path("again.png").is_file()
 
 
+@pytest.mark.slow
 def test_a_decoder_of_another_layer_is_one_sentence(run):
     assert run(*WORDS, "--measured", 1, "--epochs", 1)[0] == 0
     words = ["invert", "cat.png", "--net", "own.py", "--layer", "conv3", "--decoder", "decoder.safetensors"]

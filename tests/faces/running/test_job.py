@@ -158,6 +158,7 @@ def top(network, path):
     return phosphene.predict(network, path).numbers[0]["top"][0]
 
 
+@pytest.mark.slow
 def test_every_kind_of_photograph_gets_the_answer_of_its_plain_copy(tmp_path):
     from skimage import data as samples
 
