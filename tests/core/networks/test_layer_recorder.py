@@ -1,5 +1,6 @@
 """Which layers a pass shows."""
 
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
