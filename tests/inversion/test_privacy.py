@@ -39,10 +39,13 @@ def test_a_photograph_may_be_one_of_those_that_it_is_told_from(second):
 @pytest.mark.parametrize(
     ("known", "words"),
     [
-        ([True, True, True], r"Activations of c are no more anonymous than the photograph: .* is recognized$"),
-        ([True, True, False], r"Activations of b are .* recognized; that others gave nothing away here proves nothing"),
-        ([True, False, True], r"Activations of c are .*; that others"),
-        ([False] * 3, r"No picture that was found from these activations is recognized; which proves nothing"),
+        ([True, True, True], r"Down to c activations are no more anonymous .* are recognized$"),
+        (
+            [True, True, False],
+            r"Down to b activations .* recognized; that others gave nothing away here proves nothing",
+        ),
+        ([True, False, True], r"Down to a activations .*; that others"),
+        ([False, True, True], r"from the first of these layers is not recognized; which proves nothing"),
     ],
 )
 def test_one_sentence_says_how_far_down(known, words):

@@ -9,6 +9,7 @@ was trained on such pictures, may find more.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Annotated, Any, Literal, Unpack
 
 import torch
@@ -112,17 +113,20 @@ def _whole(network: Network, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor
 
 
 def given_away(layers: Sequence[Mapping[str, Any]]) -> str:
-    """One sentence for who wants to publish activations."""
-    known = [one["layer"] for one in layers if one["recognized"]]
+    """One sentence for who wants to publish activations: down to which layer every picture is recognized.
+
+    A single one behind others that are not may be chance: of two dozen photographs one is always the nearest.
+    """
+    known = list(takewhile(lambda one: one["recognized"], layers))
     if not known:
         return (
-            "No picture that was found from these activations is recognized; which proves nothing: a longer search, or "
-            "a decoder that was trained on such pictures, may find one"
+            "The picture that was found from the first of these layers is not recognized; which proves nothing: a "
+            "longer search, or a decoder that was trained on such pictures, may find one that is"
         )
-    rest = len(known) < len(layers)
+    rest = "; that others gave nothing away here proves nothing" if len(known) < len(layers) else ""
     return (
-        f"Activations of {known[-1]} are no more anonymous than the photograph: a picture that was found from them "
-        f"alone is recognized{'; that others gave nothing away here proves nothing' if rest else ''}"
+        f"Down to {known[-1]['layer']} activations are no more anonymous than the photograph: the pictures that were "
+        f"found from them alone are recognized{rest}"
     )
 
 
