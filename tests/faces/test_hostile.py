@@ -105,7 +105,7 @@ def here(tmp_path, monkeypatch):
 def words(name):
     """A short command line of this recipe."""
     row, recipe = catalogue.row_of(name), catalogue.recipe(name)
-    given = [row.command, *(["--method", name if row.prefix else row.method] if row.method else [])]
+    given = [row.command, *([f"--{row.choice}", name if row.prefix else row.method] if row.method else [])]
     for one in recipe.arguments:
         if isinstance(one, Input):
             given += [] if not one.required else ["photos"] if not one.one else ["photos/0.png"]

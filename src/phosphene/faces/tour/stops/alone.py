@@ -17,7 +17,7 @@ from phosphene.core.units.labels import class_index, label
 from phosphene.dreaming import dream
 from phosphene.faces.tour.guide import Guide, Section
 from phosphene.features import architecture, predict, visualize, weights
-from phosphene.inversion import invert, metamers
+from phosphene.inversion import invert
 
 REFERENCES = ("chelsea", "astronaut", "coffee", "rocket", "hubble_deep_field", "grass", "brick", "coins")
 """Photographs that tell what a unit usually says, so that what only this one excites can be told."""
@@ -264,12 +264,13 @@ def remembers(guide: Guide) -> None:
 
 
 def _another(guide: Guide, section: Section, layer: str, steps: int) -> None:
-    """A picture that this layer can't tell from the one before, either."""
-    section.commands.append(guide.command(f"metamers --layer {shlex.quote(layer)} --many 2"))
-    run = metamers(guide.network, guide.photo, layer=layer, many=2, steps=steps, seed=guide.seed)
-    result = guide.ran("metamers", run)
-    caption = f"{layer} again, from another start: error {result.numbers[1]['error']:.3f}"
-    guide.show(section, caption, "metamer", result, "picture", 1)
+    """A picture that this layer can't tell from the one before, either: a metamer."""
+    seed = guide.seed + 1
+    section.commands.append(guide.command(f"invert --layer {shlex.quote(layer)} --seed {seed} --out metamer.png"))
+    result = guide.ran(
+        "invert from another start", invert(guide.network, guide.photo, layer=layer, steps=steps, seed=seed)
+    )
+    guide.show(section, f"{layer} from another start: error {result.numbers[0]['error']:.3f}", "metamer", result)
 
 
 def fooled(guide: Guide) -> None:
