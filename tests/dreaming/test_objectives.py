@@ -55,3 +55,9 @@ def test_the_strongest_channels_are_those_of_the_largest_mean_square_in_their_or
         sizes = [float((y[n, c] ** 2).mean()) for c in range(y.shape[1])]
         assert found[n] == sorted(sorted(range(len(sizes)), key=lambda c: -sizes[c])[:2])
     assert strongest(network, "conv2", pictures, 999) == [list(range(y.shape[1]))] * 2
+
+
+@pytest.mark.parametrize("many", [1, 63, 64, 65, 300])
+def test_the_feature_that_fits_best_is_found_by_blocks(many):
+    y, g = normal(7, 40), normal(7, many, seed=1)
+    assert torch.equal(objectives._likest(y, g), (y.T @ g).argmax(1))

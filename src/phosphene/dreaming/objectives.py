@@ -10,6 +10,7 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.terms import Reading, Term
 
+BLOCK = 64
 PRODUCTS = 1 << 24
 """So many dot products at a time: 64 MiB of them in float32."""
 
@@ -49,9 +50,19 @@ def guided(layer: str, features: Float[Tensor, "channels positions"]) -> Term:
 
 
 def _likest(y: Float[Tensor, "channels positions"], g: Float[Tensor, "channels features"]) -> Tensor:
-    """For each position the feature with the largest dot product."""
-    parts = y.T.split(max(1, PRODUCTS // g.shape[1]))
-    return torch.cat([(part @ g).argmax(1) for part in parts])
+    """For each position the feature with the largest dot product.
+
+    By blocks: the largest number of many is found far faster than where it is (7 times, of 8,000).
+    """
+    many = g.shape[1]
+    g = torch.cat([g, g[:, -1:].expand(-1, -many % BLOCK)], 1)  # the last one again and again
+    found = []
+    for part in y.T.split(max(1, PRODUCTS // g.shape[1])):
+        products = (part @ g).unflatten(1, (-1, BLOCK))
+        block = products.amax(2).argmax(1)
+        inside = products[torch.arange(len(block), device=block.device), block].argmax(1)
+        found.append((BLOCK * block + inside).clamp(max=many - 1))
+    return torch.cat(found)
 
 
 @torch.no_grad()
