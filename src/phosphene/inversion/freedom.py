@@ -85,7 +85,7 @@ def freedom(network: Network, fed: Float[Tensor, "1 c h w"], code: Code) -> Free
         return Freedom(inputs, min(inputs, held), "at least")
     jacobian = _rows(reading, fed, code.layer, units)
     precision = torch.finfo(network.dtype).eps
-    rank = int(torch.linalg.matrix_rank(jacobian.double(), rtol=large * precision)) if held else 0
+    rank = int(torch.linalg.matrix_rank(jacobian.cpu().double(), rtol=large * precision)) if held else 0
     return Freedom(inputs, rank, "exact" if _linear(reading, fed, code.layer, len(said)) else "here")
 
 

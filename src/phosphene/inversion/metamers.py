@@ -125,7 +125,7 @@ def metamers(
             above the middle.
         many: how many pictures, each from a start of its own.
         error: of the code, |code - wanted|^2 / |wanted|^2, at which a picture stops; 0 to go as low as all of them get.
-        preset: default, mahendran, plain.
+        preset: default, mahendran, plain, deep-prior.
         steps: how many moves.
         tv: the weight of total variation.
         rate: the length of a move.

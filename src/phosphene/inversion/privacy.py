@@ -52,7 +52,7 @@ def privacy(
     second: Annotated[
         Second, Words("the network that says whether a picture is recognized; it has no part in finding it")
     ] = "embedded:photo-robust",
-    preset: Annotated[AnyPreset, Words("how codes are inverted: default, mahendran or plain")] = "default",
+    preset: Annotated[AnyPreset, Words("how codes are inverted: default, mahendran, plain or deep-prior")] = "default",
     steps: Annotated[Steps | None, Words("how many moves; by default the preset's")] = None,
     fit: Annotated[Fit, Words("how the photograph becomes the network's input")] = "crop",
     seed: Annotated[Seed, Words("of the start")] = 0,
