@@ -57,9 +57,6 @@ def test_every_command_makes_its_picture_again(run, words):
         inputs = ["--input", "cat.png", "--input", "photos"]
         code, out, err = run("replay", f"made{end}", "--net", "own.py", *inputs, "--out", f"again{end}")
         assert (code, re.sub(TOOK, "", err)) == (0, "")
-            0,
-            "",
-        )  # a comparison tells what it took
         assert "identical: all" in out
         assert (pixels(f"again{end}") == pixels(f"made{end}")).all()
         again, first = (json.loads(read_text(f"{name}{end}")["phosphene"]) for name in ("again", "made"))
