@@ -20,7 +20,7 @@ from phosphene.inversion import invert, search
 from phosphene.inversion.codes import distance, errors, read_codes
 from phosphene.inversion.depths import in_depth
 from phosphene.inversion.presets import PRESETS
-from phosphene.inversion.search import ERROR, Stalled, remembered, searched
+from phosphene.inversion.search import ERROR, Stalled, searched
 from tests.small import convnet, levels, noise
 
 LAYERS = ["conv1", "relu2", "conv3"]

@@ -39,28 +39,6 @@ def with_error(plain: Objective) -> Objective:
     return objective
 
 
-def remembered(objective: Objective) -> Objective:
-    """The same, which is not asked again about a problem's picture that it was asked about last.
-
-    A line search ends at a picture that it has tried, where the next step begins; so it costs no second look. Only for
-    objectives without anything random.
-    """
-    kept: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
-
-    def asked(pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"], key: Key) -> Evaluation:
-        names = rows.tolist()
-        new = [i for i, name in enumerate(names) if name not in kept or not torch.equal(kept[name][0], pictures[i])]
-        if new:
-            at = torch.tensor(new)
-            seen = objective(pictures[at.to(pictures.device)], rows[at], key)
-            for i, value, slope in zip(new, seen.values, seen.gradients, strict=True):
-                kept[names[i]] = pictures[i].clone(), value, slope
-        found = [kept[name] for name in names]
-        return Evaluation(torch.stack([one[1] for one in found]), torch.stack([one[2] for one in found]))
-
-    return asked
-
-
 class Stalled:
     """Which of `many` problems have an error that has not fallen by `FALL` in so many steps."""
 
@@ -132,10 +110,9 @@ def searched(
     terms = [distance(network, [codes[i] for i in rows]) for rows in problems]
 
     def reading(network: Network, term: Term, transform: Transform) -> Objective:
-        every = in_depth(network, problems, terms, transform)
-        return with_error(remembered(every) if transform is as_is else every)
+        return with_error(in_depth(network, problems, terms, transform))
 
-    how = replace(how, redirected=False, reading=reading, stop=stop)
+    how = replace(how, redirected=False, reading=reading, stop=stop, remembering=how.transform is as_is)
     parts = [(range(len(codes)), -apart(problems, terms))]
     key = Key(seed, list(starts) or [0] * len(codes))
     steps = how.trajectory(network, parts, key, size, start=start, batch=batch).steps

@@ -160,7 +160,7 @@ def test_within_bounds_the_path_bends_and_ends_at_the_nearest_point_of_the_box()
     for _ in range(3):
         here = function(x, torch.arange(4))
         free = ~((x <= -1) & (here[1] > 0)) & ~((x >= 1) & (here[1] < 0))
-        none = torch.zeros(4, 1, 6, dtype=torch.float64)
+        none = [torch.zeros(4, 6, dtype=torch.float64)]
         direction = newton(here[1] * free, none, none, torch.full((4,), 0.5, dtype=torch.float64))
         length, there = searched(function, x, here, direction, low=-1.0, high=1.0)
         x = (x + length[:, None] * direction).clamp(-1, 1)
@@ -170,9 +170,9 @@ def test_within_bounds_the_path_bends_and_ends_at_the_nearest_point_of_the_box()
 
 
 def test_a_pair_without_positive_curvature_changes_nothing():
-    gradient, s = normal(2, 5), normal(2, 3, 5, seed=1)
-    y = s * torch.tensor([2.0, -1.0, 4.0], dtype=torch.float64)[:, None]
+    gradient, s = normal(2, 5), normal(3, 2, 5, seed=1)
+    y = s * torch.tensor([2.0, -1.0, 4.0], dtype=torch.float64)[:, None, None]
     first = torch.ones(2, dtype=torch.float64)
-    without = newton(gradient, s[:, [0, 2]], y[:, [0, 2]], first)
-    torch.testing.assert_close(newton(gradient, s, y, first), without)
-    torch.testing.assert_close(newton(gradient, s[:, [1]], y[:, [1]], 3 * first), -3 * gradient)
+    without = newton(gradient, s[[0, 2]].unbind(), y[[0, 2]].unbind(), first)
+    torch.testing.assert_close(newton(gradient, s.unbind(), y.unbind(), first), without)
+    torch.testing.assert_close(newton(gradient, s[[1]].unbind(), y[[1]].unbind(), 3 * first), -3 * gradient)

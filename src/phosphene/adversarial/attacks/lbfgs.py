@@ -30,7 +30,7 @@ from phosphene.adversarial.nearest import Nearest
 from phosphene.adversarial.norms import size
 from phosphene.adversarial.photographs import Common, attack
 from phosphene.adversarial.problems import Problems
-from phosphene.core.optimization.lbfgs import newton, searched
+from phosphene.core.optimization.lbfgs import Pairs, newton, searched
 from phosphene.core.optimization.steps import Step
 from phosphene.core.options import Bounds, Steps, Words
 
@@ -119,7 +119,7 @@ class _State:
     Attributes:
         x, points: (n, d).
         here: the loss there, its gradient, and whether the goal is reached.
-        steps, changes: the last moves, and what they changed of the loss's gradient.
+        pairs: the last moves, and what they changed of the gradient of the loss.
         c: the weight of the change; the goal was reached with `least`, and was not with `most`.
         round, count: how many values of c are done, and how many steps with this one.
     """
@@ -131,8 +131,7 @@ class _State:
         self.low, self.high = (
             torch.as_tensor(end).to(x).expand(x.shape[1:]).reshape(-1) for end in (problems.low, problems.high)
         )
-        self.steps = x.new_zeros(len(x), HISTORY, self.x.shape[1])
-        self.changes = torch.zeros_like(self.steps)
+        self.pairs = Pairs(self.x, HISTORY)
         self.c = x.new_full((len(x),), c)
         self.least, self.most = torch.zeros_like(self.c), torch.full_like(self.c, torch.inf)
         self.round = torch.zeros(len(x), dtype=torch.long)
@@ -156,8 +155,7 @@ class _State:
         )  # fmt: skip
         self.points[at] = (start + length[:, None] * direction).clamp(self.low, self.high)
         moved = length > 0
-        for memory, new in ((self.steps, self.points[at] - start), (self.changes, there[3] - here[3])):
-            memory[at[moved]] = torch.cat([memory[at[moved]][:, 1:], new[moved][:, None]], 1)
+        self.pairs.add(self.points[at] - start, there[3] - here[3], at, moved)
         for known, new in zip(self.here, there[2:], strict=True):
             known[at] = new
         return (here[0] - there[0] > ENOUGH * here[0].abs()).cpu()
@@ -168,9 +166,10 @@ class _State:
         At first its length is such that the loss were 0, if it were linear, and not beyond the minimum of c |r|^2.
         """
         free = ~((start <= self.low) & (here[1] > 0)) & ~((start >= self.high) & (here[1] < 0))
-        gradient, steps = here[1] * free, self.steps[at] * free[:, None]
+        gradient, (steps, changes) = here[1] * free, self.pairs.of(at)
         square = gradient.square().sum(1).clamp(min=torch.finfo(gradient.dtype).tiny)
-        changes = self.changes[at] * free[:, None] + 2 * c[:, None, None] * steps
+        steps = [s * free for s in steps]
+        changes = [y * free + 2 * c[:, None] * s for s, y in zip(steps, changes, strict=True)]
         return newton(gradient, steps, changes, torch.minimum(here[0].abs() / square, 0.5 / c))
 
     def turn(self, rows: Int[Tensor, " m"]) -> None:

@@ -29,7 +29,7 @@ from phosphene.core.optimization.engine import (
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.lbfgs import lbfgs
 from phosphene.core.optimization.natural import natural_density, natural_match, shipped
-from phosphene.core.optimization.objectives import Accumulated, chunked, gradient, grouped, total, unblocked
+from phosphene.core.optimization.objectives import Accumulated, chunked, gradient, grouped, remembered, total, unblocked
 from phosphene.core.optimization.operators import blur, clip_contribution, clip_norm, colour, sequence, shrink
 from phosphene.core.optimization.optimizers import (
     Rate,
@@ -127,6 +127,7 @@ class Ascent:
         optimizer, steps, stop: as in `argmin`.
         redirected: whether gradients that rectifiers block are led past them in the first steps (`unblocked`).
         accumulated: whether to remember where gradients were (`Accumulated`).
+        remembering: whether nothing in it is random, so that no picture need be looked at twice (`remembered`).
         reading: how the gradient of a term is had, in place of `gradient`: by tiles (`tiled`), for one.
     """
 
@@ -142,6 +143,7 @@ class Ascent:
     stop: Stop | None = None
     redirected: bool = True
     accumulated: bool = False
+    remembering: bool = False
     reading: Callable[[Network, Term, Transform], Objective] = gradient
 
     def objective(self, network: Network, parts: Parts, stillness: Stillness | None = None) -> Objective:
@@ -199,6 +201,7 @@ class Ascent:
         network.allowance.check_steps(self.steps, many, size, self.views)
         stillness = Stillness(many)
         objective: Objective = chunked(self.objective(network, parts, stillness), size_of_chunks)
+        objective = remembered(objective) if self.remembering else objective
         seen = Accumulated(objective, many) if self.accumulated else None
         parameterization = self.begin(network, key, size, start, many)
         path = argmin(

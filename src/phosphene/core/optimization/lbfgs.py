@@ -21,6 +21,9 @@ Function = Callable[[Float[Tensor, "m d"], Int[Tensor, " m"]], tuple[Tensor, ...
 
 Side = float | Float[Tensor, " d"]
 
+LEAST = 1e-10
+"""A pair is good where s.y is more than this part of y.y, as PyTorch's."""
+
 
 def lbfgs(history: int = 10, evaluations: int = 20, decrease: float = 1e-4, curvature: float = 0.9) -> Optimizer:
     """Quasi-Newton steps; each problem searches for its own step length, and only those that search are evaluated.
@@ -38,7 +41,7 @@ def lbfgs(history: int = 10, evaluations: int = 20, decrease: float = 1e-4, curv
     check_range("evaluations", evaluations, 1)
 
     def start(parameters: list[Tensor]) -> Update:
-        memory = _Memory(parameters, history)
+        pairs = Pairs(_flat(parameters, torch.arange(len(parameters[0]))), history)
 
         @torch.no_grad()
         def update(values: Tensor, gradients: list[Tensor], rows: Tensor, evaluate: Evaluate) -> None:
@@ -51,48 +54,59 @@ def lbfgs(history: int = 10, evaluations: int = 20, decrease: float = 1e-4, curv
                 return values.to(points), _flat(gradients, some)
 
             here = (values.to(start), _flat(gradients, rows))
-            direction = memory.direction(here[1], rows)
+            at = rows.to(start.device)
+            # without any pair -g, of length at most 1 in the l1 norm, as PyTorch's
+            direction = newton(here[1], *pairs.of(at), 1 / here[1].abs().sum(1).clamp(min=1))
             length, (_, gradient) = searched(
                 function, start, here, direction, evaluations=evaluations, decrease=decrease, curvature=curvature
             )
             step = length[:, None] * direction
             _set(parameters, rows, start + step)
-            memory.add(step, gradient - here[1], rows)
+            change = gradient - here[1]
+            pairs.add(step, change, at, (step * change).sum(1) > LEAST * change.square().sum(1))
+            pairs.forget(at[length == 0])
 
         return update
 
     return start
 
 
-class _Memory:
-    """The last pairs of every problem, the newest last; a pair that is missing is 0 and changes nothing."""
+class Pairs:
+    """The last pairs of every problem, the newest last; a pair that is missing is 0 and changes nothing.
 
-    def __init__(self, parameters: list[Tensor], size: int) -> None:
-        flat = _flat(parameters, torch.arange(len(parameters[0])))
-        self.steps = flat.new_zeros(len(flat), size, flat.shape[1])
-        self.changes = torch.zeros_like(self.steps)
+    Attributes:
+        steps, changes: of each pair (n, d).
+    """
 
-    def direction(self, gradient: Float[Tensor, "n d"], rows: Int[Tensor, " n"]) -> Float[Tensor, "n d"]:
-        """-H g; without any pair -g, of length at most 1 in the l1 norm, as PyTorch's."""
-        at = rows.to(gradient.device)
-        first = 1 / gradient.abs().sum(1).clamp(min=1)
-        return newton(gradient, self.steps[at], self.changes[at], first)
+    def __init__(self, points: Float[Tensor, "n d"], size: int) -> None:
+        self.steps, self.changes = ([torch.zeros_like(points) for _ in range(size)] for _ in range(2))
 
-    def add(self, step: Float[Tensor, "n d"], change: Float[Tensor, "n d"], rows: Int[Tensor, " n"]) -> None:
-        """Remember these pairs where s.y is positive; a problem that has not moved begins anew."""
-        at = rows.to(step.device)
-        good = (step * change).sum(1) > 1e-10 * change.square().sum(1)
-        some, stuck = at[good], at[(step == 0).all(1)]
+    def of(self, rows: Int[Tensor, " m"]) -> tuple[list[Tensor], list[Tensor]]:
+        """The steps and changes of these problems, not copied where it is all of them."""
+        if len(rows) == len(self.steps[0]):
+            return self.steps, self.changes
+        return [s[rows] for s in self.steps], [y[rows] for y in self.changes]
+
+    def add(self, step: Float[Tensor, "m d"], change: Float[Tensor, "m d"], rows: Tensor, good: Tensor) -> None:
+        """Remember the pairs of these rows that are good in place of their oldest ones; the others keep theirs."""
+        same = rows[~good]
         for memory, new in ((self.steps, step), (self.changes, change)):
-            memory[some] = torch.cat([memory[some][:, 1:], new[good][:, None]], 1)
-            memory[stuck] = 0
+            kept = [one[same] for one in memory] if len(same) else []
+            memory.append(memory.pop(0))  # nothing is moved but the list: a picture's history is large
+            memory[-1][rows] = new
+            for one, old in zip(memory, kept, strict=False):
+                one[same] = old
+
+    def forget(self, rows: Int[Tensor, " m"]) -> None:
+        """These problems begin anew."""
+        for one in [*self.steps, *self.changes] if len(rows) else []:
+            one[rows] = 0
 
 
 def newton(
-    gradient: Float[Tensor, "n d"], steps: Float[Tensor, "n h d"], changes: Float[Tensor, "n h d"],
-    first: Float[Tensor, " n"],
-) -> Float[Tensor, "n d"]:  # fmt: skip
-    """-H g, from pairs of which the newest is last; those without positive s.y change nothing.
+    gradient: Float[Tensor, "n d"], steps: Sequence[Tensor], changes: Sequence[Tensor], first: Float[Tensor, " n"]
+) -> Float[Tensor, "n d"]:
+    """-H g, from pairs (n, d) of which the newest is last; those without positive s.y change nothing.
 
     Args:
         first: times the identity is H where there is no pair.
@@ -100,19 +114,17 @@ def newton(
     q, scale, known = gradient.clone(), first, torch.zeros_like(first, dtype=torch.bool)
     factors: list[Tensor] = []
     inverses: list[Tensor] = []
-    for s, y in zip(reversed(steps.unbind(1)), reversed(changes.unbind(1)), strict=True):
+    for s, y in zip(reversed(steps), reversed(changes), strict=True):
         product, square = (s * y).sum(1), y.square().sum(1)
-        good = product > 1e-10 * square
+        good = product > LEAST * square
         scale, known = torch.where(good & ~known, product / square, scale), known | good
         inverses.append(torch.where(good, 1 / product, 0))
         factors.append(inverses[-1] * (s * q).sum(1))
-        q -= factors[-1][:, None] * y
+        q.addcmul_(factors[-1][:, None], y, value=-1)
     q *= scale[:, None]
-    for s, y, factor, inverse in zip(
-        steps.unbind(1), changes.unbind(1), reversed(factors), reversed(inverses), strict=True
-    ):
-        q += (factor - inverse * (y * q).sum(1))[:, None] * s
-    return -q
+    for s, y, factor, inverse in zip(steps, changes, reversed(factors), reversed(inverses), strict=True):
+        q.addcmul_((factor - inverse * (y * q).sum(1))[:, None], s)
+    return q.neg_()
 
 
 def searched(

@@ -5,7 +5,7 @@ They combine: `chunked(mean(gradient(a, term), gradient(b, term)), 8)`. Others o
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
 from functools import reduce
 
@@ -206,6 +206,32 @@ def grouped(groups: Sequence[Sequence[int]], objectives: Sequence[Objective]) ->
     return objective
 
 
+def remembered(objective: Objective) -> Objective:
+    """The same, which is not asked again about a problem's picture that it was asked about last.
+
+    A line search ends at a picture that it has tried, where the next step begins; so it costs no second look. Only for
+    objectives without anything random.
+    """
+    kept: dict[int, tuple[Tensor, Evaluation]] = {}
+
+    def asked(pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"], key: Key) -> Evaluation:
+        names = rows.tolist()
+        new = [i for i, name in enumerate(names) if name not in kept or not torch.equal(kept[name][0], pictures[i])]
+        if new:
+            every = len(new) == len(names)
+            at = torch.tensor(new)
+            seen = objective(pictures if every else pictures[at.to(pictures.device)], rows[at], key)
+            for i, own in enumerate(new):
+                one = slice(i, i + 1)
+                outputs = {name: y[one] for name, y in seen.outputs.items()}
+                kept[names[own]] = pictures[own].clone(), Evaluation(seen.values[one], seen.gradients[one], outputs)
+            if every:
+                return seen
+        return joined([kept[name][1] for name in names])
+
+    return asked
+
+
 class Accumulated:
     """An objective that remembers where its gradients were: the sum of |gradient| over steps, of `many` problems.
 
@@ -237,15 +263,17 @@ def chunked(objective: Objective, size: int) -> Objective:
 
     def split(pictures: Tensor, rows: Tensor, key: Key) -> Evaluation:
         pairs = zip(pictures.split(size), rows.split(size), strict=True)
-        parts = [objective(x, r, key) for x, r in pairs]
-        return Evaluation(
-            torch.cat([part.values for part in parts]),
-            torch.cat([part.gradients for part in parts]),
-            _joined([part.outputs for part in parts]),
-        )
+        return joined([objective(x, r, key) for x, r in pairs])
 
     return split
 
 
-def _joined(outputs: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    return {name: torch.cat([one[name] for one in outputs]) for name in outputs[0]}
+def joined(parts: Sequence[Evaluation]) -> Evaluation:
+    """What is said about several groups of pictures, as of one."""
+    if len(parts) == 1:
+        return parts[0]
+    return Evaluation(
+        torch.cat([part.values for part in parts]),
+        torch.cat([part.gradients for part in parts]),
+        {name: torch.cat([part.outputs[name] for part in parts]) for name in parts[0].outputs},
+    )
