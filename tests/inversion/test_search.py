@@ -9,7 +9,7 @@ from phosphene.core.optimization.ascent import Nouns, ascent
 from phosphene.core.optimization.engine import Evaluation, argmin
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.lbfgs import lbfgs
-from phosphene.core.optimization.objectives import values
+from phosphene.core.optimization.objectives import remembered, values
 from phosphene.core.optimization.parameterizations import Fourier
 from phosphene.core.optimization.priors import total_variation
 from phosphene.core.optimization.settings import Settings
