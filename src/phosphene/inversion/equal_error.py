@@ -24,7 +24,8 @@ from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Term, code_distance
 from phosphene.core.optimization.transforms import Transform, as_is, shake
 from phosphene.inversion.bisection import nearest, next_weight, off
-from phosphene.inversion.decoders import decoder_pictures, near
+from phosphene.inversion.decoders import near
+from phosphene.models.decoder_files import decoder_pictures
 
 DECODER = "decoder"
 WEIGHTED: dict[str, dict[str, Any]] = {
