@@ -20,7 +20,7 @@ from phosphene.core.saving import save
 from phosphene.inversion.decoder_measures import card
 from phosphene.inversion.decoder_recipe import apart, decoder_course, decoder_file
 from phosphene.inversion.decoder_training import DecoderTraining
-from phosphene.inversion.decoders import record_in
+from phosphene.models.decoder_files import record_in
 from training.photo import WEIGHTS
 from training.tiny_imagenet import CACHE, tiny_imagenet
 

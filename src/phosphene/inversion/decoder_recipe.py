@@ -13,10 +13,10 @@ from phosphene.core.optimization.training.pictures import Examples, held_rows, r
 from phosphene.core.paths import given_path, is_folder
 from phosphene.core.units.photographs import pictures_in
 from phosphene.core.units.squares import Watched, read_squares
-from phosphene.inversion.decoder import Decoder
 from phosphene.inversion.decoder_measures import measured_record
 from phosphene.inversion.decoder_training import Course, DecoderTraining
-from phosphene.inversion.decoders import decoder_bytes, identity
+from phosphene.models.decoder import Decoder
+from phosphene.models.decoder_files import decoder_bytes, identity
 
 LEAST = 4
 """Pictures: half to train on, of which a batch is two, and some that are held out."""

@@ -25,8 +25,9 @@ from phosphene.core.optimization.terms import Term, code_distance
 from phosphene.core.optimization.transforms import Transform, as_is, shake
 from phosphene.core.pictures.eight_bit import levels
 from phosphene.inversion.bisection import nearest, next_weight, off
-from phosphene.inversion.decoders import decoder_pictures, near
+from phosphene.inversion.decoders import near
 from phosphene.inversion.presets import PRESETS
+from phosphene.models.decoder_files import decoder_pictures
 
 DECODER = "decoder"
 WEIGHTED: dict[str, dict[str, Any]] = {
