@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import working_dtype
 from phosphene.core.optimization.ascent import Nouns
+from phosphene.core.pictures.likeness import psnr, ssim
 from phosphene.inversion.codes import Code, errors, read_codes
 from phosphene.inversion.decoder import decoded
 from phosphene.inversion.decoders import near
-from phosphene.inversion.measures import psnr, ssim
 from phosphene.inversion.presets import PRESETS
 from phosphene.inversion.search import searched
 
