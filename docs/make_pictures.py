@@ -22,7 +22,7 @@ from phosphene.core.pictures.writing import save_png
 from phosphene.core.units.inputs import feed
 from phosphene.core.units.labels import label
 from phosphene.faces.lessons.drawing import lines
-from phosphene.inversion.decoders import decoder_pictures
+from phosphene.models.decoder_files import decoder_pictures
 
 HERE = Path(__file__).resolve().parent / "pictures"
 CLASSES = ("goldfish", "king penguin", "school bus", "African elephant", "monarch", "orange", "lemon", "sports car")

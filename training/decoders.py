@@ -21,7 +21,7 @@ from phosphene.core.units.squares import apart
 from phosphene.inversion.decoder_measures import card
 from phosphene.inversion.decoder_recipe import decoder_course, decoder_file
 from phosphene.inversion.decoder_training import DecoderTraining
-from phosphene.inversion.decoders import record_in
+from phosphene.models.decoder_files import record_in
 from training.photo import WEIGHTS
 from training.tiny_imagenet import CACHE, tiny_imagenet
 

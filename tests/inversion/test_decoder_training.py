@@ -10,8 +10,8 @@ import torch
 
 from phosphene.core.errors import Mistake
 from phosphene.core.optimization.training.pictures import Examples
-from phosphene.inversion.decoder import decoded
 from phosphene.inversion.decoder_training import Course, DecoderTraining
+from phosphene.models.decoder import decoded
 from tests.dreaming.stripes import stripes
 from tests.small import convnet
 

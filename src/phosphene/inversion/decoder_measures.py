@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import working_dtype
 from phosphene.core.optimization.ascent import Nouns
+from phosphene.core.pictures.eight_bit import nearest_levels
 from phosphene.core.pictures.likeness import psnr, ssim
 from phosphene.inversion.codes import Code, errors, read_codes
-from phosphene.inversion.decoder import decoded
 from phosphene.inversion.decoders import near
 from phosphene.inversion.presets import PRESETS
 from phosphene.inversion.search import searched
+from phosphene.models.decoder import decoded
 
 STEPS = 20
 """Of each inversion: few, as what a decoder saves are the first."""
@@ -82,7 +83,7 @@ def _measured(
         "noise": inverted(None, 0), "decoder alone": start, "decoder as start": inverted(start, 0),
         "decoder as prior": inverted(None, WEIGHT),
     }  # fmt: skip
-    return {way: _numbers(network, codes, (pictures * 255).round() / 255, photos) for way, pictures in ways.items()}
+    return {way: _numbers(network, codes, nearest_levels(pictures), photos) for way, pictures in ways.items()}
 
 
 def _numbers(network: Network, codes: list[Code], found: Tensor, photos: Tensor) -> Float[Tensor, "3 n"]:

@@ -7,10 +7,10 @@ import torch
 
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.training.pictures import Examples, resized
-from phosphene.inversion.decoder import Decoder
 from phosphene.inversion.decoder_measures import measured_record
 from phosphene.inversion.decoder_training import Course, DecoderTraining
-from phosphene.inversion.decoders import decoder_bytes, identity
+from phosphene.models.decoder import Decoder
+from phosphene.models.decoder_files import decoder_bytes, identity
 
 SEEN, EPOCHS = 50_000, (2, 200)
 """Pictures in all, and from how many to how many epochs they may take."""

@@ -26,7 +26,7 @@ from phosphene.core.optimization.training.loop import AnyCourse, AnyEpoch, Loop
 from phosphene.core.optimization.training.pictures import Examples, augmented, resized
 from phosphene.core.optimization.training.steps import adam, averaged_in, one_cycle
 from phosphene.core.results.provenance import state_sha256
-from phosphene.inversion.decoder import Decoder, decoded, geometry, placed
+from phosphene.models.decoder import Decoder, decoded, geometry, placed
 
 EVERY = 4
 """Which batch is one of larger pictures."""

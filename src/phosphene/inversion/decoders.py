@@ -1,4 +1,4 @@
-"""Decoders in files: written, found, checked, and what an inversion makes of their pictures.
+"""What an inversion makes of a decoder's pictures.
 
 A learned decoder's picture D(Phi_0) is used in three ways: alone; as where an inversion begins; and as a prior,
 
@@ -13,140 +13,20 @@ decoder in each step; where x has the code already, it is the same.
 What such a prior adds is what it was trained on, whether it was in the photograph or not.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
-from phosphene.core.networks.preprocessing import working_dtype
 from phosphene.core.optimization.terms import Reading, Term
-from phosphene.core.paths import broken, given_path
 from phosphene.core.pictures.files import Photo
-from phosphene.core.results.provenance import state_sha256
 from phosphene.inversion.codes import Code
-from phosphene.inversion.decoder import Decoder, Geometry, decoded, geometry
-from phosphene.models.embedded import WEIGHTS
-
-HEADER = "decoder"
-"""The entry of a file's header that holds the record."""
-
-
-def decoder_bytes(decoder: nn.Module, record: Mapping[str, Any]) -> bytes:
-    """A decoder as a file, in half precision, with what it was made for and how in the header."""
-    halves = {name: value.detach().cpu().half().contiguous() for name, value in decoder.state_dict().items()}
-    return save(halves, {HEADER: json.dumps(dict(record))})
-
-
-def identity(network: Network, layer: str) -> dict[str, Any]:
-    """What a decoder belongs to."""
-    return {
-        "network": network.name, "sha256": network.sha256 or state_sha256(network.model), "layer": layer,
-        **geometry(network, layer)._asdict(),
-    }  # fmt: skip
-
-
-def record_of(file: Path) -> dict[str, Any] | None:
-    """What the header of a decoder's file says; None where it is no such file."""
-    try:
-        if broken(file) is not None:
-            return None
-        with safe_open(file, "pt") as held:
-            record = json.loads((held.metadata() or {}).get(HEADER, "null"))
-    except (SafetensorError, OSError, ValueError):
-        return None
-    return record if isinstance(record, dict) and isinstance(record.get("layer"), str) else None
-
-
-def record_in(data: bytes) -> dict[str, Any]:
-    """The record of a file that `decoder_bytes` made."""
-    length = int.from_bytes(data[:8], "little")
-    return json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER])
-
-
-def shipped_for(network: Network) -> dict[str, Path]:
-    """The decoders that this package has for a network, by layer."""
-    sha256, found = network.sha256, {}
-    for file in sorted(WEIGHTS.glob("decoder-*.safetensors")) if sha256 else []:
-        record = record_of(file)
-        if record is not None and record.get("sha256") == sha256:
-            found[record["layer"]] = file
-    return found
-
-
-def _file(given: str | PathLike[str] | None, network: Network, layer: str) -> Path:
-    if given is not None:
-        return given_path(given, "decoder")
-    there = shipped_for(network)
-    if layer not in there:
-        has = f"there are decoders of {', '.join(there)}" if there else "there is no decoder"
-        raise Mistake(
-            f"{has} of {network.name} here, and none of {layer}; train one: phosphene train-decoder --layer {layer} "
-            "--data FOLDER"
-        )
-    return there[layer]
-
-
-def read_decoder(given: str | PathLike[str] | None, network: Network, layer: str) -> Decoder:
-    """The decoder of a network's layer, on its device.
-
-    Args:
-        given: a file that `train-decoder` wrote; by default the one that this package has.
-    Raises:
-        Mistake: there is none, or it is one of another network or layer.
-    """
-    file = _file(given, network, layer)
-    record = record_of(file)
-    if record is None:
-        why = broken(file) or "its header does not say that it is one"
-        raise Mistake(f"{file.name} is no decoder ({why}); phosphene train-decoder writes them")
-    own = identity(network, layer)
-    if record["layer"] != own["layer"] or record.get("sha256") != own["sha256"]:
-        of, net = _words(record["layer"]), _words(record.get("network"))
-        weights = " with other weights" if net == own["network"] and record.get("sha256") != own["sha256"] else ""
-        raise Mistake(
-            f"{file.name} decodes {of} of {net}{weights}, not {layer} of {network.name}; give --net {net} --layer {of}"
-            ", or train another: phosphene train-decoder"
-        )
-    decoder = Decoder(Geometry(own["channels"], own["doublings"], own["spread"]))
-    with safe_open(file, "pt") as held:
-        state = {name: held.get_tensor(name).float() for name in held.keys()}  # noqa: SIM118 (not a mapping)
-    wanted = {name: value.shape for name, value in decoder.state_dict().items()}
-    if {name: value.shape for name, value in state.items()} != wanted:
-        raise Mistake(f"{file.name} holds other weights than a decoder of {layer} has; train it anew")
-    if not all(value.isfinite().all() for value in state.values()):
-        raise Mistake(f"{file.name} holds values that are not finite; train it anew")
-    decoder.load_state_dict(state)
-    return decoder.eval().requires_grad_(False).to(network.device, working_dtype(network))
-
-
-def _words(value: Any) -> str:
-    return value[:60] if isinstance(value, str) and value.isprintable() else "something"
-
-
-@torch.no_grad()
-def decoder_pictures(
-    given: str | PathLike[str] | None, network: Network, layer: str, code: Tensor, size: tuple[int, int]
-) -> Float[Tensor, "n 3 h w"]:
-    """What a decoder makes of codes: pictures in [0, 1] of (height, width).
-
-    Args:
-        given: a file; by default the one that this package has.
-        code: of the layer, channels on axis 1.
-    Raises:
-        Mistake: there is no such decoder, or it is one of another network or layer.
-    """
-    decoder = read_decoder(given, network, layer)
-    return decoded(decoder, network, layer, code.to(network.device, working_dtype(network)), size)
+from phosphene.models.decoder_files import decoder_pictures
 
 
 def near(pictures: Float[Tensor, "problems 3 h w"]) -> Term:

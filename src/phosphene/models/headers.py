@@ -1,7 +1,6 @@
 """What stands in the header of a safetensors file: plain data, read without looking at its tensors."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ def header(file: Path, entry: str) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def header_in(data: bytes, entry: str) -> Mapping[str, Any]:
+def header_in(data: bytes, entry: str) -> dict[str, Any]:
     """The same of a file that was not written yet."""
     length = int.from_bytes(data[:8], "little")
     return json.loads(json.loads(data[8 : 8 + length])["__metadata__"][entry])

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from phosphene.inversion.decoder_training import DecoderTraining
-from phosphene.inversion.decoders import record_of
+from phosphene.models.decoder_files import record_of
 from tests.faces.commands import is_one_sentence, last
 
 WORDS = ["train-decoder", "--layer", "conv2", "--data", "photos", "--net", "own.py", "--epochs", 2, "--batch", 4]

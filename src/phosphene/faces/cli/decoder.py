@@ -18,11 +18,11 @@ from phosphene.faces.cli.training import Files, train
 from phosphene.faces.running.claims import Claims, check_new
 from phosphene.faces.running.progress import bars
 from phosphene.faces.running.session import named
-from phosphene.inversion.decoder import geometry
 from phosphene.inversion.decoder_measures import card
 from phosphene.inversion.decoder_recipe import decoder_course, decoder_file
 from phosphene.inversion.decoder_training import Course, DecoderTraining
-from phosphene.inversion.decoders import record_in, record_of
+from phosphene.models.decoder import geometry
+from phosphene.models.decoder_files import record_in, record_of
 
 
 @tool(

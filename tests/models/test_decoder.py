@@ -7,7 +7,7 @@ from torch import nn
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
-from phosphene.inversion.decoder import Decoder, Geometry, decoded, geometry, placed
+from phosphene.models.decoder import Decoder, Geometry, decoded, geometry, placed
 from tests.small import Tokens, convnet, noise, normal
 
 
