@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from statistics import mean
 
@@ -22,9 +21,9 @@ from phosphene.core.networks.network import Network
 from phosphene.core.pictures.eight_bit import fraction, levels, to_uint8
 from phosphene.core.pictures.files import open_photo
 from phosphene.core.pictures.fitting import resize
+from phosphene.core.pictures.flow import motions, warp_error
 from phosphene.core.pictures.footage import Footage
 from phosphene.dreaming.dream import dream
-from phosphene.dreaming.flow import flow, reliable, warped
 from phosphene.models.specs import load
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -119,15 +118,6 @@ def _energy(network: Network, layer: str, pictures: Pictures) -> float:
     return mean(network.read(one, [layer])[layer].square().mean().item() / 2 for one in pictures)
 
 
-def flows(film: Pictures) -> Motions:
-    """From each frame but the first to the one before, and where it is reliable."""
-    found = []
-    for before, now in pairwise(film):
-        back = flow(before, now)
-        found.append((back, reliable(flow(now, before), back)))
-    return found
-
-
 def pan_flows(film: Pictures) -> Motions:
     """The same of a pan, where it is known; reliable is what was there before."""
     found = []
@@ -139,15 +129,6 @@ def pan_flows(film: Pictures) -> Motions:
         clear[..., clear.shape[2] - down :, :] = False
         found.append((back, clear))
     return found
-
-
-def warp_error(dreamt: Pictures, motions: Motions) -> float:
-    """Of 8-bit levels squared: over all reliable pixels of all frames."""
-    total, many = 0.0, 0
-    for (before, now), (back, clear) in zip(pairwise(dreamt), motions, strict=True):
-        apart = (now - warped(before, back)).square().mean(1)[0]
-        total, many = total + apart[clear[0, 0]].sum().item(), many + int(clear.sum())
-    return total / many * 255**2
 
 
 def run(quick: bool = False) -> Report:
@@ -162,7 +143,7 @@ def run(quick: bool = False) -> Report:
         name = f"{layer} of {Path(network.name).name}"
         for film, frames in films.items():
             if frames:
-                found = measured(network, layer, frames, pan_flows(frames) if film == PAN else flows(frames))
+                found = measured(network, layer, frames, pan_flows(frames) if film == PAN else motions(frames))
                 rows.append(_row(name, film, found))
                 findings += _findings(f"{film}, {name}", found)
     moved = colour_moved(load("embedded:photo"), "mixed4b", still)

@@ -1,8 +1,4 @@
-"""Inversion: how near each preset comes to a code and to the photograph, at which depth, and what a step costs.
-
-Photographs are drawn from imagenet_200 by a seed. Errors are those of the 8-bit pictures; PSNR, SSIM and the colours
-are compared with the photograph, which the search does not know.
-"""
+"""Inversion: what a step costs beside its gradient, how long all blocks of a network take, errors by depth."""
 
 import random
 import sys
@@ -13,7 +9,6 @@ from statistics import mean
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from benchmarks.timing import Claim, Contestant, Finding, Report, Rows, Table, race
 from phosphene.core.networks.network import Network
@@ -22,7 +17,6 @@ from phosphene.core.optimization.objectives import gradient
 from phosphene.core.pictures.charts import Curve, Ticks, chart
 from phosphene.core.pictures.sheets import figure
 from phosphene.core.pictures.writing import save_png
-from phosphene.core.units.default_layers import spread
 from phosphene.core.units.inputs import feed
 from phosphene.inversion import invert
 from phosphene.inversion.codes import chosen_layers, distance, read_codes
@@ -31,40 +25,32 @@ from phosphene.models.specs import load
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 MODEL, FOLDER = DATA / "models" / "inception5h.py", Path(__file__).with_name("cache") / "invert"
-LAYERS = {"mixed3b": 0.008, "mixed4c": 0.010, "mixed5b": 0.032}
-"""And the error that the default reaches at most."""
-
-DEEP = ("mixed4c", "mixed5b")
-"""Where the default's pictures have to be nearer to the photographs than the bare loop's."""
-
+MISSING = "Left out: inception5h is not here (the shared test data, models/inception5h.py)."
 PRESETS: tuple[PresetName, ...] = ("default", "plain", "mahendran")
-OTHERS = ("embedded:photo", "squeezenet1_1", "mobilenet_v2", "vgg19_16x")
-MEASURES = ("error", "psnr", "ssim", "colour error")
 ONE, BARE, NINE, SINGLE = "invert, one layer", "its gradient alone", "nine blocks in one batch", "nine single runs"
-COLOURS = {"default": "#d55e00", "plain": "#0072b2", "mahendran": "#009e73"}
+COLOURS = {"default": "#d55e00", "plain": "#0072b2"}
 
 
 def run(repeats: int, quick: bool) -> Report:
-    """Times, then quality."""
+    """Times, then errors by depth."""
     if not MODEL.is_file():
-        return Report(notes=["Left out: inception5h is not here (the shared test data, models/inception5h.py)."])
+        return Report(notes=[MISSING])
     network = load(f"{MODEL}:build", device="cpu")
-    photos = drawn(1 if quick else 10)
-    steps = 6 if quick else 400
-    tables, claims = _times(network, photos[0], repeats, quick)
-    depths, whole = _depths(network, photos[:3], steps)
-    quality, findings = _quality(network, photos, steps)
-    others = _others(OTHERS[: 1 if quick else 4], photos[:3], steps)
-    notes = [
-        f"The curve and what the pictures look like are in benchmarks/cache/{FOLDER.name}.",
-        "Each preset has one start, mahendran too, which otherwise takes the best of four.",
-    ]
-    return Report([*tables, depths, quality, others], [*claims, *([] if quick else [whole, *findings])], notes)
+    tables, claims = _times(network, drawn(1)[0], repeats, quick)
+    depths, whole = _depths(network, drawn(1), 6 if quick else 400)
+    notes = [f"The curve is in benchmarks/cache/{FOLDER.name}. Nine blocks take all of 400 steps, unless they stall."]
+    return Report([*tables, depths], [*claims, *([] if quick else [whole])], notes)
 
 
 def drawn(many: int) -> list[str]:
     """So many photographs of imagenet_200, the same ones each time."""
     return random.Random(0).sample(sorted(map(str, (DATA / "imagenet_200").glob("*.jpg"))), 10)[:many]
+
+
+def made(network: Network, photo: str, layers: Sequence[str], preset: Any, steps: int) -> Any:
+    """An inversion to its end; it says where it is."""
+    print(f"{network.name}, {Path(photo).name}, {preset}, {', '.join(layers)}", file=sys.stderr, flush=True)
+    return invert(network, photo, layer=list(layers), preset=preset, steps=steps, restarts=1).result
 
 
 # --------------------------------------------------------------------------------------------------------------- times
@@ -108,7 +94,7 @@ def _steps(network: Network, photo: str, layers: Sequence[Sequence[str]], many: 
     return run
 
 
-# ------------------------------------------------------------------------------------------------------------- quality
+# ------------------------------------------------------------------------------------------------------------- depths
 
 
 def _depths(network: Network, photos: Sequence[str], steps: int) -> tuple[Rows, Finding]:
@@ -118,7 +104,7 @@ def _depths(network: Network, photos: Sequence[str], steps: int) -> tuple[Rows, 
         every = []
         for photo in photos:
             began = time.perf_counter()
-            every.append(_made(network, photo, nine, preset, steps).numbers)
+            every.append(made(network, photo, nine, preset, steps).numbers)
             seconds.append(time.perf_counter() - began)
         errors = [mean(one[i]["error"] for one in every) for i in range(len(nine))]
         rows.append([preset, *(f"{error:.4f}" for error in errors)])
@@ -132,68 +118,3 @@ def _depths(network: Network, photos: Sequence[str], steps: int) -> tuple[Rows, 
     took = f"{max(seconds):.0f} s at most, {min(seconds):.0f} at least"
     whole = Finding("all nine blocks of a photograph take under 8 minutes", max(seconds) < 480, took)
     return Rows(f"Error of every block, {len(photos)} photographs, {steps} steps", ("preset", *nine), rows), whole
-
-
-def _made(network: Network, photo: str, layers: Sequence[str], preset: Any, steps: int) -> Any:
-    """An inversion to its end; it says where it is."""
-    print(f"{network.name}, {Path(photo).name}, {preset}, {', '.join(layers)}", file=sys.stderr, flush=True)
-    return invert(network, photo, layer=list(layers), preset=preset, steps=steps, restarts=1).result
-
-
-def _quality(network: Network, photos: Sequence[str], steps: int) -> tuple[Rows, list[Finding]]:
-    """Every preset at three depths; and the pictures of some photographs side by side."""
-    found: dict[tuple[str, str], list[dict[str, float]]] = {}
-    panels: list[tuple[str, Tensor]] = []
-    for photo in photos:
-        results = {preset: _made(network, photo, list(LAYERS), preset, steps) for preset in PRESETS}
-        for preset, result in results.items():
-            for one in result.numbers:
-                found.setdefault((one["layer"], preset), []).append(one)
-        if len(panels) < 4 * 10:
-            for i, layer in enumerate(LAYERS):
-                panels.append(("photograph", results["default"].input))
-                panels += [(f"{preset}, {layer}; {one.numbers[i]['error']:.3f}", one.image[i : i + 1])
-                           for preset, one in results.items()]  # fmt: skip
-    save_png(figure(panels, "Presets of inversion", columns=12, side=160), FOLDER / "presets.png")
-    means = {key: {name: mean(one[name] for one in every) for name in MEASURES} for key, every in found.items()}
-    rows = [
-        (layer, preset, *(f"{means[layer, preset][name]:.4g}" for name in MEASURES))
-        for layer in LAYERS
-        for preset in PRESETS
-    ]
-    title = f"Presets of inversion, inception5h, {len(photos)} photographs, {steps} steps, means"
-    return Rows(title, ("layer", "preset", *MEASURES), rows), list(_findings(means))
-
-
-def _findings(means: dict[tuple[str, str], dict[str, float]]) -> list[Finding]:
-    ours = {layer: means[layer, "default"] for layer in LAYERS}
-    found = [
-        Finding(f"the default's error at {layer} is at most {most:g}", ours[layer]["error"] <= most,
-                f"{ours[layer]['error']:.4f}")
-        for layer, most in LAYERS.items()
-    ]  # fmt: skip
-    for layer in DEEP:
-        sharper = ours[layer]["ssim"] - means[layer, "plain"]["ssim"]
-        nearer = ours[layer]["psnr"] - means[layer, "plain"]["psnr"]
-        found.append(Finding(f"at {layer} its SSIM is .05 above the bare loop's", sharper >= 0.05, f"{sharper:+.3f}"))
-        found.append(Finding(f"at {layer} its PSNR is 1 dB above the bare loop's", nearer >= 1, f"{nearer:+.2f} dB"))
-    return found
-
-
-def _others(specs: Sequence[str], photos: Sequence[str], steps: int) -> Rows:
-    """The default and the bare loop on networks that it was not chosen on, at five depths."""
-    rows = []
-    for spec in specs:
-        network = load(spec if ":" in spec else f"{DATA / 'models' / spec}.py:build", device="cpu")
-        layers = spread(network, 5)
-        for preset in PRESETS[:2]:
-            every = [_made(network, photo, layers, preset, steps).numbers for photo in photos]
-            cells = [
-                " / ".join(f"{mean(one[i][name] for one in every):.3g}" for name in ("error", "psnr", "colour error"))
-                for i in range(len(layers))
-            ]
-            rows.append((spec, preset, *cells))
-    return Rows(
-        f"Error / PSNR / colour error at five depths, {len(photos)} photographs, {steps} steps",
-        ("network", "preset", *(f"depth {i + 1}" for i in range(5))), rows,
-    )  # fmt: skip

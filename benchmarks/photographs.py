@@ -18,13 +18,14 @@ from torch import Tensor
 from benchmarks.cache import DATA, FOLDER, network_of
 from benchmarks.timing import Finding, Report, Rows
 from phosphene import catalogue
-from phosphene.adversarial.cases import nearest_levels, rounded
+from phosphene.adversarial.cases import rounded
 from phosphene.adversarial.searches import Outcome
 from phosphene.adversarial.tensors import attacks
 from phosphene.adversarial.victims import Victim
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.steps import Step
+from phosphene.core.pictures.eight_bit import nearest_levels
 from phosphene.core.pictures.sheets import figure
 from phosphene.core.pictures.writing import save_png
 from phosphene.core.units.inputs import logits, said_in_words, top

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 import phosphene
-from phosphene.adversarial.cases import nearest_levels, rounded
+from phosphene.adversarial.cases import rounded
 from phosphene.core.errors import Mistake
+from phosphene.core.pictures.eight_bit import nearest_levels
 from phosphene.core.pictures.files import open_photo
 from tests.small import LABELS, convnet, levels, linear, noise
 

@@ -11,11 +11,11 @@ from phosphene.core.errors import Mistake
 from phosphene.core.optimization.terms import energy
 from phosphene.core.pictures.eight_bit import fraction, levels
 from phosphene.core.pictures.fitting import resize
+from phosphene.core.pictures.flow import flow, reliable, warped
 from phosphene.core.pictures.footage import Footage
 from phosphene.core.results.reels import Reel
 from phosphene.dreaming import dream, films
 from phosphene.dreaming.films import Alone, each_guide, motion
-from phosphene.dreaming.flow import flow, reliable, warped
 from tests import small
 from tests.films import film, moving
 from tests.small import SOURCE, convnet

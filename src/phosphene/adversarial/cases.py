@@ -23,11 +23,6 @@ from phosphene.core.units.inputs import logits, said_in_words, top
 from phosphene.core.units.labels import label
 
 
-def nearest_levels(pictures: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    """The nearest pictures of 8 bits."""
-    return (pictures * 255).round() / 255
-
-
 def rounded(
     pictures: Float[Tensor, "n c h w"], center: Float[Tensor, "n c h w"], radius: float, norm: Norm = "linf"
 ) -> Float[Tensor, "n c h w"]:

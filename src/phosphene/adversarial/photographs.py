@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.adversarial.cases import Case, nearest_levels
+from phosphene.adversarial.cases import Case
 from phosphene.adversarial.goals import Wanted, confident
 from phosphene.adversarial.norms import Norm
 from phosphene.adversarial.problems import Problems, problems
@@ -23,6 +23,7 @@ from phosphene.core.optimization.constraints import Radius
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.steps import Step
 from phosphene.core.options import Bounds, Seed, Words
+from phosphene.core.pictures.eight_bit import nearest_levels
 from phosphene.core.pictures.files import Photo
 from phosphene.core.results.recipes import Recipe, docstring
 from phosphene.core.results.results import Run
@@ -215,7 +216,7 @@ def _attacked(
     fed = feed(network, photo, asked.fit)
     if asked.start == "noise":
         noise = Key(asked.seed).child(1).uniform(torch.arange(1), *fed.shape[1:])
-        fed = (noise * 255).round().to(fed) / 255
+        fed = nearest_levels(noise).to(fed)
     before = logits(network, fed)[0]
     label, targeted = _wanted(network, before, asked.target, asked.confidence)
     victim = Victim(network, through=nearest_levels if asked.robust_to_rounding else None)

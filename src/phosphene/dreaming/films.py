@@ -33,20 +33,16 @@ from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Term
 from phosphene.core.pictures.eight_bit import precise
 from phosphene.core.pictures.files import Photo, is_film
+from phosphene.core.pictures.flow import Flow, begins_shot, consistent, flow, warped
 from phosphene.core.pictures.footage import Footage
 from phosphene.core.results.reels import Earlier, Reel
 from phosphene.core.results.results import Result, Run
 from phosphene.dreaming.colours import Colours, coloured
-from phosphene.dreaming.flow import Flow, consistent, flow, warped
 from phosphene.dreaming.octaves import Octaves, at_size
 
 EVERY, LAST = 12, 4
 """From one key frame to the next, in frames, and how many of them are averaged: how far one comes is chance, by a
 tenth."""
-
-CUT = 0.7
-"""A shot begins where so much of a picture has come from nowhere. In a pan across bushes it is up to .5, at cuts from
-.8 on."""
 
 Ascend = Callable[[Key, Step | None], Iterator[Step]]
 """One of a dream's sizes: from its key and the last step of the size before."""
@@ -123,8 +119,9 @@ class Motion:
 def motion(before: Float[Tensor, "1 3 h w"], now: Float[Tensor, "1 3 h w"]) -> Motion:
     """From a frame of a film to the next one."""
     back = flow(before, now)
-    clear = consistent(flow(now, before), back).float()
-    return Motion(back, clear * blurred(clear, SOFT), clear.mean().item() < 1 - CUT)
+    clear = consistent(flow(now, before), back)
+    weight = clear.float()
+    return Motion(back, weight * blurred(weight, SOFT), begins_shot(clear))
 
 
 @dataclass(frozen=True)

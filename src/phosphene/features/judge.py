@@ -9,6 +9,7 @@ from torch import Tensor
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
+from phosphene.core.pictures.eight_bit import nearest_levels
 from phosphene.core.pictures.fitting import fit
 from phosphene.core.units.inputs import logits, top
 from phosphene.core.units.labels import class_index, label
@@ -31,7 +32,7 @@ def counterpart(judge: Network, network: Network, index: int) -> int | None:
 @torch.no_grad()
 def shown_to(judge: Network, pictures: Float[Tensor, "n 3 h w"], batch: int = 16) -> Float[Tensor, "n classes"]:
     """Logits for the whole pictures, in 8 bits, at the judge's own size, antialiased."""
-    whole = (pictures.detach().float().cpu().clamp(0, 1) * 255).round() / 255
+    whole = nearest_levels(pictures.detach().float().cpu().clamp(0, 1))
     fed = fit(whole, judge.size, "squash").to(judge.device, judge.dtype)
     return torch.cat([logits(judge, some) for some in fed.split(batch)])
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import working_dtype
 from phosphene.core.optimization.ascent import Nouns
+from phosphene.core.pictures.eight_bit import nearest_levels
 from phosphene.inversion.codes import Code, errors, read_codes
 from phosphene.inversion.decoders import near
 from phosphene.inversion.measures import psnr, ssim
@@ -82,7 +83,7 @@ def _measured(
         "noise": inverted(None, 0), "decoder alone": start, "decoder as start": inverted(start, 0),
         "decoder as prior": inverted(None, WEIGHT),
     }  # fmt: skip
-    return {way: _numbers(network, codes, (pictures * 255).round() / 255, photos) for way, pictures in ways.items()}
+    return {way: _numbers(network, codes, nearest_levels(pictures), photos) for way, pictures in ways.items()}
 
 
 def _numbers(network: Network, codes: list[Code], found: Tensor, photos: Tensor) -> Float[Tensor, "3 n"]:

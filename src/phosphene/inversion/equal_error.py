@@ -23,8 +23,10 @@ from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Term, code_distance
 from phosphene.core.optimization.transforms import Transform, as_is, shake
+from phosphene.core.pictures.eight_bit import levels
 from phosphene.inversion.bisection import nearest, next_weight, off
 from phosphene.inversion.decoders import near
+from phosphene.inversion.presets import PRESETS
 from phosphene.models.decoder_files import decoder_pictures
 
 DECODER = "decoder"
@@ -46,7 +48,6 @@ NONE, SHIFTS, DEEP = "none", "shifts", "deep-prior"
 STOPPED = (NONE, SHIFTS, DEEP)
 """What has no weight: no prior at all, small random shifts, an untrained network."""
 
-DEEP_RATE = 0.01  # Ulyanov et al. 2018
 SLACK = 1.25
 """The wanted error, as a multiple of the least that the strictest of those without a weight reaches."""
 TOLERANCE = 0.05
@@ -117,12 +118,12 @@ class Question:
 
     def deep(self) -> Iterator[Step]:
         """The steps of an untrained network."""
-        how = self.ascent(parameterization="deep-prior", rate=DEEP_RATE)
+        how = self.ascent(parameterization=DEEP, rate=PRESETS["deep-prior"].rate)
         return how.trajectory(self.network, [([0], -self.distance(1))], Key(self.seed, [0]), self.size).steps
 
     def eight_bit(self, pictures: Float[Tensor, "n 3 h w"]) -> UInt8[Tensor, "n 3 h w"]:
         """Pictures as they are saved."""
-        return (seen(self.network, pictures).clamp(0, 1) * 255).round().byte().cpu()
+        return levels(seen(self.network, pictures)).byte().cpu()
 
     def errors(self, pictures: Sequence[UInt8[Tensor, "3 h w"]]) -> list[float]:
         """Of the codes of pictures that are saved."""

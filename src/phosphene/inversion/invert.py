@@ -22,6 +22,7 @@ from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.settings_options import FurtherOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.options import Bounds, Seed, Steps, Weight, Words, options_of
+from phosphene.core.pictures.eight_bit import nearest_levels
 from phosphene.core.pictures.files import Photo, is_code
 from phosphene.core.pictures.sheets import figure
 from phosphene.core.results.recipes import recipe
@@ -138,7 +139,7 @@ def invert(
         return seen(network, step.pictures[kept_rows(step, many).to(step.pictures.device)])
 
     def finish(step: Step) -> Result:
-        pictures = (shown(step) * 255).round() / 255
+        pictures = nearest_levels(shown(step))
         numbers = _numbers(network, about, step, pictures, many)
         return _result(network, about, pictures.float().cpu(), numbers, begun)
 

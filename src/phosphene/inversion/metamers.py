@@ -23,13 +23,14 @@ from phosphene.core.optimization.settings_options import FurtherOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.options import Bounds, Seed, Steps, Weight
 from phosphene.core.pictures.colours import heat
+from phosphene.core.pictures.eight_bit import nearest_levels
 from phosphene.core.pictures.files import Photo
 from phosphene.core.pictures.sheets import Strip, rows
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Panel, Result, Run
 from phosphene.core.units.inputs import Fit
 from phosphene.inversion.codes import errors
-from phosphene.inversion.freedom import freedom
+from phosphene.inversion.freedom import Freedom, freedom
 from phosphene.inversion.invert import Subject, subject
 from phosphene.inversion.presets import AnyPreset, setup
 from phosphene.inversion.search import ERROR, searched
@@ -144,12 +145,17 @@ def metamers(
         chosen = replace(chosen, stop=lambda pictures, rows, there: there.outputs[ERROR] <= error)
     trail = Trail()
     steps_down = searched(network, [code] * many, chosen, about.size, starts=range(many), seed=seed, patience=patience)
-    path = trail.noted(steps_down)
-    left = None if about.fed is None else freedom(network, about.fed, code)
+    left: list[Freedom] = []
+
+    def path() -> Iterator[Step]:
+        if about.fed is not None:  # takes seconds: begun where the bar is there already
+            left.append(freedom(network, about.fed, code))
+        yield from trail.noted(steps_down)
+
     names = [f"{code.layer}-{i + 1}" for i in range(many)]
 
     def rounded(pictures: Tensor) -> Tensor:
-        return (seen(network, pictures) * 255).round() / 255
+        return nearest_levels(seen(network, pictures))
 
     def measured(pictures: Tensor) -> Tensor:
         return errors(network, [code] * len(pictures), rounded(pictures))
@@ -158,13 +164,15 @@ def metamers(
         found = rounded(levelled(measured, step.pictures, trail, error))
         reached = errors(network, [code] * many, found).tolist()
         numbers: list[dict[str, Any]] = [{"layer": code.layer, "error": one, "steps": step.index} for one in reached]
-        numbers[0] |= {} if left is None else {"freedom": left.record()}
-        about_freedom = "" if left is None else f"; {left}"
+        numbers[0] |= {"freedom": left[0].record()} if left else {}
+        about_freedom = f"; {left[0]}" if left else ""
         title = f"Pictures that {code.layer} of {network.name} can't tell apart"
         fed = None if about.fed is None else seen(network, about.fed).float().cpu()
         return _told(found.float().cpu(), names, numbers, title, about_freedom, fed)
 
-    return Run(path, total=settings.steps, names=names, finish=finish, shown=lambda step: seen(network, step.pictures))
+    return Run(
+        path(), total=settings.steps, names=names, finish=finish, shown=lambda step: seen(network, step.pictures)
+    )
 
 
 def _of_one_code(about: Subject) -> Subject:

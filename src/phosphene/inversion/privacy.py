@@ -21,6 +21,7 @@ from phosphene.core.networks.preprocessing import seen
 from phosphene.core.optimization.settings_options import FurtherOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.options import Seed, Steps, Words
+from phosphene.core.pictures.eight_bit import nearest_levels
 from phosphene.core.pictures.files import SAMPLES, Photo, sample
 from phosphene.core.pictures.fitting import fit as fitted
 from phosphene.core.pictures.sheets import grid
@@ -71,7 +72,7 @@ def privacy(
     path = searched(network, codes, how.settings, size, seed=seed, nouns=how.nouns, patience=50)
 
     def finish(step: Step) -> Result:
-        pictures = (seen(network, step.pictures) * 255).round() / 255
+        pictures = nearest_levels(seen(network, step.pictures))
         return _report(network, load(second, device=str(network.device)), codes, seen(network, fed), pictures)
 
     def shown(step: Step) -> Float[Tensor, "1 3 h w"]:

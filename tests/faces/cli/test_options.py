@@ -94,6 +94,7 @@ def test_a_number_out_of_bounds_is_refused_by_every_command(words, said, run):
         (["attack", "cat.png", "--method", "fgsm", "--no-random-start"], "--random-start is not an option of fgsm"),
         (["attack", "cat.png", "--method", "pdg"], "no method 'pdg'; did you mean "),
         (["attribute", "cat.png", "--method", "magic"], "no method 'magic'"),
+        (["invert", "cat.png", "--compare", "prior"], "nothing for --compare called 'prior'; did you mean 'priors'?"),
     ],
 )
 def test_an_option_that_the_method_does_not_take_is_an_error(words, said, run):

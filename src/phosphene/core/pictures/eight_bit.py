@@ -56,6 +56,11 @@ def levels(pictures: Tensor) -> Tensor:
     return (pictures.clamp(0, 1) * 255).round()
 
 
+def nearest_levels(pictures: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """The nearest pictures of 8 bits, of pictures in [0, 1]: what they are once they are saved."""
+    return (pictures * 255).round() / 255
+
+
 def single(picture: Tensor) -> Float[Tensor, "1 c h w"]:
     """One picture with its batch's axis.
 

@@ -100,7 +100,9 @@ def _job(name: str, rows: tuple[Row, ...], recipes: cli.Recipes, method: str, op
     try:
         recipe = catalogue.method(name, method) if method else next(iter(recipes.values()))
     except KeyError:
-        raise Mistake(f"no method '{method}'{did_you_mean(method, recipes)} (there are {', '.join(recipes)})") from None
+        there = f"{did_you_mean(method, recipes)} (there are {', '.join(recipes)})"
+        what = f"no {rows[0].choice}" if rows[0].choice == "method" else f"nothing for --{rows[0].choice} called"
+        raise Mistake(f"{what} '{method}'{there}") from None
     row = next(row for row in rows if row.method == method or (row.prefix and method.startswith(row.prefix)))
     film, watch = options.pop("film", None), options.pop("watch", False)
     if (film is not None or watch) and not recipe.takes_steps:

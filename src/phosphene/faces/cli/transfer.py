@@ -109,8 +109,8 @@ def _key(seed: int) -> Any:
 
 def _made(attack: Any, norm: str | None, eps: float | None, network: Any, pictures: Any, labels: Any, key: Any) -> Any:
     """The attack on pictures; one of a fixed radius goes on to its end, as what fools by far fools others too."""
-    from phosphene.adversarial.cases import nearest_levels
     from phosphene.adversarial.victims import Victim
+    from phosphene.core.pictures.eight_bit import nearest_levels
 
     # the smallest change ends just beyond the boundary, and rounding would take it back
     victim = Victim(network.planned("search"), through=nearest_levels if eps is None else None)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from phosphene.core.errors import Mistake
-from phosphene.dreaming.flow import consistent, flow, reliable, warped
+from phosphene.core.pictures.flow import begins_shot, consistent, flow, motions, reliable, warp_error, warped
 from tests.films import moving
 from tests.small import levels, noise
 
@@ -103,6 +103,34 @@ def test_the_edge_of_what_moves_is_not_reliable():
     assert edge == [*range(8, 13), 15, 16]
 
 
+def test_a_shot_begins_where_most_of_a_picture_comes_from_nowhere():
+    pan = moving(2, height=64, width=96, step=3)
+    other = moving(1, height=64, width=96, seed=5)[0]
+    for later, cut in ((pan[1], False), (other, True)):
+        back, forward = flow(pan[0], later), flow(later, pan[0])
+        assert begins_shot(consistent(forward, back)) is cut
+
+
+def test_what_moves_along_with_a_film_does_not_flicker():
+    film = moving(4, height=48, width=64, step=2)
+    exact = [(constant(2, 0, 48, 64), torch.ones(1, 1, 48, 64, dtype=torch.bool)) for _ in range(3)]
+    for _, clear in exact:
+        clear[..., -2:] = False  # what came in
+    assert warp_error(film, exact) == pytest.approx(0, abs=1e-6)
+    found = motions(film)
+    still = [(torch.zeros_like(back), clear) for back, clear in found]
+    assert warp_error(film, found) < warp_error(film, still) / 100
+
+
+def test_the_warp_error_is_in_squared_levels_of_eight_bits():
+    still, found = torch.full((1, 3, 12, 14), 0.2), (constant(0, 0), torch.ones(1, 1, 12, 14, dtype=torch.bool))
+    found[1][..., :7] = False  # where nothing is reliable, nothing counts
+    brighter = still + 10 / 255
+    brighter[..., :7] = 1
+    assert warp_error([still, brighter, brighter], [found, found]) == pytest.approx((100 + 0) / 2, rel=1e-4)
+    assert math.isnan(warp_error([still, brighter], [(found[0], found[1] & False)]))
+
+
 def test_a_flow_is_the_same_whatever_the_number_of_threads():
     import cv2
 
@@ -120,5 +148,5 @@ def test_a_flow_is_the_same_whatever_the_number_of_threads():
 
 def test_without_opencv_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "cv2", None)
-    with pytest.raises(Mistake, match=r"a dream over a film needs OpenCV: pip install 'phosphene\[flow\]'"):
+    with pytest.raises(Mistake, match=r"what moves in a film needs OpenCV: pip install 'phosphene\[flow\]'"):
         flow(*moving(2))

@@ -1,0 +1,240 @@
+"""What a picture in a style is to be like: a term for each layer, from the style's features there.
+
+    targets(network, styles, layers, {"gram": 1.0, "spread": 1.0})  ->  a `LayerStyle` for each layer
+    style.term                                                      ->  a `Term`, made small by any ascent
+
+A layer's target is a list of regions, of one region without masks. What only sums over positions tell (`OF_SUMS`) can
+be had block by block: `features` of each block, `sums` of them, `added`, and then `of_sums`; the rest (`of_features`)
+needs all features at once. Both together are the term.
+
+Features may be smoothed (Wang et al. 2021, arXiv:2104.05623): a softmax over all channels and positions takes away the
+single large activations of residual networks, which Gram matrices are otherwise all about. What the softmax divides by
+is a sum over positions as well, so it is divided afterwards.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from phosphene.core.errors import Mistake
+from phosphene.core.networks.network import Network
+from phosphene.core.networks.rectifiers import Rule
+from phosphene.core.optimization.terms import Reading, Term, TokenGrid
+from phosphene.core.units.token_grids import token_grid
+from phosphene.style.moments import Moments, blended, moments
+from phosphene.style.statistics import OF_FEATURES, OF_SUMS
+
+LARGEST = 30.0
+"""Of exponents: sums of squares of their exponentials are finite in float32."""
+
+WIDTH = 3.0
+"""What the softmax takes for 1, in standard deviations of the style's features on a layer. The paper takes features as
+they are, which are of about that size in the networks that it reads; others' are a hundred times as large."""
+
+INSIDE = 0.5
+"""A position belongs to a region, for what needs single positions, where its weight is at least this."""
+
+
+class Smoothing(NamedTuple):
+    """exp((f - shift) / width): what a softmax is proportional to."""
+
+    shift: float
+    width: float
+
+    def __call__(self, features: Tensor) -> Tensor:
+        return ((features - self.shift) / self.width).clamp(max=LARGEST).exp()
+
+
+@dataclass(frozen=True)
+class Region:
+    """What some positions of a layer are to be like.
+
+    Attributes:
+        weight: how much each position counts, row by row; None where all do alike.
+        sums: over the styles' positions, smoothed already where features are; of several styles blended.
+        features: each style's share and its features, where a statistic needs them; likewise smoothed.
+    """
+
+    weight: Float[Tensor, " p"] | None
+    sums: Moments
+    features: Sequence[tuple[float, Float[Tensor, "1 c q"]]] = ()
+
+
+@dataclass(frozen=True)
+class LayerStyle:
+    """What a layer's features are to be like.
+
+    Attributes:
+        layer: its name.
+        regions: of the picture.
+        statistics: the weight of each, by name.
+        smoothing: of features; None where they are left as they are.
+        grid: where patches are among tokens, in a layer of tokens.
+    """
+
+    layer: str
+    regions: Sequence[Region]
+    statistics: Mapping[str, float]
+    smoothing: Smoothing | None = None
+    grid: TokenGrid | None = None
+
+    # ------------------------------------------------------------------------------------------------ by sums
+
+    def features(self, activations: Tensor) -> Float[Tensor, "n c p"]:
+        """The layer's activations, position by position, as everything else here takes them."""
+        flat = flat_features(activations, self.grid)
+        return flat if self.smoothing is None else self.smoothing(flat)
+
+    def sums(self, features: Float[Tensor, "n c p"], part: Tensor | slice = slice(None)) -> list[Moments]:
+        """The sums of each region over these positions.
+
+        Args:
+            part: which of the layer's positions they are, where they are a block of them.
+        """
+        return [
+            moments(features, None if region.weight is None else region.weight[part].to(features))
+            for region in self.regions
+        ]
+
+    def of_sums(self, found: Sequence[Moments]) -> Float[Tensor, " n"]:
+        """What the statistics of sums say about those of a whole picture, regions weighted by their size."""
+        own = [self._divided(one) for one in found]
+        total = torch.zeros_like(own[0].weight)
+        for name, distances in self._distances_of_sums.items():
+            for one, share, distance in zip(own, self._shares, distances, strict=True):
+                total = total + self.statistics[name] * share * distance(one)
+        return total
+
+    def _divided(self, sums: Moments) -> Moments:
+        """Sums of exponentials as those of the softmax, whose mean is made 1 on every layer; others as they are."""
+        return sums if self.smoothing is None else divided(sums)
+
+    # -------------------------------------------------------------------------------------------- by features
+
+    def of_features(self, features: Float[Tensor, "n c p"]) -> Float[Tensor, " n"]:
+        """What the other statistics say about a whole picture's features, regions weighted by their size."""
+        total = features.new_zeros(len(features))
+        for name, each in self._distances_of_features.items():
+            for region, share, distances in zip(self.regions, self._shares, each, strict=True):
+                own = features if region.weight is None else features[..., region.weight >= INSIDE]
+                own = own if self.smoothing is None else own / own.mean((1, 2), keepdim=True)
+                for part, distance in distances:
+                    total = total + self.statistics[name] * share * part * distance(own)
+        return total
+
+    @property
+    def additive(self) -> bool:
+        """Whether sums tell everything."""
+        return not self._distances_of_features
+
+    # ------------------------------------------------------------------------------------------------- both
+
+    @property
+    def term(self) -> Term:
+        """Both together."""
+
+        def of(r: Reading) -> Float[Tensor, " n"]:
+            features = self.features(r.layers[self.layer])
+            values = self.of_sums(self.sums(features))
+            return r.mean(values if self.additive else values + self.of_features(features))
+
+        return Term(of, frozenset([self.layer]), f"style of {self.layer}")
+
+    @cached_property
+    def _shares(self) -> list[float]:
+        if len(self.regions) == 1:
+            return [1.0]
+        sizes = [float(one.weight.sum()) for one in self.regions if one.weight is not None]
+        return [size / sum(sizes) for size in sizes]
+
+    @cached_property
+    def _distances_of_sums(self) -> dict:
+        named = {name: OF_SUMS[name] for name, weight in self.statistics.items() if weight and name in OF_SUMS}
+        return {name: [distance(region.sums) for region in self.regions] for name, distance in named.items()}
+
+    @cached_property
+    def _distances_of_features(self) -> dict:
+        named = {name: OF_FEATURES[name] for name, weight in self.statistics.items() if weight and name in OF_FEATURES}
+        return {
+            name: [[(part, distance(f)) for part, f in region.features] for region in self.regions]
+            for name, distance in named.items()
+        }
+
+
+def flat_features(activations: Tensor, grid: TokenGrid | None = None) -> Float[Tensor, "n c p"]:
+    """Activations position by position, channels on axis 1; of tokens only the patches: a class token is no place."""
+    flat = activations.flatten(2)
+    return flat if grid is None else flat[..., grid.prefix : flat.shape[2] - grid.suffix]
+
+
+def divided(sums: Moments) -> Moments:
+    """The sums of features that are divided by their mean over all positions and channels."""
+    mean = sums.mean.mean(1)
+    return Moments(sums.weight, sums.total / mean[:, None], sums.products / mean.square()[:, None, None])
+
+
+def style_grid(network: Network, layer: str) -> TokenGrid | None:
+    """Where patches are among the tokens of a layer; None where it has rows and columns.
+
+    Raises:
+        Mistake: it has no positions, or its tokens are no patches of the picture.
+    """
+    known = network.layer(layer)
+    places = [size for axis, size in enumerate(known.shape, 1) if axis != known.channel_axis]
+    if layer == "logits" or not places or max(places) == 1:
+        raise Mistake(f"{layer} has no rows and columns, so it knows no style; take an earlier layer")
+    return None if len(places) == 2 else token_grid(network, known)[0]
+
+
+@torch.no_grad()
+def targets(
+    network: Network,
+    styles: Sequence[Float[Tensor, "1 3 h w"]],
+    layers: Sequence[str],
+    statistics: Mapping[str, float],
+    *,
+    shares: Sequence[float] = (),
+    smooth: bool = False,
+    rule: Rule = "gradient",
+) -> list[LayerStyle]:
+    """What each of these layers is to be like, as it is in these styles, each of which is read once.
+
+    Args:
+        styles: pictures, at the size at which their strokes are meant.
+        statistics: the weight of each, by name (`OF_SUMS`, `OF_FEATURES`).
+        shares: of each style among several; by default all the same.
+        smooth: whether features are smoothed by a softmax.
+        rule: how the network is read.
+    Raises:
+        Mistake: an unknown layer, or one without positions.
+    """
+    grids = {layer: style_grid(network, layer) for layer in layers}
+    read = [
+        {name: flat_features(y, grids[name]) for name, y in network.read(one, layers, rule).items()} for one in styles
+    ]
+    own = list(shares) or [1.0] * len(styles)
+    return [
+        _layer_style(layer, [one[layer] for one in read], own, statistics, smooth, grids[layer]) for layer in layers
+    ]
+
+
+def _layer_style(
+    layer: str, features: Sequence[Float[Tensor, "1 c q"]], shares: Sequence[float],
+    statistics: Mapping[str, float], smooth: bool, grid: TokenGrid | None,
+) -> LayerStyle:  # fmt: skip
+    """What a layer is to be like, from the features of each style there."""
+    smoothing = None
+    if smooth:
+        every = torch.cat([one.flatten() for one in features])
+        smoothing = Smoothing(float(every.mean()), WIDTH * float(every.std(correction=0)))
+        features = [smoothing(one) for one in features]
+        features = [one / one.mean() for one in features]
+    kept = any(statistics.get(name) for name in OF_FEATURES)
+    parts = [(share / sum(shares), one) for share, one in zip(shares, features, strict=True)] if kept else []
+    region = Region(None, blended([moments(one) for one in features], shares), parts)
+    return LayerStyle(layer, [region], statistics, smoothing, grid)
