@@ -67,7 +67,7 @@ def wct(content: Moments, style: Moments) -> Transform:
 
 
 def transport(content: Moments, style: Moments) -> Transform:
-    """A = C^(-1/2) (C^(1/2) C* C^(1/2))^(1/2) C^(-1/2): of all with the style's covariance, what moves features least."""
+    """A = C^(-1/2) (C^(1/2) C* C^(1/2))^(1/2) C^(-1/2): of all that end there, the map that moves features least."""
     root, inverse = (power(content.covariance, exponent) for exponent in (0.5, -0.5))
     return Transform(inverse @ power(root @ style.covariance @ root, 0.5) @ inverse, content.mean, style.mean)
 
@@ -85,7 +85,7 @@ def transformed(
     regions: Sequence[tuple[Transform, Float[Tensor, " p"] | None]],
     strength: float = 1.0,
 ) -> Float[Tensor, "n c p"]:
-    """The features between what they are and what becomes of them: (1 - strength) f + strength sum over r of w_r T_r(f).
+    """Between features and what becomes of them: (1 - strength) f + strength sum over regions r of w_r T_r(f).
 
     Args:
         regions: what becomes of them, each with the weight of every position, which add up to 1; None where it is all.
