@@ -21,7 +21,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from phosphene.core.errors import Mistake, Note, out_of_memory
@@ -33,7 +33,9 @@ from phosphene.core.optimization.objectives import pulled
 from phosphene.core.optimization.tiles import belonging
 from phosphene.core.optimization.transforms import Transform, as_is
 from phosphene.style.cuts import Block, Margins, Size, affordable, blocks_of, margins_of, pixels_of
-from phosphene.style.moments import Moments, moments
+from phosphene.style.moments import Moments
+from phosphene.style.statistics import OF_FEATURES, OF_SUMS
+from phosphene.style.terms import LayerStyle
 
 
 class Place(NamedTuple):
@@ -48,9 +50,16 @@ class Place(NamedTuple):
     columns: slice
     size: Size
 
-    def of(self, whole: Float[Tensor, "*n rows columns"]) -> Tensor:
+    def of(self, whole: Shaped[Tensor, "*n rows columns"]) -> Tensor:
         """This part of a map of the whole layer."""
         return whole[..., self.rows, self.columns]
+
+    @property
+    def positions(self) -> Int[Tensor, " p"] | slice:
+        """Which of the layer's positions it is, row by row."""
+        if (self.rows, self.columns) == (slice(0, self.size[0]), slice(0, self.size[1])):
+            return slice(None)
+        return self.of(torch.arange(self.size[0] * self.size[1]).view(self.size)).flatten()
 
 
 @dataclass(frozen=True)
@@ -73,22 +82,23 @@ class Additive:
         return replace(self, value=lambda sums, rows: weight * self.value(sums, rows))
 
 
-def of_moments(
-    layer: str,
-    distance: Callable[[Moments], Float[Tensor, " n"]],
-    weight: Float[Tensor, "rows columns"] | None = None,
-    name: str = "style",
-) -> Additive:
-    """A function of a layer's moments.
+def of_style(style: LayerStyle) -> Additive:
+    """What a layer is to be like, as its term says it.
 
-    Args:
-        weight: how much each position counts: a region.
+    Raises:
+        Mistake: one of its statistics needs the features of all positions at once.
     """
+    if not style.additive:
+        needs = ", ".join(name for name, weight in style.statistics.items() if weight and name in OF_FEATURES)
+        raise Mistake(f"{needs} needs all of a picture at once, so not block by block; {', '.join(OF_SUMS)} don't")
 
-    def sums(y: Float[Tensor, "n c rows columns"], place: Place, rows: Tensor) -> Moments:
-        return moments(y.flatten(2), None if weight is None else place.of(weight).to(y).flatten())
+    def sums(y: Float[Tensor, "n c rows columns"], place: Place, rows: Tensor) -> list[Tensor]:
+        return [s for one in style.sums(style.features(y), place.positions) for s in one]
 
-    return Additive(layer, sums, lambda sums, rows: distance(Moments(*sums)), name)
+    def value(sums: Sequence[Tensor], rows: Tensor) -> Float[Tensor, " n"]:
+        return style.of_sums([Moments(*sums[i : i + 3]) for i in range(0, len(sums), 3)])
+
+    return Additive(style.layer, sums, value, f"style of {style.layer}")
 
 
 def of_code(
