@@ -197,13 +197,25 @@ def test_a_content_may_count_in_a_region_alone():
     torch.testing.assert_close(found.values.item(), expected.item(), rtol=1e-12, atol=0)
 
 
-def test_statistics_of_all_features_at_once_have_no_blocks():
-    (style,) = targets(network_of(), [noise(1, 3, 41, 37)], ["relu1"], {"gram": 1.0, "sliced": 1.0})
-    with pytest.raises(Mistake, match="sliced needs all of a picture at once, so not block by block; gram, spread, w"):
-        of_style(style)
+def test_statistics_of_all_features_at_once_are_had_of_the_whole_picture_which_is_said():
+    network, x = network_of(), noise(1, 3, 80, 70)
+    (style,) = targets(network, [noise(1, 3, 41, 37)], ["relu1"], {"gram": 1.0, "sliced": 1.0, "histogram": 2.0})
+    with pytest.warns(Note, match="sliced, histogram depends on the whole picture, so it can't be read by blocks"):
+        found = by_blocks(network, [of_style(style)], pixels=50 * 50)(x, ROW, NOW)
+    assert_same(found, gradient(network, style.term)(x, ROW, NOW))
+
+
+def test_each_part_by_itself_comes_along():
+    network, x = network_of(), noise(2, 3, 80, 70)
+    parts, _ = parts_and_term(network, x)
+    seen = by_blocks(network, parts, pixels=50 * 50)(x, torch.arange(2), NOW)
+    assert list(seen.outputs) == ["distance to the code of relu2", *(f"style of {layer}" for layer in LAYERS)]
+    torch.testing.assert_close(sum(seen.outputs.values()), seen.values)
 
 
 def test_what_is_not_finite_is_told():
-    part = Additive("relu1", lambda y, place, rows: [y.sum((1, 2, 3))], lambda sums, rows: 1e400 * sums[0], "a far")
-    with pytest.raises(NotFinite, match="step 0: a far or the gradient is not finite"):
+    part = Additive(
+        "relu1", lambda y, place, rows: [y.sum((1, 2, 3))], lambda sums, rows: 1e400 * sums[0], "a far too large part"
+    )
+    with pytest.raises(NotFinite, match="step 0: a far too large part is not finite"):
         by_blocks(network_of(), [part])(noise(1, 3, 32, 32), ROW, NOW)
