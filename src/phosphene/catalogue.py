@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from phosphene.style.arbitrary import adain as adain
     from phosphene.style.arbitrary import transport as transport
     from phosphene.style.arbitrary import wct as wct
+    from phosphene.style.texture import texture as texture
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,7 @@ CATALOGUE: tuple[Row, ...] = (
         "adain"),
     Row("stylize", "transport", "style.arbitrary:transport",
         "Paint it in any style at once, moving its features least (optimal transport).", "transport"),
+    Row("texture", "texture", "style.texture:texture", "Make more of a texture, of any size, seamless on demand."),
     Row("attack", "pgd", "adversarial.attacks.pgd:pgd", "Fool it with many small steps.", "pgd"),
     Row("attack", "fgsm", "adversarial.attacks.fgsm:fgsm", "Fool it with one step.", "fgsm"),
     Row("attack", "bim", "adversarial.attacks.bim:bim", "Fool it with steps of one level each.", "bim"),
