@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from phosphene.inversion.privacy import privacy as privacy
     from phosphene.models.specs import load as load
     from phosphene.models.specs import networks as networks
+    from phosphene.style.stylize import stylize as stylize
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,7 @@ CATALOGUE: tuple[Row, ...] = (
     Row("privacy", "privacy", "inversion.privacy:privacy", "Say down to which layer activations show a photo."),
     Row("metamers", "metamers", "inversion.metamers:metamers",
         "Find pictures that a layer can't tell apart."),
+    Row("stylize", "stylize", "style.stylize:stylize", "Paint a photograph in the style of a painting."),
     Row("attack", "pgd", "adversarial.attacks.pgd:pgd", "Fool it with many small steps.", "pgd"),
     Row("attack", "fgsm", "adversarial.attacks.fgsm:fgsm", "Fool it with one step.", "fgsm"),
     Row("attack", "bim", "adversarial.attacks.bim:bim", "Fool it with steps of one level each.", "bim"),
