@@ -17,8 +17,9 @@ import torch
 import phosphene
 from phosphene.core.optimization.training.pictures import Examples
 from phosphene.core.saving import save
+from phosphene.core.units.squares import apart
 from phosphene.inversion.decoder_measures import card
-from phosphene.inversion.decoder_recipe import apart, decoder_course, decoder_file
+from phosphene.inversion.decoder_recipe import decoder_course, decoder_file
 from phosphene.inversion.decoder_training import DecoderTraining
 from phosphene.models.decoder_files import record_in
 from training.photo import WEIGHTS

@@ -5,8 +5,8 @@ import torch
 
 from phosphene.core.optimization.objectives import values
 from phosphene.core.optimization.terms import code_distance
+from phosphene.core.pictures.likeness import ssim
 from phosphene.inversion.decoder_measures import card, measured, measured_record
-from phosphene.inversion.measures import ssim
 from phosphene.models.decoder import decoded
 from tests.inversion.test_decoder_training import begun, run, striped
 from tests.small import levels

@@ -3,10 +3,14 @@ import torch
 
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
+from phosphene.core.optimization.engine import argmin
 from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.lbfgs import lbfgs
 from phosphene.core.optimization.objectives import gradient, values
+from phosphene.core.optimization.parameterizations import Pixels
 from phosphene.core.optimization.terms import TokenGrid
 from phosphene.style.moments import added, gram_distance, moments
+from phosphene.style.regions import bands, completed
 from phosphene.style.statistics import OF_FEATURES, OF_SUMS
 from phosphene.style.terms import LayerStyle, Region, Smoothing, divided, flat_features, targets
 from tests.small import Tokens, convnet, noise, normal
@@ -94,3 +98,47 @@ def test_the_style_of_tokens_is_that_of_the_patches():
 def test_a_layer_without_places_knows_no_style(layer):
     with pytest.raises(Mistake, match=f"{layer} has no rows and columns"):
         targets(convnet(), [noise(1, 3, 16, 16)], [layer], {"gram": 1.0})
+
+
+def halves(height=16, width=16):
+    """The left and the right half of a picture, and a quarter of it between them in which both are half meant."""
+    left = torch.ones(1, 1, height, width)
+    left[..., width // 2 :] = 0
+    left[..., 3 * width // 8 : 5 * width // 8] = 0.5
+    return completed([left], 2)
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_each_region_is_to_be_like_its_own_style_and_a_soft_edge_like_their_blend(smooth):
+    network, styles = convnet(), [noise(1, 3, 16, 16), noise(1, 3, 12, 20, seed=1) ** 2]
+    one, other = (targets(network, [style], ["relu1"], {"gram": 1.0}, smooth=False)[0].regions[0] for style in styles)
+    (layer,) = targets(
+        network, styles, ["relu1"], {"gram": 1.0}, regions=bands(halves(), [1, 1]), size=(16, 16), smooth=smooth
+    )
+    columns = [region.weight.view(-1, 16)[0].tolist() for region in layer.regions]
+    assert columns == [[0.0] * 10 + [1.0] * 6, [0.0] * 6 + [1.0] * 4 + [0.0] * 6, [1.0] * 6 + [0.0] * 10]
+    if not smooth:
+        wanted = [other.sums.gram, (one.sums.gram + other.sums.gram) / 2, one.sums.gram]
+        for region, gram in zip(layer.regions, wanted, strict=True):
+            torch.testing.assert_close(region.sums.gram, gram)
+
+
+def test_descent_brings_each_regions_gram_to_its_own_style():
+    network, styles = convnet(), [0.2 * noise(1, 3, 16, 16), 0.8 + 0.2 * noise(1, 3, 16, 16, seed=1)]
+    regions = bands(completed([halves()[:1][None].round()], 2), [1, 1])
+    (layer,) = targets(network, styles, ["relu1"], {"gram": 1.0}, regions=regions, size=(16, 16))
+    objective = gradient(network, layer.term)
+    start = Pixels(noise(1, 3, 16, 16, seed=2))
+    *_, last = argmin(start, objective, optimizer=lbfgs(), steps=200)
+    found = layer.sums(layer.features(network.read(last.pictures, ["relu1"])["relu1"]))
+    for region, sums in zip(layer.regions, found, strict=True):
+        assert gram_distance(sums, region.sums).item() < 1e-4
+
+
+def test_a_part_of_a_style_is_all_that_counts_of_it():
+    network, style, part = convnet(), noise(1, 3, 16, 16), torch.zeros(16, 16)
+    part[4:, :8] = 1
+    (one,) = targets(network, [style], ["relu1"], EVERY, parts=[part])
+    features = network.read(style, ["relu1"])["relu1"][..., 4:, :8]
+    torch.testing.assert_close(one.regions[0].sums.gram, moments(features.flatten(2)).gram)
+    torch.testing.assert_close(one.regions[0].features[0][1], features.flatten(2))

@@ -19,6 +19,7 @@ from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.steps import Step
 from phosphene.core.options import Bounds, Seed, Steps, Weight, Words
 from phosphene.core.pictures.files import Photo
+from phosphene.core.pictures.likeness import psnr, ssim
 from phosphene.core.pictures.sheets import grid
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Panel, Result, Run
@@ -27,7 +28,6 @@ from phosphene.inversion.bisection import off
 from phosphene.inversion.codes import chosen_layers, read_codes
 from phosphene.inversion.equal_error import DEEP, STOPPED, TOLERANCE, WEIGHTED, Painted, Question, Search
 from phosphene.inversion.judge import apart, judge_of
-from phosphene.inversion.measures import psnr, ssim
 from phosphene.inversion.unseen import unseen
 
 EVERY = "none,shifts,l2,l6,tv,tv2,high-pass,bilateral,wavelets,natural,natural-match,decoder,deep-prior"

@@ -17,9 +17,9 @@ from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import working_dtype
 from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.pictures.eight_bit import nearest_levels
+from phosphene.core.pictures.likeness import psnr, ssim
 from phosphene.inversion.codes import Code, errors, read_codes
 from phosphene.inversion.decoders import near
-from phosphene.inversion.measures import psnr, ssim
 from phosphene.inversion.presets import PRESETS
 from phosphene.inversion.search import searched
 from phosphene.models.decoder import decoded

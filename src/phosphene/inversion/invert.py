@@ -24,6 +24,7 @@ from phosphene.core.optimization.steps import Step
 from phosphene.core.options import Bounds, Seed, Steps, Weight, Words, options_of
 from phosphene.core.pictures.eight_bit import nearest_levels
 from phosphene.core.pictures.files import Photo, is_code
+from phosphene.core.pictures.likeness import psnr, ssim
 from phosphene.core.pictures.sheets import figure
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Panel, Result, Run
@@ -31,7 +32,7 @@ from phosphene.core.units.inputs import Fit, feed, logits, top
 from phosphene.inversion.code_files import read_code_file
 from phosphene.inversion.codes import Code, chosen_layers, errors, is_score, read_codes
 from phosphene.inversion.decoders import led
-from phosphene.inversion.measures import colour_error, psnr, ssim
+from phosphene.inversion.measures import colour_error
 from phosphene.inversion.presets import AnyPreset, restarts_of, setup
 from phosphene.inversion.search import ERROR, searched
 

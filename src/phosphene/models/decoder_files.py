@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -23,6 +23,7 @@ from phosphene.core.paths import broken, given_path
 from phosphene.core.results.provenance import state_sha256
 from phosphene.models.decoder import Decoder, Geometry, decoded, geometry
 from phosphene.models.embedded import WEIGHTS
+from phosphene.models.headers import header, header_in
 
 HEADER = "decoder"
 """The entry of a file's header that holds the record."""
@@ -44,20 +45,13 @@ def identity(network: Network, layer: str) -> dict[str, Any]:
 
 def record_of(file: Path) -> dict[str, Any] | None:
     """What the header of a decoder's file says; None where it is no such file."""
-    try:
-        if broken(file) is not None:
-            return None
-        with safe_open(file, "pt") as held:
-            record = json.loads((held.metadata() or {}).get(HEADER, "null"))
-    except (SafetensorError, OSError, ValueError):
-        return None
-    return record if isinstance(record, dict) and isinstance(record.get("layer"), str) else None
+    record = header(file, HEADER)
+    return record if record is not None and isinstance(record.get("layer"), str) else None
 
 
 def record_in(data: bytes) -> dict[str, Any]:
     """The record of a file that `decoder_bytes` made."""
-    length = int.from_bytes(data[:8], "little")
-    return json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER])
+    return header_in(data, HEADER)
 
 
 def shipped_for(network: Network) -> dict[str, Path]:

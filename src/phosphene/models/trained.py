@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from phosphene.core.errors import Mistake, brief
-from phosphene.core.paths import broken, given_path
+from phosphene.core.paths import given_path
 from phosphene.models.facts import facts_of
+from phosphene.models.headers import header
 from phosphene.models.photo import Photo
 from phosphene.models.weights import put_weights
 
@@ -35,14 +35,8 @@ def trained_bytes(state: Mapping[str, Tensor], record: Mapping[str, Any]) -> byt
 
 def trained_record(file: Path) -> dict[str, Any] | None:
     """The record in the header of a file; None where it is none of ours."""
-    try:
-        if broken(file) is not None:
-            return None
-        with safe_open(file, "pt") as held:
-            record = json.loads((held.metadata() or {}).get("spec", "null"))
-    except (SafetensorError, OSError, ValueError):
-        return None
-    return record if isinstance(record, dict) and ("architecture" in record or "net" in record) else None
+    record = header(file, "spec")
+    return record if record is not None and ("architecture" in record or "net" in record) else None
 
 
 def trained_network(spec: str) -> tuple[nn.Module, dict[str, Any]] | None:

@@ -24,9 +24,11 @@ from torch import Tensor
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.rectifiers import Rule
+from phosphene.core.optimization.ascent import Size
 from phosphene.core.optimization.terms import Reading, Term, TokenGrid
 from phosphene.core.units.token_grids import token_grid
 from phosphene.style.moments import Moments, blended, moments
+from phosphene.style.regions import Band, at_positions
 from phosphene.style.statistics import OF_FEATURES, OF_SUMS
 
 LARGEST = 30.0
@@ -199,6 +201,9 @@ def targets(
     statistics: Mapping[str, float],
     *,
     shares: Sequence[float] = (),
+    parts: Sequence[Float[Tensor, "h w"] | None] = (),
+    regions: Sequence[Band] = (),
+    size: Size | None = None,
     smooth: bool = False,
     rule: Rule = "gradient",
 ) -> list[LayerStyle]:
@@ -208,33 +213,66 @@ def targets(
         styles: pictures, at the size at which their strokes are meant.
         statistics: the weight of each, by name (`OF_SUMS`, `OF_FEATURES`).
         shares: of each style among several; by default all the same.
+        parts: how much each pixel of a style counts; None where all do alike.
+        regions: of the picture, each with shares of its own; by default it is one region.
+        size: (height, width) of the picture, where it has regions.
         smooth: whether features are smoothed by a softmax.
         rule: how the network is read.
     Raises:
         Mistake: an unknown layer, or one without positions.
     """
     grids = {layer: style_grid(network, layer) for layer in layers}
-    read = [
-        {name: flat_features(y, grids[name]) for name, y in network.read(one, layers, rule).items()} for one in styles
-    ]
-    own = list(shares) or [1.0] * len(styles)
-    return [
-        _layer_style(layer, [one[layer] for one in read], own, statistics, smooth, grids[layer]) for layer in layers
-    ]
+    read = [network.read(one, layers, rule) for one in styles]
+    pixels = [(one.shape[2], one.shape[3]) for one in styles]
+    every = list(parts) or [None] * len(styles)
+    shown = network.read(styles[0].new_zeros(1, 3, *size), layers, rule) if regions and size else {}
+    found = []
+    for layer in layers:
+        grid = grids[layer]
+        features = [flat_features(one[layer], grid) for one in read]
+        counted = [
+            None if part is None else at_positions(part, *places(one[layer], grid, size)).to(one[layer])
+            for part, one, size in zip(every, read, pixels, strict=True)
+        ]
+        own: list[tuple[Tensor | None, list[float]]] = [(None, list(shares) or [1.0] * len(styles))]
+        if regions and size:
+            at = places(shown[layer], grid, size)
+            own = [(at_positions(band.where, *at).to(styles[0]), list(band.shares)) for band in regions]
+        found.append(_layer_style(layer, features, counted, own, statistics, smooth, grid))
+    return found
+
+
+def places(activations: Tensor, grid: TokenGrid | None, size: Size) -> tuple[int, int]:
+    """Rows and columns of a layer's positions, on a picture of (height, width)."""
+    shape = activations.shape[2:] if grid is None else grid.shape(activations.shape[2], size)
+    assert shape is not None
+    return shape[0], shape[1]
 
 
 def _layer_style(
-    layer: str, features: Sequence[Float[Tensor, "1 c q"]], shares: Sequence[float],
+    layer: str, features: Sequence[Float[Tensor, "1 c q"]], counted: Sequence[Float[Tensor, " q"] | None],
+    regions: Sequence[tuple[Float[Tensor, " p"] | None, list[float]]],
     statistics: Mapping[str, float], smooth: bool, grid: TokenGrid | None,
 ) -> LayerStyle:  # fmt: skip
-    """What a layer is to be like, from the features of each style there."""
+    """What a layer is to be like, from the features of each style there.
+
+    Args:
+        counted: how much each position of each style counts.
+        regions: how much each position of the picture counts, and the shares of the styles there.
+    """
     smoothing = None
     if smooth:
         every = torch.cat([one.flatten() for one in features])
         smoothing = Smoothing(float(every.mean()), WIDTH * float(every.std(correction=0)))
         features = [smoothing(one) for one in features]
-        features = [one / one.mean() for one in features]
     kept = any(statistics.get(name) for name in OF_FEATURES)
-    parts = [(share / sum(shares), one) for share, one in zip(shares, features, strict=True)] if kept else []
-    region = Region(None, blended([moments(one) for one in features], shares), parts)
-    return LayerStyle(layer, [region], statistics, smoothing, grid)
+    inside = [one if w is None else one[..., w >= INSIDE] for one, w in zip(features, counted, strict=True)]
+    sums = [moments(one, w) for one, w in zip(features, counted, strict=True)]
+    if smooth:
+        inside, sums = [one / one.mean() for one in inside], [divided(one) for one in sums]
+    found = []
+    for weight, shares in regions:
+        meant = [(share / sum(shares), i) for i, share in enumerate(shares) if share]
+        blend = blended([sums[i] for _, i in meant], [share for share, _ in meant])
+        found.append(Region(weight, blend, [(share, inside[i]) for share, i in meant] if kept else []))
+    return LayerStyle(layer, found, statistics, smoothing, grid)

@@ -12,6 +12,7 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.paths import given_path, is_folder, reason
 from phosphene.core.pictures.files import Photo, is_code, open_photo
+from phosphene.core.pictures.samples import bare_name
 from phosphene.core.units.inputs import Fit, feed
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
@@ -81,4 +82,4 @@ def fed(
 
 def photo_name(photo: Photo) -> str:
     """What a photograph is called: its file's name without folder and ending; nothing for pixels."""
-    return Path(str(photo).removeprefix("skimage:")).stem if isinstance(photo, (str, os.PathLike)) else ""
+    return bare_name(photo) if isinstance(photo, (str, os.PathLike)) else ""

@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 
 from phosphene.core.options import Bounds
+from phosphene.core.units.squares import apart, read_pictures
 from phosphene.faces.cli import options as cli
 from phosphene.faces.cli.commands import Options, session, tool
 from phosphene.faces.cli.output import escape, note, results, tell
@@ -18,7 +19,7 @@ from phosphene.faces.running.claims import Claims, check_new
 from phosphene.faces.running.progress import bars
 from phosphene.faces.running.session import named
 from phosphene.inversion.decoder_measures import card
-from phosphene.inversion.decoder_recipe import apart, decoder_course, decoder_file, read_pictures
+from phosphene.inversion.decoder_recipe import decoder_course, decoder_file
 from phosphene.inversion.decoder_training import Course, DecoderTraining
 from phosphene.models.decoder import geometry
 from phosphene.models.decoder_files import record_in, record_of
