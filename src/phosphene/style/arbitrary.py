@@ -60,7 +60,7 @@ class RestyleOptions(TypedDict, total=False):
 @recipe("reading")
 def adain(
     network: Network, photo: Photo, styles: Photos, *, strength: Strength = 1.0,
-    decoder: Photo | Photos | None = None, **given: Unpack[RestyleOptions],
+    decoder: Photos | None = None, **given: Unpack[RestyleOptions],
 ) -> Run:  # fmt: skip
     """Give each channel of PHOTO's features the mean and deviation of STYLE's (AdaIN).
 
@@ -77,7 +77,7 @@ def adain(
 @recipe("reading")
 def wct(
     network: Network, photo: Photo, styles: Photos, *, strength: Strength = 0.6,
-    decoder: Photo | Photos | None = None, **given: Unpack[RestyleOptions],
+    decoder: Photos | None = None, **given: Unpack[RestyleOptions],
 ) -> Run:  # fmt: skip
     """Whiten PHOTO's features and colour them with the covariance of STYLE's, level by level (WCT).
 
@@ -94,7 +94,7 @@ def wct(
 @recipe("reading")
 def transport(
     network: Network, photo: Photo, styles: Photos, *, strength: Strength = 0.8,
-    decoder: Photo | Photos | None = None, **given: Unpack[RestyleOptions],
+    decoder: Photos | None = None, **given: Unpack[RestyleOptions],
 ) -> Run:  # fmt: skip
     """Give PHOTO's features the covariance of STYLE's by moving them as little as possible (optimal transport).
 
@@ -114,11 +114,10 @@ METHODS: dict[str, Method] = {
 
 
 def _restyled(
-    network: Network, photo: Photo, styles: Photos, method: str, strength: float, decoder: Photo | Photos | None,
+    network: Network, photo: Photo, styles: Photos, method: str, strength: float, decoder: Photos | None,
     given: RestyleOptions,
 ) -> Run:  # fmt: skip
-    files = [*decoder] if isinstance(decoder, (list, tuple)) else None if decoder is None else [decoder]
-    there, shares = levels(network, files, given.get("layer")), _shares(given.get("shares"), len(styles))
+    there, shares = levels(network, decoder, given.get("layer")), _shares(given.get("shares"), len(styles))
     film = Footage(photo) if isinstance(photo, (str, PathLike)) and is_film(photo) else None
     for name in ("statistics", "carry"):
         if film is None and name in given:

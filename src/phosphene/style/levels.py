@@ -23,7 +23,7 @@ from phosphene.core.pictures.files import Photo
 from phosphene.models.decoder import decoded, geometry, placed
 from phosphene.models.decoder_files import read_decoder, record_of, shipped_for
 
-LIKE = 0.2
+LIKE = 0.25
 """A decoder whose own pictures are less like photographs than this (SSIM) loses what is in them, and has to be asked
 for by name."""
 

@@ -115,8 +115,9 @@ class FilmStyle:
             begun = self._exact(self.input(index))
             yield Step(0, begun, torch.zeros(1))
             for k, picture in enumerate(self.how.pictures(begun, fixed), 1):
-                last = k == len(self.how.levels) and before is not None and self.carry
-                yield Step(k, self._carried(index, before, picture) if last else picture, torch.zeros(1))
+                if before is not None and self.carry and k == len(self.how.levels):
+                    picture = self._carried(index, before, picture)
+                yield Step(k, picture, torch.zeros(1))
 
         def finish(step: Step) -> Result:
             image = step.pictures.float().cpu()
