@@ -5,6 +5,7 @@ No optimization, and no training for a style: what is needed is a decoder for ea
 (`style/transforms.py`).
 """
 
+import math
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -46,9 +47,9 @@ class RestyleOptions(TypedDict, total=False):
     ]
     size: Annotated[Side, Words("the longer side of the picture; by default the photograph's own")]
     style_scale: Annotated[
-        float, Bounds(0.05, 20), Words("the styles' shorter side, as a multiple of the photograph's (1)")
+        float, Bounds(0.1, 10), Words("how large strokes are; 1: as if a style had as many pixels as the picture (1)")
     ]
-    shares: Annotated[str, Words("of several styles, how much each counts, with commas: 2,1; by default as much")]
+    shares: Annotated[str, Words("how much of each of several styles, with commas: 3,1; by default all the same")]
     statistics: Annotated[
         Literal["shot", "frame"], Words("of a film: one transform for each shot, or for each frame by itself (shot)")
     ]
@@ -177,11 +178,11 @@ def _scaled(photo: Float[Tensor, "1 3 h w"], by: float) -> Float[Tensor, "1 3 _ 
 
 
 def _style(style: Photo, size: tuple[int, int], scale: float) -> Float[Tensor, "1 3 _ _"]:
-    """A style at so many times the photograph's shorter side."""
+    """A style with so many times the photograph's sides, as long as they would be if both had the same shape."""
     if is_film(style):
         raise Mistake(f"{style} is a film, and a style is a picture; give a frame of it")
     picture = open_photo(style)
-    return _scaled(picture, scale * min(size) / min(picture.shape[2:]))
+    return _scaled(picture, scale * (math.prod(size) / math.prod(picture.shape[2:])) ** 0.5)
 
 
 def _shares(words: str | None, many: int) -> list[float]:
