@@ -71,6 +71,9 @@ if TYPE_CHECKING:
     from phosphene.inversion.privacy import privacy as privacy
     from phosphene.models.specs import load as load
     from phosphene.models.specs import networks as networks
+    from phosphene.style.arbitrary import adain as adain
+    from phosphene.style.arbitrary import transport as transport
+    from phosphene.style.arbitrary import wct as wct
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,12 @@ CATALOGUE: tuple[Row, ...] = (
     Row("privacy", "privacy", "inversion.privacy:privacy", "Say down to which layer activations show a photo."),
     Row("metamers", "metamers", "inversion.metamers:metamers",
         "Find pictures that a layer can't tell apart."),
+    Row("stylize", "wct", "style.arbitrary:wct", "Paint it in any style at once, by whitening and colouring (WCT).",
+        "wct"),
+    Row("stylize", "adain", "style.arbitrary:adain", "Paint it in any style at once, channel by channel (AdaIN).",
+        "adain"),
+    Row("stylize", "transport", "style.arbitrary:transport",
+        "Paint it in any style at once, moving its features least (optimal transport).", "transport"),
     Row("attack", "pgd", "adversarial.attacks.pgd:pgd", "Fool it with many small steps.", "pgd"),
     Row("attack", "fgsm", "adversarial.attacks.fgsm:fgsm", "Fool it with one step.", "fgsm"),
     Row("attack", "bim", "adversarial.attacks.bim:bim", "Fool it with steps of one level each.", "bim"),
@@ -215,6 +224,7 @@ CATALOGUE: tuple[Row, ...] = (
 SENTENCES = {
     "attribute": "Show which pixels matter.",
     "attack": "Fool a network with a change that nobody sees.",
+    "stylize": "Paint a photograph in another picture's style.",
     "invert": "Find a picture that a layer can't tell from a photograph.",
 }
 """What a command with several methods does."""

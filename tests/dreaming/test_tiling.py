@@ -16,17 +16,6 @@ from tests.small import convnet, levels
 HOW = {"layer": "conv3", "octaves": 1, "steps": 2, "rate": 0.02, "jitter": 9, "seed": 2}
 
 
-def kept_by_hand():
-    """Bytes a pixel that the way back of conv3 needs in float64: what convolutions and rectifiers were given."""
-    first, second = 3 + 6 + 6, 8 + 8  # the picture and conv1's layer at each pixel; conv2's at every fourth
-    return 8 * (first + second / 4)
-
-
-def test_the_bytes_of_a_pixel_are_about_what_the_layers_keep():
-    network, term = convnet(), energy("conv3")
-    assert Tiling()._each(network, term) == pytest.approx(kept_by_hand(), rel=0.5)
-
-
 def test_what_takes_little_memory_is_read_as_a_whole_and_what_takes_more_by_tiles_of_bounded_memory(monkeypatch):
     network, term, tiles = convnet(), energy("conv3"), Tiling()
     each = tiles._each(network, term)
@@ -42,10 +31,10 @@ def test_what_takes_little_memory_is_read_as_a_whole_and_what_takes_more_by_tile
 
 def test_where_less_memory_is_free_tiles_are_smaller(monkeypatch):
     network, term, tiles = convnet(), energy("conv3"), Tiling()
-    monkeypatch.setattr(tiling, "_free", lambda device: 2 * 200 * 200 * tiles._each(network, term))
+    monkeypatch.setattr(tiling, "free_memory", lambda device: 2 * 200 * 200 * tiles._each(network, term))
     assert tiles.side_for(network, term, 1, (200, 200)) is None
     assert tiles.side_for(network, term, 1, (300, 300)) == 192
-    monkeypatch.setattr(tiling, "_free", lambda device: 1.0)
+    monkeypatch.setattr(tiling, "free_memory", lambda device: 1.0)
     assert tiles.side_for(network, term, 1, (300, 300)) == 128
 
 
@@ -103,7 +92,7 @@ def test_what_no_tile_can_say_runs_out_of_memory_as_a_whole(layer, monkeypatch):
 
 def test_tiles_do_not_change_on_the_way_when_free_memory_does(monkeypatch):
     network, photo, free = convnet(), levels(3, 290, 260), iter([1e12] + [1.0] * 99)
-    monkeypatch.setattr(tiling, "_free", lambda device: next(free))
+    monkeypatch.setattr(tiling, "free_memory", lambda device: next(free))
     assert dream(network, photo, **HOW).result.numbers[0]["tiles"] == [None]
     assert next(free) == 1.0
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import phosphene
-from phosphene.core.pictures.files import sample
+from phosphene.core.pictures.files import open_photo
 from phosphene.core.pictures.fitting import resize
 from phosphene.inversion import privacy
 from phosphene.inversion.privacy import given_away, recognized
@@ -19,20 +19,20 @@ def second():
 
 
 def photograph():
-    return resize(sample("chelsea"), (96, 96))
+    return resize(open_photo("skimage:chelsea"), (96, 96))
 
 
 def test_a_picture_is_recognized_by_what_it_shows_and_not_by_its_pixels(second):
     photo = photograph()
     moved = photo.roll((5, 3), (2, 3)) * 0.8 + 0.05
     blurred = resize(resize(photo, (24, 24)), (96, 96))
-    another = resize(sample("rocket"), (96, 96))
+    another = resize(open_photo("skimage:rocket"), (96, 96))
     pictures = torch.cat([photo, moved, blurred, another, noise(1, 3, 96, 96).float(), torch.full_like(photo, 0.5)])
     assert recognized(second, pictures, photo).tolist() == [True, True, True, False, False, False]
 
 
 def test_a_photograph_may_be_one_of_those_that_it_is_told_from(second):
-    whole = sample("chelsea")
+    whole = open_photo("skimage:chelsea")
     assert recognized(second, whole, whole).tolist() == [True]
 
 

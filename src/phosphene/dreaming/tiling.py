@@ -9,16 +9,14 @@ more than `PART`. Where less memory is free than that, or where it runs out all 
 import traceback
 import warnings
 
-import psutil
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.core.errors import Note, out_of_memory
 from phosphene.core.networks.network import Network
-from phosphene.core.networks.preprocessing import working_dtype
 from phosphene.core.optimization.ascent import has_places
 from phosphene.core.optimization.engine import Evaluation, Objective
+from phosphene.core.optimization.footprint import bytes_a_pixel, free_memory
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.terms import Term
@@ -40,8 +38,6 @@ MARGIN, SHARE = 64, 8
 more is seen than that, random shifts hide the seams."""
 
 SMALLEST, UNIT = 128, 64
-PROBES = 1.0, 1.5
-"""Sides of the pictures that bytes are counted on, of the network's own."""
 
 EVERY = Bounds(64, 10_000)
 
@@ -75,7 +71,7 @@ class Tiling:
             return None
         side, pixels = self.side, many * size[0] * size[1]
         if self.auto and not network.fixed and has_places(network, term):
-            free = FREE * _free(network.device)
+            free = FREE * free_memory(network.device)
             most = min(WHOLE, free)
             if pixels * MOST_EACH > most and pixels * (each := self._each(network, term)) > most:
                 part = (min(PART, free) / (many * each)) ** 0.5
@@ -123,31 +119,5 @@ class Tiling:
     def _each(self, network: Network, term: Term) -> float:
         """Bytes a pixel that the way back takes."""
         if term.name not in self._bytes:
-            below, above = (round(times * min(network.size)) for times in PROBES)
-            more = _kept(network, term, above) - _kept(network, term, below)
-            self._bytes[term.name] = max(1.0, more / (above**2 - below**2))
+            self._bytes[term.name] = bytes_a_pixel(network, gradient(network, term))
         return self._bytes[term.name]
-
-
-def _kept(network: Network, term: Term, side: int) -> int:
-    """Bytes that are kept for the way back from a square picture, weights and all."""
-    storages: dict[int, int] = {}
-
-    def pack(kept: Tensor) -> Tensor:
-        storage = kept.untyped_storage()
-        storages[storage.data_ptr()] = storage.nbytes()
-        return kept
-
-    grey = torch.full((1, 3, side, side), 0.5, dtype=working_dtype(network), device=network.device)
-    read = gradient(network, term)
-    read(grey, torch.arange(1), Key(step=0))  # what is found out about a network once is not counted
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda kept: kept):
-        read(grey, torch.arange(1), Key(step=0))
-    return sum(storages.values())
-
-
-def _free(device: torch.device) -> float:
-    """Bytes of memory that are free."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return psutil.virtual_memory().available

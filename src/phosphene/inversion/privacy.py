@@ -22,8 +22,9 @@ from phosphene.core.optimization.settings_options import FurtherOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.options import Seed, Steps, Words
 from phosphene.core.pictures.eight_bit import nearest_levels
-from phosphene.core.pictures.files import SAMPLES, Photo, sample
+from phosphene.core.pictures.files import Photo, open_photo
 from phosphene.core.pictures.fitting import fit as fitted
+from phosphene.core.pictures.samples import SAMPLES, SKIMAGE
 from phosphene.core.pictures.sheets import grid
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Panel, Result, Run
@@ -96,7 +97,7 @@ def recognized(
     """
     layer = stages(second)[-1]
     own = _code(second, photo, layer)
-    others = [_code(second, sample(name), layer) for name in SAMPLES]
+    others = [_code(second, open_photo(SKIMAGE + name), layer) for name in SAMPLES]
     known = torch.cat([own, *(one for one in others if not torch.equal(one, own))])  # it may be one of them itself
     found, middle = torch.cat([_code(second, one[None], layer) for one in pictures]), known.mean(0)
     likeness = torch.nn.functional.cosine_similarity((found - middle)[:, None], (known - middle)[None], dim=2)

@@ -9,8 +9,8 @@ from phosphene.attribution.checks.pointing import FURTHER, Mosaic, cast, mosaic,
 from phosphene.attribution.maps import About
 from phosphene.attribution.question import Question, question
 from phosphene.core.networks.network import Network
-from phosphene.core.pictures.files import SAMPLES
 from phosphene.core.pictures.fitting import fit
+from phosphene.core.pictures.samples import SAMPLES
 from phosphene.core.units.inputs import feed
 from phosphene.core.units.units import Unit
 from tests.small import levels, noise

@@ -47,6 +47,27 @@ def test_a_gradient_by_tiles_is_the_gradient_of_the_whole_picture_and_of_its_bor
     assert_same(tiled(network, term, tile=36), gradient(network, term), x, Key(0).at(0))
 
 
+class Same(nn.Module):
+    """Convolutions of stride 2 that are padded as TensorFlow pads them: odd lengths on both sides, even ones behind."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(5)
+        self.first, self.second = nn.Conv2d(3, 5, 3, 2), nn.Conv2d(5, 4, 3, 2)
+
+    def forward(self, x):
+        for layer in (self.first, self.second):
+            pads = [1 + side % 2 for side in (x.shape[3], x.shape[2])]
+            x = torch.tanh(layer(nn.functional.pad(x, [part for p in pads for part in (p // 2, p - p // 2)])))
+        return x.mean((2, 3))
+
+
+@pytest.mark.parametrize("size", [(64, 65), (67, 90), (63, 121)])
+def test_a_network_that_pads_odd_lengths_otherwise_is_read_by_tiles_as_it_is_as_a_whole(size):
+    network, term = Network(Same().double(), size=32), energy("second")
+    assert_same(tiled(network, term, tile=36), gradient(network, term), noise(2, 3, *size), Key(0).at(0))
+
+
 def test_layers_of_several_strides_can_be_read_where_the_sides_are_multiples_of_them():
     network, term = strided(), energy("0") + channel("5", [1, 0])
     assert_same(tiled(network, term, tile=40), gradient(network, term), noise(2, 3, 64, 88), Key(0).at(0))

@@ -20,6 +20,7 @@ from phosphene.core.errors import Mistake
 from phosphene.core.pictures import files as pictures
 from phosphene.core.pictures.eight_bit import to_pil
 from phosphene.core.pictures.files import is_film, open_photo, pixel_count, read_text, stored
+from phosphene.core.pictures.samples import SAMPLES
 from tests.core.photographs import as_picture, close, noise
 from tests.films import film, moving
 
@@ -184,7 +185,7 @@ def test_names_arrays_and_tensors_are_the_same_photo(photo, plain):
     assert torch.equal(open_photo(photo), plain)
 
 
-@pytest.mark.parametrize("name", pictures.SAMPLES)
+@pytest.mark.parametrize("name", SAMPLES)
 def test_every_sample_opens(name):
     assert open_photo(f"skimage:{name}").shape[1] == 3
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from phosphene.core.pictures.files import SAMPLES
+from phosphene.core.pictures.samples import SAMPLES
 from phosphene.faces.lessons.views import PHOTOGRAPHS, views
 
 

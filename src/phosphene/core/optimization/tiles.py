@@ -16,6 +16,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float, Int
@@ -67,6 +68,36 @@ def tiled(
     return objective
 
 
+def cut_along(starts: Sequence[int], side: int, margins: tuple[int, int], unit: int) -> Iterator[tuple[slice, slice]]:
+    """(the tile, the square in it) along a side of the picture.
+
+    A tile that does not end as the picture does ends as many pixels behind a multiple of the unit: some networks pad
+    odd lengths otherwise than even ones, and so they do it everywhere as for the whole picture.
+
+    Args:
+        starts: where squares begin, at multiples of the unit; the last one goes on to the end.
+        margins: in front of a square and behind it.
+        unit: a multiple of the strides of all layers.
+    """
+    for start, stop in pairwise([*starts, side]):
+        first = max(0, (start - margins[0]) // unit * unit)
+        last = stop + margins[1]
+        yield slice(first, min(side, last + (side - last) % unit)), slice(start, stop)
+
+
+def belonging(stride: float, tile: slice, square: slice, side: int, length: int) -> slice:
+    """The positions of a layer of the tile that belong to the square; at the picture's end, all that are left.
+
+    Args:
+        stride: of the layer, in pixels.
+        side: of the picture.
+        length: how many positions the tile has.
+    """
+    first = min(length, round((square.start - tile.start) / stride))
+    many = length if square.stop == side else round((square.stop - square.start) / stride)
+    return slice(first, min(length, first + many))
+
+
 @dataclass(frozen=True)
 class _Cut:
     """How pictures and layers are cut; lengths in pixels, down and across.
@@ -74,27 +105,20 @@ class _Cut:
     Attributes:
         core: sides of a square without its margins.
         margin: on each side of it.
-        strides: of each layer, by name; all of them divide core and margin.
+        unit: a multiple of all strides; it divides core and margin.
+        strides: of each layer, by name.
     """
 
     core: tuple[int, int]
     margin: tuple[int, int]
+    unit: tuple[int, int]
     strides: Mapping[str, tuple[float, float]]
 
     def along(self, axis: int, side: int) -> Iterator[tuple[slice, slice]]:
         """(the tile, the square in it) along an axis; what is left over joins the last square."""
         core, margin = self.core[axis], self.margin[axis]
-        many = max(1, side // core)
-        for i in range(many):
-            start, stop = i * core, side if i == many - 1 else (i + 1) * core
-            yield slice(max(0, start - margin), min(side, stop + margin)), slice(start, stop)
-
-    def counted(self, name: str, y: Tensor, axis: int, tile: slice, square: slice, side: int) -> Tensor:
-        """The positions of a layer of the tile that belong to the square; at the picture's end, all that are left."""
-        stride = self.strides[name][axis]
-        first = round((square.start - tile.start) / stride)
-        many = y.shape[2 + axis] if square.stop == side else round((square.stop - square.start) / stride)
-        return y.narrow(2 + axis, first, max(0, min(many, y.shape[2 + axis] - first)))
+        starts = [i * core for i in range(max(1, side // core))]
+        return cut_along(starts, side, (margin, margin), self.unit[axis])
 
 
 def _cut(network: Network, term: Term, tile: int, overlap: int | None) -> _Cut:
@@ -107,20 +131,28 @@ def _cut(network: Network, term: Term, tile: int, overlap: int | None) -> _Cut:
         if field.measured and overlap is None and field.rows.size >= network.size[0]:
             raise Mistake(f"{name} may see the whole picture; give an overlap to read it tile by tile nevertheless")
     sides = [_sides(axes, tile, overlap) for axes in zip(*((f.rows, f.columns) for f in fields.values()), strict=True)]
-    (down, top), (across, left) = sides
-    return _Cut((down, across), (top, left), {n: (f.rows.stride, f.columns.stride) for n, f in fields.items()})
+    (down, top, tall), (across, left, wide) = sides
+    strides = {name: (field.rows.stride, field.columns.stride) for name, field in fields.items()}
+    return _Cut((down, across), (top, left), (tall, wide), strides)
 
 
-def _sides(axes: Sequence[Axis], tile: int, overlap: int | None) -> tuple[int, int]:
-    """The sides of squares and margins along an axis, multiples of all strides."""
+def reach(axes: Sequence[Axis]) -> tuple[int, int, int]:
+    """How far layers see before and behind their own places, in pixels, and a multiple of their strides."""
     unit = math.lcm(*(max(1, math.ceil(axis.stride)) for axis in axes))
-    beyond = max(max(-axis.offset, axis.offset + axis.size - axis.stride) for axis in axes)
-    margin = math.ceil(max(0, beyond if overlap is None else min(beyond, overlap)) / unit) * unit
+    before = max(0, *(math.ceil(-axis.offset) for axis in axes))
+    return before, max(0, *(math.ceil(axis.offset + axis.size - axis.stride) for axis in axes)), unit
+
+
+def _sides(axes: Sequence[Axis], tile: int, overlap: int | None) -> tuple[int, int, int]:
+    """The sides of squares and margins along an axis, multiples of all strides, and such a multiple."""
+    before, behind, unit = reach(axes)
+    beyond = max(before, behind)
+    margin = math.ceil((beyond if overlap is None else min(beyond, overlap)) / unit) * unit
     core = (tile - 2 * margin) // unit * unit
     if core < unit:
         least = 2 * margin + unit
         raise Mistake(f"a tile of {tile} px is no larger than its margins of {margin} px; give at least {least} px")
-    return core, margin
+    return core, margin, unit
 
 
 def _added_up(network: Network, term: Term, whole: Reading, cut: _Cut) -> tuple[Tensor, Tensor]:
@@ -134,8 +166,9 @@ def _added_up(network: Network, term: Term, whole: Reading, cut: _Cut) -> tuple[
             layers = {}
             with ExitStack() as until:
                 for name, y in network.read(part, term.layers, until=until).items():
-                    of_rows = cut.counted(name, y, 0, down, rows, height)
-                    layers[name] = cut.counted(name, of_rows, 1, across, columns, width)
+                    stride = cut.strides[name]
+                    own = belonging(stride[0], down, rows, height, y.shape[2])
+                    layers[name] = y[:, :, own, belonging(stride[1], across, columns, width, y.shape[3])]
                 many = next(iter(layers.values())).shape[2:].numel()
                 if many:
                     sums = many * term.of(replace(whole, views=part, layers=layers))

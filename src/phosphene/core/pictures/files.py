@@ -20,6 +20,7 @@ from torch import Tensor
 from phosphene.core.errors import Mistake, did_you_mean
 from phosphene.core.paths import A_FOLDER, NO_FILE, Unreadable, given_path, opened, reason, textual
 from phosphene.core.pictures.eight_bit import fraction, to_pil
+from phosphene.core.pictures.samples import SAMPLES, is_sample, sample
 
 Photo = str | os.PathLike[str] | Image.Image | np.ndarray | Tensor
 Photos = Sequence[Photo]
@@ -36,12 +37,6 @@ MOST_FILM_BYTES = 100_000_000_000
 
 CODES = ".safetensors"
 """Ending of a file of codes, which some recipes take in place of a photograph: what a network said about one."""
-
-# The photographs and drawings that come inside scikit-image's wheel; its other pictures are downloads.
-SAMPLES = (
-    "astronaut brick camera cat cell chelsea clock coffee coins grass gravel horse hubble_deep_field "
-    "immunohistochemistry logo microaneurysms moon page retina rocket text"
-).split()
 
 # EXIF tag 0x0112: what to do to the stored pixels so that the picture stands upright (CIPA DC-008, 4.6.4.A).
 UPRIGHT = {
@@ -76,8 +71,9 @@ def open_photo(photo: Photo, least: int | None = None) -> Float[Tensor, "1 3 h w
     network's training pictures were not corrected either.
 
     Args:
-        photo: a path; "skimage:chelsea" and its like; a PIL image; or an array or tensor, (h, w), (h, w, 3),
-            (3, h, w) or (1, 3, h, w), of whole numbers (uint8 to 255, uint16 to 65535), bool, or floats in [0, 1].
+        photo: a path; "skimage:chelsea", "painting:night" and their like; a PIL image; or an array or tensor, (h, w),
+            (h, w, 3), (3, h, w) or (1, 3, h, w), of whole numbers (uint8 to 255, uint16 to 65535), bool, or floats in
+            [0, 1].
         least: of a JPEG, so many pixels a side are enough: a large one is decoded at a half, a quarter or an eighth.
     Raises:
         Mistake: it is not there, not a picture, damaged, under 8 px, over 100 million pixels, or out of range.
@@ -89,8 +85,8 @@ def open_photo(photo: Photo, least: int | None = None) -> Float[Tensor, "1 3 h w
             return _from_array(photo)
         case Image.Image():
             return _from_pil(photo, "the picture")
-        case str() if photo.startswith("skimage:"):
-            return sample(photo.removeprefix("skimage:"))
+        case str() if is_sample(photo):
+            return _from_pil(sample(photo), photo)
     path = given_path(photo, "picture")
     with _opened(path) as image:
         if least is not None:
@@ -125,14 +121,14 @@ def open_channels(pixels: Photo, channels: int) -> Float[Tensor, "1 c h w"]:
 
 
 def pixel_count(photo: Photo) -> int:
-    """Of a file, as its header says, of a film's frames, or of one of scikit-image's pictures; 0 of codes.
+    """Of a file, as its header says, of a film's frames, or of a picture that needs no file; 0 of codes.
 
     Raises:
         Mistake: as `open_photo`.
     """
     if is_code(photo):
         return 0
-    if not isinstance(photo, (str, os.PathLike)) or str(photo).startswith("skimage:"):
+    if not isinstance(photo, (str, os.PathLike)) or is_sample(photo):
         return open_photo(photo)[0, 0].numel()
     if is_film(photo):
         from phosphene.core.pictures.footage import Footage
@@ -140,22 +136,6 @@ def pixel_count(photo: Photo) -> int:
         return math.prod(Footage(photo).size)
     with _opened(given_path(photo, "picture")) as image:
         return image.width * image.height
-
-
-def sample(name: str) -> Float[Tensor, "1 3 h w"]:
-    """One of the pictures inside scikit-image: chelsea the cat, astronaut, coffee, rocket, ... (`SAMPLES`).
-
-    Raises:
-        Mistake: no such picture, or scikit-image is not installed.
-    """
-    if name not in SAMPLES:
-        near = did_you_mean(name, SAMPLES) or f"; there are {', '.join(SAMPLES)}"
-        raise Mistake(f"scikit-image brings no picture '{name}'{near}")
-    try:
-        from skimage import data
-    except ImportError as error:
-        raise Mistake(f"skimage:{name} needs scikit-image: pip install scikit-image") from error
-    return _from_pil(Image.fromarray(getattr(data, name)()), f"skimage:{name}")
 
 
 def stored(path: str | os.PathLike[str]) -> Image.Image:

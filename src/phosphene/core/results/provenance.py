@@ -17,6 +17,7 @@ from phosphene.core.networks.network import Network
 from phosphene.core.paths import given_path, opened
 from phosphene.core.pictures.eight_bit import to_uint8
 from phosphene.core.pictures.files import MOST_BYTES, MOST_FILM_BYTES, Photo, is_film, open_photo
+from phosphene.core.pictures.samples import is_sample
 from phosphene.core.units.spelling import self_contained
 
 FORMAT = 2
@@ -62,7 +63,7 @@ def _hash(digest: Any, name: str, value: Any) -> None:
 
 def photo_record(photo: Photo) -> dict[str, Any]:
     """The name (not the path) and hash of a photograph: of the file, or of the pixels where there is none."""
-    if isinstance(photo, (str, os.PathLike)) and not str(photo).startswith("skimage:"):
+    if isinstance(photo, (str, os.PathLike)) and not is_sample(photo):
         path = given_path(photo, "picture")
         return {"name": path.name, "sha256": file_sha256(path)}
     name = str(photo) if isinstance(photo, str) else type(photo).__name__

@@ -31,6 +31,7 @@ from phosphene.core.networks.layers import ATTENTION, Layer
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.terms import Region, TokenGrid
 from phosphene.core.pictures.files import Photo
+from phosphene.core.pictures.samples import bare_name
 from phosphene.core.units.directions import SUFFIXES, Direction, read_direction
 from phosphene.core.units.labels import class_index, names_class
 from phosphene.core.units.network_input import feed
@@ -287,6 +288,6 @@ def similar(network: Network, layer: Layer, photo: Photo) -> Direction:
     """How similar a layer's code, its mean over positions, is to that of a photograph."""
     read = network.planned("reading").read(feed(network, photo), [layer.name])[layer.name]
     code = (read.flatten(2).mean(2) if read.dim() > 2 else read)[0].double()
-    known = Path(str(photo).removeprefix("skimage:")).stem if isinstance(photo, (str, os.PathLike)) else ""
+    known = bare_name(photo) if isinstance(photo, (str, os.PathLike)) else ""
     name = re.sub(r"[^\w.-]", "_", known) or "picture"
     return Direction(layer.name, tuple(code.tolist()), name, similarity=True)

@@ -203,7 +203,7 @@ def _parameter(takers: Mapping[str, Argument], methods: int, photo: Any) -> Para
 
 def _photographs(one: Input, photo: Any) -> Parameter:
     if not one.required:
-        return option(one.name, str | None, None, one.sentence)
+        return option(one.name, list[str] if one.many else str | None, [] if one.many else None, one.sentence)
     if not one.many:
         return argument(one.name, str, photo, "a picture, or skimage:NAME")
     if one.one:

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from phosphene.core.optimization.keys import Key
 from phosphene.core.pictures.eight_bit import levels
-from phosphene.core.pictures.files import sample
+from phosphene.core.pictures.files import open_photo
 from phosphene.core.pictures.fitting import fit
+from phosphene.core.pictures.samples import SKIMAGE
 from phosphene.core.units.labelled import LabelledPictures
 
 PHOTOGRAPHS = "astronaut camera chelsea coffee coins hubble_deep_field immunohistochemistry moon retina rocket".split()
@@ -36,7 +37,7 @@ def views(seed: int = 0, each: int = EACH) -> LabelledPictures:
     """
     found = []
     for number, name in enumerate(PHOTOGRAPHS):
-        photo = sample(name)
+        photo = open_photo(SKIMAGE + name)
         shrinks = SHORTER / min(photo.shape[2:])
         small = fit(photo, (round(photo.shape[2] * shrinks), round(photo.shape[3] * shrinks)), "squash")
         draws = Key(seed).child(number).uniform(torch.arange(each), 7)

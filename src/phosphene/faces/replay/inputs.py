@@ -7,7 +7,7 @@ from typing import Any
 
 from phosphene.core.errors import Mistake
 from phosphene.core.paths import reason
-from phosphene.core.pictures.files import SAMPLES
+from phosphene.core.pictures.samples import is_known
 from phosphene.core.results.provenance import file_sha256, pixels_record
 from phosphene.core.units.photographs import pictures_in
 
@@ -64,11 +64,10 @@ def photograph(picture: str, record: Mapping[str, Any], given: Files) -> str:
         Mistake: none of them is; says what differs.
     """
     name = record["name"]
-    sample = name.removeprefix("skimage:")
-    if name.startswith("skimage:") and sample in SAMPLES:
+    if is_known(name):
         if {"name": name, **pixels_record(name)} != {key: record[key] for key in record if key != "as"}:
             raise Mistake(
-                f"{name} is another picture in this version of scikit-image than in the one that made {picture}"
+                f"{name} is another picture here than where {picture} was made, by another version of what brings it"
             )
         return name
     key = "sha256" if "sha256" in record else "pixels_sha256"

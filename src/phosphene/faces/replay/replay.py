@@ -18,7 +18,8 @@ from PIL import Image
 from phosphene.core.errors import Mistake, brief, printable
 from phosphene.core.networks.allowance import Allowance, Meter
 from phosphene.core.networks.network import Network
-from phosphene.core.pictures.files import SAMPLES, Photo, pixel_count
+from phosphene.core.pictures.files import Photo, pixel_count
+from phosphene.core.pictures.samples import SAMPLES
 from phosphene.core.pictures.writing import png_bytes
 from phosphene.core.results.provenance import network_record, versions
 from phosphene.core.results.reels import Reel

@@ -27,6 +27,7 @@ from phosphene.core.paths import (
     told_apart,
 )
 from phosphene.core.pictures.film import SIDES, Film
+from phosphene.core.pictures.samples import bare_name
 from phosphene.core.results.results import Result
 from phosphene.core.saving import save
 from phosphene.faces.running.claims import Claims, check_new
@@ -44,7 +45,7 @@ ENDING = 40
 
 def photo_stem(photo: str | None) -> str:
     """The photograph's name without folder and ending."""
-    return "" if photo is None else Path(photo.removeprefix("skimage:")).stem
+    return "" if photo is None else bare_name(photo)
 
 
 @dataclass

@@ -1,0 +1,258 @@
+"""Large pictures block by block: the same gradient as of the whole picture, with memory for a part of it.
+
+A style's value is a function of sums over the positions of layers, S = sum over p of s(f_p), and so is the distance of
+its content. So two passes over blocks are enough (Galerne et al. 2022, arXiv:2212.13459, "Scaling painting style
+transfer"): the first one adds up S and keeps nothing; the value L(S) and dL/dS are then those of the whole picture; and
+the second one has
+
+    dL/dx = sum over blocks of d/dx <dL/dS, S of the block>.
+
+Every position of a layer belongs to one block, which is read with margins as wide as what a position sees: so the sums
+are exact, and the gradient, which reaches into the neighbours, is added to theirs. Where the picture is one block there
+is one pass, and of several blocks the last one is read once.
+"""
+
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from phosphene.core.errors import Mistake, Note, out_of_memory
+from phosphene.core.networks.network import Network
+from phosphene.core.networks.rectifiers import Rule
+from phosphene.core.optimization.engine import Evaluation, NotFinite, Objective
+from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.objectives import pulled
+from phosphene.core.optimization.tiles import belonging
+from phosphene.core.optimization.transforms import Transform, as_is
+from phosphene.style.cuts import Block, Margins, Size, affordable, blocks_of, margins_of, pixels_of
+from phosphene.style.moments import Moments, moments
+
+
+class Place(NamedTuple):
+    """Where in a layer some of its features are.
+
+    Attributes:
+        rows, columns: of the layer.
+        size: how many the whole layer has.
+    """
+
+    rows: slice
+    columns: slice
+    size: Size
+
+    def of(self, whole: Float[Tensor, "*n rows columns"]) -> Tensor:
+        """This part of a map of the whole layer."""
+        return whole[..., self.rows, self.columns]
+
+
+@dataclass(frozen=True)
+class Additive:
+    """A number per picture that follows from sums over the positions of a layer.
+
+    Attributes:
+        layer: that is read.
+        sums: from the features of some positions, where those are, and the problems of the pictures, to what adds up.
+        value: from the sums over all positions, and the problems, to the number.
+        name: for messages.
+    """
+
+    layer: str
+    sums: Callable[[Float[Tensor, "n c rows columns"], Place, Int[Tensor, " n"]], Sequence[Tensor]]
+    value: Callable[[Sequence[Tensor], Int[Tensor, " n"]], Float[Tensor, " n"]]
+    name: str = "style"
+
+    def __rmul__(self, weight: float) -> "Additive":
+        return replace(self, value=lambda sums, rows: weight * self.value(sums, rows))
+
+
+def of_moments(
+    layer: str,
+    distance: Callable[[Moments], Float[Tensor, " n"]],
+    weight: Float[Tensor, "rows columns"] | None = None,
+    name: str = "style",
+) -> Additive:
+    """A function of a layer's moments.
+
+    Args:
+        weight: how much each position counts: a region.
+    """
+
+    def sums(y: Float[Tensor, "n c rows columns"], place: Place, rows: Tensor) -> Moments:
+        return moments(y.flatten(2), None if weight is None else place.of(weight).to(y).flatten())
+
+    return Additive(layer, sums, lambda sums, rows: distance(Moments(*sums)), name)
+
+
+def of_code(
+    layer: str, code: Float[Tensor, "problems c rows columns"], weight: Float[Tensor, "rows columns"] | None = None
+) -> Additive:
+    """|Phi(x) - code|^2 / |code|^2, as `code_distance`; a code for each problem.
+
+    Args:
+        weight: how much each position counts, in both squares.
+    """
+    size = (code.square() if weight is None else weight.to(code) * code.square()).flatten(1).sum(1)
+
+    def sums(y: Float[Tensor, "n c rows columns"], place: Place, rows: Tensor) -> list[Tensor]:
+        apart = (y - place.of(code)[rows]).square()
+        return [(apart if weight is None else place.of(weight).to(y) * apart).flatten(1).sum(1)]
+
+    return Additive(layer, sums, lambda sums, rows: sums[0] / size[rows], f"distance to the code of {layer}")
+
+
+def by_blocks(
+    network: Network,
+    parts: Sequence[Additive],
+    transform: Transform = as_is,
+    rule: Rule = "gradient",
+    *,
+    pixels: float | None = None,
+) -> Objective:
+    """The sum of the parts and its gradient, one block of the picture at a time.
+
+    Args:
+        transform: of the whole picture, one view of each; it is cut.
+        rule: how the network is read.
+        pixels: height times width of the largest block, with its margins; by default what memory allows. A picture
+            that is no larger is read as a whole, and so is one whose layers can't be cut, which is said.
+    Raises (when called):
+        Mistake: not even the smallest block is so small.
+        NotFinite: the value or the gradient is not finite.
+    """
+    cut = _Blockwise(network, parts, rule, pixels)
+
+    def objective(pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"], key: Key) -> Evaluation:
+        with torch.inference_mode(False), torch.enable_grad():
+            x = (pictures.clone() if pictures.is_inference() else pictures.detach()).requires_grad_()
+            views, of = transform(x, rows, key)
+            if len(of) != len(pictures):
+                raise Mistake("a picture that is read by blocks has one view; leave the others out")
+            values, gradients = cut.gradient(views.detach(), rows.to(x.device))
+            whole = gradients if views is x else torch.autograd.grad(views, x, gradients)[0]
+        if not (values.sum() + whole.sum()).isfinite():
+            names = ", ".join(dict.fromkeys(part.name for part in parts))
+            raise NotFinite(f"step {key.step}: {names} or the gradient is not finite on {network.name}")
+        return Evaluation(values, whole)
+
+    return objective
+
+
+class _Blockwise:
+    """How pictures are cut; remembers it for each size, and where memory ran out."""
+
+    def __init__(self, network: Network, parts: Sequence[Additive], rule: Rule, pixels: float | None) -> None:
+        self.network, self.parts, self.rule, self.pixels = network, parts, rule, pixels
+        self.names = list(dict.fromkeys(part.layer for part in parts))
+        self._cuts: dict[tuple[int, Size], list[Block]] = {}
+
+    @cached_property
+    def margins(self) -> Margins | None:
+        """How far the layers see beyond a block; None where they can't be cut."""
+        return margins_of(self.network, self.names)
+
+    def gradient(self, views: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"]) -> tuple[Tensor, Tensor]:
+        """The values, and the gradients with respect to the views; by smaller blocks where memory runs out."""
+        many, size = len(views), (views.shape[2], views.shape[3])
+        while True:
+            if (many, size) not in self._cuts:  # once, as free memory comes and goes: the same seed, the same picture
+                self._cuts[many, size] = self._cut(many, size)
+            blocks = self._cuts[many, size]
+            try:
+                return self._two_passes(views, rows, blocks)
+            except Exception as error:  # whatever says that memory is short
+                self.pixels = max((y.stop - y.start) * (x.stop - x.start) for (y, _), (x, _) in blocks) // 2
+                if not out_of_memory(error) or self.margins is None:
+                    raise
+                blocks_of(size, self.margins, self.pixels)  # which says where there are no smaller ones
+                traceback.clear_frames(error.__traceback__)  # they hold on to what filled it
+                warnings.warn(Note(f"memory ran out, so it goes on by blocks of {self.pixels} pixels"), stacklevel=2)
+                self._cuts.clear()
+
+    def _cut(self, many: int, size: Size) -> list[Block]:
+        pixels = affordable(self.network, self.names, many, size) if self.pixels is None else self.pixels
+        rows, columns = ((slice(0, side), slice(0, side)) for side in size)
+        if size[0] * size[1] <= pixels:
+            return [(rows, columns)]
+        if self.margins is None or self.network.anatomy.taken(size) != size:
+            self.network.tell(
+                f"what {self.network.name} says of a place depends on the whole picture, so that can't be read by "
+                "blocks; a smaller picture takes less memory"
+            )
+            return [(rows, columns)]
+        return blocks_of(size, self.margins, pixels)
+
+    def _two_passes(
+        self, views: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"], blocks: Sequence[Block]
+    ) -> tuple[Tensor, Tensor]:
+        """The last block is read first, as its end tells how large the layers are."""
+        *others, last = blocks
+        gradients, shapes = torch.zeros_like(views), dict[str, Size]()
+        with ExitStack() as until:
+            x, own = self._sums(views, rows, last, shapes, until)
+            totals = [[s.detach().clone() for s in one] for one in own]
+            with torch.no_grad():
+                for block in others:
+                    for total, one in zip(totals, self._sums(views, rows, block, shapes)[1], strict=True):
+                        for whole, part in zip(total, one, strict=True):
+                            whole += part
+            values, pulls = self._value(totals, rows)
+            gradients[pixels_of(last)] = pulled(_product(pulls, own), x, self.network.name)
+            del x, own
+        for block in others:
+            with ExitStack() as until:
+                x, own = self._sums(views, rows, block, shapes, until)
+                gradients[pixels_of(block)] += pulled(_product(pulls, own), x, self.network.name)
+                del x, own
+        return values, gradients
+
+    def _sums(
+        self, views: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"], block: Block, shapes: dict[str, Size],
+        until: ExitStack | None = None,
+    ) -> tuple[Tensor, list[Sequence[Tensor]]]:  # fmt: skip
+        """A block's pixels, and each part's sums over its positions, with the way back where it stays open until then.
+
+        Args:
+            shapes: of each whole layer; found out with the last block.
+        """
+        x = views[pixels_of(block)].clone()
+        layers = self.network.read(x if until is None else x.requires_grad_(), self.names, self.rule, until)
+        found = {}
+        for name, y in layers.items():
+            y = y if y.dim() == 4 else y.flatten(2)[..., None]
+            inside, before = self._places(name, block, (views.shape[2], views.shape[3]), y.shape)
+            down, across = (slice(n + own.start, n + own.stop) for n, own in zip(before, inside, strict=True))
+            whole = shapes.setdefault(name, (before[0] + y.shape[2], before[1] + y.shape[3]))
+            found[name] = (y[..., inside[0], inside[1]], Place(down, across, whole))
+        return x, [part.sums(*found[part.layer], rows) for part in self.parts]
+
+    def _places(self, layer: str, block: Block, size: Size, shape: Sequence[int]) -> tuple[list[slice], list[int]]:
+        """Which rows and columns of what was read count, and how many of the layer are before it."""
+        if all(tile == slice(0, side) for (tile, _), side in zip(block, size, strict=True)):
+            return [slice(0, shape[2]), slice(0, shape[3])], [0, 0]
+        field = self.network.receptive_field(layer)
+        spans = list(zip(block, size, shape[2:], (field.rows.stride, field.columns.stride), strict=True))
+        own = [belonging(stride, tile, square, side, length) for (tile, square), side, length, stride in spans]
+        return own, [round(tile.start / stride) for (tile, _), _, _, stride in spans]
+
+    def _value(self, totals: Sequence[Sequence[Tensor]], rows: Int[Tensor, " n"]) -> tuple[Tensor, list]:
+        """The values, and of each sum their derivative; None where it has none."""
+        leaves = [[s.requires_grad_() for s in one] for one in totals]
+        values = sum(part.value(one, rows) for part, one in zip(self.parts, leaves, strict=True))
+        assert isinstance(values, Tensor)
+        flat = [s for one in leaves for s in one]
+        return values.detach(), list(torch.autograd.grad(values.sum(), flat, allow_unused=True))
+
+
+def _product(pulls: Sequence[Tensor | None], own: Sequence[Sequence[Tensor]]) -> Tensor:
+    """<dL/dS, S of a block>."""
+    flat = [s for one in own for s in one]
+    products = [(pull * s).sum() for pull, s in zip(pulls, flat, strict=True) if pull is not None]
+    return torch.stack(products).sum()[None]

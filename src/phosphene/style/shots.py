@@ -1,0 +1,122 @@
+"""A style over a film: one transform for each shot, from the moments of frames out of all of it.
+
+Frame by frame the statistics follow what comes into view, and so do the colours of everything that stays where it is.
+Pooled, they are the same for all frames of a shot, which then differ by what moves alone. How much a film flickers is
+told by the warp error (Ruder, Dosovitskiy & Brox 2016, arXiv:1604.08610): frames against those before them, taken along
+by the optical flow of the film itself.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from phosphene.core.networks.network import Network
+from phosphene.core.networks.preprocessing import working_dtype
+from phosphene.core.optimization.steps import Step
+from phosphene.core.pictures.eight_bit import precise
+from phosphene.core.pictures.fitting import resize
+from phosphene.core.pictures.flow import begins_shot, consistent, flow, motions, warp_error
+from phosphene.core.pictures.footage import Footage
+from phosphene.core.results.reels import Earlier, Reel
+from phosphene.core.results.results import Result, Run
+from phosphene.style.restyling import Restyling
+from phosphene.style.transforms import Transform
+
+POOLED = 8
+"""Frames of a shot whose moments are added, evenly out of it."""
+
+THUMB = 96
+"""Pixels of the longer side at which cuts are looked for."""
+
+
+def shots(film: Footage) -> list[range]:
+    """The frames of each shot of a film."""
+    scale = min(THUMB / max(film.size), 1)
+    height, width = (max(round(side * scale), 16) for side in film.size)
+    small = (resize(film.frame(index), (height, width)) for index in range(len(film)))
+    begins = [0]
+    for index, (before, now) in enumerate(pairwise(small), 1):
+        if begins_shot(consistent(flow(now, before), flow(before, now))):
+            begins.append(index)
+    return [range(*pair) for pair in pairwise([*begins, len(film)])]
+
+
+def spread(frames: range, many: int) -> list[int]:
+    """So many of these frames, evenly, each in the middle of its part."""
+    many = min(many, len(frames))
+    return [frames[(2 * k + 1) * len(frames) // (2 * many)] for k in range(many)]
+
+
+@dataclass(frozen=True)
+class FilmStyle:
+    """The frames of a film in a style.
+
+    Attributes:
+        network: the network to read.
+        film: the film.
+        how: the style.
+        name: of the method.
+        size: (height, width) of the frames.
+        pooled: whether all frames of a shot have one transform; else each has its own.
+    """
+
+    network: Network
+    film: Footage
+    how: Restyling
+    name: str
+    size: tuple[int, int]
+    pooled: bool = True
+    _shots: list[range] = field(default_factory=list, init=False)
+    _fixed: dict[range, list[Transform]] = field(default_factory=dict, init=False)
+
+    def reel(self) -> Reel:
+        """The film, with the other one's times and sound."""
+        return Reel(self.frame, self.film.times, name=self.name, sound=self.film.path)
+
+    def shot(self, index: int) -> range:
+        """The frames of the shot that a frame is in."""
+        if not self._shots:
+            self._shots.extend(shots(self.film))
+        return next(shot for shot in self._shots if index in shot)
+
+    def fixed(self, shot: range) -> list[Transform]:
+        """What becomes of the features of each level, all through a shot."""
+        if shot not in self._fixed:
+            self._fixed.clear()  # shots come one after the other
+            self._fixed[shot] = self.how.pooled([self._exact(self.input(k)) for k in spread(shot, POOLED)])
+        return self._fixed[shot]
+
+    def input(self, index: int) -> Float[Tensor, "1 3 h w"]:
+        """A frame of the film at the size of those that are made."""
+        return resize(self.film.frame(index), self.size)
+
+    def frame(self, index: int, earlier: Earlier) -> Run:
+        """What makes a frame."""
+        shot = self.shot(index)
+        fixed = self.fixed(shot) if self.pooled else None
+
+        def path() -> Iterator[Step]:
+            begun = self._exact(self.input(index))
+            yield Step(0, begun, torch.zeros(1))
+            for k, picture in enumerate(self.how.pictures(begun, fixed), 1):
+                yield Step(k, picture, torch.zeros(1))
+
+        def finish(step: Step) -> Result:
+            image = step.pictures.float().cpu()
+            numbers = {
+                "layers": [level.layer for level in self.how.levels[: step.index]], "strength": self.how.strength,
+                "shot": [shot.start, shot.stop - 1], "seconds": self.film.times[index],
+            }  # fmt: skip
+            if index > shot.start:
+                moved = motions([self.input(index - 1), self.input(index)])
+                numbers["warp error"] = warp_error([earlier(index - 1), (image * 255).round() / 255], moved)
+            return Result(image, [self.name], [numbers], title=f"frame {index} of {len(self.film)}")
+
+        return Run(path(), total=len(self.how.levels), names=[self.name], finish=finish)
+
+    def _exact(self, picture: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
+        return precise(picture, working_dtype(self.network)).to(self.network.device)
