@@ -78,7 +78,7 @@ def test_the_whole_loss_weighs_content_style_and_variation():
 
 
 def test_in_three_epochs_the_loss_of_held_out_pictures_falls():
-    training = run(begun())
+    training = run(begun(replace(COURSE, content_weight=0.02)))
     one, *_, last = training.epochs
     assert last.held < one.held and last.style < one.style and last.loss < one.loss
     assert training.best_epoch == last
@@ -114,7 +114,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_bytes(at, tmp_path):
         ({"styles": [levels(1, 3, 24, 24)]}, "the style is another one"),
         ({"layers": ("conv1",)}, "style layers is conv1 conv2 there, and conv1 now"),
         ({"shape": Shape(8, 2)}, "shape is 8 1 2 2 there, and 8 2 2 2 now"),
-        ({"course": replace(COURSE, tv=0.2)}, "tv is .1 there, and .2 now|tv is 0.1 there, and 0.2 now"),
+        ({"course": replace(COURSE, tv=0.5)}, "tv is 0.2 there, and 0.5 now"),
     ],
 )
 def test_another_training_does_not_go_on_from_it(other, what, tmp_path):

@@ -7,7 +7,7 @@ of each only the middle is kept: what comes of them is what the undivided pictur
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -58,6 +58,12 @@ class Loaded:
     net: StyleNet
     record: Mapping[str, Any]
     name: str
+
+    @property
+    def about(self) -> str:
+        """What it does, in the words of its file."""
+        words = self.record.get("about")
+        return words[:200] if isinstance(words, str) and words.isprintable() else self.name
 
 
 def loaded(
@@ -185,6 +191,39 @@ def applied(
     """A picture in the network's style, whatever its size: the last of what `painted` yields."""
     *_, last = painted(net, picture, fixed, tile)
     return last
+
+
+@dataclass(frozen=True, eq=False)
+class FeedForward:
+    """A style network, ready for pictures.
+
+    Attributes:
+        style: the network.
+        thumbnail: the longer side of the copies whose statistics are taken.
+        tile: the sides of tiles, in pixels.
+    """
+
+    style: Loaded
+    thumbnail: int = THUMBNAIL
+    tile: int = TILE
+
+    def pooled(self, frames: Sequence[Float[Tensor, "1 3 h w"]]) -> Statistics:
+        """The statistics of all of these frames together."""
+        return statistics_of(self.style.net, torch.cat(list(frames)), self.thumbnail)
+
+    def pictures(
+        self, photo: Float[Tensor, "1 3 h w"], fixed: Statistics | None = None
+    ) -> Iterator[Float[Tensor, "1 3 height width"]]:
+        """The picture behind each tile."""
+        return painted(self.style.net, photo, self.pooled([photo]) if fixed is None else fixed, self.tile)
+
+    def total(self, size: tuple[int, int]) -> int:
+        """How many tiles a picture of (height, width) has."""
+        return len(tiles(self.style.net.shape, size, self.tile))
+
+    def told(self, done: int) -> dict[str, Any]:
+        """What is to be said of a picture."""
+        return {"model": self.style.name, "tiles": done}
 
 
 def _fast(x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:

@@ -164,8 +164,8 @@ class StyleNet(nn.Module):
 
 
 def larger(x: Float[Tensor, "n 3 h w"], times: int) -> Float[Tensor, "n 3 height width"]:
-    """By bicubic interpolation (Keys 1981, doi:10.1109/TASSP.1981.1163711, a = -3/4)."""
-    return F.interpolate(x, scale_factor=times, mode="bicubic", align_corners=False)
+    """By bicubic interpolation (Keys 1981, doi:10.1109/TASSP.1981.1163711, a = -3/4), clipped."""
+    return F.interpolate(x, scale_factor=times, mode="bicubic", align_corners=False).clamp(0, 1)
 
 
 def _convolution(channels: int, made: int, side: int = 3, stride: int = 1) -> nn.Conv2d:

@@ -55,8 +55,8 @@ class Course(AnyCourse):
     """
 
     crops: tuple[int, int]
-    content_weight: float = 1.0
-    tv: float = 0.1
+    content_weight: float = 0.05
+    tv: float = 0.2
     peak: float = 3e-3
     flip: bool = True
     batch: int = 4
