@@ -23,6 +23,9 @@ from phosphene.style.feed_forward import THUMBNAIL, TILE, FeedForward, loaded
 from phosphene.style.shots import FilmStyle
 from phosphene.style.style_net import larger
 
+CARRY = 0.5
+"""What is painted anew into each frame is averaged over about three then, and stays sharp."""
+
 
 @recipe("reading")
 def apply_style(
@@ -36,6 +39,9 @@ def apply_style(
         Literal["shot", "frame"],
         Words("of a film: those of the whole shot for each frame, or each its own, with which it flickers"),
     ] = "shot",
+    carry: Annotated[
+        float, Bounds(0, 0.95), Words("of a film: how much of each frame goes along from the one before")
+    ] = CARRY,
 ) -> Run:
     """Paint PHOTO in the style that a network was trained on, in one pass (Johnson et al. 2016).
 
@@ -54,7 +60,7 @@ def apply_style(
     if isinstance(photo, (str, os.PathLike)) and is_film(photo):
         film = Footage(photo)
         _check(how, film.size)
-        return FilmStyle(network, film, how, how.style.name, film.size, statistics == "shot").reel()
+        return FilmStyle(network, film, how, how.style.name, film.size, statistics == "shot", carry).reel()
     return _of_photo(network, how, open_photo(photo).float().cpu())
 
 

@@ -32,6 +32,9 @@ from phosphene.style.restyling import Restyling, summary
 from phosphene.style.shots import FilmStyle
 from phosphene.style.transforms import Method
 
+CARRY = 0.4
+"""Of a film; what is painted anew into each frame is averaged over two or three then, and stays sharp."""
+
 Strength = Annotated[float, Bounds(0, 1)]
 
 
@@ -48,6 +51,9 @@ class RestyleOptions(TypedDict, total=False):
     shares: Annotated[str, Words("of several styles, how much each counts, with commas: 2,1; by default as much")]
     statistics: Annotated[
         Literal["shot", "frame"], Words("of a film: one transform for each shot, or for each frame by itself (shot)")
+    ]
+    carry: Annotated[
+        float, Bounds(0, 0.95), Words("of a film: how much of each frame goes along from the one before (0.4)")
     ]
 
 
@@ -114,14 +120,16 @@ def _restyled(
     files = [*decoder] if isinstance(decoder, (list, tuple)) else None if decoder is None else [decoder]
     there, shares = levels(network, files, given.get("layer")), _shares(given.get("shares"), len(styles))
     film = Footage(photo) if isinstance(photo, (str, PathLike)) and is_film(photo) else None
-    if film is None and "statistics" in given:
-        raise Mistake(f"--statistics {given['statistics']} is about a film, and a photograph is given; leave it out")
+    for name in ("statistics", "carry"):
+        if film is None and name in given:
+            raise Mistake(f"--{name} is about a film, and a photograph is given; leave it out")
     whole = _sized(open_photo(photo) if film is None else film.frame(0), given.get("size"))
     size = (whole.shape[2], whole.shape[3])
     paintings = [_exact(network, _style(one, size, given.get("style_scale", 1.0))) for one in styles]
     how = Restyling(there, paintings, shares, METHODS[method], strength)
     if film is not None:
-        return FilmStyle(network, film, how, method, size, given.get("statistics", "shot") == "shot").reel()
+        pooled = given.get("statistics", "shot") == "shot"
+        return FilmStyle(network, film, how, method, size, pooled, given.get("carry", CARRY)).reel()
     return _run(network, how, whole, method)
 
 

@@ -1,9 +1,14 @@
 """A style over a film: one transform for each shot, from the statistics of frames out of all of it.
 
 Frame by frame the statistics follow what comes into view, and so do the colours of everything that stays where it is.
-Pooled, they are the same for all frames of a shot, which then differ by what moves alone. How much a film flickers is
-told by the warp error (Ruder, Dosovitskiy & Brox 2016, arXiv:1604.08610): frames against those before them, taken along
-by the optical flow of the film itself.
+Pooled, they are the same for all frames of a shot. What is left of flickering comes from networks and decoders, which
+see every other pixel only and paint a stroke anew when its place has changed by one. So a part of the frame before goes
+along with what moves,
+
+    y_t + carry c_t (W_t(y_(t-1)) - y_t)
+
+W_t by the optical flow of the film itself, c_t 1 where that is consistent (Ruder, Dosovitskiy & Brox 2016,
+arXiv:1604.08610). How much a film flickers is told by their warp error: each frame against the one before, taken along.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,13 +19,14 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import working_dtype
 from phosphene.core.optimization.steps import Step
 from phosphene.core.pictures.eight_bit import precise
 from phosphene.core.pictures.fitting import resize
-from phosphene.core.pictures.flow import begins_shot, consistent, flow, motions, warp_error
+from phosphene.core.pictures.flow import begins_shot, consistent, flow, motions, warp_error, warped
 from phosphene.core.pictures.footage import Footage
 from phosphene.core.results.reels import Earlier, Reel
 from phosphene.core.results.results import Result, Run
@@ -49,6 +55,9 @@ class Painter(Protocol[Fixed]):
     def told(self, done: int) -> dict[str, Any]:
         """What is to be said of a picture behind so many of them."""
 
+
+SOFT = 5
+"""Pixels: width of the edge of what goes along."""
 
 THUMB = 96
 """Pixels of the longer side at which cuts are looked for."""
@@ -83,6 +92,7 @@ class FilmStyle(Generic[Fixed]):
         name: of the film.
         size: (height, width) at which the frames are painted.
         pooled: whether all frames of a shot have one transform; else each has its own.
+        carry: how much of a frame comes from the one before, where the flow says from where.
     """
 
     network: Network
@@ -91,6 +101,7 @@ class FilmStyle(Generic[Fixed]):
     name: str
     size: tuple[int, int]
     pooled: bool = True
+    carry: float = 0.0
     _shots: list[range] = field(default_factory=list, init=False)
     _fixed: dict[range, Fixed] = field(default_factory=dict, init=False)
 
@@ -119,24 +130,40 @@ class FilmStyle(Generic[Fixed]):
         """What makes a frame."""
         shot = self.shot(index)
         fixed = self.fixed(shot) if self.pooled else None
+        before = earlier(index - 1) if index > shot.start else None
 
         def path() -> Iterator[Step]:
-            begun = self._exact(self.input(index))
+            begun, total = self._exact(self.input(index)), self.how.total(self.size)
             yield Step(0, begun, torch.zeros(1))
             for k, picture in enumerate(self.how.pictures(begun, fixed), 1):
-                yield Step(k, picture, torch.zeros(1))
+                last = k == total and before is not None and self.carry
+                yield Step(k, self._carried(index, before, picture) if last else picture, torch.zeros(1))
 
         def finish(step: Step) -> Result:
             image = step.pictures.float().cpu()
             numbers = self.how.told(step.index)
             numbers |= {"shot": [shot.start, shot.stop - 1], "seconds": self.film.times[index]}
-            if index > shot.start:
-                size = (image.shape[2], image.shape[3])
-                moved = motions([resize(self.input(k), size) for k in (index - 1, index)])
-                numbers["warp error"] = warp_error([earlier(index - 1), (image * 255).round() / 255], moved)
+            if before is not None:
+                moved = motions(self._pair(index, image))
+                numbers["warp error"] = warp_error([before, (image * 255).round() / 255], moved)
             return Result(image, [self.name], [numbers], title=f"frame {index} of {len(self.film)}")
 
         return Run(path(), total=self.how.total(self.size), names=[self.name], finish=finish)
+
+    def _carried(
+        self, index: int, before: Float[Tensor, "1 3 h w"], picture: Float[Tensor, "1 3 h w"]
+    ) -> Float[Tensor, "1 3 h w"]:
+        """A frame with its part of the one before it."""
+        there, here = self._pair(index, picture)
+        back = flow(there, here)
+        clear = consistent(flow(here, there), back).float()
+        weight = self.carry * clear * F.avg_pool2d(clear, SOFT, 1, SOFT // 2, count_include_pad=False)
+        return picture.lerp(warped(before, back).clamp(0, 1).to(picture), weight.to(picture))
+
+    def _pair(self, index: int, made: Float[Tensor, "1 3 h w"]) -> list[Float[Tensor, "1 3 h w"]]:
+        """A frame's input and the one before it, at the size of what is made of it."""
+        size = (made.shape[2], made.shape[3])
+        return [resize(self.input(k), size) for k in (index - 1, index)]
 
     def _exact(self, picture: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
         return precise(picture, working_dtype(self.network)).to(self.network.device)
