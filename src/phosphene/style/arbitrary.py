@@ -5,6 +5,7 @@ No optimization, and no training for a style: what is needed is a decoder for ea
 (`style/transforms.py`).
 """
 
+import math
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,9 @@ from phosphene.style.restyling import Restyling, summary
 from phosphene.style.shots import FilmStyle
 from phosphene.style.transforms import Method
 
+CARRY = 0.4
+"""Of a film; what is painted anew into each frame is averaged over two or three then, and stays sharp."""
+
 Strength = Annotated[float, Bounds(0, 1)]
 
 
@@ -43,18 +47,21 @@ class RestyleOptions(TypedDict, total=False):
     ]
     size: Annotated[Side, Words("the longer side of the picture; by default the photograph's own")]
     style_scale: Annotated[
-        float, Bounds(0.05, 20), Words("the styles' shorter side, as a multiple of the photograph's (1)")
+        float, Bounds(0.1, 10), Words("how large strokes are; 1: as if a style had as many pixels as the picture (1)")
     ]
-    shares: Annotated[str, Words("of several styles, how much each counts, with commas: 2,1; by default as much")]
+    shares: Annotated[str, Words("how much of each of several styles, with commas: 3,1; by default all the same")]
     statistics: Annotated[
         Literal["shot", "frame"], Words("of a film: one transform for each shot, or for each frame by itself (shot)")
+    ]
+    carry: Annotated[
+        float, Bounds(0, 0.95), Words("of a film: how much of each frame goes along from the one before (0.4)")
     ]
 
 
 @recipe("reading")
 def adain(
     network: Network, photo: Photo, styles: Photos, *, strength: Strength = 1.0,
-    decoder: Photo | Photos | None = None, **given: Unpack[RestyleOptions],
+    decoder: Photos | None = None, **given: Unpack[RestyleOptions],
 ) -> Run:  # fmt: skip
     """Give each channel of PHOTO's features the mean and deviation of STYLE's (AdaIN).
 
@@ -71,7 +78,7 @@ def adain(
 @recipe("reading")
 def wct(
     network: Network, photo: Photo, styles: Photos, *, strength: Strength = 0.6,
-    decoder: Photo | Photos | None = None, **given: Unpack[RestyleOptions],
+    decoder: Photos | None = None, **given: Unpack[RestyleOptions],
 ) -> Run:  # fmt: skip
     """Whiten PHOTO's features and colour them with the covariance of STYLE's, level by level (WCT).
 
@@ -88,7 +95,7 @@ def wct(
 @recipe("reading")
 def transport(
     network: Network, photo: Photo, styles: Photos, *, strength: Strength = 0.8,
-    decoder: Photo | Photos | None = None, **given: Unpack[RestyleOptions],
+    decoder: Photos | None = None, **given: Unpack[RestyleOptions],
 ) -> Run:  # fmt: skip
     """Give PHOTO's features the covariance of STYLE's by moving them as little as possible (optimal transport).
 
@@ -108,20 +115,21 @@ METHODS: dict[str, Method] = {
 
 
 def _restyled(
-    network: Network, photo: Photo, styles: Photos, method: str, strength: float, decoder: Photo | Photos | None,
+    network: Network, photo: Photo, styles: Photos, method: str, strength: float, decoder: Photos | None,
     given: RestyleOptions,
 ) -> Run:  # fmt: skip
-    files = [*decoder] if isinstance(decoder, (list, tuple)) else None if decoder is None else [decoder]
-    there, shares = levels(network, files, given.get("layer")), _shares(given.get("shares"), len(styles))
+    there, shares = levels(network, decoder, given.get("layer")), _shares(given.get("shares"), len(styles))
     film = Footage(photo) if isinstance(photo, (str, PathLike)) and is_film(photo) else None
-    if film is None and "statistics" in given:
-        raise Mistake(f"--statistics {given['statistics']} is about a film, and a photograph is given; leave it out")
+    for name in ("statistics", "carry"):
+        if film is None and name in given:
+            raise Mistake(f"--{name} is about a film, and a photograph is given; leave it out")
     whole = _sized(open_photo(photo) if film is None else film.frame(0), given.get("size"))
     size = (whole.shape[2], whole.shape[3])
     paintings = [_exact(network, _style(one, size, given.get("style_scale", 1.0))) for one in styles]
     how = Restyling(there, paintings, shares, METHODS[method], strength)
     if film is not None:
-        return FilmStyle(network, film, how, method, size, given.get("statistics", "shot") == "shot").reel()
+        pooled = given.get("statistics", "shot") == "shot"
+        return FilmStyle(network, film, how, method, size, pooled, given.get("carry", CARRY)).reel()
     return _run(network, how, whole, method)
 
 
@@ -170,11 +178,11 @@ def _scaled(photo: Float[Tensor, "1 3 h w"], by: float) -> Float[Tensor, "1 3 _ 
 
 
 def _style(style: Photo, size: tuple[int, int], scale: float) -> Float[Tensor, "1 3 _ _"]:
-    """A style at so many times the photograph's shorter side."""
+    """A style with so many times the photograph's sides, as long as they would be if both had the same shape."""
     if is_film(style):
         raise Mistake(f"{style} is a film, and a style is a picture; give a frame of it")
     picture = open_photo(style)
-    return _scaled(picture, scale * min(size) / min(picture.shape[2:]))
+    return _scaled(picture, scale * (math.prod(size) / math.prod(picture.shape[2:])) ** 0.5)
 
 
 def _shares(words: str | None, many: int) -> list[float]:

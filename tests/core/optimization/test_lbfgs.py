@@ -179,6 +179,19 @@ def test_a_pair_without_positive_curvature_changes_nothing():
     torch.testing.assert_close(newton(gradient, s[[1]].unbind(), y[[1]].unbind(), 3 * first), -3 * gradient)
 
 
+def test_the_first_step_may_change_values_by_a_mean_that_is_given():
+    """A large picture of a high value: what a step of l1 length 1 changes, float32 does not see."""
+
+    def high(pictures, rows, key):
+        return Evaluation(100 + 1e-3 * pictures.flatten(1).square().mean(1), 2e-3 * pictures / pictures[0].numel())
+
+    x = torch.full((1, 3, 40, 40), 0.5)
+    *_, usual = argmin(Pixels(x), high, optimizer=lbfgs(evaluations=3), steps=1)
+    *_, moved = argmin(Pixels(x), high, optimizer=lbfgs(evaluations=3, first=0.25), steps=1)
+    assert (usual.pictures - x).abs().max() < 1e-5
+    torch.testing.assert_close(moved.pictures, x - 0.25)
+
+
 def valley(pictures, rows, key):
     """A quadratic whose curvatures are spread over two decades."""
     apart = pictures - photos(3, seed=1)[rows]

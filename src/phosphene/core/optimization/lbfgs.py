@@ -36,7 +36,12 @@ LEAST = 1e-10
 
 
 def lbfgs(
-    history: int = 10, evaluations: int = 20, decrease: float = 1e-4, curvature: float = 0.9, store: Store = "auto"
+    history: int = 10,
+    evaluations: int = 20,
+    decrease: float = 1e-4,
+    curvature: float = 0.9,
+    first: float | None = None,
+    store: Store = "auto",
 ) -> Optimizer:
     """Quasi-Newton steps; each problem searches for its own step length, and only those that search are evaluated.
 
@@ -46,6 +51,8 @@ def lbfgs(
             for this step and forgets its history.
         decrease: the value has to fall by this part of what the gradient promises.
         curvature: the step goes on while more than this part of the descent is left.
+        first: the mean change of a parameter that is tried without any pair. By default it is -g, of length at most 1
+            in the l1 norm, as PyTorch's; of a large picture that changes no value in float32.
         store: where the history is kept.
     Raises:
         Mistake: less than one pair or one evaluation.
@@ -68,8 +75,10 @@ def lbfgs(
 
             here = (values.to(start), _flat(gradients, rows))
             at = rows.to(start.device)
-            # without any pair -g, of length at most 1 in the l1 norm, as PyTorch's
-            direction = newton(here[1], *pairs.of(at), 1 / here[1].abs().sum(1).clamp(min=1))
+            whole = here[1].abs().sum(1)
+            tiny = torch.finfo(whole.dtype).tiny
+            scale = 1 / whole.clamp(min=1) if first is None else first * here[1].shape[1] / whole.clamp(min=tiny)
+            direction = newton(here[1], *pairs.of(at), scale)
             length, (_, gradient) = searched(
                 function, start, here, direction, evaluations=evaluations, decrease=decrease, curvature=curvature
             )
