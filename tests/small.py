@@ -78,6 +78,7 @@ class Small(nn.Sequential):
             conv3=nn.Conv2d(8, 5, 3, padding=1), relu3=nn.ReLU(),
             mean=nn.AdaptiveAvgPool2d(1), flat=nn.Flatten(), fc=nn.Linear(5, classes),
         ))
+        self.decoders = {"relu2": nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(8, 3, 3, padding=1))}
 
 
 SPEC = {

@@ -76,6 +76,10 @@ RECIPES = {
     "dream": {"octaves": 4, "zoom": 1.4, "steps": 10, "rate": 1.5 / 255, "jitter": 32, "tv": 0.0, "seed": 0},
     "stylize": {"preset": "default", "strength": 1.0, "style_scale": 1.0, "colours": "style", "seed": 0},
     "invert": {"preset": "default", "patience": 50, "fit": "crop", "seed": 0},
+    # Huang & Belongie 2017; Li et al. 2017, section 3.3
+    "adain": {"strength": 1.0},
+    "wct": {"strength": 0.6},
+    "transport": {"strength": 0.8},
     "privacy": {"second": "embedded:photo-robust", "preset": "default", "fit": "crop", "seed": 0},
     "metamers": {"many": 8, "error": 0.0, "preset": "default", "patience": 50, "fit": "crop", "seed": 0},
     "compare_priors": {"error": 0.0, "steps": 200, "rounds": 8, "rate": 0.05, "fit": "crop", "seed": 0},

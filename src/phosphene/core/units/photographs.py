@@ -11,7 +11,7 @@ from torch import Tensor
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.paths import given_path, is_folder, reason
-from phosphene.core.pictures.files import Photo, open_photo
+from phosphene.core.pictures.files import Photo, is_code, open_photo
 from phosphene.core.pictures.samples import bare_name
 from phosphene.core.units.inputs import Fit, feed
 
@@ -46,7 +46,7 @@ def _hidden(path: Path) -> bool:
 
 
 def readable(given: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The pictures in files and folders that can be opened, and a sentence for each one that can't.
+    """The pictures in files and folders that can be opened, and a sentence for each one that can't; files of codes too.
 
     Raises:
         Mistake: there is not a single one.
@@ -54,7 +54,8 @@ def readable(given: Sequence[str]) -> tuple[list[str], list[str]]:
     files, refused = [], []
     for file in pictures_in(given):
         try:
-            open_photo(file)
+            if not is_code(file):
+                open_photo(file)
             files.append(file)
         except Mistake as mistake:
             refused.append(str(mistake))
