@@ -34,6 +34,7 @@ from phosphene.style.layers import is_residual, style_layers
 from phosphene.style.measures import Meter, fall, losses
 from phosphene.style.presets import PresetName, Setup, setup
 from phosphene.style.schedule import Making, Mixture, resized, sizes
+from phosphene.style.terms import style_grid
 
 LONGER = 512
 """px, of the longer side where nothing else is said."""
@@ -182,10 +183,12 @@ def _layers(
     """Where styles are read; by default only those layers that see no more than the smallest style has.
 
     Raises:
-        Mistake: there is no such layer, or it sees more.
+        Mistake: there is no such layer, it has no places, or it sees more.
     """
     asked = [given] if isinstance(given, str) else list(given or ())
     names = [network.layer(name).name for name in asked] or style_layers(network)
+    for name in names:
+        style_grid(network, name)
     least = min(one for style in styles for one in style.shape[2:])
     fields = {name: field.rows.size for name in names if (field := network.layer(name).field) is not None}
     small = [name for name in names if fields.get(name, 0) > least]
@@ -250,7 +253,7 @@ def _numbers(making: Making, step: Step, before: Float[Tensor, "1 3 h w"]) -> li
 
 
 def _result(
-    making: Making, photo: Float[Tensor, "1 3 h w"], pictures: Float[Tensor, "n 3 h w"], names: Sequence[str],
+    making: Making, photo: Float[Tensor, "1 3 h w"], pictures: Float[Tensor, "n 3 ph pw"], names: Sequence[str],
     numbers: list[dict[str, Any]], called: str,
 ) -> Result:  # fmt: skip
     """The pictures, beside the photograph and the styles."""
