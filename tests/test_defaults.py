@@ -74,7 +74,7 @@ RECIPES = {
     "facets": {**PAINTED, "count": 4, "fraction": 0.2, "score": "logit", "fit": "crop"},
     # google/deepdream
     "dream": {"octaves": 4, "zoom": 1.4, "steps": 10, "rate": 1.5 / 255, "jitter": 32, "tv": 0.0, "seed": 0},
-    "stylize": {"preset": "default", "strength": 1.0, "style_scale": 1.0, "colours": "style", "seed": 0},
+    "stylize": {"preset": "default", "strength": 1.0, "colours": "style", "seed": 0},
     "invert": {"preset": "default", "patience": 50, "fit": "crop", "seed": 0},
     # Huang & Belongie 2017; Li et al. 2017, section 3.3
     "adain": {"strength": 1.0},
