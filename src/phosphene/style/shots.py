@@ -14,7 +14,7 @@ arXiv:1604.08610). How much a film flickers is told by their warp error: each fr
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -38,6 +38,7 @@ Fixed = TypeVar("Fixed")
 """What all frames of a shot have in common."""
 
 
+@runtime_checkable
 class Painter(Protocol[Fixed]):
     """A style, ready for pictures."""
 
