@@ -4,7 +4,8 @@
 `python docs/make_pictures.py SPEC dreams` those of docs/dreams.md alone, `... SPEC inversion` those of
 docs/inversion.md and docs/metamers.md, `... codes` those of docs/hog.md, and `python docs/make_pictures.py albums
 faces.safetensors` that of docs/albums.md, with the network that is trained there. `python docs/make_pictures.py
-decoders [nocats.safetensors]` makes those of docs/decoders.md, the second with a decoder that has seen no cats.
+decoders [nocats.safetensors]` makes those of docs/decoders.md, the second with a decoder that has seen no cats, and
+`python docs/make_pictures.py arbitrary` that of docs/arbitrary_style.md.
 """
 
 import sys
@@ -182,6 +183,17 @@ def decoders(without: str | None = None) -> None:
         save_png(grid(torch.cat(rows), columns=3, gap=6), HERE / "without.png")
 
 
+def arbitrary(network: phosphene.Network, **how: list[str]) -> None:
+    """Two photographs and a painting of our own, and the photographs in its style, by a method in each column."""
+    rows, size = [], (256, 384)
+    for photo in ("skimage:chelsea", "skimage:coffee"):
+        made = [method(network, photo, ["painting:night"], size=384, **how).image for method in (
+            phosphene.adain, phosphene.wct, phosphene.transport,
+        )]  # fmt: skip
+        rows += [resize(one, size) for one in (open_photo(photo), open_photo("painting:night"), *made)]
+    save_png(grid(torch.cat(rows), columns=5, gap=6), HERE / "arbitrary.png")
+
+
 def inversion(network: phosphene.Network) -> None:
     """What five depths keep of a photograph, below by the bare loop; what two networks do without a prior; priors."""
     layers = ["mixed3b", "mixed4a", "mixed4c", "mixed5a", "mixed5b"]
@@ -210,6 +222,9 @@ if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
     if sys.argv[1:] == ["codes"]:
         codes()
+        sys.exit()
+    if sys.argv[1:] == ["arbitrary"]:
+        arbitrary(phosphene.load())
         sys.exit()
     if sys.argv[1:2] == ["decoders"]:
         decoders(*sys.argv[2:])

@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from phosphene.style.arbitrary import adain as adain
     from phosphene.style.arbitrary import transport as transport
     from phosphene.style.arbitrary import wct as wct
+    from phosphene.style.stylize import stylize as stylize
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,7 @@ CATALOGUE: tuple[Row, ...] = (
     Row("privacy", "privacy", "inversion.privacy:privacy", "Say down to which layer activations show a photo."),
     Row("metamers", "metamers", "inversion.metamers:metamers",
         "Find pictures that a layer can't tell apart."),
+    Row("stylize", "stylize", "style.stylize:stylize", "Paint it in any style, move by move (Gatys et al.).", "descent"),
     Row("stylize", "wct", "style.arbitrary:wct", "Paint it in any style at once, by whitening and colouring (WCT).",
         "wct"),
     Row("stylize", "adain", "style.arbitrary:adain", "Paint it in any style at once, channel by channel (AdaIN).",

@@ -25,7 +25,7 @@ PHOTO, STYLE, OTHER = picture(), picture(28, 20, seed=1), picture(16, 16, seed=2
 def test_each_method_is_its_transform_at_every_level_with_the_style_at_the_photographs_size(recipe, method, strength):
     network = decodable()
     found = recipe(network, PHOTO, [STYLE]).result
-    scaled = precise(resize(STYLE, (28, 20)), torch.float64)  # its shorter side is the photograph's already
+    scaled = precise(resize(STYLE, (26, 19)), torch.float64)  # about 20 x 24 pixels
     how = Restyling(levels(network), [scaled], [1.0], method, strength)
     *_, expected = how.pictures(precise(PHOTO, torch.float64))
     torch.testing.assert_close(found.image, expected.float())
@@ -56,7 +56,7 @@ def test_numbers_say_how_far_the_style_and_the_photograph_are():
 def test_the_size_is_the_longer_side_and_styles_are_scaled_with_it():
     assert wct(decodable(), PHOTO, [STYLE], size=48).image.shape == (1, 3, 40, 48)
     result = wct(decodable(), PHOTO, [STYLE], size=48, style_scale=0.5).result
-    assert result.panels[0][1][1].shape == (1, 3, 28, 20)
+    assert result.panels[0][1][1].shape == (1, 3, 26, 19)
 
 
 def test_several_styles_count_by_their_shares():

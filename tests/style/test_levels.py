@@ -74,7 +74,10 @@ def test_what_can_not_be_decoded_is_refused_in_a_sentence(trained, tmp_path):
     assert "there is relu1, relu2" in refusal(decodable(), layers="conv3")
     text = tmp_path / "text.safetensors"
     text.write_text("precious")
-    assert refusal(network, [text]) == "text.safetensors is no decoder; phosphene train-decoder writes them"
+    assert refusal(network, [text]) == (
+        "text.safetensors is no decoder (its header does not say that it is one); phosphene train-decoder writes them"
+    )
+    assert refusal(network, ["no.safetensors"]).startswith("no.safetensors is no decoder (there is no such file)")
     assert "a decoder is a file that train-decoder wrote, not a Tensor" in refusal(network, [torch.zeros(3, 8, 8)])
     other = convnet(torch.float32, name="other")
     with torch.no_grad():

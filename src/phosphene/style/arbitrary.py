@@ -5,6 +5,7 @@ No optimization, and no training for a style: what is needed is a decoder for ea
 (`style/transforms.py`).
 """
 
+import math
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -46,9 +47,9 @@ class RestyleOptions(TypedDict, total=False):
     ]
     size: Annotated[Side, Words("the longer side of the picture; by default the photograph's own")]
     style_scale: Annotated[
-        float, Bounds(0.05, 20), Words("the styles' shorter side, as a multiple of the photograph's (1)")
+        float, Bounds(0.1, 10), Words("how large strokes are; 1: as if a style had as many pixels as the picture (1)")
     ]
-    shares: Annotated[str, Words("of several styles, how much each counts, with commas: 2,1; by default as much")]
+    shares: Annotated[str, Words("how much of each of several styles, with commas: 3,1; by default all the same")]
     statistics: Annotated[
         Literal["shot", "frame"], Words("of a film: one transform for each shot, or for each frame by itself (shot)")
     ]
@@ -60,7 +61,7 @@ class RestyleOptions(TypedDict, total=False):
 @recipe("reading")
 def adain(
     network: Network, photo: Photo, styles: Photos, *, strength: Strength = 1.0,
-    decoder: Photo | Photos | None = None, **given: Unpack[RestyleOptions],
+    decoder: Photos | None = None, **given: Unpack[RestyleOptions],
 ) -> Run:  # fmt: skip
     """Give each channel of PHOTO's features the mean and deviation of STYLE's (AdaIN).
 
@@ -77,7 +78,7 @@ def adain(
 @recipe("reading")
 def wct(
     network: Network, photo: Photo, styles: Photos, *, strength: Strength = 0.6,
-    decoder: Photo | Photos | None = None, **given: Unpack[RestyleOptions],
+    decoder: Photos | None = None, **given: Unpack[RestyleOptions],
 ) -> Run:  # fmt: skip
     """Whiten PHOTO's features and colour them with the covariance of STYLE's, level by level (WCT).
 
@@ -94,7 +95,7 @@ def wct(
 @recipe("reading")
 def transport(
     network: Network, photo: Photo, styles: Photos, *, strength: Strength = 0.8,
-    decoder: Photo | Photos | None = None, **given: Unpack[RestyleOptions],
+    decoder: Photos | None = None, **given: Unpack[RestyleOptions],
 ) -> Run:  # fmt: skip
     """Give PHOTO's features the covariance of STYLE's by moving them as little as possible (optimal transport).
 
@@ -114,11 +115,10 @@ METHODS: dict[str, Method] = {
 
 
 def _restyled(
-    network: Network, photo: Photo, styles: Photos, method: str, strength: float, decoder: Photo | Photos | None,
+    network: Network, photo: Photo, styles: Photos, method: str, strength: float, decoder: Photos | None,
     given: RestyleOptions,
 ) -> Run:  # fmt: skip
-    files = [*decoder] if isinstance(decoder, (list, tuple)) else None if decoder is None else [decoder]
-    there, shares = levels(network, files, given.get("layer")), _shares(given.get("shares"), len(styles))
+    there, shares = levels(network, decoder, given.get("layer")), _shares(given.get("shares"), len(styles))
     film = Footage(photo) if isinstance(photo, (str, PathLike)) and is_film(photo) else None
     for name in ("statistics", "carry"):
         if film is None and name in given:
@@ -178,11 +178,11 @@ def _scaled(photo: Float[Tensor, "1 3 h w"], by: float) -> Float[Tensor, "1 3 _ 
 
 
 def _style(style: Photo, size: tuple[int, int], scale: float) -> Float[Tensor, "1 3 _ _"]:
-    """A style at so many times the photograph's shorter side."""
+    """A style with so many times the photograph's sides, as long as they would be if both had the same shape."""
     if is_film(style):
         raise Mistake(f"{style} is a film, and a style is a picture; give a frame of it")
     picture = open_photo(style)
-    return _scaled(picture, scale * min(size) / min(picture.shape[2:]))
+    return _scaled(picture, scale * (math.prod(size) / math.prod(picture.shape[2:])) ** 0.5)
 
 
 def _shares(words: str | None, many: int) -> list[float]:

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from phosphene.core.errors import Mistake, did_you_mean
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import working_dtype
-from phosphene.core.paths import given_path
+from phosphene.core.paths import broken, given_path
 from phosphene.core.pictures.files import Photo
 from phosphene.models.decoder import decoded, geometry, placed
 from phosphene.models.decoder_files import read_decoder, record_of, shipped_for
 
-LIKE = 0.2
+LIKE = 0.25
 """A decoder whose own pictures are less like photographs than this (SSIM) loses what is in them, and has to be asked
 for by name."""
 
@@ -62,12 +62,15 @@ def levels(
 
     Args:
         files: of decoders; by default the network's own, or those that this package has.
-        layers: those that are to be used; by default all that have a decoder which keeps pictures recognizable.
+        layers: those that are to be used; by default all that are given, or that come with a decoder which keeps
+            pictures recognizable.
     Raises:
         Mistake: there is no decoder, or none of a layer; or a layer has no rows and columns.
     """
     there = _own(network) if files is None else dict(_read(network, files))
-    wanted = _wanted(network, there, [layers] if isinstance(layers, str) else layers)
+    if layers is None and files is None:
+        layers = [layer for layer, one in there.items() if not isinstance(one, Path) or _keeps(one)]
+    wanted = _wanted(network, there, [layers] if isinstance(layers, str) else layers or list(there))
     order = list(network.layers)
     return [_level(network, layer, there[layer]) for layer in sorted(wanted, key=order.index, reverse=True)]
 
@@ -89,18 +92,17 @@ def _read(network: Network, files: Sequence[Photo]) -> Iterator[tuple[str, Path]
         file = given_path(given, "decoder")
         record = record_of(file)
         if record is None:
-            raise Mistake(f"{file.name} is no decoder; phosphene train-decoder writes them")
+            why = broken(file) or "its header does not say that it is one"
+            raise Mistake(f"{file.name} is no decoder ({why}); phosphene train-decoder writes them")
         yield record["layer"], file
 
 
-def _wanted(network: Network, there: Mapping[str, object], layers: Sequence[str] | None) -> list[str]:
+def _wanted(network: Network, there: Mapping[str, object], layers: Sequence[str]) -> list[str]:
     if not there:
         raise Mistake(
             f"there is no decoder of {network.name} here, which makes pictures of its features; train some: "
             "phosphene train-decoder --layer LAYER --data FOLDER, and give them with --decoder"
         )
-    if layers is None:
-        return [layer for layer, one in there.items() if not isinstance(one, Path) or _keeps(one)] or list(there)
     names = [network.layer(layer).name for layer in layers]
     for name in names:
         if name not in there:

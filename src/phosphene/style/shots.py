@@ -137,8 +137,9 @@ class FilmStyle(Generic[Fixed]):
             begun, total = self._exact(self.input(index)), self.how.total(self.size)
             yield Step(0, begun, torch.zeros(1))
             for k, picture in enumerate(self.how.pictures(begun, fixed), 1):
-                last = k == total and before is not None and self.carry
-                yield Step(k, self._carried(index, before, picture) if last else picture, torch.zeros(1))
+                if before is not None and self.carry and k == total:
+                    picture = self._carried(index, before, picture)
+                yield Step(k, picture, torch.zeros(1))
 
         def finish(step: Step) -> Result:
             image = step.pictures.float().cpu()

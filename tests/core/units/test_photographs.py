@@ -39,6 +39,10 @@ def test_what_cannot_be_read_is_left_out_with_a_sentence(folder):
     assert "aa.png" in refused[0] and "no file nowhere.png" in refused[1]
 
 
+def test_files_of_codes_are_no_pictures_and_are_left_to_whoever_takes_them(folder):
+    assert readable(["some/b.png", "mine.safetensors"]) == (["some/b.png", "mine.safetensors"], [])
+
+
 def test_without_any_picture_it_is_a_mistake_that_says_why(folder):
     with pytest.raises(Mistake, match=r"no picture in some/notes.txt: some/notes.txt is not a picture .* begins with"):
         readable(["some/notes.txt"])

@@ -127,3 +127,20 @@ def test_a_decoder_of_another_layer_is_one_sentence(run):
     assert said.startswith(
         "decoder.safetensors decodes conv2 of own.py, not conv3 of own.py; give --net own.py --layer"
     )
+
+
+@pytest.mark.slow
+def test_several_are_given_one_by_one_and_the_picture_is_made_again_from_them(run):
+    made = []
+    for layer in ("conv1", "relu2"):
+        words = ["train-decoder", "--layer", layer, *WORDS[3:], "--measured", 1, "--out", f"{layer}.safetensors"]
+        assert run(*words)[0] == 0
+        made += ["--decoder", f"{layer}.safetensors"]
+    code, _, err = run("stylize", "cat.png", "cat.png", "--method", "wct", "--net", "own.py", *made, "--out", "a.png")
+    assert code == 0, err
+    assert json.loads(Path("a.json").read_text())["numbers"]["layers"] == ["relu2", "conv1"]
+    inputs = ["--input", "cat.png", "--input", "conv1.safetensors", "--input", "relu2.safetensors"]
+    code, out, err = run("replay", "a.png", "--net", "own.py", *inputs)
+    assert code == 0 and "identical: all" in out, err
+    code, out, err = run("stylize", "cat.png", "cat.png", "--method", "wct", "--decoder", "nowhere.safetensors")
+    assert is_one_sentence(code, out, err) and "nowhere.safetensors is no decoder" in err

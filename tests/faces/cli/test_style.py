@@ -71,7 +71,7 @@ def test_stylize_takes_it_and_replay_wants_it_beside_the_photograph(run):
 @pytest.mark.slow
 def test_a_folder_is_painted_picture_by_picture(run):
     assert run(*WORDS)[0] == 0
-    code, out, err = run("stylize", "photos", "--net", "own.py", "--with", "style.safetensors", "--out", "all")
+    code, _, err = run("stylize", "photos", "--net", "own.py", "--with", "style.safetensors", "--out", "all")
     assert code == 0, err
     assert len([one for one in Path("all").glob("*.png") if one.name.count(".") == 1]) == 12
 
