@@ -183,7 +183,7 @@ CATALOGUE: tuple[Row, ...] = (
     Row("code", "", "faces.cli.code:write_code", "Save what layers say about a photograph, without it."),
     Row("privacy", "privacy", "inversion.privacy:privacy", "Say down to which layer activations show a photo."),
     Row("metamers", "metamers", "inversion.metamers:metamers", "Find pictures that a layer can't tell apart."),
-    Row("stylize", "stylize", "style.stylize:stylize", "Paint it in any style, move by move (Gatys).", "descent"),
+    Row("stylize", "stylize", "style.stylize:stylize", "Paint it in any style, move by move.", "descent"),
     Row("stylize", "wct", "style.arbitrary:wct", "Paint it in any style at once, by whitening and colouring (WCT).",
         "wct"),
     Row("stylize", "adain", "style.arbitrary:adain", "Paint it in any style at once, channel by channel (AdaIN).",
