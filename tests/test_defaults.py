@@ -78,6 +78,7 @@ RECIPES = {
     "invert": {"preset": "default", "patience": 50, "fit": "crop", "seed": 0},
     # Huang & Belongie 2017; Li et al. 2017, section 3.3
     "adain": {"strength": 1.0},
+    "apply_style": {"thumbnail": 1024, "tile": 512, "statistics": "shot", "carry": 0.5},
     "wct": {"strength": 0.6},
     "transport": {"strength": 0.8},
     "privacy": {"second": "embedded:photo-robust", "preset": "default", "fit": "crop", "seed": 0},
