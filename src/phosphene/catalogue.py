@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from phosphene.style.arbitrary import transport as transport
     from phosphene.style.arbitrary import wct as wct
     from phosphene.style.stylize import stylize as stylize
+    from phosphene.style.texture import texture as texture
 
 
 @dataclass(frozen=True)
@@ -192,6 +193,7 @@ CATALOGUE: tuple[Row, ...] = (
         "Paint it in any style at once, moving its features least (optimal transport).", "transport"),
     Row("stylize", "apply_style", "style.apply_style:apply_style",
         "Paint it in the style that a network was trained on, in one pass.", "feed-forward", folders=True),
+    Row("texture", "texture", "style.texture:texture", "Make more of a texture, of any size, seamless on demand."),
     Row("attack", "pgd", "adversarial.attacks.pgd:pgd", "Fool it with many small steps.", "pgd"),
     Row("attack", "fgsm", "adversarial.attacks.fgsm:fgsm", "Fool it with one step.", "fgsm"),
     Row("attack", "bim", "adversarial.attacks.bim:bim", "Fool it with steps of one level each.", "bim"),
