@@ -22,7 +22,8 @@ class Padded(nn.Module):
 def two_convolutions(mode="zeros"):
     torch.manual_seed(0)
     return nn.Sequential(
-        nn.Conv2d(3, 3, 1), nn.Conv2d(3, 4, 3, padding=(1, 2), padding_mode=mode), nn.ReLU(), nn.Conv2d(4, 5, 3, padding=1)
+        nn.Conv2d(3, 3, 1), nn.Conv2d(3, 4, 3, padding=(1, 2), padding_mode=mode),
+        nn.ReLU(), nn.Conv2d(4, 5, 3, padding=1),
     )  # fmt: skip
 
 

@@ -14,10 +14,10 @@ from tests.small import convnet, noise
 LAYERS = ["relu1", "relu2"]
 
 
-def making(mixtures=None, given={}, size=(24, 32), styles=1, **more):
+def making(mixtures=None, given=None, size=(24, 32), styles=1, **more):
     looks = [noise(1, 3, 24, 24, seed=1 + i) for i in range(styles)]
     return Making(
-        convnet(), noise(1, 3, 24, 32), looks, [1.0] * styles, LAYERS, "relu3", setup("default", given),
+        convnet(), noise(1, 3, 24, 32), looks, [1.0] * styles, LAYERS, "relu3", setup("default", given or {}),
         mixtures or [Mixture([0.5, 0.5], 0.1)], [size], **more,
     )  # fmt: skip
 
