@@ -18,7 +18,8 @@ from phosphene.core.optimization.parameterizations import Pixels
 from phosphene.core.optimization.terms import code_distance
 from phosphene.core.optimization.transforms import roll
 from phosphene.style import blocks
-from phosphene.style.blocks import Additive, by_blocks, of_code, of_style
+from phosphene.style.blocks import Additive, by_blocks, of_code
+from phosphene.style.parts import of_style
 from phosphene.style.terms import targets
 from tests.small import Tokens, noise
 
