@@ -189,6 +189,13 @@ def test_where_memory_runs_out_blocks_get_smaller_until_none_fits(monkeypatch):
         objective(x, ROW, NOW)
 
 
+def test_tokens_have_a_content_too():
+    network, x = Network(Tokens().double(), size=32), noise(1, 3, 32, 32)
+    code = network.read(noise(1, 3, 32, 32, seed=2), ["mix"])["mix"]
+    found = by_blocks(network, [of_code("mix", code)])(x, ROW, NOW)
+    assert_same(found, gradient(network, code_distance("mix", code))(x, ROW, NOW))
+
+
 def test_a_content_may_count_in_a_region_alone():
     network, x = network_of(), noise(1, 3, 80, 70)
     code, seen = (network.read(one, [LAYERS[1]])[LAYERS[1]] for one in (noise(1, 3, 80, 70, seed=2), x))

@@ -82,17 +82,18 @@ class Additive:
 
 
 def of_code(
-    layer: str, code: Float[Tensor, "problems c rows columns"], weight: Float[Tensor, "rows columns"] | None = None
+    layer: str, code: Float[Tensor, "problems c *places"], weight: Float[Tensor, "rows columns"] | None = None
 ) -> Additive:
     """|Phi(x) - code|^2 / |code|^2, as `code_distance`; a code for each problem.
 
     Args:
         weight: how much each position counts, in both squares.
     """
-    size = (code.square() if weight is None else weight.to(code) * code.square()).flatten(1).sum(1)
+    whole = code if code.dim() == 4 else code.flatten(2)[..., None]
+    size = (whole.square() if weight is None else weight.to(whole) * whole.square()).flatten(1).sum(1)
 
     def sums(y: Float[Tensor, "n c rows columns"], place: Place, rows: Tensor) -> list[Tensor]:
-        apart = (y - place.of(code)[rows]).square()
+        apart = (y - place.of(whole)[rows]).square()
         return [(apart if weight is None else place.of(weight).to(y) * apart).flatten(1).sum(1)]
 
     return Additive(layer, sums, lambda sums, rows: sums[0] / size[rows], f"distance to the code of {layer}")

@@ -45,8 +45,11 @@ def moments_of(
 def code_of(
     network: Network, picture: Float[Tensor, "1 c h w"], layer: str, rule: Rule = "gradient",
     *, pixels: float | None = None,
-) -> Float[Tensor, "1 channels rows columns"]:  # fmt: skip
-    """What a layer with rows and columns says at each place."""
+) -> Float[Tensor, "1 channels *places"]:  # fmt: skip
+    """What a layer says at each place."""
+    if len(network.layer(layer).shape) != 3:
+        with torch.no_grad():
+            return network.read(picture, [layer], rule)[layer]
     whole: list[Tensor] = []
 
     def sums(y: Float[Tensor, "n c rows columns"], place: Place, rows: Int[Tensor, " n"]) -> list[Tensor]:
