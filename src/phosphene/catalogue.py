@@ -71,9 +71,11 @@ if TYPE_CHECKING:
     from phosphene.inversion.privacy import privacy as privacy
     from phosphene.models.specs import load as load
     from phosphene.models.specs import networks as networks
+    from phosphene.style.apply_style import apply_style as apply_style
     from phosphene.style.arbitrary import adain as adain
     from phosphene.style.arbitrary import transport as transport
     from phosphene.style.arbitrary import wct as wct
+    from phosphene.style.stylize import stylize as stylize
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class Row:
         many: the option that names independent pictures, of which many may be made part by part.
         judge: MODULE of the judges, other networks that say what they see in its pictures.
         choice: the option that chooses among the methods of its command; `none` stands for the command by itself.
+        folders: whether a folder in place of the photograph is done picture by picture.
     """
 
     command: str
@@ -100,6 +103,7 @@ class Row:
     many: str = ""
     judge: str = ""
     choice: str = "method"
+    folders: bool = False
 
     @property
     def prefix(self) -> str:
@@ -180,12 +184,15 @@ CATALOGUE: tuple[Row, ...] = (
     Row("privacy", "privacy", "inversion.privacy:privacy", "Say down to which layer activations show a photo."),
     Row("metamers", "metamers", "inversion.metamers:metamers",
         "Find pictures that a layer can't tell apart."),
+    Row("stylize", "stylize", "style.stylize:stylize", "Paint it in any style, move by move.", "descent"),
     Row("stylize", "wct", "style.arbitrary:wct", "Paint it in any style at once, by whitening and colouring (WCT).",
         "wct"),
     Row("stylize", "adain", "style.arbitrary:adain", "Paint it in any style at once, channel by channel (AdaIN).",
         "adain"),
     Row("stylize", "transport", "style.arbitrary:transport",
         "Paint it in any style at once, moving its features least (optimal transport).", "transport"),
+    Row("stylize", "apply_style", "style.apply_style:apply_style",
+        "Paint it in the style that a network was trained on, in one pass.", "feed-forward", folders=True),
     Row("attack", "pgd", "adversarial.attacks.pgd:pgd", "Fool it with many small steps.", "pgd"),
     Row("attack", "fgsm", "adversarial.attacks.fgsm:fgsm", "Fool it with one step.", "fgsm"),
     Row("attack", "bim", "adversarial.attacks.bim:bim", "Fool it with steps of one level each.", "bim"),
@@ -214,6 +221,7 @@ CATALOGUE: tuple[Row, ...] = (
     Row("train-robust", "", "faces.cli.train:train_robust", "Train a network on your pictures that is hard to fool."),
     Row("train-dream", "", "faces.cli.album:train_dream", "Train a network on your pictures, so that it dreams them."),
     Row("train-decoder", "", "faces.cli.decoder:train_decoder", "Train a way back from a layer's code to pictures."),
+    Row("train-style", "", "faces.cli.style:train_style", "Train a network that paints in a style in one pass."),
     Row("lesson", "", "faces.cli.lesson:give_lesson", "Show on a page why small changes fool classifiers."),
     Row("evaluate", "", "faces.cli.evaluate:evaluate_network", "Say how often a network can be fooled on a data set."),
     Row("replay", "", "faces.cli.replay:replay_picture", "Make a picture again, from the recipe that it carries."),

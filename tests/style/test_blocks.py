@@ -1,6 +1,7 @@
 """Blocks: the value and the gradient of the whole picture, with memory for a part of it."""
 
 from collections import OrderedDict
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,21 +15,14 @@ from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.lbfgs import lbfgs
 from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.parameterizations import Pixels
-from phosphene.core.optimization.terms import Term, code_distance
+from phosphene.core.optimization.terms import code_distance
 from phosphene.core.optimization.transforms import roll
 from phosphene.style import blocks
-from phosphene.style.blocks import Additive, by_blocks, of_code, of_moments
-from phosphene.style.moments import gram_distance, moments, spread_distance
+from phosphene.style.blocks import Additive, by_blocks, of_code, of_style
+from phosphene.style.terms import targets
 from tests.small import Tokens, noise
 
 NOW = Key(0).at(0)
-
-
-def covariance_distance(found, wanted):
-    return (found.covariance - wanted.covariance).flatten(1).square().sum(1)
-
-
-DISTANCES = {"gram": gram_distance, "spread": spread_distance, "covariance": covariance_distance}
 
 
 def network_of(mode="zeros", padding=1, ceil=False):
@@ -49,33 +43,24 @@ def network_of(mode="zeros", padding=1, ceil=False):
 LAYERS = ["relu1", "relu2", "three"]
 
 
-def regions(y):
-    """Of a layer's positions, soft edges between them."""
-    one = noise(*y.shape[2:], seed=7)
-    return [one, 1 - one]
+STATISTICS = {"gram": 1.0, "spread": 0.5, "wasserstein": 2.0}
 
 
-def parts_and_term(network, x, weighted):
-    """Every statistic at every layer, in parts to be added up, and as a term of the whole picture."""
-    seen, wanted = network.read(x, LAYERS), network.read(noise(1, 3, 41, 37, seed=5), LAYERS)
-    code, maps = network.read(noise(*x.shape, seed=2), [LAYERS[1]])[LAYERS[1]], {}
-    parts = [0.7 * of_code(LAYERS[1], code)]
-    for layer in LAYERS:
-        maps[layer] = regions(seen[layer]) if weighted else [None]
-        goal = moments(wanted[layer].flatten(2))
-        for weight in maps[layer]:
-            parts += [of_moments(layer, lambda m, d=d, g=goal: d(m, g), weight) for d in DISTANCES.values()]
+def regions(y, region):
+    """Two of a layer's positions, with soft edges between them."""
+    one = noise(*y.shape[2:], seed=7).flatten()
+    return [replace(region, weight=one), replace(region, weight=1 - one)]
 
-    def of(r):
-        total = 0.7 * code_distance(LAYERS[1], code).of(r)
-        for layer in LAYERS:
-            goal = moments(wanted[layer].flatten(2))
-            for weight in maps[layer]:
-                own = moments(r.layers[layer].flatten(2), None if weight is None else weight.flatten())
-                total = total + sum(distance(own, goal) for distance in DISTANCES.values())
-        return total
 
-    return parts, Term(of, frozenset(LAYERS), "style and content")
+def parts_and_term(network, x, weighted=False, smooth=False):
+    """Every statistic of sums at every layer and a content, in parts to be added up, and as a term of the picture."""
+    seen = network.read(x, LAYERS)
+    styles = targets(network, [noise(1, 3, 41, 37, seed=5)], LAYERS, STATISTICS, smooth=smooth)
+    if weighted:
+        styles = [replace(one, regions=regions(seen[one.layer], one.regions[0])) for one in styles]
+    code = network.read(noise(*x.shape, seed=2), [LAYERS[1]])[LAYERS[1]]
+    term = sum((one.term for one in styles), start=0.7 * code_distance(LAYERS[1], code))
+    return [0.7 * of_code(LAYERS[1], code), *map(of_style, styles)], term
 
 
 def assert_same(found, expected):
@@ -89,7 +74,7 @@ def assert_same(found, expected):
 @pytest.mark.parametrize("how", [{}, {"mode": "reflect", "ceil": True}, {"mode": "replicate"}, {"padding": 0}])
 def test_value_and_gradient_are_those_of_the_undivided_picture(how, size, weighted, recwarn):
     network, x = network_of(**how), noise(2, 3, *size)
-    parts, term = parts_and_term(network, x, weighted)
+    parts, term = parts_and_term(network, x, weighted, smooth=weighted and size[0] == 93)
     objective = by_blocks(network, parts, pixels=56 * 72)
     assert_same(objective(x, torch.arange(2), NOW), gradient(network, term)(x, torch.arange(2), NOW))
     assert not recwarn.list
@@ -97,7 +82,7 @@ def test_value_and_gradient_are_those_of_the_undivided_picture(how, size, weight
 
 def test_blocks_are_no_larger_than_they_may_be_and_read_twice_but_for_the_last():
     network, x, sizes = network_of(), noise(2, 3, 120, 150), []
-    parts, _ = parts_and_term(network, x, False)
+    parts, _ = parts_and_term(network, x)
     objective = by_blocks(network, parts, pixels=72 * 72)
     objective(x, torch.arange(2), NOW)  # what is found out once is found out now
     network.model.register_forward_pre_hook(lambda module, inputs: sizes.append(tuple(inputs[0].shape[2:])))
@@ -109,7 +94,7 @@ def test_blocks_are_no_larger_than_they_may_be_and_read_twice_but_for_the_last()
 
 def test_a_picture_that_fits_is_read_once():
     network, x, sizes = network_of(), noise(1, 3, 60, 60), []
-    parts, term = parts_and_term(network, x, False)
+    parts, term = parts_and_term(network, x)
     assert_same(by_blocks(network, parts)(x, ROW, NOW), gradient(network, term)(x, ROW, NOW))
     network.model.register_forward_pre_hook(lambda module, inputs: sizes.append(tuple(inputs[0].shape[2:])))
     by_blocks(network, parts)(x, ROW, NOW)
@@ -121,7 +106,7 @@ ROW = torch.arange(1)
 
 def test_a_transform_is_one_of_the_whole_picture():
     network, x = network_of(), noise(2, 3, 93, 80)
-    parts, term = parts_and_term(network, x, False)
+    parts, term = parts_and_term(network, x)
     found = by_blocks(network, parts, roll(9), pixels=64 * 64)(x, torch.arange(2), NOW)
     assert_same(found, gradient(network, term, roll(9))(x, torch.arange(2), NOW))
 
@@ -136,7 +121,7 @@ def test_a_row_has_the_code_of_its_problem():
 
 def test_steps_of_an_optimizer_over_blocks_are_those_over_the_whole_picture():
     network, x = network_of(), noise(1, 3, 80, 64)
-    parts, term = parts_and_term(network, x, False)
+    parts, term = parts_and_term(network, x)
 
     def ascend(objective):
         return list(argmin(Pixels(x), objective, optimizer=lbfgs(3), constraint=box(), steps=4))[-1].pictures
@@ -144,6 +129,10 @@ def test_steps_of_an_optimizer_over_blocks_are_those_over_the_whole_picture():
     whole = ascend(gradient(network, term))
     torch.testing.assert_close(ascend(by_blocks(network, parts, pixels=50 * 50)), whole, rtol=0, atol=1e-9)
     assert (whole - x).abs().max() > 1e-3
+
+
+def gram_of(network, layer):
+    return of_style(*targets(network, [noise(1, 3, 64, 64, seed=5)], [layer], {"gram": 1.0}))
 
 
 class Squeezed(nn.Module):
@@ -163,8 +152,7 @@ class Squeezed(nn.Module):
 def test_what_depends_on_the_whole_picture_is_read_as_a_whole_which_is_said(of):
     network = Network(of().double(), size=32)
     layer = "second" if of is Squeezed else "mix"
-    part = of_moments(layer, lambda m: m.gram.flatten(1).square().sum(1))
-    x = noise(1, 3, 96, 64)
+    part, x = gram_of(network, layer), noise(1, 3, 96, 64)
     with pytest.warns(Note, match="can't be read by blocks; a smaller picture takes less memory"):
         found = by_blocks(network, [part], pixels=40 * 40)(x, ROW, NOW)
     assert_same(found, by_blocks(network, [part], pixels=1e9)(x, ROW, NOW))
@@ -172,14 +160,14 @@ def test_what_depends_on_the_whole_picture_is_read_as_a_whole_which_is_said(of):
 
 def test_before_a_layer_that_looks_at_everything_there_are_blocks(recwarn):
     network = Network(Squeezed().double(), size=32)
-    part, x = of_moments("relu", lambda m: m.gram.flatten(1).square().sum(1)), noise(1, 3, 96, 64)
+    part, x = gram_of(network, "relu"), noise(1, 3, 96, 64)
     assert_same(by_blocks(network, [part], pixels=40 * 40)(x, ROW, NOW), by_blocks(network, [part])(x, ROW, NOW))
     assert not recwarn.list
 
 
 def test_where_memory_runs_out_blocks_get_smaller_until_none_fits(monkeypatch):
     network, x, read = network_of(), noise(1, 3, 120, 120), Network.read
-    parts, term = parts_and_term(network, x, False)
+    parts, term = parts_and_term(network, x)
     expected = gradient(network, term)(x, ROW, NOW)
 
     def short(most):
@@ -200,7 +188,34 @@ def test_where_memory_runs_out_blocks_get_smaller_until_none_fits(monkeypatch):
         objective(x, ROW, NOW)
 
 
+def test_a_content_may_count_in_a_region_alone():
+    network, x = network_of(), noise(1, 3, 80, 70)
+    code, seen = (network.read(one, [LAYERS[1]])[LAYERS[1]] for one in (noise(1, 3, 80, 70, seed=2), x))
+    weight = noise(*seen.shape[2:], seed=3)
+    found = by_blocks(network, [of_code(LAYERS[1], code, weight)], pixels=50 * 50)(x, ROW, NOW)
+    expected = (weight * (seen - code).square()).sum() / (weight * code.square()).sum()
+    torch.testing.assert_close(found.values.item(), expected.item(), rtol=1e-12, atol=0)
+
+
+def test_statistics_of_all_features_at_once_are_had_of_the_whole_picture_which_is_said():
+    network, x = network_of(), noise(1, 3, 80, 70)
+    (style,) = targets(network, [noise(1, 3, 41, 37)], ["relu1"], {"gram": 1.0, "sliced": 1.0, "histogram": 2.0})
+    with pytest.warns(Note, match="sliced, histogram depends on the whole picture, so it can't be read by blocks"):
+        found = by_blocks(network, [of_style(style)], pixels=50 * 50)(x, ROW, NOW)
+    assert_same(found, gradient(network, style.term)(x, ROW, NOW))
+
+
+def test_each_part_by_itself_comes_along():
+    network, x = network_of(), noise(2, 3, 80, 70)
+    parts, _ = parts_and_term(network, x)
+    seen = by_blocks(network, parts, pixels=50 * 50)(x, torch.arange(2), NOW)
+    assert list(seen.outputs) == ["distance to the code of relu2", *(f"style of {layer}" for layer in LAYERS)]
+    torch.testing.assert_close(sum(seen.outputs.values()), seen.values)
+
+
 def test_what_is_not_finite_is_told():
-    part = Additive("relu1", lambda y, place, rows: [y.sum((1, 2, 3))], lambda sums, rows: 1e400 * sums[0], "a far")
-    with pytest.raises(NotFinite, match="step 0: a far or the gradient is not finite"):
+    part = Additive(
+        "relu1", lambda y, place, rows: [y.sum((1, 2, 3))], lambda sums, rows: 1e400 * sums[0], "a far too large part"
+    )
+    with pytest.raises(NotFinite, match="step 0: a far too large part is not finite"):
         by_blocks(network_of(), [part])(noise(1, 3, 32, 32), ROW, NOW)

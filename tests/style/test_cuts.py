@@ -5,7 +5,7 @@ from phosphene.core.optimization.footprint import bytes_a_pixel
 from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.terms import energy
 from phosphene.style import cuts
-from phosphene.style.cuts import Margins, affordable, blocks_of, margins_of
+from phosphene.style.cuts import COPIES, FREE, PER_BYTE, Margins, affordable, blocks_of, margins_of
 from tests.small import convnet
 
 MARGINS = Margins((20, 20), (8, 8))
@@ -42,12 +42,12 @@ def test_margins_are_what_the_layers_see():
     assert margins_of(convnet(), ["conv1", "conv3"]) == ((4, 4), (2, 2))
 
 
-def test_a_block_takes_a_part_of_what_is_free_and_never_more_than_most(monkeypatch):
-    network = convnet()
-    each = bytes_a_pixel(network, gradient(network, energy("conv3")))
-    assert affordable(network, ["conv3"], 1, (200, 200)) == float("inf")
-    monkeypatch.setattr(cuts, "MOST", 1000 * each)
-    assert affordable(network, ["conv3"], 1, (200, 200)) == pytest.approx(1000)
-    assert affordable(network, ["conv3"], 4, (200, 200)) == pytest.approx(250)
-    monkeypatch.setattr(cuts, "free_memory", lambda device: 500 * each)
-    assert affordable(network, ["conv3"], 1, (200, 200)) == pytest.approx(500 * cuts.FREE)
+def test_a_block_takes_what_the_budget_or_free_memory_leaves_beside_copies_of_the_picture(monkeypatch):
+    network, size = convnet(), (200, 200)
+    each, copies = bytes_a_pixel(network, gradient(network, energy("conv3"))), 12 * COPIES * 200 * 200
+    assert affordable(network, ["conv3"], 1, size) == float("inf")
+    monkeypatch.setattr(cuts, "BUDGET", 1000 * each * PER_BYTE + copies)
+    assert affordable(network, ["conv3"], 1, size) == pytest.approx(1000)
+    monkeypatch.setattr(cuts, "free_memory", lambda device: (500 * each * PER_BYTE + copies) / FREE)
+    assert affordable(network, ["conv3"], 1, size) == pytest.approx(500)
+    assert affordable(network, ["conv3"], 4, size) == 0

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -23,7 +22,7 @@ from phosphene.core.paths import broken, given_path
 from phosphene.core.results.provenance import state_sha256
 from phosphene.models.decoder import Decoder, Geometry, decoded, geometry
 from phosphene.models.embedded import WEIGHTS
-from phosphene.models.headers import header, header_in
+from phosphene.models.headers import filled, header, header_in
 
 HEADER = "decoder"
 """The entry of a file's header that holds the record."""
@@ -99,14 +98,7 @@ def read_decoder(given: str | PathLike[str] | None, network: Network, layer: str
             ", or train another: phosphene train-decoder"
         )
     decoder = Decoder(Geometry(own["channels"], own["doublings"], own["spread"]))
-    with safe_open(file, "pt") as held:
-        state = {name: held.get_tensor(name).float() for name in held.keys()}  # noqa: SIM118 (not a mapping)
-    wanted = {name: value.shape for name, value in decoder.state_dict().items()}
-    if {name: value.shape for name, value in state.items()} != wanted:
-        raise Mistake(f"{file.name} holds other weights than a decoder of {layer} has; train it anew")
-    if not all(value.isfinite().all() for value in state.values()):
-        raise Mistake(f"{file.name} holds values that are not finite; train it anew")
-    decoder.load_state_dict(state)
+    filled(decoder, file)
     return decoder.eval().requires_grad_(False).to(network.device, working_dtype(network))
 
 

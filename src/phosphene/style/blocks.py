@@ -21,7 +21,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from phosphene.core.errors import Mistake, Note, out_of_memory
@@ -33,7 +33,9 @@ from phosphene.core.optimization.objectives import pulled
 from phosphene.core.optimization.tiles import belonging
 from phosphene.core.optimization.transforms import Transform, as_is
 from phosphene.style.cuts import Block, Margins, Size, affordable, blocks_of, margins_of, pixels_of
-from phosphene.style.moments import Moments, moments
+from phosphene.style.moments import Moments
+from phosphene.style.statistics import OF_FEATURES
+from phosphene.style.terms import LayerStyle
 
 
 class Place(NamedTuple):
@@ -48,9 +50,16 @@ class Place(NamedTuple):
     columns: slice
     size: Size
 
-    def of(self, whole: Float[Tensor, "*n rows columns"]) -> Tensor:
+    def of(self, whole: Shaped[Tensor, "*n rows columns"]) -> Tensor:
         """This part of a map of the whole layer."""
         return whole[..., self.rows, self.columns]
+
+    @property
+    def positions(self) -> Int[Tensor, " p"] | slice:
+        """Which of the layer's positions it is, row by row."""
+        if (self.rows, self.columns) == (slice(0, self.size[0]), slice(0, self.size[1])):
+            return slice(None)
+        return self.of(torch.arange(self.size[0] * self.size[1]).view(self.size)).flatten()
 
 
 @dataclass(frozen=True)
@@ -61,34 +70,34 @@ class Additive:
         layer: that is read.
         sums: from the features of some positions, where those are, and the problems of the pictures, to what adds up.
         value: from the sums over all positions, and the problems, to the number.
-        name: for messages.
+        name: of the number, among the outputs.
+        whole: what of it needs the features of all positions at once, which then are its sums: the picture is not cut.
     """
 
     layer: str
     sums: Callable[[Float[Tensor, "n c rows columns"], Place, Int[Tensor, " n"]], Sequence[Tensor]]
     value: Callable[[Sequence[Tensor], Int[Tensor, " n"]], Float[Tensor, " n"]]
     name: str = "style"
+    whole: str = ""
 
     def __rmul__(self, weight: float) -> "Additive":
         return replace(self, value=lambda sums, rows: weight * self.value(sums, rows))
 
 
-def of_moments(
-    layer: str,
-    distance: Callable[[Moments], Float[Tensor, " n"]],
-    weight: Float[Tensor, "rows columns"] | None = None,
-    name: str = "style",
-) -> Additive:
-    """A function of a layer's moments.
+def of_style(style: LayerStyle) -> Additive:
+    """What a layer is to be like, as its term says it."""
 
-    Args:
-        weight: how much each position counts: a region.
-    """
+    def sums(y: Float[Tensor, "n c rows columns"], place: Place, rows: Tensor) -> list[Tensor]:
+        features = style.features(y)
+        found = [s for one in style.sums(features, place.positions) for s in one]
+        return found if style.additive else [*found, features]
 
-    def sums(y: Float[Tensor, "n c rows columns"], place: Place, rows: Tensor) -> Moments:
-        return moments(y.flatten(2), None if weight is None else place.of(weight).to(y).flatten())
+    def value(sums: Sequence[Tensor], rows: Tensor) -> Float[Tensor, " n"]:
+        moments = [Moments(*sums[i : i + 3]) for i in range(0, len(sums) - 2, 3)]
+        return style.of_sums(moments) + (0 if style.additive else style.of_features(sums[-1]))
 
-    return Additive(layer, sums, lambda sums, rows: distance(Moments(*sums)), name)
+    needs = ", ".join(name for name, weight in style.statistics.items() if weight and name in OF_FEATURES)
+    return Additive(style.layer, sums, value, f"style of {style.layer}", needs)
 
 
 def of_code(
@@ -116,7 +125,7 @@ def by_blocks(
     *,
     pixels: float | None = None,
 ) -> Objective:
-    """The sum of the parts and its gradient, one block of the picture at a time.
+    """The sum of the parts and its gradient, one block of the picture at a time; each part by itself comes along.
 
     Args:
         transform: of the whole picture, one view of each; it is cut.
@@ -135,12 +144,17 @@ def by_blocks(
             views, of = transform(x, rows, key)
             if len(of) != len(pictures):
                 raise Mistake("a picture that is read by blocks has one view; leave the others out")
-            values, gradients = cut.gradient(views.detach(), rows.to(x.device))
+            each, gradients = cut.gradient(views.detach(), rows.to(x.device))
             whole = gradients if views is x else torch.autograd.grad(views, x, gradients)[0]
+        values = torch.stack(each).sum(0)
         if not (values.sum() + whole.sum()).isfinite():
-            names = ", ".join(dict.fromkeys(part.name for part in parts))
-            raise NotFinite(f"step {key.step}: {names} or the gradient is not finite on {network.name}")
-        return Evaluation(values, whole)
+            wrong = [part.name for part, value in zip(parts, each, strict=True) if not value.isfinite().all()]
+            what = ", ".join(dict.fromkeys(wrong)) or "the gradient"
+            raise NotFinite(f"step {key.step}: {what} is not finite on {network.name}")
+        outputs: dict[str, Tensor] = {}
+        for part, value in zip(parts, each, strict=True):
+            outputs[part.name] = value + outputs.get(part.name, 0)
+        return Evaluation(values, whole, outputs)
 
     return objective
 
@@ -156,10 +170,10 @@ class _Blockwise:
     @cached_property
     def margins(self) -> Margins | None:
         """How far the layers see beyond a block; None where they can't be cut."""
-        return margins_of(self.network, self.names)
+        return None if any(part.whole for part in self.parts) else margins_of(self.network, self.names)
 
-    def gradient(self, views: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"]) -> tuple[Tensor, Tensor]:
-        """The values, and the gradients with respect to the views; by smaller blocks where memory runs out."""
+    def gradient(self, views: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"]) -> tuple[list[Tensor], Tensor]:
+        """Each part's values, and the whole gradients of the views; by smaller blocks where memory runs out."""
         many, size = len(views), (views.shape[2], views.shape[3])
         while True:
             if (many, size) not in self._cuts:  # once, as free memory comes and goes: the same seed, the same picture
@@ -182,16 +196,18 @@ class _Blockwise:
         if size[0] * size[1] <= pixels:
             return [(rows, columns)]
         if self.margins is None or self.network.anatomy.taken(size) != size:
+            wholes = ", ".join(dict.fromkeys(part.whole for part in self.parts if part.whole))
+            what = wholes or f"what {self.network.name} says of a place"
             self.network.tell(
-                f"what {self.network.name} says of a place depends on the whole picture, so that can't be read by "
-                "blocks; a smaller picture takes less memory"
+                f"{what} depends on the whole picture, so it can't be read by blocks; a smaller picture takes less "
+                "memory"
             )
             return [(rows, columns)]
         return blocks_of(size, self.margins, pixels)
 
     def _two_passes(
         self, views: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"], blocks: Sequence[Block]
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[list[Tensor], Tensor]:
         """The last block is read first, as its end tells how large the layers are."""
         *others, last = blocks
         gradients, shapes = torch.zeros_like(views), dict[str, Size]()
@@ -242,13 +258,12 @@ class _Blockwise:
         own = [belonging(stride, tile, square, side, length) for (tile, square), side, length, stride in spans]
         return own, [round(tile.start / stride) for (tile, _), _, _, stride in spans]
 
-    def _value(self, totals: Sequence[Sequence[Tensor]], rows: Int[Tensor, " n"]) -> tuple[Tensor, list]:
-        """The values, and of each sum their derivative; None where it has none."""
-        leaves = [[s.requires_grad_() for s in one] for one in totals]
-        values = sum(part.value(one, rows) for part, one in zip(self.parts, leaves, strict=True))
-        assert isinstance(values, Tensor)
-        flat = [s for one in leaves for s in one]
-        return values.detach(), list(torch.autograd.grad(values.sum(), flat, allow_unused=True))
+    def _value(self, totals: Sequence[Sequence[Tensor]], rows: Int[Tensor, " n"]) -> tuple[list[Tensor], list]:
+        """Each part's values, and the derivative of their sum for each sum of theirs; None where it has none."""
+        flat = [s.requires_grad_() for one in totals for s in one]
+        values = [part.value(one, rows) for part, one in zip(self.parts, totals, strict=True)]
+        whole = torch.stack([value.sum() for value in values]).sum()
+        return [value.detach() for value in values], list(torch.autograd.grad(whole, flat, allow_unused=True))
 
 
 def _product(pulls: Sequence[Tensor | None], own: Sequence[Sequence[Tensor]]) -> Tensor:

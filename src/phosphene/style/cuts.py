@@ -26,9 +26,15 @@ Span = tuple[slice, slice]
 Block = tuple[Span, Span]
 """Down and across."""
 
-MOST = 1.5e9
-"""Bytes that the layers of a block keep for the way back at most; whatever memory there is, so that the same photograph
-gives the same picture on every machine that has so much. With all else a process stays below 6 GB."""
+BUDGET = 4.4e9
+"""Bytes of a step at most, however many are free: the same photograph gives the same picture on all machines that have
+so many. With the program and a network's weights a process stays below 6 GB."""
+
+COPIES = 8
+"""Of the picture that are there beside a block: parameters, gradients, what Adam keeps, and what is shown."""
+
+PER_BYTE = 2.0
+"""What a block takes in all, for each byte that its layers keep for the way back; measured."""
 
 FREE = 0.4
 """The part of free memory that is taken at most."""
@@ -92,7 +98,8 @@ def _grids(side: int, beyond: int, unit: int) -> list[list[Span]]:
 
 def affordable(network: Network, layers: Sequence[str], many: int, size: Size) -> float:
     """How many pixels a block of so many pictures may have."""
-    most = min(MOST, FREE * free_memory(network.device))
+    copies = COPIES * 12 * many * size[0] * size[1]  # three colours in float32
+    most = max(min(BUDGET, FREE * free_memory(network.device)) - copies, 0) / PER_BYTE
     if many * size[0] * size[1] * MOST_EACH <= most:
         return math.inf
     terms = [energy(layer) for layer in layers]

@@ -10,6 +10,7 @@ comes from several frames at once and stays: what one frame happens to show does
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -98,6 +99,14 @@ class Restyling:
                 for one, x in zip(features, pictures, strict=True)
             ]
         return found
+
+    def total(self, size: tuple[int, int]) -> int:
+        """How many pictures there are on the way."""
+        return len(self.levels)
+
+    def told(self, done: int) -> dict[str, Any]:
+        """What is to be said of the picture behind so many levels."""
+        return {"layers": [level.layer for level in self.levels[:done]], "strength": self.strength}
 
     def _moved(self, level: Level, features: Tensor, transform: Transform, size: tuple[int, int]) -> Tensor:
         moved = transformed(features.flatten(2), [(transform, None)], self.strength)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from phosphene.core.errors import Mistake
+from phosphene.core.optimization import lbfgs as lbfgs_module
 from phosphene.core.optimization.engine import Evaluation, argmin
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.lbfgs import lbfgs, newton, searched
@@ -176,3 +177,53 @@ def test_a_pair_without_positive_curvature_changes_nothing():
     without = newton(gradient, s[[0, 2]].unbind(), y[[0, 2]].unbind(), first)
     torch.testing.assert_close(newton(gradient, s.unbind(), y.unbind(), first), without)
     torch.testing.assert_close(newton(gradient, s[[1]].unbind(), y[[1]].unbind(), 3 * first), -3 * gradient)
+
+
+def test_the_first_step_may_change_values_by_a_mean_that_is_given():
+    """A large picture of a high value: what a step of l1 length 1 changes, float32 does not see."""
+
+    def high(pictures, rows, key):
+        return Evaluation(100 + 1e-3 * pictures.flatten(1).square().mean(1), 2e-3 * pictures / pictures[0].numel())
+
+    x = torch.full((1, 3, 40, 40), 0.5)
+    *_, usual = argmin(Pixels(x), high, optimizer=lbfgs(evaluations=3), steps=1)
+    *_, moved = argmin(Pixels(x), high, optimizer=lbfgs(evaluations=3, first=0.25), steps=1)
+    assert (usual.pictures - x).abs().max() < 1e-5
+    torch.testing.assert_close(moved.pictures, x - 0.25)
+
+
+def valley(pictures, rows, key):
+    """A quadratic whose curvatures are spread over two decades."""
+    apart = pictures - photos(3, seed=1)[rows]
+    depth = torch.logspace(0, 2, apart[0].numel(), dtype=pictures.dtype).view(1, *apart.shape[1:])
+    return Evaluation((depth * apart.square()).sum((1, 2, 3)), 2 * depth * apart)
+
+
+def values_of(store, stop=None, steps=40, objective=valley):
+    how = lbfgs(5, store=store)
+    path = argmin(Pixels(photos(3)), objective, optimizer=how, steps=steps, stop=stop)
+    return torch.stack([step.values for step in path])
+
+
+def test_a_history_in_a_file_gives_the_same_bits_for_all_problems_and_for_some():
+    def stop(pictures, rows, seen):
+        return (rows == 1) & (seen.values < 1.0)
+
+    for stops in (None, stop):
+        assert torch.equal(values_of("disk", stops), values_of("memory", stops))
+    assert torch.equal(values_of("disk", objective=rosenbrock), values_of("memory", objective=rosenbrock))
+
+
+def test_a_history_of_half_as_many_bytes_converges_all_the_same():
+    rounded, exact = values_of("bfloat16", steps=80), values_of("memory", steps=80)
+    assert not torch.equal(rounded, exact)
+    assert (exact[-1] < 1e-9 * exact[0]).all() and (rounded[-1] < 1e-9 * exact[0]).all()
+
+
+def test_a_large_history_is_kept_in_a_file_unless_somebody_says_otherwise(monkeypatch):
+    files, temporary = [], lbfgs_module.tempfile.TemporaryFile
+    monkeypatch.setattr(lbfgs_module.tempfile, "TemporaryFile", lambda: files.append(temporary()) or files[-1])
+    small = values_of("auto", steps=3)
+    assert not files
+    monkeypatch.setattr(lbfgs_module, "LARGE", 100.0)
+    assert torch.equal(values_of("auto", steps=3), small) and len(files) == 2 * 5

@@ -3,7 +3,16 @@
 import pytest
 import torch
 
-from phosphene.core.optimization.optimizers import adam, momentum, nadam, normalized, scheduled, sign, steepest
+from phosphene.core.optimization.optimizers import (
+    AdamMemory,
+    adam,
+    momentum,
+    nadam,
+    normalized,
+    scheduled,
+    sign,
+    steepest,
+)
 from tests.small import normal
 
 ALL = torch.arange(4)
@@ -158,3 +167,26 @@ def test_every_optimizer_takes_a_rate_that_falls(optimizer):
     assert torch.equal(run(optimizer(lambda step: 0.1), x, 3), steady)
     stopped = run(optimizer(lambda step: 0.1 * (step < 2)), x, 3)
     assert torch.equal(stopped, run(optimizer(0.1), x, 2))
+
+
+def test_adam_goes_on_with_what_it_remembers_at_the_same_size():
+    x, memory = normal(4, 3, 6, 6), AdamMemory()
+    once = run(adam(), x, 8)
+    update = adam(memory=memory)([first := x.clone()])
+    for step in range(5):
+        update(first.flatten(1).sum(1), [gradient(first, step)], ALL, never)
+    update = adam(memory=memory)([first])
+    for step in range(5, 8):
+        update(first.flatten(1).sum(1), [gradient(first, step)], ALL, never)
+    torch.testing.assert_close(first, once, rtol=1e-12, atol=1e-12)
+
+
+def test_adams_memory_of_a_flat_gradient_is_flat_at_the_next_size_and_is_counted_on():
+    memory = AdamMemory()
+    update = adam(memory=memory)([small := torch.zeros(1, 3, 4, 6)])
+    for _ in range(3):
+        update(small.flatten(1).sum(1), [torch.full_like(small, 2.0)], ALL[:1], never)
+    adam(memory=memory)([torch.zeros(1, 3, 6, 9)])
+    assert memory.count == 3 and memory.first[0].shape == (1, 3, 6, 9)
+    torch.testing.assert_close(memory.first[0], torch.full((1, 3, 6, 9), 2 * (1 - 0.9**3)))
+    torch.testing.assert_close(memory.second[0], torch.full((1, 3, 6, 9), 4 * (1 - 0.999**3)))

@@ -57,6 +57,8 @@ MADE = [
     ("privacy", "cat.png", "--layer", "conv2", "--steps", "3"),
     ("invert", "cat.png", "--layer", "conv2", "--compare", "priors", "--steps", "2", "--rounds", "1"),
     ("invert", "cat.png", "--layer", "log-probabilities", "--steps", "3", "--restarts", "2", "--preset", "mahendran"),
+    ("stylize", "cat.png", "cat.png", "--steps", "2"),
+    ("stylize", "cat.png", "cat.png", "cat.png", "--steps", "2", "--shares", "3,1", "--sliced", "1", "--begin", "noise"),
     ("attack", "cat.png", "--method", "fgsm"),
     ("attack", "cat.png", "--method", "pgd", "--steps", "3", "--eps", "3/255"),
     ("attack", "cat.png", "--method", "pgd", "--steps", "3", "--norm", "l2", "--robust-to-rounding", "--restarts", "2"),
@@ -80,6 +82,7 @@ SEVERAL = [
     ("context", "zebra", "--starts", "2", "--others", "1", "--steps", "2", "--size", "24"),
     ("invert", "cat.png", "--layer", "conv1", "--layer", "conv3", "--steps", "2"),
     ("metamers", "cat.png", "--layer", "conv2", "--many", "2", "--steps", "2"),
+    ("stylize", "cat.png", "cat.png", "--steps", "1", "--grid"),
     ("gallery", "olah", "--steps", "1", "--size", "16", "--only", "paper"),
 ]
 """Those that make several pictures and one figure."""

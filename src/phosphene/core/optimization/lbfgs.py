@@ -7,8 +7,11 @@ has not fallen enough, too short where it still falls steeply (Wolfe's condition
 evaluations of a step use the same key, so that transforms hold still while it is searched for; the next step's are new.
 """
 
+import tempfile
 from collections.abc import Callable, Sequence
+from typing import Literal, overload
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -21,11 +24,25 @@ Function = Callable[[Float[Tensor, "m d"], Int[Tensor, " m"]], tuple[Tensor, ...
 
 Side = float | Float[Tensor, " d"]
 
+Store = Literal["auto", "memory", "bfloat16", "disk"]
+"""Where a history is kept: in memory, there rounded to half as many bytes, or in a file without a name, which gives the
+same numbers back; auto is the file where it would take `LARGE` memory."""
+
+LARGE = 1.5e9
+"""Bytes of a history that no memory is taken for: a picture of 6 megapixels has so many."""
+
 LEAST = 1e-10
 """A pair is good where s.y is more than this part of y.y, as PyTorch's."""
 
 
-def lbfgs(history: int = 10, evaluations: int = 20, decrease: float = 1e-4, curvature: float = 0.9) -> Optimizer:
+def lbfgs(
+    history: int = 10,
+    evaluations: int = 20,
+    decrease: float = 1e-4,
+    curvature: float = 0.9,
+    first: float | None = None,
+    store: Store = "auto",
+) -> Optimizer:
     """Quasi-Newton steps; each problem searches for its own step length, and only those that search are evaluated.
 
     Args:
@@ -34,6 +51,9 @@ def lbfgs(history: int = 10, evaluations: int = 20, decrease: float = 1e-4, curv
             for this step and forgets its history.
         decrease: the value has to fall by this part of what the gradient promises.
         curvature: the step goes on while more than this part of the descent is left.
+        first: the mean change of a parameter that is tried without any pair. By default it is -g, of length at most 1
+            in the l1 norm, as PyTorch's; of a large picture that changes no value in float32.
+        store: where the history is kept.
     Raises:
         Mistake: less than one pair or one evaluation.
     """
@@ -41,7 +61,7 @@ def lbfgs(history: int = 10, evaluations: int = 20, decrease: float = 1e-4, curv
     check_range("evaluations", evaluations, 1)
 
     def start(parameters: list[Tensor]) -> Update:
-        pairs = Pairs(_flat(parameters, torch.arange(len(parameters[0]))), history)
+        pairs = Pairs(_flat(parameters, torch.arange(len(parameters[0]))), history, store)
 
         @torch.no_grad()
         def update(values: Tensor, gradients: list[Tensor], rows: Tensor, evaluate: Evaluate) -> None:
@@ -55,8 +75,10 @@ def lbfgs(history: int = 10, evaluations: int = 20, decrease: float = 1e-4, curv
 
             here = (values.to(start), _flat(gradients, rows))
             at = rows.to(start.device)
-            # without any pair -g, of length at most 1 in the l1 norm, as PyTorch's
-            direction = newton(here[1], *pairs.of(at), 1 / here[1].abs().sum(1).clamp(min=1))
+            whole = here[1].abs().sum(1)
+            tiny = torch.finfo(whole.dtype).tiny
+            scale = 1 / whole.clamp(min=1) if first is None else first * here[1].shape[1] / whole.clamp(min=tiny)
+            direction = newton(here[1], *pairs.of(at), scale)
             length, (_, gradient) = searched(
                 function, start, here, direction, evaluations=evaluations, decrease=decrease, curvature=curvature
             )
@@ -71,36 +93,102 @@ def lbfgs(history: int = 10, evaluations: int = 20, decrease: float = 1e-4, curv
     return start
 
 
+class InMemory:
+    """Kept in memory, as it is or rounded."""
+
+    def __init__(self, like: Float[Tensor, "n d"], kept: torch.dtype) -> None:
+        self._own, self._dtype = torch.zeros_like(like, dtype=kept), like.dtype
+
+    def read(self) -> Float[Tensor, "n d"]:
+        """All of it, not copied where it is not rounded."""
+        return self._own.to(self._dtype)
+
+    def write(self, rows: Int[Tensor, " m"], values: Float[Tensor, "m d"]) -> None:
+        """These rows anew."""
+        self._own[rows] = values.to(self._own.dtype)
+
+
+class OnDisk:
+    """Kept in a temporary file, which is gone with it."""
+
+    def __init__(self, like: Float[Tensor, "n d"]) -> None:
+        self._shape, self._device = like.shape, like.device
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115, closed with its owner
+        self._dtype = like.new_zeros(0).cpu().numpy().dtype
+        self._row = like.shape[1] * self._dtype.itemsize
+        self._file.truncate(like.shape[0] * self._row)
+
+    def read(self) -> Float[Tensor, "n d"]:
+        """All of it."""
+        self._file.seek(0)
+        return torch.from_numpy(np.fromfile(self._file, self._dtype)).view(self._shape).to(self._device)
+
+    def write(self, rows: Int[Tensor, " m"], values: Float[Tensor, "m d"]) -> None:
+        """These rows anew."""
+        for row, own in zip(rows.tolist(), values.cpu(), strict=True):
+            self._file.seek(row * self._row)
+            own.numpy().tofile(self._file)
+
+
+Kept = InMemory | OnDisk
+
+
+class Remembered(Sequence[Tensor]):
+    """What was kept of some problems, read when it is asked for."""
+
+    def __init__(self, every: Sequence[Kept], rows: Int[Tensor, " m"] | None) -> None:
+        self._every, self._rows = every, rows
+
+    def __len__(self) -> int:
+        return len(self._every)
+
+    @overload
+    def __getitem__(self, index: int) -> Tensor: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Remembered": ...
+    def __getitem__(self, index: int | slice) -> "Tensor | Remembered":
+        if isinstance(index, slice):
+            return Remembered(self._every[index], self._rows)
+        whole = self._every[index].read()
+        return whole if self._rows is None else whole[self._rows]
+
+
 class Pairs:
-    """The last pairs of every problem, the newest last; a pair that is missing is 0 and changes nothing.
+    """The last pairs of every problem, the newest last; a pair that is missing is 0 and changes nothing."""
 
-    Attributes:
-        steps, changes: of each pair (n, d).
-    """
+    def __init__(self, points: Float[Tensor, "n d"], size: int, store: Store = "memory") -> None:
+        if store == "auto":
+            store = "disk" if 2 * size * points.numel() * points.element_size() > LARGE else "memory"
 
-    def __init__(self, points: Float[Tensor, "n d"], size: int) -> None:
-        self.steps, self.changes = ([torch.zeros_like(points) for _ in range(size)] for _ in range(2))
+        def kept() -> Kept:
+            if store == "disk":
+                return OnDisk(points)
+            return InMemory(points, torch.bfloat16 if store == "bfloat16" else points.dtype)
 
-    def of(self, rows: Int[Tensor, " m"]) -> tuple[list[Tensor], list[Tensor]]:
+        self._steps, self._changes = ([kept() for _ in range(size)] for _ in range(2))
+        self._many = len(points)
+
+    def of(self, rows: Int[Tensor, " m"]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
         """The steps and changes of these problems, not copied where it is all of them."""
-        if len(rows) == len(self.steps[0]):
-            return self.steps, self.changes
-        return [s[rows] for s in self.steps], [y[rows] for y in self.changes]
+        some = None if len(rows) == self._many else rows
+        return Remembered(self._steps, some), Remembered(self._changes, some)
 
     def add(self, step: Float[Tensor, "m d"], change: Float[Tensor, "m d"], rows: Tensor, good: Tensor) -> None:
         """Remember the pairs of these rows that are good in place of their oldest ones; the others keep theirs."""
+        if not good.any():
+            return
         same = rows[~good]
-        for memory, new in ((self.steps, step), (self.changes, change)):
-            kept = [one[same] for one in memory] if len(same) else []
+        for memory, new in ((self._steps, step), (self._changes, change)):
+            kept = [one.read()[same] for one in memory] if len(same) else []
             memory.append(memory.pop(0))  # nothing is moved but the list: a picture's history is large
-            memory[-1][rows] = new
+            memory[-1].write(rows, new)
             for one, old in zip(memory, kept, strict=False):
-                one[same] = old
+                one.write(same, old)
 
     def forget(self, rows: Int[Tensor, " m"]) -> None:
         """These problems begin anew."""
-        for one in [*self.steps, *self.changes] if len(rows) else []:
-            one[rows] = 0
+        for one in [*self._steps, *self._changes] if len(rows) else []:
+            one.write(rows, torch.zeros_like(one.read()[rows]))
 
 
 def newton(

@@ -129,22 +129,58 @@ def momentum(rate: Rate = 0.05, kept: float = 0.9) -> Optimizer:
     return start
 
 
-def adam(rate: Rate = 0.05, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8) -> Optimizer:
+class AdamMemory:
+    """Adam's means, carried from pictures of one size to those of the next (crowsonkb, style-transfer-pytorch).
+
+    Attributes:
+        first, second: of the gradient and of its square, of each parameter; none before the first step.
+        count: how many moves there were: the same for every row that still moves, as all of them began together.
+    """
+
+    def __init__(self) -> None:
+        self.first: list[Tensor] = []
+        self.second: list[Tensor] = []
+        self.count = 0
+
+    def fit(self, parameters: list[Tensor]) -> None:
+        """Let the means be those of parameters of other heights and widths: enlarged as pictures are; 0 before any."""
+        self.first, self.second = (
+            [_at_size(mean, p) for mean, p in zip(means or [torch.zeros_like(p) for p in parameters], parameters,
+                                                  strict=True)]
+            for means in (self.first, self.second)
+        )  # fmt: skip
+        self.second = [mean.clamp(min=0) for mean in self.second]
+
+
+def _at_size(mean: Tensor, like: Tensor) -> Tensor:
+    if mean.shape == like.shape:
+        return mean
+    return torch.nn.functional.interpolate(mean, like.shape[2:], mode="bilinear", align_corners=False)
+
+
+def adam(
+    rate: Rate = 0.05,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    memory: AdamMemory | None = None,
+) -> Optimizer:
     """Adam (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1), the same numbers as `torch.optim.Adam`.
 
     Args:
         rate: the step's length.
+        memory: of pixels, so that the next size goes on with it.
     """
 
     def start(parameters: list[Tensor]) -> Update:
-        first, second = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
-        count = 0  # the same for every row that still moves: all of them began together
+        kept = AdamMemory() if memory is None else memory
+        kept.fit(parameters)
+        first, second = kept.first, kept.second
 
         @torch.no_grad()
         def update(values: Tensor, gradients: list[Tensor], rows: Tensor, evaluate: Evaluate) -> None:
-            nonlocal count
-            length = rate(count) if callable(rate) else rate
-            count += 1
+            length = rate(kept.count) if callable(rate) else rate
+            kept.count += 1
+            count = kept.count
             for p, m, v, g in zip(parameters, first, second, gradients, strict=True):
                 at = _at(p, rows)
                 m[at] = torch.lerp(m[at], g[at], 1 - betas[0])

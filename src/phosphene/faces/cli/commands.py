@@ -71,7 +71,10 @@ def recipe_command(name: str, rows: tuple[Row, ...], *, like: bool = False) -> C
     def run(**options: Any) -> None:
         method, picture = options.pop(choice, None if like else first), options.pop("like")
         if picture is None:
-            return _run(_job(name, rows, recipes, method, options), options)
+            method = _method_of_files(method, recipes, options) if method == first else method
+            job = _job(name, rows, recipes, method, options)
+            _check_inputs(job)
+            return _run(job, options)
         from phosphene.faces.replay import like as liking
 
         record, patient = liking.read_record(picture), options.pop("patient")
@@ -118,6 +121,23 @@ def _job(name: str, rows: tuple[Row, ...], recipes: cli.Recipes, method: str, op
     return Job(row, recipe, named, _taken(given, recipe, method, recipes), asked, output)
 
 
+def _method_of_files(method: str, recipes: cli.Recipes, options: Options) -> str:
+    """The method that takes the files that are given, where the default one does not and a single other one does."""
+    for name in (name for name, value in options.items() if value is not None and value != []):
+        takers = [m for m, one in recipes.items() if name in {each.name for each in one.inputs}]
+        if takers and method not in takers and len(takers) == 1:
+            return takers[0]
+    return method
+
+
+def _check_inputs(job: Job) -> None:
+    """Raise a Mistake where photographs are missing that only some methods of a command take."""
+    for one in job.recipe.inputs:
+        if one.required and one.name not in job.given:
+            name = one.name.removesuffix("s")
+            raise Mistake(f"{job.title} needs a {name}, and none is given; give {name.upper()}")
+
+
 def _taken(given: Options, recipe: Recipe[..., Any], method: str, recipes: cli.Recipes) -> Options:
     """What was given, without what was not.
 
@@ -132,7 +152,7 @@ def _taken(given: Options, recipe: Recipe[..., Any], method: str, recipes: cli.R
             value is None or value == [] or (value is False and any(one.default is False for one in takers.values()))
         )
         if not unset and key not in takes:
-            (flag, *_) = (one.flag for one in takers.values() if isinstance(one, Option))
+            flag = next((one.flag for one in takers.values() if isinstance(one, Option)), f"--{key.rstrip('_')}")
             raise Mistake(f"{flag} is not an option of {method}; it belongs to {', '.join(takers)}")
         if not unset:
             found[key] = one.read(value, one.called) if isinstance(one := takes[key], Option) else value

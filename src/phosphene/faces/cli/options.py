@@ -39,7 +39,7 @@ def option(name: str, kind: Any, default: Any, words: str, flag: str = "", bound
         flag: how it is spelled, where that is not its name.
         bounds: of a number.
     """
-    flag = flag or "--" + name.replace("_", "-")
+    flag = flag or "--" + name.rstrip("_").replace("_", "-")
     declared = [f"{flag}/--no-{flag[2:]}"] if kind is bool and default is not False else [flag]
     shows = default is not False and default not in (None, [], "")  # 0 is a default like any other
     extra, note, whole = _one_of(kind, declared[0].lstrip("-")), None, kind in (int, int | None)
@@ -184,7 +184,7 @@ def _parameter(takers: Mapping[str, Argument], methods: int, photo: Any) -> Para
     """An argument that some methods of a command take."""
     first = next(iter(takers.values()))
     if isinstance(first, Input):
-        return _photographs(first, photo)
+        return _photographs(first, photo, every=len(takers) == methods)
     every = {method: one for method, one in takers.items() if isinstance(one, Option)}
     choices = tuple(dict.fromkeys(choice for one in every.values() for choice in one.choices))
     kind: Any = Literal[choices] if choices else list[str] if first.several else first.kind
@@ -201,7 +201,8 @@ def _parameter(takers: Mapping[str, Argument], methods: int, photo: Any) -> Para
     return option(first.name, unset, default, words, first.flag)
 
 
-def _photographs(one: Input, photo: Any) -> Parameter:
+def _photographs(one: Input, photo: Any, *, every: bool) -> Parameter:
+    """What photographs are for a command, whose methods all take them, or not."""
     if not one.required:
         return option(one.name, list[str] if one.many else str | None, [] if one.many else None, one.sentence)
     if not one.many:
@@ -209,7 +210,7 @@ def _photographs(one: Input, photo: Any) -> Parameter:
     if one.one:
         several = photo if photo is Parameter.empty else [photo]
         return argument(one.name, list[str], several, "pictures, folders of them, or skimage:NAME")
-    return argument(one.name, list[str], Parameter.empty, "pictures, and folders of them")
+    return argument(one.name, list[str], Parameter.empty if every else [], "pictures, and folders of them")
 
 
 def _words(takers: Mapping[str, Option], methods: int) -> str:

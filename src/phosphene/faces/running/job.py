@@ -82,20 +82,22 @@ class Job:
         return f"{self.row.command} {self.method or ''}".strip()
 
     def parts(self, say: Say) -> list["Job"]:
-        """Whole pictures have sizes of their own, so several of them are one job each, with one network.
+        """Pictures that keep their sizes are one job each where there are several, with one network.
 
         Raises:
             Mistake: there is one film for several.
         """
         for one in self.recipe.inputs:
             files = self.given.get(one.name)
-            if one.one and one.many and files and self.given.get("fit") == "whole" and single(files) is None:
-                files = _readable(files, say)
+            whole = one.one and one.many and files and self.given.get("fit") == "whole" and single(files) is None
+            folder = self.row.folders and one.required and isinstance(files, str) and is_folder(files)
+            if whole or folder:
+                files = _readable([files] if folder else files, say)
                 if len(files) > 1 and self.output.film is not None:
                     raise Mistake(f"--film is of one picture, but {len(files)} are made; give one photograph")
                 called = told_apart(map(photo_stem, files))
                 return [
-                    replace(self, given={**self.given, one.name: [file]}, photos=tuple(called[i:]))
+                    replace(self, given={**self.given, one.name: file if folder else [file]}, photos=tuple(called[i:]))
                     for i, file in enumerate(files)
                 ]
         return [self]

@@ -1,0 +1,222 @@
+"""A picture in a style, size after size: what is to be made small at each, and how the picture gets there.
+
+The smallest size comes first, where a style's large forms are a few pixels wide, and each is sqrt 2 times the one
+before (crowsonkb, style-transfer-pytorch): so every layer sees strokes that it can move, and most steps are cheap ones.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from phosphene.core.networks.network import Network
+from phosphene.core.optimization.ascent import Nouns, Size, ascent
+from phosphene.core.optimization.engine import Objective, Optimizer
+from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.lbfgs import lbfgs
+from phosphene.core.optimization.objectives import gradient
+from phosphene.core.optimization.optimizers import AdamMemory, adam, scheduled
+from phosphene.core.optimization.steps import Step, averaged
+from phosphene.core.optimization.terms import Term, code_distance, weighted
+from phosphene.core.optimization.transforms import Transform, as_is
+from phosphene.style.blocks import Additive, Place, by_blocks, of_code
+from phosphene.style.borders import replicated
+from phosphene.style.moments import Moments
+from phosphene.style.presets import Setup
+from phosphene.style.terms import LayerStyle, targets
+
+RATIO = math.sqrt(2)
+"""Of one size to the next."""
+
+FIRST = 0.01
+"""The mean change of a pixel, or coefficient, that L-BFGS tries first at each size."""
+
+
+def sizes(last: Size, smallest: int | None) -> list[Size]:
+    """(height, width) of each size, the smallest first: the longer side of the first one is at least `smallest`."""
+    found, scale = [last], RATIO
+    while smallest is not None and round(max(last) / scale) >= smallest:
+        found.insert(0, (max(1, round(last[0] / scale)), max(1, round(last[1] / scale))))
+        scale *= RATIO
+    return found
+
+
+def resized(pictures: Float[Tensor, "n 3 h w"], size: Size) -> Float[Tensor, "n 3 rh rw"]:
+    """Pictures at another size, in [0, 1]."""
+    if tuple(pictures.shape[2:]) == tuple(size):
+        return pictures
+    return F.interpolate(pictures, size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """How much counts in one picture: the weight of each style layer, and of the content."""
+
+    layers: Sequence[float]
+    content: float
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What is to be made small at one size.
+
+    Attributes:
+        styles: of each layer.
+        code: the photograph's, where its content is read.
+        layer: that layer.
+        mixtures: of each picture.
+    """
+
+    styles: Sequence[LayerStyle]
+    code: Tensor
+    layer: str
+    mixtures: Sequence[Mixture]
+
+    @property
+    def content(self) -> Term:
+        """How far pictures are from the photograph's code."""
+        return code_distance(self.layer, self.code.expand(len(self.mixtures), *self.code.shape[1:]))
+
+    @property
+    def term(self) -> Term:
+        """All of it, each picture's by its own mixture."""
+        whole = weighted([one.content for one in self.mixtures], self.content)
+        for i, style in enumerate(self.styles):
+            whole = whole + weighted([one.layers[i] for one in self.mixtures], style.term)
+        return whole
+
+    def reading(self, network: Network, term: Term, transform: Transform) -> Objective:
+        """The same with its gradient: block by block where the picture is large, and sums tell everything."""
+        if not all(style.additive for style in self.styles):
+            return gradient(network, self.term, transform, replicated)
+        many = len(self.mixtures)
+        parts = [_weighted(of_code(self.layer, self.code.expand(many, *self.code.shape[1:])), self._weights(None))]
+        parts += [_weighted(_of_style(style), self._weights(i)) for i, style in enumerate(self.styles)]
+        return by_blocks(network, parts, transform, replicated)
+
+    def _weights(self, layer: int | None) -> list[float]:
+        return [one.content if layer is None else one.layers[layer] for one in self.mixtures]
+
+
+def _of_style(style: LayerStyle) -> Additive:
+    """A layer's style, of its sums."""
+
+    def sums(y: Tensor, place: Place, rows: Tensor) -> list[Tensor]:
+        part = torch.arange(place.size[0] * place.size[1], device=y.device).view(place.size)
+        found = style.sums(style.features(y), part[place.rows, place.columns].flatten())
+        return [one for region in found for one in region]
+
+    def value(sums: Sequence[Tensor], rows: Tensor) -> Float[Tensor, " n"]:
+        return style.of_sums([Moments(*sums[i : i + 3]) for i in range(0, len(sums), 3)])
+
+    return Additive(style.layer, sums, value, f"style of {style.layer}")
+
+
+def _weighted(part: Additive, weights: Sequence[float]) -> Additive:
+    """The same, times the weight of each problem."""
+
+    def value(sums: Sequence[Tensor], rows: Tensor) -> Float[Tensor, " n"]:
+        found = part.value(sums, rows)
+        return found * torch.tensor(weights, dtype=found.dtype, device=found.device)[rows.to(found.device)]
+
+    return replace(part, value=value)
+
+
+@dataclass(frozen=True)
+class Making:
+    """A picture, or several of one photograph, in a style.
+
+    Attributes:
+        network: that is read.
+        photo: the photograph.
+        styles: pictures, in the colours that are meant.
+        shares: of each style.
+        layers, layer: where the style and the content are read.
+        how: the settings, the statistics and so on.
+        mixtures: of each picture.
+        sizes: the smallest first.
+        scale: how large strokes are, as a factor of the style's size at which its area is the picture's.
+        smooth: whether features are smoothed.
+        nouns: in place of settings.
+    """
+
+    network: Network
+    photo: Float[Tensor, "1 3 h w"]
+    styles: Sequence[Float[Tensor, "1 3 sh sw"]]
+    shares: Sequence[float]
+    layers: Sequence[str]
+    layer: str
+    how: Setup
+    mixtures: Sequence[Mixture]
+    sizes: Sequence[Size]
+    scale: float = 1.0
+    smooth: bool = False
+    nouns: Nouns = field(default_factory=Nouns)
+
+    @property
+    def steps(self) -> list[int]:
+        """How many moves at each size."""
+        return [round(self.how.settings.steps * self.how.kept**i) for i in range(len(self.sizes))]
+
+    def aim(self, size: Size) -> Aim:
+        """What is to be made small at this size."""
+        styles = [resized(one, self.style_size(one, size)) for one in self.styles]
+        found = targets(
+            self.network, styles, self.layers, self.how.statistics,
+            shares=self.shares, smooth=self.smooth, rule=replicated,
+        )  # fmt: skip
+        with torch.no_grad():
+            code = self.network.read(resized(self.photo, size), [self.layer], replicated)[self.layer]
+        return Aim(found, code, self.layer, self.mixtures)
+
+    def style_size(self, style: Float[Tensor, "1 3 sh sw"], size: Size) -> Size:
+        """At which a style is read beside a picture of this size: as many pixels, times the scale's square."""
+        height, width = style.shape[2:]
+        factor = self.scale * math.sqrt(size[0] * size[1] / (height * width))
+        return max(8, round(height * factor)), max(8, round(width * factor))
+
+    @cached_property
+    def last(self) -> Aim:
+        """At the last size."""
+        return self.aim(self.sizes[-1])
+
+    def ascents(self, start: Float[Tensor, "1 3 h w"] | None) -> list[Callable[[Key, Step | None], Iterator[Step]]]:
+        """An ascent for each size, which begins where the one before has ended; the first at `start`, or at noise."""
+        memory = AdamMemory()
+
+        def at(index: int) -> Callable[[Key, Step | None], Iterator[Step]]:
+            def ascend(key: Key, before: Step | None) -> Iterator[Step]:
+                size = self.sizes[index]
+                begun = start if before is None else before.pictures
+                begun = None if begun is None else resized(begun, size)
+                aim = self.last if index == len(self.sizes) - 1 else self.aim(size)
+                how = ascent(replace(self.how.settings, steps=self.steps[index]), self.network, size, self.nouns)
+                how = replace(how, redirected=False, reading=aim.reading, remembering=how.transform is as_is)
+                how = replace(how, optimizer=self._optimizer(memory) or how.optimizer)
+                many = len(self.mixtures)
+                steps = how.trajectory(self.network, [(range(many), -aim.term)], key, size, start=begun).steps
+                return averaged(steps, self.how.beta) if self.how.beta else steps
+
+            return ascend
+
+        return [at(index) for index in range(len(self.sizes))]
+
+    def _optimizer(self, memory: AdamMemory) -> Optimizer | None:
+        """What moves the picture; None where that is said otherwise.
+
+        Args:
+            memory: Adam's, of the size before.
+        """
+        settings = self.how.settings
+        if self.nouns.optimizer:
+            return None
+        if settings.optimizer == "lbfgs":
+            return lbfgs(first=FIRST)
+        if settings.optimizer != "adam" or settings.parameterization != "pixels" or self.nouns.parameterization:
+            return None
+        return adam(scheduled(settings.schedule, settings.rate, settings.steps), self.how.betas, memory=memory)

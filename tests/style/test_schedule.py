@@ -1,0 +1,72 @@
+import math
+
+import pytest
+import torch
+
+from phosphene.core.optimization.keys import Key
+from phosphene.core.optimization.objectives import gradient
+from phosphene.core.optimization.transforms import as_is
+from phosphene.style.borders import replicated
+from phosphene.style.presets import setup
+from phosphene.style.schedule import Making, Mixture, resized, sizes
+from tests.small import convnet, noise
+
+LAYERS = ["relu1", "relu2"]
+
+
+def making(mixtures=None, given=None, size=(24, 32), styles=1, **more):
+    looks = [noise(1, 3, 24, 24, seed=1 + i) for i in range(styles)]
+    return Making(
+        convnet(), noise(1, 3, 24, 32), looks, [1.0] * styles, LAYERS, "relu3", setup("default", given or {}),
+        mixtures or [Mixture([0.5, 0.5], 0.1)], [size], **more,
+    )  # fmt: skip
+
+
+def test_sizes_grow_by_the_root_of_2_up_to_the_last():
+    found = sizes((384, 512), 128)
+    assert [max(size) for size in found] == [128, 181, 256, 362, 512]
+    assert all(abs(h / w - 0.75) < 0.01 for h, w in found) and found[-1] == (384, 512)
+    assert sizes((90, 100), 128) == sizes((90, 100), None) == [(90, 100)]
+
+
+def test_steps_become_fewer_from_size_to_size():
+    made = making(given={"steps": 100})
+    assert Making(**vars(made) | {"sizes": [(8, 8)] * 4}).steps == [100, 75, 56, 42]
+
+
+@pytest.mark.parametrize("statistics", [{}, {"sliced": 1.0}])
+def test_block_by_block_or_not_it_is_the_term_of_each_picture_by_its_own_mixture(statistics):
+    made = making([Mixture([0.5, 0.5], 0.1), Mixture([1.0, 0.0], 2.0)], statistics)
+    aim, x, rows = made.aim((24, 32)), noise(2, 3, 24, 32, seed=5), torch.arange(2)
+    found = aim.reading(made.network, aim.term, as_is)(x, rows, Key(step=0))
+    expected = gradient(made.network, aim.term, as_is, replicated)(x, rows, Key(step=0))
+    torch.testing.assert_close(found.values, expected.values)
+    torch.testing.assert_close(found.gradients, expected.gradients)
+    alone = making([Mixture([1.0, 0.0], 2.0)], statistics).aim((24, 32))
+    torch.testing.assert_close(
+        alone.reading(made.network, alone.term, as_is)(x[1:], rows[:1], Key(step=0)).values, found.values[1:]
+    )
+
+
+def test_a_style_has_as_many_pixels_as_the_picture_times_the_square_of_its_scale():
+    style = noise(1, 3, 50, 100)
+    for scale in (1.0, 2.0):
+        height, width = making(scale=scale).style_size(style, (60, 80))
+        assert height * width == pytest.approx(scale**2 * 4800, rel=0.03) and width == pytest.approx(2 * height, abs=1)
+
+
+def test_each_size_begins_where_the_one_before_has_ended():
+    made = Making(**vars(making(given={"steps": 2})) | {"sizes": [(12, 16), (24, 32)]})
+    first, second = made.ascents(made.photo)
+    *_, last = first(Key(0, [0]), None)
+    begun = next(iter(second(Key(0, [0], 1), last)))
+    torch.testing.assert_close(begun.pictures, resized(last.pictures, (24, 32)))
+    assert begun.index == 0 and math.isfinite(begun.values.item())
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam", "normalized"])
+def test_every_optimizer_makes_it_smaller(optimizer):
+    made = making(given={"steps": 5, "optimizer": optimizer, "rate": 0.01})
+    (ascend,) = made.ascents(made.photo)
+    values = [step.values.item() for step in ascend(Key(0, [0]), None)]
+    assert values[-1] < 0.9 * values[0]
