@@ -131,7 +131,12 @@ NOUNS = {
     optimizers.momentum: {"rate": 0.05, "kept": 0.9},
     optimizers.nadam: {"rate": 1.0, "betas": (0.9, 0.999), "eps": 1e-8, "psi": 4e-3},
     lbfgs.lbfgs: {
-        "history": 10, "evaluations": 20, "decrease": 1e-4, "curvature": 0.9, "first": None, "store": "auto",
+        "history": 10,
+        "evaluations": 20,
+        "decrease": 1e-4,
+        "curvature": 0.9,
+        "first": None,
+        "store": "auto",
     },
     estimates.estimated: {"directions": "normal", "many": 32, "sigma": 1e-3, "batch": 64},
     # lucid's redirection lasts for 16 steps; xplique's transparency begins at 80 %
