@@ -14,7 +14,7 @@ arXiv:1604.08610). How much a film flickers is told by their warp error: each fr
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -38,6 +38,7 @@ Fixed = TypeVar("Fixed")
 """What all frames of a shot have in common."""
 
 
+@runtime_checkable
 class Painter(Protocol[Fixed]):
     """A style, ready for pictures."""
 
@@ -136,8 +137,9 @@ class FilmStyle(Generic[Fixed]):
             begun, total = self._exact(self.input(index)), self.how.total(self.size)
             yield Step(0, begun, torch.zeros(1))
             for k, picture in enumerate(self.how.pictures(begun, fixed), 1):
-                last = k == total and before is not None and self.carry
-                yield Step(k, self._carried(index, before, picture) if last else picture, torch.zeros(1))
+                if before is not None and self.carry and k == total:
+                    picture = self._carried(index, before, picture)
+                yield Step(k, picture, torch.zeros(1))
 
         def finish(step: Step) -> Result:
             image = step.pictures.float().cpu()

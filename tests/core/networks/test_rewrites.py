@@ -130,8 +130,9 @@ def test_inception5h_with_the_rewrite_equals_inception5h(shared_network):
 
 def test_a_rule_for_every_call_leaves_the_rewrites_to_the_calls_that_they_are_for():
     torch.manual_seed(0)
-    model = nn.Sequential(conv(3, 4, 3, stride=2, padding=1), nn.ReLU(), conv(4, 4, 3, padding=1, groups=4), nn.ReLU())
-    network, x = of(model, size=16).planned("picture"), pictures(16).requires_grad_()
+    stem, apart = nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.Conv2d(4, 4, 3, padding=1, groups=4)
+    model = nn.Sequential(stem, nn.ReLU(), apart, nn.ReLU())
+    network, x = of(model, size=16).planned("picture"), pictures(16, 16)
     last = list(network.layers)[-2]
     with ExitStack() as until:
         seen = network.read(x, [last], lambda x: lambda *call: NotImplemented, until)[last]
