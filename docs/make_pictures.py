@@ -194,6 +194,24 @@ def arbitrary(network: phosphene.Network, **how: list[str]) -> None:
     save_png(grid(torch.cat(rows), columns=5, gap=6), HERE / "arbitrary.png")
 
 
+def feed_forward() -> None:
+    """A photograph in the style of the network that comes with phosphene, and two others."""
+    photos = [open_photo(f"skimage:{name}") for name in ("astronaut", "chelsea", "rocket")]
+    made = [phosphene.apply_style(phosphene.load(), photo).image for photo in photos]
+    small = [fit(one, (320, 320)) for one in [*photos, *made]]
+    save_png(grid(torch.cat(small), columns=3, gap=4), HERE / "feed_forward.png")
+
+
+def larger(model: str) -> None:
+    """A part of a photograph, and the same out of a sixteenth of its pixels, with the network of training/style.py."""
+    photo = open_photo("skimage:chelsea")[..., 20:276, 100:356]
+    size = (photo.shape[2] // 4, photo.shape[3] // 4)
+    made = phosphene.apply_style(phosphene.load(), resize(photo, size), with_=model).result
+    (words, interpolated), (_, found) = made.panels[0]
+    panels = [("the photograph", photo), (words, interpolated), ("by the network, 4 times", found)]
+    figure(panels, "").save(HERE / "larger.png")
+
+
 def inversion(network: phosphene.Network) -> None:
     """What five depths keep of a photograph, below by the bare loop; what two networks do without a prior; priors."""
     layers = ["mixed3b", "mixed4a", "mixed4c", "mixed5a", "mixed5b"]
@@ -225,6 +243,12 @@ if __name__ == "__main__":
         sys.exit()
     if sys.argv[1:] == ["arbitrary"]:
         arbitrary(phosphene.load())
+        sys.exit()
+    if sys.argv[1:] == ["feed_forward"]:
+        feed_forward()
+        sys.exit()
+    if sys.argv[1:2] == ["larger"]:
+        larger(sys.argv[2])
         sys.exit()
     if sys.argv[1:2] == ["decoders"]:
         decoders(*sys.argv[2:])

@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from phosphene.style.arbitrary import transport as transport
     from phosphene.style.arbitrary import wct as wct
     from phosphene.style.stylize import stylize as stylize
+    from phosphene.style.texture import texture as texture
 
 
 @dataclass(frozen=True)
@@ -182,8 +183,7 @@ CATALOGUE: tuple[Row, ...] = (
         "Show what each prior paints at the same error of the code.", "priors", choice="compare"),
     Row("code", "", "faces.cli.code:write_code", "Save what layers say about a photograph, without it."),
     Row("privacy", "privacy", "inversion.privacy:privacy", "Say down to which layer activations show a photo."),
-    Row("metamers", "metamers", "inversion.metamers:metamers",
-        "Find pictures that a layer can't tell apart."),
+    Row("metamers", "metamers", "inversion.metamers:metamers", "Find pictures that a layer can't tell apart."),
     Row("stylize", "stylize", "style.stylize:stylize", "Paint it in any style, move by move.", "descent"),
     Row("stylize", "wct", "style.arbitrary:wct", "Paint it in any style at once, by whitening and colouring (WCT).",
         "wct"),
@@ -193,6 +193,7 @@ CATALOGUE: tuple[Row, ...] = (
         "Paint it in any style at once, moving its features least (optimal transport).", "transport"),
     Row("stylize", "apply_style", "style.apply_style:apply_style",
         "Paint it in the style that a network was trained on, in one pass.", "feed-forward", folders=True),
+    Row("texture", "texture", "style.texture:texture", "Make more of a texture, of any size, seamless on demand."),
     Row("attack", "pgd", "adversarial.attacks.pgd:pgd", "Fool it with many small steps.", "pgd"),
     Row("attack", "fgsm", "adversarial.attacks.fgsm:fgsm", "Fool it with one step.", "fgsm"),
     Row("attack", "bim", "adversarial.attacks.bim:bim", "Fool it with steps of one level each.", "bim"),
@@ -200,8 +201,7 @@ CATALOGUE: tuple[Row, ...] = (
         "mi-fgsm"),
     Row("attack", "apgd", "adversarial.attacks.apgd:apgd", "Fool it with steps that become shorter by themselves.",
         "apgd"),
-    Row("attack", "a3", "adversarial.attacks.a3:a3", "Fool it by every other class in turn, the nearest again.",
-        "a3"),
+    Row("attack", "a3", "adversarial.attacks.a3:a3", "Fool it by every other class in turn, the nearest again.", "a3"),
     Row("attack", "square", "adversarial.attacks.square:square", "Fool it by its scores alone, with random squares.",
         "square"),
     Row("attack", "fab", "adversarial.attacks.fab:fab",

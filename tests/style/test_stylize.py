@@ -19,7 +19,7 @@ def stylize(*styles, **options):
 
 def test_the_picture_keeps_its_shape_and_comes_nearer_to_the_style_than_the_photograph_is():
     run = stylize(steps=20)
-    assert run.image.shape == (1, 3, 40, 56) and 0 <= run.image.min() and run.image.max() <= 1
+    assert run.image.shape == (1, 3, 40, 56) and run.image.min() >= 0 and run.image.max() <= 1
     (one,) = run.numbers
     assert one["fall"] > 3 and one["steps"] == run.total == 20
     for layer in one["layers"]:
@@ -105,3 +105,50 @@ def test_what_cannot_be_is_one_sentence(options, words):
 def test_a_network_that_sees_no_colours_of_its_own_paints_none():
     with pytest.raises(Mistake, match="only three colours are painted"):
         phosphene.stylize(Network(torch.nn.Conv2d(5, 4, 3), size=16, channels=5), PHOTO, [STYLE])
+
+
+def left_half(soft=0.0):
+    mask = torch.zeros(1, 3, 40, 56)
+    mask[..., :28] = 1
+    if soft:
+        mask[..., 24:32] = soft
+    return mask
+
+
+def test_masks_say_where_each_style_is_meant_and_each_region_comes_near_to_its_own():
+    other = levels(3, 48, 48, seed=2, high=90)
+    given = {"mask": [left_half(soft=0.5)], "layer": "relu1"}
+    found, before = (stylize(STYLE, other, steps=steps, **given).numbers[0]["regions"] for steps in (30, 0))
+    assert sorted(region["shares"] for region in found) == [[0, 1], [0.5, 0.5], [1, 0]]
+    for now, then in zip(found, before, strict=True):
+        assert round(now["part"], 3) == (0.143 if 0.5 in now["shares"] else 0.429)
+        assert now["style"]["relu1"] < then["style"]["relu1"] / 5
+
+
+def test_where_no_style_is_meant_the_photograph_stays():
+    x = stylize(steps=10, mask=[left_half()], content=1.0).image[0]
+    assert (x - PHOTO)[..., 44:].abs().mean() < (x - PHOTO)[..., :20].abs().mean() / 4
+
+
+def test_of_a_style_only_what_its_mask_shows_counts():
+    dark = STYLE.clone()
+    dark[..., 24:] = 0
+    part = torch.zeros(1, 3, 48, 48)
+    part[..., :24] = 1
+    whole, masked = (stylize(dark, steps=20, content=0.0, **more).image for more in ({}, {"style_mask": [part]}))
+    assert masked.mean() > whole.mean() + 0.1
+
+
+@pytest.mark.parametrize(
+    ("styles", "masks", "said"),
+    [
+        ([STYLE], {"mask": [torch.ones(1, 3, 20, 56)]}, "the mask is 56 x 20 pixels and the photograph 56 x 40"),
+        ([STYLE] * 3, {"mask": [left_half()]}, "1 masks for 3 styles; give one for each, or for all but the last"),
+        ([STYLE], {"style_mask": [left_half()]}, "the mask is 56 x 40 pixels and its style 48 x 48"),
+        ([STYLE] * 2, {"style_mask": [left_half()]}, "1 style masks for 2 styles; give one for each"),
+        ([STYLE], {"mask": [torch.zeros(1, 3, 40, 56)]}, "the masks are black all over"),
+    ],
+)
+def test_masks_that_do_not_fit_are_one_sentence(styles, masks, said):
+    with pytest.raises(Mistake, match=said):
+        stylize(*styles, **masks)

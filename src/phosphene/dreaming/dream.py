@@ -24,6 +24,7 @@ from phosphene.core.optimization.steps import Step
 from phosphene.core.options import Bounds, Seed, Steps, Weight, Words, options_of
 from phosphene.core.pictures.eight_bit import precise
 from phosphene.core.pictures.files import Photo, open_photo
+from phosphene.core.pictures.masks import read_mask
 from phosphene.core.pictures.sheets import figure
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
@@ -251,10 +252,4 @@ def _mask(
         return where(network, whole, only)
     if only is not None:
         raise Mistake(f"--mask and --only {only} exclude each other; the one is a picture, the other makes its own")
-    opened = open_photo(mask)
-    (height, width), (mh, mw) = whole.shape[2:], opened.shape[2:]
-    if abs(mw * height - width * mh) > max(width * mh, mw * height) / 50:
-        raise Mistake(
-            f"the mask is {mw} x {mh} pixels and the photograph {width} x {height}; give one of the same shape"
-        )
-    return opened.mean(1, keepdim=True).to(whole)
+    return read_mask(mask, (whole.shape[2], whole.shape[3])).to(whole)

@@ -23,7 +23,7 @@ from phosphene.core.paths import broken, given_path
 from phosphene.core.pictures.fitting import enlarge, resize
 from phosphene.models.embedded import WEIGHTS
 from phosphene.models.headers import filled, header
-from phosphene.style.style_net import Shape, Statistics, StyleNet
+from phosphene.style.style_net import Shape, Statistics, StyleNet, laid_out
 
 HEADER, ARCHITECTURE, FORMAT = "style", "residual", 1
 """The entry of a file's header that holds the record; what it calls the network above; and how files are laid out."""
@@ -83,8 +83,7 @@ def loaded(
         raise Mistake(f"{file.name} is no style network ({why}); phosphene train-style writes them")
     net = StyleNet(_shape(file, record))
     filled(net, file)
-    net = net.eval().requires_grad_(False).to(device, dtype, memory_format=torch.channels_last)
-    return Loaded(net, record, file.stem)
+    return Loaded(laid_out(net.eval().requires_grad_(False), device, dtype), record, file.stem)
 
 
 def _shape(file: Path, record: Mapping[str, Any]) -> Shape:

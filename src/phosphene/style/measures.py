@@ -20,7 +20,10 @@ from phosphene.style.terms import LayerStyle
 def losses(
     network: Network, styles: Sequence[LayerStyle], content: Term, pictures: Float[Tensor, "n 3 h w"], rule: Rule
 ) -> list[dict[str, Any]]:
-    """Of each picture the distance of its content, and of its style layer by layer, each 0 where it is as wanted."""
+    """Of each picture the distance of its content, and of its style layer by layer, each 0 where it is as wanted.
+
+    Of several regions that of each besides.
+    """
     found = []
     names = {style.layer for style in styles} | content.layers
     for one in pictures.split(1):
@@ -29,6 +32,11 @@ def losses(
         reading = Reading(one, first, one, first, layers)
         each = {style.layer: float(style.term.of(reading)) for style in styles}
         found.append({"content": float(content.of(reading)), "style": each})
+        if len(styles[0].regions) > 1:
+            found[-1]["style by region"] = [
+                {style.layer: float(style.alone(i).term.of(reading)) for style in styles}
+                for i in range(len(styles[0].regions))
+            ]
     return found
 
 

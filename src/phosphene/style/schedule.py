@@ -28,6 +28,7 @@ from phosphene.style.blocks import Additive, Place, by_blocks, of_code
 from phosphene.style.borders import replicated
 from phosphene.style.moments import Moments
 from phosphene.style.presets import Setup
+from phosphene.style.regions import Band
 from phosphene.style.terms import LayerStyle, targets
 
 RATIO = math.sqrt(2)
@@ -142,6 +143,8 @@ class Making:
         sizes: the smallest first.
         scale: how large strokes are, as a factor of the style's size at which its area is the picture's.
         smooth: whether features are smoothed.
+        parts: how much each pixel of a style counts; None where all do alike.
+        regions: which styles are meant where; without any, all everywhere.
         nouns: in place of settings.
     """
 
@@ -156,6 +159,8 @@ class Making:
     sizes: Sequence[Size]
     scale: float = 1.0
     smooth: bool = False
+    parts: Sequence[Float[Tensor, "_ _"] | None] = ()
+    regions: Sequence[Band] = ()
     nouns: Nouns = field(default_factory=Nouns)
 
     @property
@@ -168,7 +173,7 @@ class Making:
         styles = [resized(one, self.style_size(one, size)) for one in self.styles]
         found = targets(
             self.network, styles, self.layers, self.how.statistics,
-            shares=self.shares, smooth=self.smooth, rule=replicated,
+            shares=self.shares, parts=self.parts, regions=self.regions, size=size, smooth=self.smooth, rule=replicated,
         )  # fmt: skip
         with torch.no_grad():
             code = self.network.read(resized(self.photo, size), [self.layer], replicated)[self.layer]

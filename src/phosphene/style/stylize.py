@@ -6,6 +6,7 @@ says at each place, the style what layers say whatever the place, in statistics 
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Unpack
 
 from jaxtyping import Float
@@ -22,7 +23,9 @@ from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import code_distance
 from phosphene.core.options import Bounds, Seed, Side, Steps, Weight, Words, options_of
 from phosphene.core.pictures.eight_bit import nearest_levels, precise
-from phosphene.core.pictures.files import Photo, is_film, open_photo
+from phosphene.core.pictures.files import Photo, Photos, is_film, open_photo
+from phosphene.core.pictures.fitting import resize
+from phosphene.core.pictures.masks import read_mask
 from phosphene.core.pictures.sheets import figure
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Panel, Result, Run
@@ -33,6 +36,7 @@ from phosphene.style.layers import content_layer as content_by_default
 from phosphene.style.layers import is_residual, style_layers
 from phosphene.style.measures import Meter, fall, losses
 from phosphene.style.presets import PresetName, Setup, setup
+from phosphene.style.regions import Band, bands, completed
 from phosphene.style.schedule import Making, Mixture, resized, sizes
 from phosphene.style.terms import style_grid
 
@@ -64,6 +68,10 @@ class StylizeOptions(FurtherOptions, total=False):
     ]
     begin: Annotated[Literal["photo", "noise"], Words("where to begin: at the photograph, or at noise")]
     grid: Annotated[bool, Words("show what more and more layers, and less and less content, make of it")]
+    content_layer: Annotated[str, Words("where the content is read; by default a layer that sees some 84 px")]
+    style_scale: Annotated[
+        Scale, Words("how large strokes are; 1: as if a style had as many pixels as the picture (1)")
+    ]
 
 
 options_of(StylizeOptions, Settings, leave_out=("steps", "jitter", "transparency", "opacity", "stretch"))
@@ -76,13 +84,13 @@ def stylize(
     styles: Sequence[Photo],
     *,
     layer: str | Sequence[str] | None = None,
-    content_layer: str | None = None,
     preset: PresetName = "default",
     size: Side | None = None,
     steps: Steps | None = None,
     content: Weight | None = None,
     strength: Weight = 1.0,
-    style_scale: Scale = 1.0,
+    mask: Photos | None = None,
+    style_mask: Photos | None = None,
     colours: Colours = "style",
     start: Photo | None = None,
     seed: Seed = 0,
@@ -98,14 +106,15 @@ def stylize(
         photo: a path, `skimage:NAME`, or pixels.
         styles: paintings, or whatever else has a look; of several it is a mixture of their statistics.
         layer: where the style is read; by default up to five layers, from the first to about the last third.
-        content_layer: where the content is read; by default one that sees some 84 px of the picture.
         preset: default (L-BFGS, size after size), fast (fewer steps), adam (Adam, whose memory is carried from size to
             size, and averaged pictures), gatys (the paper's: one size, from noise, Gram matrices alone).
         size: the longer side in pixels; by default 512, or the photograph's own where that is less.
         steps: how many moves at the first size; each further one takes three quarters of those before it.
         content: the weight of the content beside the style.
         strength: the weight of the style.
-        style_scale: how large strokes are; 1: as if the painting had as many pixels as the picture.
+        mask: where each style is meant, a picture for each: white where it is, and where it is grey, between styles;
+            one for all but the last will do, which is then meant elsewhere.
+        style_mask: what of each style counts, a picture for each: where it is white.
         colours: those of the style; the photograph's, where luminance alone is painted; or the style's carried to the
             photograph's histogram, or to their mean and covariance (linear), before they are painted.
         start: a picture to begin at instead of the photograph.
@@ -114,8 +123,9 @@ def stylize(
         Mistake: a layer without places, a style that is smaller than what a layer sees, or a film.
     """
     check_colours(network)
-    making, opened = _making(network, photo, styles, colours, layer, content_layer, size, style_scale,
+    making, opened = _making(network, photo, styles, colours, layer, size,
                              setup(preset, {**given, "steps": steps, "content": content}), strength, given)  # fmt: skip
+    making = masked(making, mask, style_mask)
     last, total = making.sizes[-1], sum(making.steps)
     network.allowance.check_steps(total, len(making.mixtures), last, making.how.settings.views)
     begun = making.photo if making.how.begin == "photo" else None
@@ -141,7 +151,7 @@ def stylize(
 
 def _making(
     network: Network, photo: Photo, styles: Sequence[Photo], colours: Colours, layer: str | Sequence[str] | None,
-    content: str | None, side: int | None, scale: float, how: Setup, strength: float, given: StylizeOptions,
+    side: int | None, how: Setup, strength: float, given: StylizeOptions,
 ) -> tuple[Making, Float[Tensor, "1 3 h w"]]:  # fmt: skip
     """What is to be made, and the photograph."""
     opened = _read(network, photo, "PHOTO")
@@ -152,14 +162,37 @@ def _making(
     layers = _layers(network, layer, paintings)
     shares = _numbers_in(given.get("shares"), "shares", len(paintings), "styles")
     weights = _numbers_in(given.get("layer_weights"), "layer-weights", len(layers), "layers")
-    smooth = given.get("smooth", "auto")
+    smooth, content = given.get("smooth", "auto"), given.get("content_layer")
     mixtures = _mixtures([strength * one / sum(weights) for one in weights], how.content, given.get("grid", False))
     fed, looks = meant(opened, paintings, colours)
     return Making(
         network, fed, looks, shares, layers, network.layer(content).name if content else content_by_default(network),
-        how, mixtures, sizes(last, how.smallest), scale, is_residual(network) if smooth == "auto" else smooth == "on",
-        Nouns.among(given),
+        how, mixtures, sizes(last, how.smallest), given.get("style_scale", 1.0),
+        is_residual(network) if smooth == "auto" else smooth == "on",
+        nouns=Nouns.among(given),
     ), opened  # fmt: skip
+
+
+def masked(making: Making, masks: Photos | None, style_masks: Photos | None) -> Making:
+    """The same, with what masks say of the photograph and of the styles.
+
+    Raises:
+        Mistake: a mask is of another shape, or there are more or fewer of them than styles.
+    """
+    photo, many = (making.photo.shape[2], making.photo.shape[3]), len(making.styles)
+    regions: list[Band] = []
+    if masks:
+        read = [resize(read_mask(one, photo), photo).clamp(0, 1) for one in masks]
+        regions = bands(completed(read, many), making.shares)
+    if style_masks and len(style_masks) != many:
+        raise Mistake(
+            f"{len(style_masks)} style masks for {many} styles; give one for each, white where all of it counts"
+        )
+    parts = [
+        read_mask(one, (style.shape[2], style.shape[3]), "its style")[0, 0]
+        for one, style in zip(style_masks or (), making.styles, strict=False)
+    ]
+    return replace(making, regions=regions, parts=parts)
 
 
 def _read(network: Network, photo: Photo, called: str) -> Float[Tensor, "1 3 h w"]:
@@ -246,10 +279,17 @@ def _numbers(making: Making, step: Step, before: Float[Tensor, "1 3 h w"]) -> li
             "layers": list(making.layers), "content layer": making.layer, "content": after["content"],
             "style": after["style"], "style at the start": begun["style"], "fall": fall(begun["style"], after["style"]),
             "weights": {"content": mixture.content, "style": list(mixture.layers)},
+            **({"regions": _regions(making, after)} if len(making.regions) > 1 else {}),
             "smoothed": making.smooth, "sizes": [list(one) for one in making.sizes], "steps": step.index,
         }
         for after, mixture in zip(found, making.mixtures, strict=True)
     ]  # fmt: skip
+
+
+def _regions(making: Making, after: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of each region which styles are meant there, how much of the picture it is, and its style's distance by layer."""
+    every = zip(making.regions, after["style by region"], strict=True)
+    return [{"shares": list(band.shares), "part": float(band.where.mean()), "style": style} for band, style in every]
 
 
 def _result(

@@ -129,6 +129,10 @@ class LayerStyle:
                     total = total + self.statistics[name] * share * part * distance(own)
         return total
 
+    def alone(self, index: int) -> "LayerStyle":
+        """One of its regions by itself."""
+        return LayerStyle(self.layer, [self.regions[index]], self.statistics, self.smoothing, self.grid)
+
     @property
     def additive(self) -> bool:
         """Whether sums tell everything."""
@@ -201,7 +205,7 @@ def targets(
     statistics: Mapping[str, float],
     *,
     shares: Sequence[float] = (),
-    parts: Sequence[Float[Tensor, "h w"] | None] = (),
+    parts: Sequence[Float[Tensor, "_ _"] | None] = (),
     regions: Sequence[Band] = (),
     size: Size | None = None,
     smooth: bool = False,

@@ -30,7 +30,7 @@ from phosphene.core.optimization.training.loop import AnyCourse, AnyEpoch, Loop
 from phosphene.core.optimization.training.pictures import Examples, augmented, resized
 from phosphene.core.optimization.training.steps import adam, averaged_in, one_cycle
 from phosphene.core.results.provenance import state_sha256
-from phosphene.style.style_net import Shape, StyleNet
+from phosphene.style.style_net import Shape, StyleNet, laid_out
 from phosphene.style.terms import LayerStyle, targets
 
 STATISTICS = {"gram": 1.0, "spread": 1.0}
@@ -180,7 +180,7 @@ class StyleTraining(Loop[Epoch]):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = StyleNet(shape)
-        model = model.to(look.network.device, working_dtype(look.network), memory_format=torch.channels_last)
+        model = laid_out(model, look.network.device, working_dtype(look.network))
         name = "a style" if shape.upscale == 1 else f"a network that makes pictures {shape.upscale} times as large"
         super().__init__(name, model, examples, held, course, course.batch, seed, Epoch, 2)
 

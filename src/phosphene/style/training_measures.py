@@ -5,7 +5,6 @@ of an optimization of each (Gatys et al. 2015, arXiv:1508.06576) that makes the 
 to the pictures that were made smaller, beside bicubic interpolation's, in pixels (PSNR, SSIM) and in features.
 """
 
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -30,7 +29,7 @@ Numbers = dict[str, dict[str, float]]
 def measured(
     net: StyleNet, look: Look, course: Course, photos: Float[Tensor, "n 3 h w"], steps: int = STEPS
 ) -> Numbers:
-    """Losses and seconds a picture: of the photographs, of the network's pictures, of an optimization's.
+    """Mean losses: of the photographs, of the network's pictures, of an optimization's.
 
     Args:
         photos: those that it was not trained on.
@@ -39,17 +38,10 @@ def measured(
     network = look.network
     x = photos.to(network.device, working_dtype(network))
     with torch.no_grad():
-        began = time.monotonic()
         made = torch.cat([net.to(x)(one) for one in x.split(1)])
-        seconds = time.monotonic() - began
-    ways = {"photograph": _losses(look, course, x, x), "network": _losses(look, course, made, x)}
-    ways["network"]["seconds"] = seconds / len(x)
-    began = time.monotonic()
     optimized = torch.cat([_optimized(look, course, one, steps) for one in x.split(1)])
-    ways[f"optimization, {steps} steps"] = _losses(look, course, optimized, x) | {
-        "seconds": (time.monotonic() - began) / len(x)
-    }
-    return ways
+    ways = {"photograph": x, "network": made, f"optimization, {steps} steps": optimized}
+    return {way: _losses(look, course, y, x) for way, y in ways.items()}
 
 
 @torch.no_grad()
@@ -112,12 +104,8 @@ def card(record: Mapping[str, Any], name: str) -> str:
 
 
 def _loss_rows(ways: Mapping[str, Mapping[str, float]]) -> list[str]:
-    heads = ["| picture | loss | content | style | seconds |", "|---|---|---|---|---|"]
-    return heads + [
-        f"| {way} | {one['loss']:.4f} | {one['content']:.4f} | {one['style']:.4f} | "
-        + (f"{one['seconds']:.2f} |" if "seconds" in one else "|")
-        for way, one in ways.items()
-    ]
+    rows = [f"| {way} | {one['loss']:.4f} | {one['content']:.4f} | {one['style']:.4f} |" for way, one in ways.items()]
+    return ["| picture | loss | content | style |", "|---|---|---|---|", *rows]
 
 
 def _likeness(ways: Mapping[str, Mapping[str, float]]) -> list[str]:

@@ -202,7 +202,6 @@ def _parameter(takers: Mapping[str, Argument], methods: int, photo: Any) -> Para
 
 
 def _photographs(one: Input, photo: Any, *, every: bool) -> Parameter:
-    """What photographs are for a command, whose methods all take them, or not."""
     if not one.required:
         return option(one.name, list[str] if one.many else str | None, [] if one.many else None, one.sentence)
     if not one.many:

@@ -88,11 +88,11 @@ class Job:
             Mistake: there is one film for several.
         """
         for one in self.recipe.inputs:
-            files = self.given.get(one.name)
-            whole = one.one and one.many and files and self.given.get("fit") == "whole" and single(files) is None
-            folder = self.row.folders and one.required and isinstance(files, str) and is_folder(files)
-            if whole or folder:
-                files = _readable([files] if folder else files, say)
+            given = self.given.get(one.name)
+            folder = self.row.folders and one.required and isinstance(given, str) and is_folder(given)
+            whole = one.one and one.many and given and self.given.get("fit") == "whole" and single(given) is None
+            if folder or whole:
+                files = _readable([str(given)] if folder else given or [], say)
                 if len(files) > 1 and self.output.film is not None:
                     raise Mistake(f"--film is of one picture, but {len(files)} are made; give one photograph")
                 called = told_apart(map(photo_stem, files))
