@@ -53,6 +53,7 @@ MADE = [
     ("stylize", "cat.png", "cat.png", "--method", "wct", "--style-scale", "0.7"),
     ("stylize", "cat.png", "cat.png", "skimage:brick", "--method", "adain", "--shares", "2,1"),
     ("stylize", "cat.png", "cat.png", "--method", "transport", "--size", "20"),
+    ("stylize", "cat.png", "--method", "feed-forward", "--tile", "16"),
     ("invert", "cat.png", "--steps", "3"),
     ("privacy", "cat.png", "--layer", "conv2", "--steps", "3"),
     ("invert", "cat.png", "--layer", "conv2", "--compare", "priors", "--steps", "2", "--rounds", "1"),
