@@ -20,6 +20,7 @@ NAMES = {
     "invert": "pictures of codes: what a step costs beside its gradient, how long all blocks take, errors by depth",
     "codes": "pictures of codes: how near each preset comes to ten photographs and their codes",
     "stylize": "style transfer: beside a tutorial's loop, its bare gradient, and style-transfer-pytorch's loop",
+    "blocks": "styles of large pictures block by block: a step beside the undivided one, and the peak by size",
     "minimal": "attacks that look for the smallest change, beside adversarial-library (--net, --methods)",
     "attack": "PGD on resnet18 and cifar_resnet20, beside loops by hand, torchattacks and foolbox",
     "attribution": "occlusion on resnet18 and vgg11, in full and incrementally, beside bare forwards and Captum",

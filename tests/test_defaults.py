@@ -81,6 +81,9 @@ RECIPES = {
     "apply_style": {"thumbnail": 1024, "tile": 512, "statistics": "shot", "carry": 0.5},
     "wct": {"strength": 0.6},
     "transport": {"strength": 0.8},
+    "texture": {
+        "size": 512, "seamless": False, "gram": 1.0, "spread": 1.0, "texture_scale": 1.0, "steps": 200, "seed": 0,
+    },
     "privacy": {"second": "embedded:photo-robust", "preset": "default", "fit": "crop", "seed": 0},
     "metamers": {"many": 8, "error": 0.0, "preset": "default", "patience": 50, "fit": "crop", "seed": 0},
     "compare_priors": {"error": 0.0, "steps": 200, "rounds": 8, "rate": 0.05, "fit": "crop", "seed": 0},
@@ -127,7 +130,14 @@ NOUNS = {
     optimizers.adam: {"rate": 0.05, "betas": (0.9, 0.999), "eps": 1e-8, "memory": None},
     optimizers.momentum: {"rate": 0.05, "kept": 0.9},
     optimizers.nadam: {"rate": 1.0, "betas": (0.9, 0.999), "eps": 1e-8, "psi": 4e-3},
-    lbfgs.lbfgs: {"history": 10, "evaluations": 20, "decrease": 1e-4, "curvature": 0.9, "first": None},
+    lbfgs.lbfgs: {
+        "history": 10,
+        "evaluations": 20,
+        "decrease": 1e-4,
+        "curvature": 0.9,
+        "first": None,
+        "store": "auto",
+    },
     estimates.estimated: {"directions": "normal", "many": 32, "sigma": 1e-3, "batch": 64},
     # lucid's redirection lasts for 16 steps; xplique's transparency begins at 80 %
     objectives.unblocked: {"transform": transforms.as_is, "steps": 16, "keep": ()},

@@ -1,6 +1,6 @@
 """Train the decoders of `embedded:photo`: `python -m training.decoders [LAYER ...]`.
 
-One for each of three depths, on the 50,000 training pictures of `embedded:photo`, of which 512 are held out; by the
+One for each of four depths, on the 50,000 training pictures of `embedded:photo`, of which 512 are held out; by the
 recipe of `phosphene train-decoder`. What is told about them is measured on a hundred validation pictures, the first of
 each class. After an interruption the same command goes on where it was. `--without LABEL` leaves out the pictures of
 some classes, and `--out FILE` writes the decoder elsewhere, unmeasured: for the example of docs/decoders.md.
@@ -25,7 +25,7 @@ from phosphene.models.decoder_files import record_in
 from training.photo import WEIGHTS
 from training.tiny_imagenet import CACHE, tiny_imagenet
 
-PICTURES = {"mixed3b": 12_500, "mixed4b": 14_500, "mixed5b": 50_000}
+PICTURES = {"conv2": 12_000, "mixed3b": 12_500, "mixed4b": 14_500, "mixed5b": 50_000}
 """Of each decoder's single epoch, evenly out of all classes: what a quarter of an hour on one core allowed."""
 
 EVERY = 200

@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from phosphene.style.arbitrary import transport as transport
     from phosphene.style.arbitrary import wct as wct
     from phosphene.style.stylize import stylize as stylize
+    from phosphene.style.texture import texture as texture
 
 
 @dataclass(frozen=True)
@@ -184,14 +185,14 @@ CATALOGUE: tuple[Row, ...] = (
     Row("privacy", "privacy", "inversion.privacy:privacy", "Say down to which layer activations show a photo."),
     Row("metamers", "metamers", "inversion.metamers:metamers", "Find pictures that a layer can't tell apart."),
     Row("stylize", "stylize", "style.stylize:stylize", "Paint it in any style, move by move.", "descent"),
-    Row("stylize", "wct", "style.arbitrary:wct", "Paint it in any style at once, by whitening and colouring (WCT).",
-        "wct"),
+    Row("stylize", "wct", "style.arbitrary:wct", "Paint it in any style at once, by WCT.", "wct"),
     Row("stylize", "adain", "style.arbitrary:adain", "Paint it in any style at once, channel by channel (AdaIN).",
         "adain"),
     Row("stylize", "transport", "style.arbitrary:transport",
         "Paint it in any style at once, moving its features least (optimal transport).", "transport"),
     Row("stylize", "apply_style", "style.apply_style:apply_style",
         "Paint it in the style that a network was trained on, in one pass.", "feed-forward", folders=True),
+    Row("texture", "texture", "style.texture:texture", "Make more of a texture, of any size, seamless on demand."),
     Row("attack", "pgd", "adversarial.attacks.pgd:pgd", "Fool it with many small steps.", "pgd"),
     Row("attack", "fgsm", "adversarial.attacks.fgsm:fgsm", "Fool it with one step.", "fgsm"),
     Row("attack", "bim", "adversarial.attacks.bim:bim", "Fool it with steps of one level each.", "bim"),

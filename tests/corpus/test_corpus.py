@@ -15,7 +15,12 @@ from tests.machine import kind
 
 HERE = Path(__file__).parent
 PICTURES = sorted(HERE.glob("*.png"))
-LONG = ("attribute-ablation-cam", "attribute-score-cam", "attribute-all")
+SHORT = (
+    "architecture attribute-grad-cam attribute-lrp attribute-occlusion attribute-saliency digits-predict "
+    "digits-visualize fgsm predict preset-plain sum weights"
+).split()
+"""Made again every time; the others with the slow tests."""
+
 network = cache(phosphene.load)
 
 
@@ -28,7 +33,7 @@ def test_the_corpus_is_small():
 
 
 @pytest.mark.parametrize(
-    "path", [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] if p.stem in LONG else []) for p in PICTURES]
+    "path", [pytest.param(p, id=p.stem, marks=[] if p.stem in SHORT else [pytest.mark.slow]) for p in PICTURES]
 )
 def test_a_picture_of_the_corpus_is_made_again(path):
     recipe = read_record(path)

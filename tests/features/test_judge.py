@@ -32,6 +32,7 @@ def test_verdicts_count_what_is_right_and_leave_out_what_cannot_be():
     assert words(found[2:]) == "Sequential has none of these classes"
 
 
+@pytest.mark.slow
 def test_the_command_prints_and_keeps_what_the_judge_sees(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = ["--size", 16, "--steps", 1, "--judge", "embedded:photo-robust", "--json"]

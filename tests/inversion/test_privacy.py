@@ -75,6 +75,7 @@ def test_the_report_has_every_layer_with_its_error_and_what_two_networks_say():
     ]
 
 
+@pytest.mark.slow
 def test_by_default_it_goes_from_the_first_layers_to_the_logits():
     layers = [one["layer"] for one in privacy(convnet(), levels(3, 16, 16), steps=1).numbers[0]["layers"]]
     assert layers[-1] == "logits" and 2 < len(layers) <= 11

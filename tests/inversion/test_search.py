@@ -118,6 +118,7 @@ def test_a_search_ends_when_all_problems_are_finished(network, codes):
     assert len(list(searched(network, [exact], Settings(steps=30), (16, 16), patience=5))) < 10
 
 
+@pytest.mark.slow
 def test_a_deep_prior_keeps_the_picture_around_which_its_pictures_vary_least(monkeypatch):
     network, photo = convnet(size=32), levels(3, 32, 32)
     monkeypatch.setattr(search, "steadiest", lambda steps: steadiest(steps, window=3, patience=4))

@@ -48,7 +48,7 @@ def test_its_steps_are_the_levels_and_where_it_is_stopped_there_is_a_picture():
 def test_numbers_say_how_far_the_style_and_the_photograph_are():
     (numbers,) = wct(decodable(), PHOTO, [STYLE]).numbers
     assert numbers["layers"] == ["relu2", "relu1"] == list(numbers["style loss"])
-    assert numbers["strength"] == 0.6 and numbers["seconds"] >= 0
+    assert numbers["strength"] == 0.6 and numbers["detail"] == 0 and numbers["seconds"] >= 0
     assert numbers["content loss"] > 0
     assert all(set(one) == {"photo", "picture"} for one in numbers["style loss"].values())
 
@@ -103,6 +103,6 @@ def test_with_the_embedded_network_a_photograph_comes_nearer_to_the_style(recipe
     (numbers,) = recipe(network, "skimage:chelsea", ["skimage:hubble_deep_field"], size=160).numbers
     for layer, one in numbers["style loss"].items():
         assert one["picture"] < one["photo"] / 2, layer
-    strength = recipe(network, "skimage:chelsea", ["skimage:hubble_deep_field"], size=160, strength=0)
+    strength = recipe(network, "skimage:chelsea", ["skimage:hubble_deep_field"], size=160, strength=0, detail=0)
     photo = resize(open_photo("skimage:chelsea"), strength.image.shape[2:])
     assert (strength.image - photo).square().mean() < 0.02

@@ -59,6 +59,18 @@ def test_without_strength_it_is_the_plain_reconstruction():
     assert torch.equal(found, restyling.unframed(plain, (20, 24)))
 
 
+def test_what_the_decoder_loses_of_the_picture_is_put_back_as_far_as_is_asked_for():
+    (level,) = levels(decodable(), layers="relu2")
+    plain = how(layers="relu2")
+    half = Restyling(plain.levels, plain.styles, plain.shares, plain.method, 1.0, 0.5)
+    (without,), (found,) = plain.pictures(PHOTO), half.pictures(PHOTO)
+    framed = plain.framed(PHOTO)
+    lost = framed - level.pictures(level.features(framed), (framed.shape[2], framed.shape[3]))
+    torch.testing.assert_close(found, (without + plain.unframed(lost, (20, 24)) / 2).clamp(0, 1))
+    all_of_it = Restyling(plain.levels, plain.styles, plain.shares, plain.method, 0.0, 1.0)
+    torch.testing.assert_close(next(all_of_it.pictures(PHOTO)), PHOTO)
+
+
 def test_frames_that_are_pooled_get_the_transform_of_all_their_moments():
     restyling = how()
     (alone,) = {len(restyling.pooled([PHOTO]))}

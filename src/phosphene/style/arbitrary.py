@@ -45,6 +45,10 @@ class RestyleOptions(TypedDict, total=False):
     layer: Annotated[
         str | Sequence[str] | None, Words("only these of the layers that have a decoder; by default all that are good")
     ]
+    detail: Annotated[
+        float, Bounds(0, 1),
+        Words("how much of what decoders lose of the photograph is put back; 1 with ours, 0 with a network's own"),
+    ]  # fmt: skip
     size: Annotated[Side, Words("the longer side of the picture; by default the photograph's own")]
     style_scale: Annotated[
         float, Bounds(0.1, 10), Words("how large strokes are; 1: as if a style had as many pixels as the picture (1)")
@@ -126,7 +130,8 @@ def _restyled(
     whole = _sized(open_photo(photo) if film is None else film.frame(0), given.get("size"))
     size = (whole.shape[2], whole.shape[3])
     paintings = [_exact(network, _style(one, size, given.get("style_scale", 1.0))) for one in styles]
-    how = Restyling(there, paintings, shares, METHODS[method], strength)
+    detail = given.get("detail", float(any(level.ours for level in there)))
+    how = Restyling(there, paintings, shares, METHODS[method], strength, detail)
     if film is not None:
         pooled = given.get("statistics", "shot") == "shot"
         return FilmStyle(network, film, how, method, size, pooled, given.get("carry", CARRY)).reel()
@@ -150,7 +155,7 @@ def _run(network: Network, how: Restyling, photo: Float[Tensor, "1 3 h w"], meth
         content, style = how.losses(begun, step.pictures)
         numbers = {
             "layers": [level.layer for level in how.levels[: step.index]], "strength": how.strength,
-            "content loss": content, "style loss": style, "seconds": round(took[0], 3),
+            "detail": how.detail, "content loss": content, "style loss": style, "seconds": round(took[0], 3),
         }  # fmt: skip
         words = ["the style"] if len(how.styles) == 1 else [f"style {k}" for k in range(1, len(how.styles) + 1)]
         panels: list[Panel] = [("the photograph", photo)]

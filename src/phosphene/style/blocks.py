@@ -100,6 +100,30 @@ def of_style(style: LayerStyle) -> Additive:
     return Additive(style.layer, sums, value, f"style of {style.layer}", needs)
 
 
+def placed(layer: str, at: Callable[[Size], LayerStyle]) -> Additive:
+    """What a layer is to be like, where how much each position counts is known when its rows and columns are.
+
+    Args:
+        at: from rows and columns to what it is to be like.
+    """
+    known: dict[Size, Additive] = {}
+
+    def of(size: Size) -> Additive:
+        if size not in known:
+            known.clear()
+            known[size] = of_style(at(size))
+        return known[size]
+
+    def sums(y: Float[Tensor, "n c rows columns"], place: Place, rows: Tensor) -> Sequence[Tensor]:
+        return of(place.size).sums(y, place, rows)
+
+    def value(sums: Sequence[Tensor], rows: Tensor) -> Float[Tensor, " n"]:
+        (now,) = known.values()
+        return now.value(sums, rows)
+
+    return Additive(layer, sums, value, f"style of {layer}")
+
+
 def of_code(
     layer: str, code: Float[Tensor, "problems c rows columns"], weight: Float[Tensor, "rows columns"] | None = None
 ) -> Additive:

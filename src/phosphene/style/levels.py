@@ -37,12 +37,14 @@ class Level:
         layer: its name.
         decoder: from its features to pictures.
         stride: pixels from one position to the next.
+        ours: whether the decoder is one of `train-decoder`, which are small and blur.
     """
 
     network: Network
     layer: str
     decoder: nn.Module
     stride: int
+    ours: bool
 
     @torch.no_grad()
     def features(self, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c rows columns"]:
@@ -127,4 +129,4 @@ def _level(network: Network, layer: str, found: nn.Module | Path) -> Level:
         decoder: nn.Module = read_decoder(found, network, layer)
     else:  # somebody's own stays as it is
         decoder = copy.deepcopy(found).eval().requires_grad_(False).to(network.device, working_dtype(network))
-    return Level(network, layer, decoder, 2**shape.doublings)
+    return Level(network, layer, decoder, 2**shape.doublings, isinstance(found, Path))

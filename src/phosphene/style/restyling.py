@@ -5,6 +5,10 @@
 (Li et al. 2017, arXiv:1705.08086, section 3.3; with a single level and AdaIN that of Huang & Belongie 2017,
 arXiv:1703.06868.) T_k comes from the moments of these features and of the style's at the same level. For a film it
 comes from several frames at once and stays: what one frame happens to show does not change the others' colours.
+
+A small decoder makes blurs, with a style and without one; what it loses without one is known, and can be put back:
+
+    x_k = D_k((1 - strength) f + strength T_k(f)) + detail (x_(k-1) - D_k(f))
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +39,7 @@ class Restyling:
         shares: how much each of them counts.
         method: how features get the style's statistics.
         strength: how far.
+        detail: how much of what decoders lose of a picture is put back.
     """
 
     levels: Sequence[Level]
@@ -42,6 +47,7 @@ class Restyling:
     shares: Sequence[float]
     method: Method
     strength: float
+    detail: float = 0.0
 
     @cached_property
     def wanted(self) -> list[Moments]:
@@ -81,7 +87,7 @@ class Restyling:
         for k, level in enumerate(self.levels):
             features = level.features(x)
             transform = self.transform(k, [features]) if fixed is None else fixed[k]
-            x = self._moved(level, features, transform, (x.shape[2], x.shape[3]))
+            x = self._moved(level, x, features, transform)
             yield self.unframed(x, size)
 
     def transform(self, index: int, features: Sequence[Float[Tensor, "1 c rows columns"]]) -> Transform:
@@ -94,10 +100,7 @@ class Restyling:
         for k, level in enumerate(self.levels):
             features = [level.features(x) for x in pictures]
             found.append(self.transform(k, features))
-            pictures = [
-                self._moved(level, one, found[k], (x.shape[2], x.shape[3]))
-                for one, x in zip(features, pictures, strict=True)
-            ]
+            pictures = [self._moved(level, x, one, found[k]) for x, one in zip(pictures, features, strict=True)]
         return found
 
     def total(self, size: tuple[int, int]) -> int:
@@ -108,9 +111,17 @@ class Restyling:
         """What is to be said of the picture behind so many levels."""
         return {"layers": [level.layer for level in self.levels[:done]], "strength": self.strength}
 
-    def _moved(self, level: Level, features: Tensor, transform: Transform, size: tuple[int, int]) -> Tensor:
+    def _moved(
+        self, level: Level, x: Float[Tensor, "1 3 h w"], features: Float[Tensor, "1 c rows columns"],
+        transform: Transform,
+    ) -> Float[Tensor, "1 3 h w"]:  # fmt: skip
+        """The picture behind a level."""
+        size = (x.shape[2], x.shape[3])
         moved = transformed(features.flatten(2), [(transform, None)], self.strength)
-        return level.pictures(moved.view_as(features), size)
+        found = level.pictures(moved.view_as(features), size)
+        if not self.detail:
+            return found
+        return (found + self.detail * (x - level.pictures(features, size))).clamp(0, 1)
 
     def losses(
         self, photo: Float[Tensor, "1 3 h w"], picture: Float[Tensor, "1 3 h w"]

@@ -33,6 +33,7 @@ def by_hand(answer, x, margin, eps, steps):
     return min(seen, key=lambda one: one[0])[1]
 
 
+@pytest.mark.slow
 def test_the_first_turn_is_the_loop_by_hand_down_the_margin():
     network = convnet()
     y = labels_of(network)

@@ -35,6 +35,7 @@ def test_the_summary_counts_what_the_ledger_has(report):
     assert found["of"]["norm"] == "linf"
 
 
+@pytest.mark.slow
 def test_two_batch_sizes_have_the_same_bytes_in_float64(report):
     assert Report(finished(batch=3)).files() == report.files()
 

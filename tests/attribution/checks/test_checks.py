@@ -180,6 +180,7 @@ def test_nothing_is_said_before_anything_is_found():
     assert Checks().panels(0, gradient.about) == []
 
 
+@pytest.mark.slow
 def test_the_command_checks(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("own.py").write_text(SOURCE)

@@ -241,6 +241,10 @@ NETWORKS = {
 }
 
 
+LONG = [name for name in NETWORKS if name.startswith(("attention", "group"))]
+"""And every other one: they are read again with the slow tests."""
+
+
 def plain(net, picture, baseline, window, corners):
     """The logits under each window, one picture at a time through the model itself."""
     found = []
@@ -262,7 +266,13 @@ def made(name, layout):
     "layout",
     [pytest.param(False, id="channels first"), pytest.param(True, id="channels last", marks=pytest.mark.slow)],
 )
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in LONG or at % 2 else [])
+        for at, name in enumerate(NETWORKS)
+    ],
+)
 def test_readings_under_windows_are_those_of_the_model(name, layout):
     network = made(name, layout)
     picture, baseline = noise(1, 3, SIDE, SIDE, seed=1), noise(1, 3, SIDE, SIDE, seed=2)

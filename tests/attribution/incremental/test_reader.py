@@ -101,6 +101,7 @@ def stacks(draw):
     return nn.Sequential(*found, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 3))
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(stacks(), st.tuples(st.integers(1, 9), st.integers(1, 9)), st.sampled_from(PLANS), st.data())
 def test_stacks_of_anything_equal_the_plain_model_at_the_borders_and_anywhere(model, window, plan, data):

@@ -114,6 +114,7 @@ def test_batch_normalization_that_cannot_be_folded_passes_relevance_on_as_zennit
     assert close(relevance(of(model), x, composite=composite), zennits(composite, model, x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("composite", THEIRS)
 def test_residual_networks_share_at_their_additions_as_zennits_do(composite):
     canonizer = foreign("zennit.torchvision").ResNetCanonizer()
@@ -255,6 +256,7 @@ def unbiased(seed=0, act=nn.ReLU):
     ).double().eval()  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.sampled_from([name for name in COMPOSITES if "beta" not in name]), st.integers(0, 1000))
 def test_relevance_is_conserved_where_there_are_no_biases(composite, seed):

@@ -52,6 +52,7 @@ def test_captum_that_is_not_there_is_told_with_its_extra(monkeypatch):
         method("attribute", "captum:DeepLift")(convnet(), levels(3, 16, 16))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["IntegratedGradients", "FeatureAblation", "Occlusion", "ShapleyValueSampling"])
 @pytest.mark.filterwarnings("ignore")
 def test_captum_takes_no_more_pictures_at_a_time_than_was_asked_for_and_finds_the_same(name):

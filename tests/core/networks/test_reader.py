@@ -24,6 +24,7 @@ SHARED_SLOW = ["inception5h", "squeezenet1_1", "mobilenet_v2", "cifar_resnet20"]
 ZOO_SLOW = ["alexnet", "googlenet", "resnet18", "densenet121", "mobilenet_v3_small", "convnext_tiny", "swin_t"]
 
 
+@pytest.mark.slow
 def test_every_layer_of_the_photo_network_equals_the_untouched_run():
     assert_faithful(Network(Photo(10, norm=True).double().eval(), size=32), (32, 32), every=31)
 
@@ -57,6 +58,7 @@ def test_every_layer_of_the_embedded_photo_network_equals_the_untouched_run():
     assert_faithful(network, network.size, every=13)
 
 
+@pytest.mark.slow
 def test_every_layer_of_a_residual_network_equals_the_untouched_run(zoo):
     assert_faithful(Network(zoo("resnet18", num_classes=10), size=64), (64, 64), every=31)
 

@@ -1,5 +1,6 @@
 """Words on pictures: letters that can be drawn, lines that fit."""
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ def test_letters_that_the_font_lacks_are_spelled():
     assert typesetting._drawable("naïve λ → 0.5 × 10² – 猫") == "naive lambda -> 0.5 x 102 - ?"
 
 
+@pytest.mark.slow
 @given(st.text(max_size=60))
 @settings(max_examples=50)
 def test_any_caption_can_be_drawn(caption):

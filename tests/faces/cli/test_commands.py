@@ -28,7 +28,10 @@ def test_without_out_the_files_are_named_after_command_input_and_unit(words, ste
     assert last(out) == Path(stem + ".png")
 
 
-@pytest.mark.parametrize(("words", "stem", "ends"), COMMANDS_AND_FILES)
+@pytest.mark.parametrize(
+    ("words", "stem", "ends"),
+    [pytest.param(*line, marks=[pytest.mark.slow] if at % 4 else []) for at, line in enumerate(COMMANDS_AND_FILES)],
+)
 def test_nothing_is_overwritten_and_force_does(words, stem, ends, run, monkeypatch):
     for end in ends:
         Path(stem + end).write_text("precious")

@@ -38,6 +38,7 @@ def stopping(monkeypatch, at, error):
     monkeypatch.setattr(DecoderTraining, "_learn", stopped)
 
 
+@pytest.mark.slow
 def test_the_decoder_and_its_card_are_written_and_how_to_use_it_is_said(run):
     code, out, err = run(*WORDS, "--measured", 2)
     assert code == 0, err

@@ -85,6 +85,7 @@ def test_two_batch_sizes_have_the_same_bytes_in_float64(data):
     assert inside("1") == inside("1024")
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_written_over(data):
     assert data(*WORDS, "--out", "there", "--quiet")[1] == "there/index.html\n"
     before = inside("there")

@@ -63,6 +63,7 @@ def test_what_is_there_is_not_overwritten(data):
     assert code == 2 and "transfer.json is there already" in error and Path("transfer.json").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_the_smallest_change_still_fools_its_own_network_when_it_is_rounded():
     x, network = levels(6, 3, 8, 8, low=60, high=190), linear(noise(3, 3, 8, 8) - 0.5, [0, 0, 0])
     labels = network.model.float()(x).argmax(1)

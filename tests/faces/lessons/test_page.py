@@ -61,6 +61,7 @@ def test_one_file_has_all_steps_and_loads_nothing_from_anywhere(small):
     assert 'class="missing"' not in text and "prefers-color-scheme: dark" in text
 
 
+@pytest.mark.slow
 def test_the_page_of_a_seed_is_the_same_and_another_seeds_another(small):
     file = made()
     pages = []
@@ -70,6 +71,7 @@ def test_the_page_of_a_seed_is_the_same_and_another_seeds_another(small):
     assert pages[0] == pages[1] != pages[2]
 
 
+@pytest.mark.slow
 def test_what_the_page_says_makes_it_again_does_so(small):
     code, _, _ = lesson(small, "--data", made(), "--decay", ".5", "--seed", 3, "--out", "a.html")
     assert code == 0

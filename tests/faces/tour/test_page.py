@@ -26,6 +26,7 @@ STOPS = [
     "Which pixels matter",
     "What it dreams",
     "What survives",
+    "In the style of a painting",
     "How little it takes to fool it",
 ]
 BESIDE = ["Two ideas of the same classes", "Two gradients", "Two attacks", "What survives in both"]
@@ -235,7 +236,7 @@ def test_a_network_without_rows_and_columns_and_with_one_logit_has_its_tour(tmp_
     text = Path("tour/index.html").read_text()
     why = ["own.py has no layer with rows and columns."]
     assert {title: lines for title, lines in left_out(text).items() if lines} == dict.fromkeys(
-        ("What its units look for", "What it dreams", "What survives"), why
+        ("What its units look for", "What it dreams", "What survives", "In the style of a painting"), why
     )
     answer = re.search(r"<td>(yes|no)</td>", text)[1]
     assert Path(f"tour/pictures/logits-{['no', 'yes'].index(answer)}.png").exists()
@@ -340,7 +341,7 @@ def contents(folder):
 
 def quick(words):
     """The same command with as few steps as it allows."""
-    if words[0] in ("visualize", "dream", "invert", "attack"):
+    if words[0] in ("visualize", "dream", "invert", "stylize", "attack"):
         words = [*words, "--steps", "2"]
     return words
 

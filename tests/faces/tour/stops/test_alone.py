@@ -10,7 +10,7 @@ from phosphene.core.pictures import files
 from phosphene.core.pictures.writing import save_png
 from phosphene.core.units.inputs import feed, logits
 from phosphene.faces.tour.guide import Guide
-from phosphene.faces.tour.stops.alone import REFERENCES, class_word, dreams, excited, fit_for
+from phosphene.faces.tour.stops.alone import REFERENCES, class_word, dreams, excited, fit_for, painted
 from tests.small import convnet, levels
 
 
@@ -66,3 +66,12 @@ def test_dreams_come_from_several_depths_and_with_another_picture_for_a_guide(ph
     assert [command.split()[3] for command in section.commands[1:]] == ["--strip", "--guide"]
     assert section.commands[2].split()[4] == other
     assert len({shown.png for shown in section.pictures}) == 5
+
+
+def test_the_photograph_is_painted_beside_the_painting():
+    guide = Guide(convnet(torch.float32), "skimage:cat", "own.py", True, 0, lambda title, run: run.result)
+    guide.take(painted)
+    (section,) = guide.sections
+    assert not section.missing
+    assert [Path(shown.file).stem for shown in section.pictures] == ["painting", "painted"]
+    assert section.commands == ["phosphene stylize skimage:cat painting:night --net own.py"]

@@ -18,6 +18,7 @@ from phosphene.dreaming import dream
 from phosphene.faces.tour.guide import Guide, Section
 from phosphene.features import architecture, predict, visualize, weights
 from phosphene.inversion import invert
+from phosphene.style import stylize
 
 REFERENCES = ("chelsea", "astronaut", "coffee", "rocket", "hubble_deep_field", "grass", "brick", "coins")
 """Photographs that tell what a unit usually says, so that what only this one excites can be told."""
@@ -25,6 +26,8 @@ REFERENCES = ("chelsea", "astronaut", "coffee", "rocket", "hubble_deep_field", "
 DEPTHS = 3
 GUIDES = "skimage:rocket", "skimage:brick"
 """For dreams: what a layer sees there is unlike what it dreams by itself."""
+
+PAINTING = "painting:night"
 
 Said = dict[str, Any] | None
 """The network's first answer; None where it has none for this photograph."""
@@ -273,6 +276,24 @@ def _another(guide: Guide, section: Section, layer: str, steps: int) -> None:
     guide.show(section, f"{layer} from another start: error {result.numbers[0]['error']:.3f}", "metamer", result)
 
 
+def painted(guide: Guide) -> None:
+    """The photograph in the style of a painting."""
+    with guide.stop(
+        "In the style of a painting",
+        "A deep layer says what is where. Which features meet on a layer, wherever they do, says how it is painted. A "
+        "picture is looked for that has the first from the photograph and the second from a painting, which comes "
+        "with this program.",
+        "Gatys, Ecker & Bethge 2015, arXiv:1508.06576",
+        guide.command(f"stylize {PAINTING}"),
+        shared=True,
+    ) as section:
+        steps, size = (2, 64) if guide.fast else (40, 256)
+        run = stylize(guide.network, guide.photo, [PAINTING], preset="fast", steps=steps, size=size, seed=guide.seed)
+        result = guide.ran("stylize", run)
+        guide.show(section, "the painting", "painting", result, "panel", 0, 1)
+        guide.show(section, "the photograph, painted", "painted", result)
+
+
 def fooled(guide: Guide) -> None:
     """How little changes the answer."""
     with guide.stop(
@@ -308,5 +329,5 @@ def fallen(result: Result) -> str:
     return f"{said_in_words(numbers['before'])}, attacked {kept}{said_in_words(numbers['after'])}"
 
 
-STOPS = (consists, says, filters, looks_for, matters, dreams, remembers, fooled)
+STOPS = (consists, says, filters, looks_for, matters, dreams, remembers, painted, fooled)
 """In the order of the page."""
