@@ -59,7 +59,7 @@ MADE = [
     ("privacy", "cat.png", "--layer", "conv2", "--steps", "3"),
     ("invert", "cat.png", "--layer", "conv2", "--compare", "priors", "--steps", "2", "--rounds", "1"),
     ("invert", "cat.png", "--layer", "log-probabilities", "--steps", "3", "--restarts", "2", "--preset", "mahendran"),
-    ("stylize", "cat.png", "cat.png", "--steps", "2"),
+    ("stylize", "cat.png", "cat.png", "--method", "descent", "--steps", "2"),
     ("stylize", "cat.png", "cat.png", "cat.png", "--steps", "2", "--shares", "3,1", "--sliced", "1", "--begin=noise"),
     ("stylize", "cat.png", "cat.png", "cat.png", "--steps", "2", "--mask", "cat.png", "--style-scale", "0.8"),
     ("attack", "cat.png", "--method", "fgsm"),
