@@ -5,8 +5,9 @@
 docs/inversion.md and docs/metamers.md, `... codes` those of docs/hog.md, and `python docs/make_pictures.py albums
 faces.safetensors` that of docs/albums.md, with the network that is trained there. `python docs/make_pictures.py
 decoders [nocats.safetensors]` makes those of docs/decoders.md, the second with a decoder that has seen no cats, and
-`python docs/make_pictures.py arbitrary` that of docs/arbitrary_style.md. `... feed_forward` and `... larger FILE` make
-those of docs/feed_forward.md, the second with the network that `python -m training.style larger` trains.
+`python docs/make_pictures.py arbitrary` that of docs/arbitrary_style.md, `... textures` that of docs/textures.md.
+`... feed_forward` and `... larger FILE` make those of docs/feed_forward.md, the second with the network that `python -m
+training.style larger` trains.
 """
 
 import sys
@@ -203,6 +204,25 @@ def feed_forward() -> None:
     save_png(grid(torch.cat(small), columns=3, gap=4), HERE / "feed_forward.png")
 
 
+def textures(side: int = 224) -> None:
+    """In each row a texture, and more of it by Gram matrices, by sliced histograms, by a robust network, and seamless.
+
+    The seamless one is shifted by half its sides, so that its edges meet in the middle.
+    """
+    own, robust = phosphene.load(), phosphene.load("embedded:photo-robust")
+    rows = []
+    for name in ("skimage:gravel", "skimage:brick"):
+        part = resize(open_photo(name).float(), (2 * side, 2 * side))[..., :side, :side]
+        made = [
+            phosphene.texture(own, [part], size=side).image,
+            phosphene.texture(own, [part], size=side, gram=0, spread=0, sliced=1).image,
+            phosphene.texture(robust, [part], size=side).image,
+            phosphene.texture(robust, [part], size=side, seamless=True).image.roll((side // 2, side // 2), (2, 3)),
+        ]
+        rows += [part, *made]
+    save_png(grid(torch.cat(rows), columns=5, gap=6), HERE / "textures.png")
+
+
 def larger(model: str) -> None:
     """A part of a photograph, and the same out of a sixteenth of its pixels, with the network of training/style.py."""
     photo = open_photo("skimage:astronaut")[..., 0:256, 96:352]
@@ -247,6 +267,9 @@ if __name__ == "__main__":
         sys.exit()
     if sys.argv[1:] == ["feed_forward"]:
         feed_forward()
+        sys.exit()
+    if sys.argv[1:] == ["textures"]:
+        textures()
         sys.exit()
     if sys.argv[1:2] == ["larger"]:
         larger(sys.argv[2])

@@ -205,14 +205,6 @@ def test_a_content_may_count_in_a_region_alone():
     torch.testing.assert_close(found.values.item(), expected.item(), rtol=1e-12, atol=0)
 
 
-def test_statistics_of_all_features_at_once_are_had_of_the_whole_picture_which_is_said():
-    network, x = network_of(), noise(1, 3, 80, 70)
-    (style,) = targets(network, [noise(1, 3, 41, 37)], ["relu1"], {"gram": 1.0, "sliced": 1.0, "histogram": 2.0})
-    with pytest.warns(Note, match="sliced, histogram depends on the whole picture, so it can't be read by blocks"):
-        found = by_blocks(network, [of_style(style)], pixels=50 * 50)(x, ROW, NOW)
-    assert_same(found, gradient(network, style.term)(x, ROW, NOW))
-
-
 def test_each_part_by_itself_comes_along():
     network, x = network_of(), noise(2, 3, 80, 70)
     parts, _ = parts_and_term(network, x)

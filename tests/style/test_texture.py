@@ -69,7 +69,7 @@ def test_a_seamless_texture_has_no_seam_and_a_plain_one_has():
 def test_masks_say_where_each_texture_is():
     left = torch.zeros(40, 40)
     left[:, :20] = 1
-    image = texture(convnet(), [spots(), stripes()], masks=[left], size=40, **{**SMALL, "steps": 30}).image[0]
+    image = texture(convnet(), [spots(), stripes()], mask=[left], size=40, **{**SMALL, "steps": 30}).image[0]
     colourful = (image.amax(0) - image.amin(0)).mean(0)
     assert colourful[:16].mean() > 2 * colourful[24:].mean()
 
@@ -92,7 +92,7 @@ def test_a_statistic_of_all_features_stands_beside_those_of_sums_or_alone():
         ({"gram": 0, "spread": 0}, "no statistic is left, so the texture says nothing; give one of them a weight"),
         ({"textures": [stripes(8)], "layer": "conv3"}, "conv3 sees 9 px, and a texture has only 8; give a larger"),
         ({"layer": "conv9"}, "no layer 'conv9'; did you mean"),
-        ({"masks": [torch.zeros(40, 40)] * 3}, "3 masks for 1 styles"),
+        ({"mask": [torch.zeros(40, 40)] * 3}, "3 masks for 1 styles"),
         ({"seamless": True, "pad": 0.1}, "a seamless texture is looked at as it is"),
     ],
 )

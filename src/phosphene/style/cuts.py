@@ -30,8 +30,8 @@ BUDGET = 4.4e9
 """Bytes of a step at most, however many are free: the same photograph gives the same picture on all machines that have
 so many. With the program and a network's weights a process stays below 6 GB."""
 
-COPIES = 8
-"""Of the picture that are there beside a block: parameters, gradients, what Adam keeps, and what is shown."""
+COPIES = 12
+"""Of the picture that are there beside a block, where L-BFGS looks for the length of a step; with Adam they are 8."""
 
 PER_BYTE = 2.0
 """What a block takes in all, for each byte that its layers keep for the way back; measured."""

@@ -10,8 +10,10 @@ import math
 from collections.abc import Sequence
 from functools import partial
 
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.units.default_layers import stages
+from phosphene.style.terms import style_grid
 
 STYLE = (3, 10, 24, 68, 156)
 """What VGG-19's layers see, in px."""
@@ -43,6 +45,29 @@ def style_layers(network: Network) -> list[str]:
         if further:
             chosen.append(min(further, key=partial(_from, wanted, sees)))
     return [names[i] for i in chosen]
+
+
+def fitting_layers(network: Network, given: str | Sequence[str] | None, least: float, called: str) -> list[str]:
+    """The layers that are given; by default those of `style_layers` that see no more than the smallest style has.
+
+    Args:
+        least: the shortest side of a style, in pixels.
+        called: what styles are called.
+    Raises:
+        Mistake: there is no such layer, it has no places, or it sees more.
+    """
+    asked = [given] if isinstance(given, str) else list(given or ())
+    names = [network.layer(name).name for name in asked] or style_layers(network)
+    for name in names:
+        style_grid(network, name)
+    sees = {name: field.rows.size for name in names if (field := network.layer(name).field) is not None}
+    small = [name for name in names if sees.get(name, 0) > least]
+    if small and (asked or len(small) == len(names)):
+        raise Mistake(
+            f"{small[0]} sees {sees[small[0]]:.0f} px, and a {called} has only {least:.0f}; give a larger picture of "
+            "it, or an earlier --layer"
+        )
+    return [name for name in names if name not in small]
 
 
 def content_layer(network: Network) -> str:

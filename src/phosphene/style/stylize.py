@@ -33,12 +33,11 @@ from phosphene.style.blocks import of_code
 from phosphene.style.borders import replicated
 from phosphene.style.colours import Colours, meant, shown_in
 from phosphene.style.layers import content_layer as content_by_default
-from phosphene.style.layers import is_residual, style_layers
+from phosphene.style.layers import fitting_layers, is_residual
 from phosphene.style.measures import Meter, fall, losses
 from phosphene.style.presets import PresetName, Setup, setup
 from phosphene.style.regions import Band, bands, completed
 from phosphene.style.schedule import Making, Mixture, resized, sizes
-from phosphene.style.terms import style_grid
 
 LONGER = 512
 """px, of the longer side where nothing else is said."""
@@ -159,7 +158,8 @@ def _making(
     if not paintings:
         raise Mistake("no style is given; name a painting behind the photograph")
     last = _last(opened, side)
-    layers = _layers(network, layer, paintings)
+    least = min(side for one in paintings for side in one.shape[2:])
+    layers = fitting_layers(network, layer, least, "style")
     shares = _numbers_in(given.get("shares"), "shares", len(paintings), "styles")
     weights = _numbers_in(given.get("layer_weights"), "layer-weights", len(layers), "layers")
     smooth, content = given.get("smooth", "auto"), given.get("content_layer")
@@ -208,29 +208,6 @@ def _last(photo: Float[Tensor, "1 3 h w"], side: int | None) -> Size:
     wanted = min(LONGER, longer) if side is None else side
     height, width = (max(8, round(wanted * one / longer)) for one in photo.shape[2:])
     return height, width
-
-
-def _layers(
-    network: Network, given: str | Sequence[str] | None, styles: Sequence[Float[Tensor, "1 3 h w"]]
-) -> list[str]:
-    """Where styles are read; by default only those layers that see no more than the smallest style has.
-
-    Raises:
-        Mistake: there is no such layer, it has no places, or it sees more.
-    """
-    asked = [given] if isinstance(given, str) else list(given or ())
-    names = [network.layer(name).name for name in asked] or style_layers(network)
-    for name in names:
-        style_grid(network, name)
-    least = min(one for style in styles for one in style.shape[2:])
-    fields = {name: field.rows.size for name in names if (field := network.layer(name).field) is not None}
-    small = [name for name in names if fields.get(name, 0) > least]
-    if small and (asked or len(small) == len(names)):
-        raise Mistake(
-            f"{small[0]} sees {fields[small[0]]:.0f} px, and a style has only {least}; give a larger picture of it, or "
-            "an earlier --layer"
-        )
-    return [name for name in names if name not in small]
 
 
 def _numbers_in(words: str | None, called: str, many: int, what: str) -> list[float]:

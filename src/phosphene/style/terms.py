@@ -227,14 +227,9 @@ def targets(
         Mistake: an unknown layer, or one without positions.
     """
     grids = {layer: style_grid(network, layer) for layer in layers}
-    told_by_sums = not (smooth or regions or any(part is not None for part in parts) or any(grids.values()))
-    if told_by_sums and not any(statistics.get(name) for name in OF_FEATURES):  # block by block, where a style is large
-        seen = [moments_of(network, one, layers, rule) for one in styles]
-        whole = list(shares) or [1.0] * len(styles)
-        return [
-            LayerStyle(layer, [Region(None, blended([one[layer] for one in seen], whole))], statistics)
-            for layer in layers
-        ]
+    kept = any(statistics.get(name) for name in OF_FEATURES)
+    if not (kept or smooth or regions or any(part is not None for part in parts) or any(grids.values())):
+        return _by_sums(network, styles, layers, statistics, list(shares) or [1.0] * len(styles), rule)
     read = [network.read(one, layers, rule) for one in styles]
     pixels = [(one.shape[2], one.shape[3]) for one in styles]
     every = list(parts) or [None] * len(styles)
@@ -253,6 +248,17 @@ def targets(
             own = [(at_positions(band.where, *at).to(styles[0]), list(band.shares)) for band in regions]
         found.append(_layer_style(layer, features, counted, own, statistics, smooth, grid))
     return found
+
+
+def _by_sums(
+    network: Network, styles: Sequence[Float[Tensor, "1 3 h w"]], layers: Sequence[str],
+    statistics: Mapping[str, float], shares: Sequence[float], rule: Rule,
+) -> list[LayerStyle]:  # fmt: skip
+    """What sums over whole styles tell, each of which is read block by block where it is large."""
+    seen = [moments_of(network, one, layers, rule) for one in styles]
+    return [
+        LayerStyle(layer, [Region(None, blended([one[layer] for one in seen], shares))], statistics) for layer in layers
+    ]
 
 
 def places(activations: Tensor, grid: TokenGrid | None, size: Size) -> tuple[int, int]:

@@ -23,10 +23,11 @@ from phosphene.core.options import Bounds, Seed, Side, Steps, Weight, Words, opt
 from phosphene.core.pictures.eight_bit import nearest_levels, precise
 from phosphene.core.pictures.files import Photos, open_photo
 from phosphene.core.pictures.fitting import resize
+from phosphene.core.pictures.masks import read_mask
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Panel, Result, Run
 from phosphene.core.units.photographs import photo_name
-from phosphene.style.layers import is_residual, style_layers
+from phosphene.style.layers import fitting_layers, is_residual
 from phosphene.style.regions import completed
 from phosphene.style.statistics import OF_FEATURES, OF_SUMS
 from phosphene.style.synthesis import Synthesis
@@ -61,7 +62,7 @@ def texture(
     *,
     size: Side = 512,
     seamless: bool = False,
-    masks: Photos | None = None,
+    mask: Photos | None = None,
     layer: str | Sequence[str] | None = None,
     gram: Weight = 1.0,
     spread: Weight = 1.0,
@@ -77,7 +78,7 @@ def texture(
         textures: pictures of a texture; several are blended, all over or where masks say.
         size: the width in pixels.
         seamless: what leaves on one side comes in on the other, so that copies side by side have no seam.
-        masks: of several textures, where each is meant: white there, grey for a blend; the last one may be left out,
+        mask: of several textures, where each is meant: white there, grey for a blend; the last one may be left out,
             and is where no other is.
         layer: where textures are read; by default up to five layers, from the first to about the last third.
         gram: weight of the Gram matrices, the products of features.
@@ -92,7 +93,7 @@ def texture(
     opened = [open_photo(one) for one in textures]
     told: Mapping[str, Any] = {"gram": gram, "spread": spread, **given}
     statistics = {name: told[name] for name in (*OF_SUMS, *OF_FEATURES) if told.get(name)}
-    making = _making(network, opened, masks, (given.get("height", size), size), layer,
+    making = _making(network, opened, mask, (given.get("height", size), size), layer,
                      statistics, seamless, texture_scale,
                      TEXTURE.but({**given, "steps": steps}), given)  # fmt: skip
     network.allowance.check_steps(sum(making.steps), 1, making.last)
@@ -127,30 +128,12 @@ def _making(
     smooth = given.get("smooth", "auto")
     where = None
     if masks:
-        where = completed([resize(open_photo(one).float().mean(1, keepdim=True), size) for one in masks], len(seen))
-    layers = _layers(network, layer, min(side for one in seen for side in one.shape[2:]) * scale)
+        where = completed([resize(read_mask(one, size, "the texture"), size).clamp(0, 1) for one in masks], len(seen))
+    layers = fitting_layers(network, layer, min(side for one in seen for side in one.shape[2:]) * scale, "texture")
     return Synthesis(
         network, seen, [1.0] * len(seen), where, layers, statistics, is_residual(network) if smooth == "auto" else
         smooth == "on", seamless, size, scale, settings, Nouns.among(given),
     )  # fmt: skip
-
-
-def _layers(network: Network, given: str | Sequence[str] | None, least: float) -> list[str]:
-    """Where textures are read; by default only those layers that see no more than the smallest texture has.
-
-    Raises:
-        Mistake: there is no such layer, or it sees more.
-    """
-    asked = [given] if isinstance(given, str) else list(given or ())
-    names = [network.layer(name).name for name in asked] or style_layers(network)
-    sees = {name: field.rows.size for name in names if (field := network.layer(name).field) is not None}
-    small = [name for name in names if sees.get(name, 0) > least]
-    if small and (asked or len(small) == len(names)):
-        raise Mistake(
-            f"{small[0]} sees {sees[small[0]]:.0f} px, and a texture has only {least:.0f}; give a larger picture of "
-            "it, or an earlier --layer"
-        )
-    return [name for name in names if name not in small]
 
 
 class _Trace:

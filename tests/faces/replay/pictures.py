@@ -54,7 +54,7 @@ MADE = [
     ("stylize", "cat.png", "cat.png", "skimage:brick", "--method", "adain", "--shares", "2,1"),
     ("stylize", "cat.png", "cat.png", "--method", "transport", "--size", "20"),
     ("texture", "cat.png", "--size", "24", "--steps", "2", "--layer", "conv2"),
-    ("texture", "cat.png", "skimage:brick", "--masks", "cat.png", "--size", "20", "--steps", "2", "--layer", "conv1"),
+    ("texture", "cat.png", "skimage:brick", "--mask", "cat.png", "--size", "20", "--steps", "2", "--layer", "conv1"),
     ("stylize", "cat.png", "--method", "feed-forward", "--tile", "16"),
     ("invert", "cat.png", "--steps", "3"),
     ("privacy", "cat.png", "--layer", "conv2", "--steps", "3"),

@@ -65,7 +65,7 @@ def lbfgs(
 
         @torch.no_grad()
         def update(values: Tensor, gradients: list[Tensor], rows: Tensor, evaluate: Evaluate) -> None:
-            start = _flat(parameters, rows)
+            start = _flat(parameters, rows).clone()
 
             def function(points: Tensor, own: Tensor) -> tuple[Tensor, ...]:
                 some = rows[own.cpu()]
@@ -260,6 +260,9 @@ def searched(
 
 
 def _flat(tensors: Sequence[Tensor], rows: Int[Tensor, " n"]) -> Float[Tensor, "n d"]:
+    """These rows of all tensors as vectors; of a single tensor's all rows it is no copy."""
+    if len(tensors) == 1 and len(rows) == len(tensors[0]):
+        return tensors[0].detach().flatten(1)
     return torch.cat([x.detach()[rows.to(x.device)].flatten(1) for x in tensors], 1)
 
 
