@@ -1,5 +1,7 @@
 """Exact rewrites equal what they stand for."""
 
+from contextlib import ExitStack
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -124,3 +126,14 @@ def test_inception5h_with_the_rewrite_equals_inception5h(shared_network):
     assert apart(ours, theirs) < 1e-9
     gradients = [torch.autograd.grad(y[0, 207], x)[0] for y in (ours, theirs)]
     assert apart(*gradients) < 1e-9
+
+
+def test_a_rule_for_every_call_leaves_the_rewrites_to_the_calls_that_they_are_for():
+    torch.manual_seed(0)
+    stem, apart = nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.Conv2d(4, 4, 3, padding=1, groups=4)
+    model = nn.Sequential(stem, nn.ReLU(), apart, nn.ReLU())
+    network, x = of(model, size=16).planned("picture"), pictures(16, 16)
+    last = list(network.layers)[-2]
+    with ExitStack() as until:
+        seen = network.read(x, [last], lambda x: lambda *call: NotImplemented, until)[last]
+        torch.testing.assert_close(seen, model(x), rtol=1e-4, atol=1e-5)

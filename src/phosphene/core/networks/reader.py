@@ -64,6 +64,7 @@ class Reader:
         self._activations: dict[Tap, Tensor] = {}
         self._calls: Counter[tuple[str, str | None]] = Counter()
         self._acted = 0
+        self._rewriting: set[str] = set()  # the modules whose calls the rewrites take the place of
         self._handler: Handler | None = None
 
     def run(self, x: Tensor, until: ExitStack) -> dict[Tap, Tensor]:
@@ -100,7 +101,8 @@ class Reader:
         """The modules whose own calls matter, by name."""
         anatomy, model = self.anatomy, self.anatomy.model
         owners = {tap.owner: model.get_submodule(tap.owner) for tap in self._missing if tap.function is not None}
-        owners |= acted_on(anatomy, self.rewrites)
+        others = acted_on(anatomy, self.rewrites)
+        self._rewriting, owners = set(others), owners | others
         if self.rule != "gradient":
             owners |= anatomy.callers(RECTIFIERS)
         if self.propagation is not None:
@@ -167,5 +169,5 @@ class Reader:
         if self.rule != "gradient" and name in RECTIFIERS:
             self._acted += 1
             return ruled(self.rule, function, args, kwargs)
-        new = rewritten(function, args, kwargs, self.rewrites)
+        new = rewritten(function, args, kwargs, self.rewrites) if owner in self._rewriting else None
         return function(*args, **kwargs) if new is None else new
