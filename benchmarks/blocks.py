@@ -24,8 +24,9 @@ from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.optimizers import adam
 from phosphene.core.optimization.parameterizations import Pixels
 from phosphene.models.specs import load
-from phosphene.style.blocks import by_blocks, of_style
+from phosphene.style.blocks import by_blocks
 from phosphene.style.borders import replicated
+from phosphene.style.parts import of_style
 from phosphene.style.terms import LayerStyle, targets
 
 COMPRESSED, FULL = "vgg19_16x", "torchvision:vgg19?weights=none"

@@ -5,7 +5,8 @@
 docs/inversion.md and docs/metamers.md, `... codes` those of docs/hog.md, and `python docs/make_pictures.py albums
 faces.safetensors` that of docs/albums.md, with the network that is trained there. `python docs/make_pictures.py
 decoders [nocats.safetensors]` makes those of docs/decoders.md, the second with a decoder that has seen no cats, and
-`python docs/make_pictures.py arbitrary` that of docs/arbitrary_style.md.
+`python docs/make_pictures.py arbitrary` that of docs/arbitrary_style.md. `... feed_forward` and `... larger FILE` make
+those of docs/feed_forward.md, the second with the network that `python -m training.style larger` trains.
 """
 
 import sys
@@ -196,7 +197,7 @@ def arbitrary(network: phosphene.Network, **how: list[str]) -> None:
 
 def feed_forward() -> None:
     """A photograph in the style of the network that comes with phosphene, and two others."""
-    photos = [open_photo(f"skimage:{name}") for name in ("astronaut", "chelsea", "rocket")]
+    photos = [open_photo(f"skimage:{name}") for name in ("astronaut", "coffee", "rocket")]
     made = [phosphene.apply_style(phosphene.load(), photo).image for photo in photos]
     small = [fit(one, (320, 320)) for one in [*photos, *made]]
     save_png(grid(torch.cat(small), columns=3, gap=4), HERE / "feed_forward.png")
@@ -204,7 +205,7 @@ def feed_forward() -> None:
 
 def larger(model: str) -> None:
     """A part of a photograph, and the same out of a sixteenth of its pixels, with the network of training/style.py."""
-    photo = open_photo("skimage:chelsea")[..., 20:276, 100:356]
+    photo = open_photo("skimage:astronaut")[..., 0:256, 96:352]
     size = (photo.shape[2] // 4, photo.shape[3] // 4)
     made = phosphene.apply_style(phosphene.load(), resize(photo, size), with_=model).result
     (words, interpolated), (_, found) = made.panels[0]

@@ -10,6 +10,7 @@ large, for docs/feed_forward.md, and writes it into the cache.
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -32,8 +33,12 @@ LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 SIDE = 320
 """Pixels at which the photographs are kept."""
 
-STARRY = Course((128,) * 9 + (160,), crops=(192, SIDE), content_weight=0.25, tv=0.2, peak=2e-3, batch=2)
-LARGER = Course((96,) * 5, crops=(192, SIDE), content_weight=1.0, tv=0.0, peak=3e-3, batch=2)
+STARRY = (
+    Course((128,) * 9 + (160,), crops=(192, SIDE), content_weight=0.25, tv=0.2, peak=2e-3, batch=2),
+    Course((160,) * 4, crops=(192, SIDE), content_weight=0.25, tv=0.4, peak=1e-3, batch=2, decay=0.99),
+)
+LARGER = (Course((96,) * 4, crops=(192, SIDE), content_weight=1.0, tv=0.0, peak=3e-3, batch=2),)
+"""One cycle of the learning rate after the other."""
 
 SOURCE = (
     "The Starry Night, oil on canvas, Vincent van Gogh, 1889, Museum of Modern Art, New York; out of copyright. The "
@@ -42,12 +47,24 @@ SOURCE = (
 
 
 def trained(
-    seen: Look, how: Course, shape: Shape, data: tuple[Examples, Examples], out: Path, about: str, **more: object
-) -> None:
+    seen: Look, cycles: Sequence[Course], shape: Shape, data: tuple[Examples, Examples], out: Path, about: str,
+    **more: object,
+) -> None:  # fmt: skip
     """Train a network and write it, with what it is worth."""
     learned, held = data
-    training = StyleTraining(seen, learned, held.part(torch.arange(MEASURED)), how, shape)
-    checkpoint = CACHE / f"{out.stem}.checkpoint"
+    few, start = held.part(torch.arange(MEASURED)), None
+    for number, how in enumerate(cycles, 1):
+        training = StyleTraining(seen, learned, few, how, shape, start=start)
+        run(training, CACHE / f"{out.stem}-{number}.checkpoint")
+        start = training.best[1]
+        made = net_file(training, few, about, **more, cycles=number)
+        record = header_in(made, HEADER)
+        save({out: made, out.with_suffix(".md"): card(record, out.name).encode()})
+        print(json.dumps(record, indent=1), f"{out}: {len(made)} bytes", sep="\n", flush=True)
+
+
+def run(training: StyleTraining, checkpoint: Path) -> None:
+    """To the end, from the checkpoint on if there is one, with a preview of each epoch beside it."""
     if checkpoint.exists():
         training.resume(checkpoint)
     began, before = time.monotonic(), training.taken
@@ -57,11 +74,7 @@ def trained(
             each = (time.monotonic() - began) / max(training.taken - before, 1)
             left = each * (training.total - training.taken) / 60
             print(f"{training.line(ended)}, {left:.0f} minutes left", flush=True)
-            save({checkpoint: training.saved(), CACHE / f"{out.stem}.png": preview(training)})
-    made = net_file(training, held.part(torch.arange(MEASURED)), about, **more)
-    record = header_in(made, HEADER)
-    save({out: made, out.with_suffix(".md"): card(record, out.name).encode()})
-    print(json.dumps(record, indent=1), f"{out}: {len(made)} bytes", sep="\n", flush=True)
+            save({checkpoint: training.saved(), checkpoint.with_suffix(".png"): preview(training)})
 
 
 def main() -> None:

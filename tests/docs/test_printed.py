@@ -53,6 +53,7 @@ TOOLS = {
     "train-robust": ["--epochs", "1", "--size", "32", "--batch", "8"],
     "train-dream": ["--epochs", "1", "--batch", "8"],
     "train-decoder": ["--epochs", "1", "--batch", "8", "--measured", "1"],
+    "train-style": ["--epochs", "1", "--batch", "8", "--size", "32", "--measured", "1"],
     "evaluate": ["--limit", "3"],
 }
 """The same for commands that are not recipes."""

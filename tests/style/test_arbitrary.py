@@ -100,9 +100,9 @@ def test_the_users_network_and_its_decoders_stay_as_they_are():
 @pytest.mark.parametrize("recipe", [adain, wct, transport])
 def test_with_the_embedded_network_a_photograph_comes_nearer_to_the_style(recipe):
     network = phosphene.load("embedded:photo")
-    (numbers,) = recipe(network, "skimage:chelsea", ["skimage:hubble_deep_field"], size=160).numbers
+    (numbers,) = recipe(network, "skimage:chelsea", ["painting:night"], size=160).numbers
     for layer, one in numbers["style loss"].items():
         assert one["picture"] < one["photo"] / 2, layer
-    strength = recipe(network, "skimage:chelsea", ["skimage:hubble_deep_field"], size=160, strength=0, detail=0)
+    strength = recipe(network, "skimage:chelsea", ["painting:night"], size=160, strength=0, detail=0)
     photo = resize(open_photo("skimage:chelsea"), strength.image.shape[2:])
     assert (strength.image - photo).square().mean() < 0.02

@@ -18,7 +18,8 @@ from phosphene.core.optimization.parameterizations import Pixels
 from phosphene.core.optimization.terms import code_distance
 from phosphene.core.optimization.transforms import roll
 from phosphene.style import blocks
-from phosphene.style.blocks import Additive, by_blocks, of_code, of_style
+from phosphene.style.blocks import Additive, by_blocks, of_code
+from phosphene.style.parts import of_style
 from phosphene.style.terms import targets
 from tests.small import Tokens, noise
 
@@ -186,6 +187,13 @@ def test_where_memory_runs_out_blocks_get_smaller_until_none_fits(monkeypatch):
     short(10 * 10)
     with pytest.warns(Note), pytest.raises(Mistake, match="the smallest block of a picture of 120 x 120 px has"):
         objective(x, ROW, NOW)
+
+
+def test_tokens_have_a_content_too():
+    network, x = Network(Tokens().double(), size=32), noise(1, 3, 32, 32)
+    code = network.read(noise(1, 3, 32, 32, seed=2), ["mix"])["mix"]
+    found = by_blocks(network, [of_code("mix", code)])(x, ROW, NOW)
+    assert_same(found, gradient(network, code_distance("mix", code))(x, ROW, NOW))
 
 
 def test_a_content_may_count_in_a_region_alone():

@@ -2,7 +2,7 @@ import time
 
 import torch
 
-from phosphene.core.optimization.terms import code_distance
+from phosphene.style.blocks import of_code
 from phosphene.style.measures import Meter, fall, losses
 from phosphene.style.terms import targets
 from tests.small import convnet, noise
@@ -11,7 +11,7 @@ from tests.small import convnet, noise
 def test_each_loss_is_0_for_the_picture_that_it_is_of_and_pictures_are_measured_alone():
     network, photo, style = convnet(), noise(1, 3, 12, 16), noise(1, 3, 12, 16, seed=1)
     styles = targets(network, [style], ["relu1", "relu2"], {"gram": 1.0})
-    content = code_distance("relu3", network.read(photo, ["relu3"])["relu3"])
+    content = of_code("relu3", network.read(photo, ["relu3"])["relu3"])
     first, second = losses(network, styles, content, torch.cat([photo, style]), "gradient")
     assert first["content"] == 0 and all(value > 1e-3 for value in first["style"].values())
     assert second["content"] > 1e-3 and all(value < 1e-12 for value in second["style"].values())

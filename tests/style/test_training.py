@@ -124,6 +124,17 @@ def test_another_training_does_not_go_on_from_it(other, what, tmp_path):
         begun(**other).resume(file)
 
 
+def test_it_begins_with_the_weights_that_are_given_and_goes_on_with_no_others(tmp_path):
+    first, file = run(begun()), tmp_path / "kept"
+    further = StyleTraining(look(), examples(24), examples(8, 50), COURSE, SHAPE, start=first.best[1])
+    for name, value in first.best[1].items():
+        assert torch.equal(further.model.state_dict()[name], value)
+        assert torch.equal(further.average.state_dict()[name], value)
+    file.write_bytes(further.saved())
+    with pytest.raises(Mistake, match="the start is another one"):
+        begun().resume(file)
+
+
 def test_the_network_comes_back_as_it_was():
     network = convnet(torch.float32)
     before = copy.deepcopy(network.model.state_dict())

@@ -3,8 +3,9 @@ from dataclasses import replace
 import torch
 
 from phosphene.core.optimization.keys import Key
-from phosphene.style.blocks import by_blocks, placed
+from phosphene.style.blocks import by_blocks
 from phosphene.style.cuts import margins_of
+from phosphene.style.parts import placed
 from phosphene.style.terms import targets
 from phosphene.style.wrapping import Wrapping
 from tests.small import convnet, noise

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float, Int, Shaped
@@ -33,9 +33,6 @@ from phosphene.core.optimization.objectives import pulled
 from phosphene.core.optimization.tiles import belonging
 from phosphene.core.optimization.transforms import Transform, as_is
 from phosphene.style.cuts import Block, Margins, Size, affordable, blocks_of, margins_of, pixels_of
-from phosphene.style.moments import Moments
-from phosphene.style.statistics import OF_FEATURES
-from phosphene.style.terms import LayerStyle
 
 
 class Place(NamedTuple):
@@ -84,58 +81,19 @@ class Additive:
         return replace(self, value=lambda sums, rows: weight * self.value(sums, rows))
 
 
-def of_style(style: LayerStyle) -> Additive:
-    """What a layer is to be like, as its term says it."""
-
-    def sums(y: Float[Tensor, "n c rows columns"], place: Place, rows: Tensor) -> list[Tensor]:
-        features = style.features(y)
-        found = [s for one in style.sums(features, place.positions) for s in one]
-        return found if style.additive else [*found, features]
-
-    def value(sums: Sequence[Tensor], rows: Tensor) -> Float[Tensor, " n"]:
-        moments = [Moments(*sums[i : i + 3]) for i in range(0, len(sums) - 2, 3)]
-        return style.of_sums(moments) + (0 if style.additive else style.of_features(sums[-1]))
-
-    needs = ", ".join(name for name, weight in style.statistics.items() if weight and name in OF_FEATURES)
-    return Additive(style.layer, sums, value, f"style of {style.layer}", needs)
-
-
-def placed(layer: str, at: Callable[[Size], LayerStyle]) -> Additive:
-    """What a layer is to be like, where how much each position counts is known when its rows and columns are.
-
-    Args:
-        at: from rows and columns to what it is to be like.
-    """
-    known: dict[Size, Additive] = {}
-
-    def of(size: Size) -> Additive:
-        if size not in known:
-            known.clear()
-            known[size] = of_style(at(size))
-        return known[size]
-
-    def sums(y: Float[Tensor, "n c rows columns"], place: Place, rows: Tensor) -> Sequence[Tensor]:
-        return of(place.size).sums(y, place, rows)
-
-    def value(sums: Sequence[Tensor], rows: Tensor) -> Float[Tensor, " n"]:
-        (now,) = known.values()
-        return now.value(sums, rows)
-
-    return Additive(layer, sums, value, f"style of {layer}")
-
-
 def of_code(
-    layer: str, code: Float[Tensor, "problems c rows columns"], weight: Float[Tensor, "rows columns"] | None = None
+    layer: str, code: Float[Tensor, "problems c *places"], weight: Float[Tensor, "rows columns"] | None = None
 ) -> Additive:
     """|Phi(x) - code|^2 / |code|^2, as `code_distance`; a code for each problem.
 
     Args:
         weight: how much each position counts, in both squares.
     """
-    size = (code.square() if weight is None else weight.to(code) * code.square()).flatten(1).sum(1)
+    whole = code if code.dim() == 4 else code.flatten(2)[..., None]
+    size = (whole.square() if weight is None else weight.to(whole) * whole.square()).flatten(1).sum(1)
 
     def sums(y: Float[Tensor, "n c rows columns"], place: Place, rows: Tensor) -> list[Tensor]:
-        apart = (y - place.of(code)[rows]).square()
+        apart = (y - place.of(whole)[rows]).square()
         return [(apart if weight is None else place.of(weight).to(y) * apart).flatten(1).sum(1)]
 
     return Additive(layer, sums, lambda sums, rows: sums[0] / size[rows], f"distance to the code of {layer}")
@@ -160,7 +118,7 @@ def by_blocks(
         Mistake: not even the smallest block is so small.
         NotFinite: the value or the gradient is not finite.
     """
-    cut = _Blockwise(network, parts, rule, pixels)
+    cut = Blockwise(network, parts, rule, pixels)
 
     def objective(pictures: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"], key: Key) -> Evaluation:
         with torch.inference_mode(False), torch.enable_grad():
@@ -183,7 +141,10 @@ def by_blocks(
     return objective
 
 
-class _Blockwise:
+Found = TypeVar("Found")
+
+
+class Blockwise:
     """How pictures are cut; remembers it for each size, and where memory ran out."""
 
     def __init__(self, network: Network, parts: Sequence[Additive], rule: Rule, pixels: float | None) -> None:
@@ -197,21 +158,38 @@ class _Blockwise:
         return None if any(part.whole for part in self.parts) else margins_of(self.network, self.names)
 
     def gradient(self, views: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"]) -> tuple[list[Tensor], Tensor]:
-        """Each part's values, and the whole gradients of the views; by smaller blocks where memory runs out."""
+        """Each part's values, and the whole gradients of the views."""
+        return self._tried(lambda blocks: self._two_passes(views, rows, blocks), views)
+
+    def values(self, views: Float[Tensor, "n c h w"], rows: Int[Tensor, " n"]) -> list[Tensor]:
+        """Each part's values alone, in one pass."""
+
+        def passed(blocks: Sequence[Block]) -> list[Tensor]:
+            shapes, totals = dict[str, Size](), list[list[Tensor]]()
+            for block in reversed(blocks):
+                _add(totals, self._sums(views, rows, block, shapes)[1])
+            return [part.value(one, rows) for part, one in zip(self.parts, totals, strict=True)]
+
+        with torch.no_grad():
+            return self._tried(passed, views)
+
+    def _tried(self, passes: Callable[[list[Block]], Found], views: Float[Tensor, "n c h w"]) -> Found:
+        """What passes over the blocks find; by smaller blocks where memory runs out."""
         many, size = len(views), (views.shape[2], views.shape[3])
         while True:
             if (many, size) not in self._cuts:  # once, as free memory comes and goes: the same seed, the same picture
                 self._cuts[many, size] = self._cut(many, size)
             blocks = self._cuts[many, size]
             try:
-                return self._two_passes(views, rows, blocks)
+                return passes(blocks)
             except Exception as error:  # whatever says that memory is short
-                self.pixels = max((y.stop - y.start) * (x.stop - x.start) for (y, _), (x, _) in blocks) // 2
                 if not out_of_memory(error) or self.margins is None:
                     raise
-                blocks_of(size, self.margins, self.pixels)  # which says where there are no smaller ones
+                pixels = max((y.stop - y.start) * (x.stop - x.start) for (y, _), (x, _) in blocks) // 2
+                blocks_of(size, self.margins, pixels)  # which says where there are no smaller ones
                 traceback.clear_frames(error.__traceback__)  # they hold on to what filled it
-                warnings.warn(Note(f"memory ran out, so it goes on by blocks of {self.pixels} pixels"), stacklevel=2)
+                warnings.warn(Note(f"memory ran out, so it goes on by blocks of {pixels} pixels"), stacklevel=2)
+                self.pixels = pixels
                 self._cuts.clear()
 
     def _cut(self, many: int, size: Size) -> list[Block]:
@@ -237,12 +215,11 @@ class _Blockwise:
         gradients, shapes = torch.zeros_like(views), dict[str, Size]()
         with ExitStack() as until:
             x, own = self._sums(views, rows, last, shapes, until)
-            totals = [[s.detach().clone() for s in one] for one in own]
+            totals = list[list[Tensor]]()
             with torch.no_grad():
+                _add(totals, own)
                 for block in others:
-                    for total, one in zip(totals, self._sums(views, rows, block, shapes)[1], strict=True):
-                        for whole, part in zip(total, one, strict=True):
-                            whole += part
+                    _add(totals, self._sums(views, rows, block, shapes)[1])
             values, pulls = self._value(totals, rows)
             gradients[pixels_of(last)] = pulled(_product(pulls, own), x, self.network.name)
             del x, own
@@ -288,6 +265,16 @@ class _Blockwise:
         values = [part.value(one, rows) for part, one in zip(self.parts, totals, strict=True)]
         whole = torch.stack([value.sum() for value in values]).sum()
         return [value.detach() for value in values], list(torch.autograd.grad(whole, flat, allow_unused=True))
+
+
+def _add(totals: list[list[Tensor]], own: Sequence[Sequence[Tensor]]) -> None:
+    """Add the sums of a block to those of all so far; the first ones are copied."""
+    if not totals:
+        totals += [[s.detach().clone() for s in one] for one in own]
+        return
+    for total, one in zip(totals, own, strict=True):
+        for whole, part in zip(total, one, strict=True):
+            whole += part
 
 
 def _product(pulls: Sequence[Tensor | None], own: Sequence[Sequence[Tensor]]) -> Tensor:

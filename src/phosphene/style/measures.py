@@ -12,31 +12,31 @@ from torch import Tensor
 
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.rectifiers import Rule
-from phosphene.core.optimization.terms import Reading, Term
+from phosphene.style.blocks import Additive
+from phosphene.style.parts import of_style
+from phosphene.style.reading import measured
 from phosphene.style.terms import LayerStyle
 
 
-@torch.no_grad()
 def losses(
-    network: Network, styles: Sequence[LayerStyle], content: Term, pictures: Float[Tensor, "n 3 h w"], rule: Rule
+    network: Network, styles: Sequence[LayerStyle], content: Additive, pictures: Float[Tensor, "n 3 h w"], rule: Rule
 ) -> list[dict[str, Any]]:
     """Of each picture the distance of its content, and of its style layer by layer, each 0 where it is as wanted.
 
     Of several regions that of each besides.
     """
-    found = []
-    names = {style.layer for style in styles} | content.layers
+    many = len(styles[0].regions)
+    apart = [style.alone(i) for i in range(many) for style in styles] if many > 1 else []
+    parts, found = [content, *map(of_style, [*styles, *apart])], []
     for one in pictures.split(1):
-        layers = network.read(one, names, rule)
-        first = torch.zeros(1, dtype=torch.long, device=one.device)
-        reading = Reading(one, first, one, first, layers)
-        each = {style.layer: float(style.term.of(reading)) for style in styles}
-        found.append({"content": float(content.of(reading)), "style": each})
-        if len(styles[0].regions) > 1:
-            found[-1]["style by region"] = [
-                {style.layer: float(style.alone(i).term.of(reading)) for style in styles}
-                for i in range(len(styles[0].regions))
-            ]
+        about, *each = (float(value) for value in measured(network, parts, one, rule))
+        by_region = [
+            {style.layer: value for style, value in zip(styles, each[first : first + len(styles)], strict=True)}
+            for first in range(0, len(each), len(styles))
+        ]
+        found.append({"content": about, "style": by_region[0]})
+        if many > 1:
+            found[-1]["style by region"] = by_region[1:]
     return found
 
 

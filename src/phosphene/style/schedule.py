@@ -19,15 +19,15 @@ from phosphene.core.optimization.ascent import Nouns, Size, ascent, stages
 from phosphene.core.optimization.engine import Objective, Optimizer
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.lbfgs import lbfgs
-from phosphene.core.optimization.objectives import gradient
 from phosphene.core.optimization.optimizers import AdamMemory, adam, scheduled
 from phosphene.core.optimization.steps import Step, Waypoints, averaged
 from phosphene.core.optimization.terms import Term, code_distance, weighted
 from phosphene.core.optimization.transforms import Transform, as_is
-from phosphene.style.blocks import Additive, Place, by_blocks, of_code
+from phosphene.style.blocks import Additive, by_blocks, of_code
 from phosphene.style.borders import replicated
-from phosphene.style.moments import Moments
+from phosphene.style.parts import of_style
 from phosphene.style.presets import Setup
+from phosphene.style.reading import code_of
 from phosphene.style.regions import Band
 from phosphene.style.terms import LayerStyle, targets
 
@@ -92,30 +92,14 @@ class Aim:
         return whole
 
     def reading(self, network: Network, term: Term, transform: Transform) -> Objective:
-        """The same with its gradient: block by block where the picture is large, and sums tell everything."""
-        if not all(style.additive for style in self.styles):
-            return gradient(network, self.term, transform, replicated)
+        """The same with its gradient: block by block where the picture is large and sums tell everything."""
         many = len(self.mixtures)
         parts = [_weighted(of_code(self.layer, self.code.expand(many, *self.code.shape[1:])), self._weights(None))]
-        parts += [_weighted(_of_style(style), self._weights(i)) for i, style in enumerate(self.styles)]
+        parts += [_weighted(of_style(style), self._weights(i)) for i, style in enumerate(self.styles)]
         return by_blocks(network, parts, transform, replicated)
 
     def _weights(self, layer: int | None) -> list[float]:
         return [one.content if layer is None else one.layers[layer] for one in self.mixtures]
-
-
-def _of_style(style: LayerStyle) -> Additive:
-    """A layer's style, of its sums."""
-
-    def sums(y: Tensor, place: Place, rows: Tensor) -> list[Tensor]:
-        part = torch.arange(place.size[0] * place.size[1], device=y.device).view(place.size)
-        found = style.sums(style.features(y), part[place.rows, place.columns].flatten())
-        return [one for region in found for one in region]
-
-    def value(sums: Sequence[Tensor], rows: Tensor) -> Float[Tensor, " n"]:
-        return style.of_sums([Moments(*sums[i : i + 3]) for i in range(0, len(sums), 3)])
-
-    return Additive(style.layer, sums, value, f"style of {style.layer}")
 
 
 def _weighted(part: Additive, weights: Sequence[float]) -> Additive:
@@ -175,8 +159,7 @@ class Making:
             self.network, styles, self.layers, self.how.statistics,
             shares=self.shares, parts=self.parts, regions=self.regions, size=size, smooth=self.smooth, rule=replicated,
         )  # fmt: skip
-        with torch.no_grad():
-            code = self.network.read(resized(self.photo, size), [self.layer], replicated)[self.layer]
+        code = code_of(self.network, resized(self.photo, size), self.layer, replicated)
         return Aim(found, code, self.layer, self.mixtures)
 
     def style_size(self, style: Float[Tensor, "1 3 sh sw"], size: Size) -> Size:

@@ -20,7 +20,6 @@ from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.settings_options import FurtherOptions
 from phosphene.core.optimization.steps import Step, Waypoints
-from phosphene.core.optimization.terms import code_distance
 from phosphene.core.options import Bounds, Seed, Side, Steps, Weight, Words, options_of
 from phosphene.core.pictures.eight_bit import nearest_levels, precise
 from phosphene.core.pictures.files import Photo, Photos, is_film, open_photo
@@ -30,6 +29,7 @@ from phosphene.core.pictures.sheets import figure
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Panel, Result, Run
 from phosphene.core.units.photographs import photo_name
+from phosphene.style.blocks import of_code
 from phosphene.style.borders import replicated
 from phosphene.style.colours import Colours, meant, shown_in
 from phosphene.style.layers import content_layer as content_by_default
@@ -272,7 +272,7 @@ def _numbers(making: Making, step: Step, before: Float[Tensor, "1 3 h w"]) -> li
     """What is to be said about each picture, of its 8 bits, all of it at the last size."""
     size, aim = making.sizes[-1], making.last
     pictures = nearest_levels(resized(step.pictures, size))
-    content = code_distance(aim.layer, aim.code)
+    content = of_code(aim.layer, aim.code)
     found = losses(making.network, aim.styles, content, pictures, replicated)
     begun = losses(making.network, aim.styles, content, resized(before, size), replicated)[0]
     return [

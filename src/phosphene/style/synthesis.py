@@ -23,10 +23,11 @@ from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Term
 from phosphene.core.optimization.transforms import Transform, as_is
 from phosphene.core.pictures.fitting import resize
-from phosphene.style.blocks import Additive, by_blocks, of_style, placed
+from phosphene.style.blocks import Additive, by_blocks
 from phosphene.style.borders import replicated
 from phosphene.style.cuts import margins_of
 from phosphene.style.moments import Moments, blended, moments
+from phosphene.style.parts import of_style, placed
 from phosphene.style.regions import Band, at_positions, bands
 from phosphene.style.schedule import FIRST
 from phosphene.style.terms import LayerStyle, Region, targets

@@ -28,6 +28,7 @@ from phosphene.core.optimization.ascent import Size
 from phosphene.core.optimization.terms import Reading, Term, TokenGrid
 from phosphene.core.units.token_grids import token_grid
 from phosphene.style.moments import Moments, blended, moments
+from phosphene.style.reading import moments_of
 from phosphene.style.regions import Band, at_positions
 from phosphene.style.statistics import OF_FEATURES, OF_SUMS
 
@@ -226,6 +227,14 @@ def targets(
         Mistake: an unknown layer, or one without positions.
     """
     grids = {layer: style_grid(network, layer) for layer in layers}
+    told_by_sums = not (smooth or regions or any(part is not None for part in parts) or any(grids.values()))
+    if told_by_sums and not any(statistics.get(name) for name in OF_FEATURES):  # block by block, where a style is large
+        seen = [moments_of(network, one, layers, rule) for one in styles]
+        whole = list(shares) or [1.0] * len(styles)
+        return [
+            LayerStyle(layer, [Region(None, blended([one[layer] for one in seen], whole))], statistics)
+            for layer in layers
+        ]
     read = [network.read(one, layers, rule) for one in styles]
     pixels = [(one.shape[2], one.shape[3]) for one in styles]
     every = list(parts) or [None] * len(styles)

@@ -12,7 +12,7 @@ made of.
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -169,17 +169,22 @@ class StyleTraining(Loop[Epoch]):
         course: how.
         shape: of the network.
         seed: of all random numbers.
+        start: weights to begin with, of a network of this shape; by default random ones.
     """
 
     heads = "epoch   px    loss  content   style    held     time"
 
     def __init__(
-        self, look: Look, examples: Examples, held: Examples, course: Course, shape: Shape = Shape(), seed: int = 0
-    ) -> None:
+        self, look: Look, examples: Examples, held: Examples, course: Course, shape: Shape = Shape(), seed: int = 0,
+        start: Mapping[str, Tensor] | None = None,
+    ) -> None:  # fmt: skip
         self.look, self.course, self.shape = look, course, shape
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = StyleNet(shape)
+        if start is not None:
+            model.load_state_dict(start)
+        self._began = {"the start": None if start is None else state_sha256(model)}
         model = laid_out(model, look.network.device, working_dtype(look.network))
         name = "a style" if shape.upscale == 1 else f"a network that makes pictures {shape.upscale} times as large"
         super().__init__(name, model, examples, held, course, course.batch, seed, Epoch, 2)
@@ -229,7 +234,7 @@ class StyleTraining(Loop[Epoch]):
 
     @property
     def own_identity(self) -> dict[str, Any]:
-        return self.look.identity | {"shape": list(self.shape)}
+        return self.look.identity | {"shape": list(self.shape)} | self._began
 
 
 def smaller(x: Float[Tensor, "n 3 h w"], times: int) -> Float[Tensor, "n 3 height width"]:

@@ -109,6 +109,7 @@ def test_stopped_it_keeps_the_best_and_the_same_command_ends_in_the_same_bytes(r
         (WORDS[:1] + OWN, "a picture in the style is missing; give one"),
         ([*WORDS, "--upscale", "4"], "--upscale makes pictures larger and knows no style; leave paint.png out"),
         ([*WORDS, "--upscale", "3"], "pictures become 1, 2, 4, 8 times as large, not 3 times"),
+        ([*WORDS, "--start", "paint.png"], "paint.png is no style network"),
         ([*WORDS, "--layer", "conv9"], "no layer 'conv9'; did you mean"),
         ([*WORDS, "--layer", "fc"], "fc has no rows and columns, so it knows no style"),
         ([*WORDS, "--content-layer", "conv9"], "no layer 'conv9'; did you mean"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from torch import Tensor
 
 from phosphene.core.errors import Mistake
 from phosphene.core.options import Bounds
@@ -20,7 +21,8 @@ from phosphene.faces.running.claims import Claims, check_new
 from phosphene.faces.running.progress import bars
 from phosphene.faces.running.session import named
 from phosphene.models.headers import header, header_in
-from phosphene.style.feed_forward import HEADER
+from phosphene.style.feed_forward import HEADER, loaded
+from phosphene.style.style_net import Shape
 from phosphene.style.training import Course, StyleTraining
 from phosphene.style.training_measures import card
 from phosphene.style.training_recipe import MEASURED, SHAPES, course, look, net_file, preview
@@ -36,6 +38,7 @@ STORED = 320
     cli.option("upscale", int, 1, f"make pictures so many times as large instead: {', '.join(map(str, SHAPES))}",
                bounds=Bounds(1, max(SHAPES))),
     *cli.NETWORK[:4],
+    cli.option("start", str | None, None, "a style network to begin with, which is much quicker; by default a new one"),
     cli.option("content_layer", str | None, None, "whose activations say what is where; by default one of the middle"),
     cli.option("layer", list[str], [], "a layer of the style; repeatable; by default up to five, from fine to coarse"),
     cli.option("content_weight", float | None, None, f"of the content beside the style [default: "
@@ -119,7 +122,23 @@ def _begun(options: Options) -> tuple[StyleTraining, list[str]]:
             tv=options["tv"], flip=options["flip"], batch=options["batch"],
         )  # fmt: skip
         few = held.part(torch.arange(min(max(MEASURED, options["measured"]), len(held.labels))))
-        return StyleTraining(seen, learned, few, how, SHAPES[upscale], options["seed"]), refused
+        begun = _start(options["start"], SHAPES[upscale])
+        return StyleTraining(seen, learned, few, how, SHAPES[upscale], options["seed"], begun), refused
+
+
+def _start(file: str | None, shape: Shape) -> dict[str, Tensor] | None:
+    """The weights to begin with.
+
+    Raises:
+        Mistake: they are of another kind of network.
+    """
+    if file is None:
+        return None
+    found = loaded(file)
+    if found.net.shape != shape:
+        raise Mistake(f"{Path(file).name} makes pictures {found.net.shape.upscale} times as large, and is of another "
+                      f"shape than what is trained here; leave --start out")  # fmt: skip
+    return found.net.state_dict()
 
 
 def _shares(words: list[str], many: int) -> list[float]:
