@@ -1,7 +1,14 @@
 """Work that was killed goes on at its last waypoint, to the same picture; and leaves nothing behind when it is done."""
 
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import phosphene
 from phosphene.core.errors import Mistake
@@ -51,3 +58,22 @@ def test_what_has_no_waypoints_keeps_nothing(tmp_path):
     run = phosphene.dream(convnet(), levels(3, 40, 40), octaves=2, steps=1)
     assert not going_on(run, tmp_path / "it") and run.image is not None
     assert not list(tmp_path.iterdir())
+
+
+WORDS = ("stylize", "cat.png", "cat.png", "--net", "own.py", "--size", "400", "--steps", "12", "--preset", "adam")
+
+
+@pytest.mark.slow
+def test_a_command_that_is_killed_goes_on_when_it_is_typed_again_and_leaves_nothing_behind(here, run):
+    kept = Path("killed.unfinished.safetensors")
+    process = subprocess.Popen([sys.executable, "-m", "phosphene", *WORDS, "--out", "killed.png", "--quiet"])
+    while not kept.exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert kept.exists() and not Path("killed.png").exists()
+    code, _, err = run(*WORDS, "--out", "killed.png")
+    assert code == 0 and "it goes on where it was stopped" in err
+    assert run(*WORDS, "--out", "whole.png")[0] == 0
+    assert np.array_equal(Image.open("killed.png"), Image.open("whole.png"))
+    assert not list(Path().glob("*.unfinished.*"))
