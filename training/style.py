@@ -33,10 +33,7 @@ LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 SIDE = 320
 """Pixels at which the photographs are kept."""
 
-STARRY = (
-    Course((128,) * 9 + (160,), crops=(192, SIDE), content_weight=0.25, tv=0.2, peak=2e-3, batch=2),
-    Course((160,) * 4, crops=(192, SIDE), content_weight=0.25, tv=0.4, peak=1e-3, batch=2, decay=0.99),
-)
+STARRY = (Course((128,) * 9 + (160,), crops=(192, SIDE), content_weight=0.25, tv=0.2, peak=2e-3, batch=2),)
 LARGER = (Course((96,) * 4, crops=(192, SIDE), content_weight=1.0, tv=0.0, peak=3e-3, batch=2),)
 """One cycle of the learning rate after the other."""
 

@@ -5,6 +5,8 @@ import torch
 
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
+from phosphene.core.optimization.optimizers import AdamMemory
+from phosphene.core.optimization.steps import Waypoints
 from phosphene.core.optimization.transforms import as_is
 from phosphene.style.borders import replicated
 from phosphene.style.presets import setup
@@ -55,18 +57,37 @@ def test_a_style_has_as_many_pixels_as_the_picture_times_the_square_of_its_scale
         assert height * width == pytest.approx(scale**2 * 4800, rel=0.03) and width == pytest.approx(2 * height, abs=1)
 
 
-def test_each_size_begins_where_the_one_before_has_ended():
-    made = Making(**vars(making(given={"steps": 2})) | {"sizes": [(12, 16), (24, 32)]})
-    first, second = made.ascents(made.photo)
+@pytest.mark.parametrize("begin", ["photo", "noise"])
+def test_each_size_begins_where_the_one_before_has_ended_with_the_photographs_detail_if_it_began_there(begin):
+    made = Making(**vars(making(given={"steps": 2, "begin": begin})) | {"sizes": [(12, 16), (24, 32)]})
+    first, second = made.ascents(made.photo if begin == "photo" else None, AdamMemory())
     *_, last = first(Key(0, [0]), None)
     begun = next(iter(second(Key(0, [0], 1), last)))
-    torch.testing.assert_close(begun.pictures, resized(last.pictures, (24, 32)))
+    grown = torch.nn.functional.interpolate(last.pictures, (24, 32), mode="bicubic", antialias=True)
+    blurred = torch.nn.functional.interpolate(resized(made.photo, (12, 16)), (24, 32), mode="bicubic", antialias=True)
+    detail = made.photo - blurred if begin == "photo" else 0
+    torch.testing.assert_close(begun.pictures, (grown + detail).clamp(0, 1))
     assert begun.index == 0 and math.isfinite(begun.values.item())
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam", "normalized"])
 def test_every_optimizer_makes_it_smaller(optimizer):
     made = making(given={"steps": 5, "optimizer": optimizer, "rate": 0.01})
-    (ascend,) = made.ascents(made.photo)
+    (ascend,) = made.ascents(made.photo, AdamMemory())
     values = [step.values.item() for step in ascend(Key(0, [0]), None)]
     assert values[-1] < 0.9 * values[0]
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_what_is_killed_between_two_sizes_goes_on_to_the_same_picture(optimizer):
+    made = Making(
+        **vars(making(given={"steps": 3, "optimizer": optimizer, "rate": 0.01}))
+        | {"sizes": [(12, 16), (17, 23), (24, 32)]}
+    )
+    reached = []
+    *_, whole = made.path(Key(0, [0]), made.photo, Waypoints(lambda tensors: reached.append(dict(tensors))))
+    assert [int(one["sizes"]) for one in reached] == [1, 2]
+    for one in reached:
+        first, *_, last = made.path(Key(0, [0]), made.photo, Waypoints(kept=one))
+        assert first.index == int(one["steps"]) and last.index == whole.index == sum(made.steps)
+        assert torch.equal(last.pictures, whole.pictures)

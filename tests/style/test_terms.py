@@ -76,7 +76,7 @@ def test_a_region_is_compared_with_its_own_style_and_counts_by_its_size():
 
 def test_smoothed_sums_are_those_of_a_softmax_over_all_channels_and_positions():
     f = normal(2, 3, 20)
-    soft = (f / 2).flatten(1).softmax(1).view_as(f) * 60  # so that its mean is 1
+    soft = (f / 2).flatten(1).softmax(1).view_as(f) * 60 - 1  # so that its mean is 0
     found = divided(moments(Smoothing(0.7, 2.0)(f)))
     for one, other in zip(found, moments(soft), strict=True):
         torch.testing.assert_close(one, other)

@@ -214,7 +214,12 @@ class FeedForward:
         self, photo: Float[Tensor, "1 3 h w"], fixed: Statistics | None = None
     ) -> Iterator[Float[Tensor, "1 3 height width"]]:
         """The picture behind each tile."""
-        return painted(self.style.net, photo, self.pooled([photo]) if fixed is None else fixed, self.tile)
+        size = (photo.shape[2], photo.shape[3])
+        if fixed is None and self.total(size) == 1 and max(size) <= self.thumbnail:  # its own statistics, on the way
+            with torch.no_grad():
+                yield self.style.net(_fast(photo))
+            return
+        yield from painted(self.style.net, photo, self.pooled([photo]) if fixed is None else fixed, self.tile)
 
     def total(self, size: tuple[int, int]) -> int:
         """How many tiles a picture of (height, width) has."""

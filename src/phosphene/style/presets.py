@@ -28,7 +28,7 @@ class Setup:
 
     settings: Settings
     statistics: Mapping[str, float] = field(default_factory=lambda: {"gram": 1.0, "spread": 1.0})
-    content: float = 0.01
+    content: float = 0.02
     smallest: int | None = 128
     kept: float = 0.75
     begin: Literal["photo", "noise"] = "photo"

@@ -15,12 +15,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from phosphene.core.networks.network import Network
-from phosphene.core.optimization.ascent import Nouns, Size, ascent
+from phosphene.core.optimization.ascent import Nouns, Size, ascent, stages
 from phosphene.core.optimization.engine import Objective, Optimizer
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.lbfgs import lbfgs
 from phosphene.core.optimization.optimizers import AdamMemory, adam, scheduled
-from phosphene.core.optimization.steps import Step, averaged
+from phosphene.core.optimization.steps import Step, Waypoints, averaged
 from phosphene.core.optimization.terms import Term, code_distance, weighted
 from phosphene.core.optimization.transforms import Transform, as_is
 from phosphene.style.blocks import Additive, by_blocks, of_code
@@ -173,15 +173,38 @@ class Making:
         """At the last size."""
         return self.aim(self.sizes[-1])
 
-    def ascents(self, start: Float[Tensor, "1 3 h w"] | None) -> list[Callable[[Key, Step | None], Iterator[Step]]]:
+    def path(
+        self, key: Key, start: Float[Tensor, "1 3 h w"] | None, waypoints: Waypoints | None = None
+    ) -> Iterator[Step]:
+        """The steps, size after size; between two sizes is a waypoint.
+
+        Args:
+            start: the picture to begin at instead of noise.
+        """
+        memory, begun, done, before = AdamMemory(), start, 0, 0
+        ways = waypoints or Waypoints()
+        if ways.kept is not None:
+            begun = ways.kept["pictures"].to(self.network.device)
+            done, before = int(ways.kept["sizes"]), int(ways.kept["steps"])
+            memory.take(ways.kept)
+        last: Step | None = None
+        for step in stages(self.ascents(begun, memory)[done:], replace(key, stage=key.stage + done)):
+            if last is not None and step.pictures.shape != last.pictures.shape:
+                done += 1
+                reached = {"pictures": last.pictures, "sizes": torch.tensor(done), "steps": torch.tensor(last.index)}
+                ways.reached(reached | memory.tensors())
+            last = replace(step, index=before + step.index)
+            yield last
+
+    def ascents(
+        self, start: Float[Tensor, "n 3 h w"] | None, memory: AdamMemory
+    ) -> list[Callable[[Key, Step | None], Iterator[Step]]]:
         """An ascent for each size, which begins where the one before has ended; the first at `start`, or at noise."""
-        memory = AdamMemory()
 
         def at(index: int) -> Callable[[Key, Step | None], Iterator[Step]]:
             def ascend(key: Key, before: Step | None) -> Iterator[Step]:
                 size = self.sizes[index]
-                begun = start if before is None else before.pictures
-                begun = None if begun is None else resized(begun, size)
+                begun = self._begun(index, start if before is None else before.pictures)
                 aim = self.last if index == len(self.sizes) - 1 else self.aim(size)
                 how = ascent(replace(self.how.settings, steps=self.steps[index]), self.network, size, self.nouns)
                 how = replace(how, redirected=False, reading=aim.reading, remembering=how.transform is as_is)
@@ -193,6 +216,18 @@ class Making:
             return ascend
 
         return [at(index) for index in range(len(self.sizes))]
+
+    def _begun(self, index: int, pictures: Float[Tensor, "n 3 h w"] | None) -> Float[Tensor, "m 3 nh nw"] | None:
+        """Where a size begins: at the photograph and what was added to it at the size before, so that its detail is
+        there; or at the enlarged picture, where it did not begin at the photograph."""
+        if pictures is None:
+            return None
+        size, old = self.sizes[index], (pictures.shape[2], pictures.shape[3])
+        if index == 0 or self.how.begin == "noise" or old == size:
+            return resized(pictures, size)
+        added = pictures - resized(self.photo, old)
+        grown = F.interpolate(added, size, mode="bicubic", antialias=True, align_corners=False)
+        return (resized(self.photo, size) + grown).clamp(0, 1)
 
     def _optimizer(self, memory: AdamMemory) -> Optimizer | None:
         """What moves the picture; None where that is said otherwise.

@@ -15,11 +15,11 @@ from torch import Tensor
 from phosphene.core.errors import Mistake, brief
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import working_dtype
-from phosphene.core.optimization.ascent import Nouns, Size, check_colours, stages
+from phosphene.core.optimization.ascent import Nouns, Size, check_colours
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.settings_options import FurtherOptions
-from phosphene.core.optimization.steps import Step
+from phosphene.core.optimization.steps import Step, Waypoints
 from phosphene.core.options import Bounds, Seed, Side, Steps, Weight, Words, options_of
 from phosphene.core.pictures.eight_bit import nearest_levels, precise
 from phosphene.core.pictures.files import Photo, Photos, is_film, open_photo
@@ -130,7 +130,8 @@ def stylize(
     begun = making.photo if making.how.begin == "photo" else None
     begun = _read(network, start, "the start") if start is not None else begun
     meter = Meter(network.device)
-    path = stages(making.ascents(begun), Key(seed, [0] * len(making.mixtures)))
+    waypoints = Waypoints()
+    path = making.path(Key(seed, [0] * len(making.mixtures)), begun, waypoints)
     called = "+".join(dict.fromkeys(photo_name(one) or "style" for one in styles))
     names = [called] if len(making.mixtures) == 1 else [_cell(i, len(RATIOS)) for i in range(len(making.mixtures))]
 
@@ -145,7 +146,7 @@ def stylize(
         pictures = nearest_levels(shown(step)).float().cpu()
         return _result(making, opened.float().cpu(), pictures, names, numbers, called)
 
-    return Run(path, total=total, names=names, finish=finish, shown=shown)
+    return Run(path, total=total, names=names, finish=finish, shown=shown, waypoints=waypoints)
 
 
 def _making(

@@ -9,7 +9,7 @@ needs all features at once. Both together are the term.
 
 Features may be smoothed (Wang et al. 2021, arXiv:2104.05623): a softmax over all channels and positions takes away the
 single large activations of residual networks, which Gram matrices are otherwise all about. What the softmax divides by
-is a sum over positions as well, so it is divided afterwards.
+is a sum over positions as well, so it is divided afterwards; then its mean is subtracted, which the paper does not do.
 """
 
 from collections.abc import Mapping, Sequence
@@ -114,7 +114,7 @@ class LayerStyle:
         return total
 
     def _divided(self, sums: Moments) -> Moments:
-        """Sums of exponentials as those of the softmax, whose mean is made 1 on every layer; others as they are."""
+        """Sums of exponentials as those of the softmax over its mean, less 1; others as they are."""
         return sums if self.smoothing is None else divided(sums)
 
     # -------------------------------------------------------------------------------------------- by features
@@ -125,7 +125,7 @@ class LayerStyle:
         for name, each in self._distances_of_features.items():
             for region, share, distances in zip(self.regions, self._shares, each, strict=True):
                 own = features if region.weight is None else features[..., region.weight >= INSIDE]
-                own = own if self.smoothing is None else own / own.mean((1, 2), keepdim=True)
+                own = own if self.smoothing is None else own / own.mean((1, 2), keepdim=True) - 1
                 for part, distance in distances:
                     total = total + self.statistics[name] * share * part * distance(own)
         return total
@@ -180,9 +180,14 @@ def flat_features(activations: Tensor, grid: TokenGrid | None = None) -> Float[T
 
 
 def divided(sums: Moments) -> Moments:
-    """The sums of features that are divided by their mean over all positions and channels."""
+    """The sums of features that are divided by their mean over all positions and channels, less 1.
+
+    Without that 1, which all of them have, what is alike in every picture would be most of what is compared.
+    """
     mean = sums.mean.mean(1)
-    return Moments(sums.weight, sums.total / mean[:, None], sums.products / mean.square()[:, None, None])
+    total, products = sums.total / mean[:, None], sums.products / mean.square()[:, None, None]
+    whole = sums.weight[:, None, None]
+    return Moments(sums.weight, total - sums.weight[:, None], products - total[:, :, None] - total[:, None] + whole)
 
 
 def style_grid(network: Network, layer: str) -> TokenGrid | None:
@@ -288,7 +293,7 @@ def _layer_style(
     inside = [one if w is None else one[..., w >= INSIDE] for one, w in zip(features, counted, strict=True)]
     sums = [moments(one, w) for one, w in zip(features, counted, strict=True)]
     if smooth:
-        inside, sums = [one / one.mean() for one in inside], [divided(one) for one in sums]
+        inside, sums = [one / one.mean() - 1 for one in inside], [divided(one) for one in sums]
     found = []
     for weight, shares in regions:
         meant = [(share / sum(shares), i) for i, share in enumerate(shares) if share]

@@ -5,7 +5,7 @@ it does to one row does not depend on the others.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from jaxtyping import Float, Int
@@ -141,6 +141,18 @@ class AdamMemory:
         self.first: list[Tensor] = []
         self.second: list[Tensor] = []
         self.count = 0
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of it as it now is, by name."""
+        means = {"first": self.first, "second": self.second}
+        every = {f"{name} {i}": mean.clone() for name, several in means.items() for i, mean in enumerate(several)}
+        return every | {"count": torch.tensor(self.count)}
+
+    def take(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on with what `tensors` said."""
+        self.count = int(tensors["count"])
+        many = range(sum(name.startswith("first ") for name in tensors))
+        self.first, self.second = ([tensors[f"{name} {i}"] for i in many] for name in ("first", "second"))
 
     def fit(self, parameters: list[Tensor]) -> None:
         """Let the means be those of parameters of other heights and widths: enlarged as pictures are; 0 before any."""

@@ -1,7 +1,7 @@
 """The path of an optimization: its steps, and other views of the same path (the best so far, an average over time)."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -31,6 +31,23 @@ class Step:
     alive: Bool[Tensor, " n"] = field(default_factory=lambda: torch.tensor([]))
     outputs: Mapping[str, Tensor] = field(default_factory=dict)
     still: Bool[Tensor, " _"] = field(default_factory=lambda: torch.zeros(0, dtype=torch.bool))
+
+
+def _nowhere(tensors: Mapping[str, Tensor]) -> None:
+    """Keep nothing."""
+
+
+@dataclass
+class Waypoints:
+    """Where long work can go on after it was killed: what it needs from there, and who keeps that.
+
+    Attributes:
+        reached: is given the tensors at each such place.
+        kept: those of the last one, where the work is to go on there.
+    """
+
+    reached: Callable[[Mapping[str, Tensor]], None] = _nowhere
+    kept: Mapping[str, Tensor] | None = None
 
 
 def best(steps: Iterator[Step], by: str = "") -> Iterator[Step]:

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
-from phosphene.core.optimization.steps import Step
+from phosphene.core.optimization.steps import Step, Waypoints
 from phosphene.core.pictures.eight_bit import to_pil
 from phosphene.core.pictures.film import Film
 from phosphene.core.pictures.sheets import figure, grid
@@ -165,6 +165,7 @@ class Run:
         names: of the pictures, as files' names without ending.
         finish: from a step to the result.
         shown: from a step to what is to be seen of it, where that is not its pictures; quicker than `finish`.
+        waypoints: where it can go on after it was killed, if it can.
     """
 
     def __init__(
@@ -175,8 +176,9 @@ class Run:
         names: Sequence[str],
         finish: Callable[[Step], Result],
         shown: Callable[[Step], Tensor] | None = None,
+        waypoints: Waypoints | None = None,
     ) -> None:
-        self.total, self.names = total, names
+        self.total, self.names, self.waypoints = total, names, waypoints
         self.last: Step | None = None
         self.recipe: dict[str, Any] = {}
         self._steps, self._finish = steps, finish

@@ -223,6 +223,11 @@ class Destination:
         (stem,) = self._stems([name])
         return stem.with_name(f"{stem.name}{'.mp4' if find_spec('av') else '.gif'}")
 
+    def unfinished(self, names: Sequence[str]) -> Path:
+        """The file of work that is on its way, which goes when the pictures are written."""
+        stem = self._stems(names)[0]
+        return stem.with_name(f"{stem.name}.unfinished.safetensors")
+
     def check_files(self, names: Sequence[str]) -> None:
         """Raise a Mistake if a file that would be written is there already, or a folder that has its name."""
         check_new(self._every_file(names), force=self.force)

@@ -14,7 +14,7 @@ from phosphene.core.networks.network import Network
 from phosphene.core.paths import is_folder, told_apart
 from phosphene.core.results.recipes import Recipe
 from phosphene.core.results.reels import Reel
-from phosphene.core.results.results import Result
+from phosphene.core.results.results import Result, Run
 from phosphene.core.results.signature import Input
 from phosphene.core.saving import undisturbed
 from phosphene.core.units.inputs import said_in_words
@@ -24,6 +24,7 @@ from phosphene.core.units.units import stems
 from phosphene.faces.running import sweep
 from phosphene.faces.running.claims import Claims
 from phosphene.faces.running.destination import FRAMES, Destination, Written, photo_stem
+from phosphene.faces.running.kept import going_on
 from phosphene.faces.running.reels import Filming
 from phosphene.faces.running.runner import ENDS, Outcome, finished
 from phosphene.faces.running.session import Session, named
@@ -173,9 +174,25 @@ def perform(job: Job, say: Say, claims: Claims) -> Done | Sweep | Filming:
         watched = to.watched(made.names, anonymous=out.anonymous)
         if watched is not None:
             say(f"it grows in {watched.path}")
+        file = _kept(job, made, to, say)
         outcome = finished(made, job.title, quiet=out.quiet, film=to.film, watched=watched)
         network.allowance.check_kept()
-    return _written(job, to, outcome)
+    done = _written(job, to, outcome)
+    if file is not None:
+        file.unlink(missing_ok=True)
+    return done
+
+
+def _kept(job: Job, made: Result | Run, to: Destination, say: Say) -> Path | None:
+    """The file in which work is kept on its way, by which it goes on if it is killed; None where none is."""
+    if not isinstance(made, Run) or made.waypoints is None or job.output.anonymous:
+        return None
+    file = to.unfinished(made.names)
+    if job.output.force:
+        file.unlink(missing_ok=True)
+    if going_on(made, file):
+        say(f"it goes on where it was stopped, by {file}")
+    return file
 
 
 def _written(job: Job, to: Destination, outcome: Outcome) -> Done:

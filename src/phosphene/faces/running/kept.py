@@ -6,11 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as tensors_as_bytes
+from torch import Tensor
+
 from phosphene.catalogue import upgraded
 from phosphene.core.errors import Mistake
 from phosphene.core.paths import is_file
 from phosphene.core.pictures.files import read_text, stored
-from phosphene.core.results.results import seal
+from phosphene.core.results.results import Run, seal
+from phosphene.core.saving import save
 
 Record = Mapping[str, Any]
 """How something was made; empty where it is damaged, and that can't be told."""
@@ -54,6 +59,37 @@ def record_within(path: Path) -> tuple[Record | None, bool]:
         return record, record.get("seal") == seal(json.loads(text), stored(path)) if record.get("seal") else False
     except Mistake:  # it can't be read
         return ({} if is_file(path) else OTHER), False
+
+
+def going_on(run: Run, file: Path) -> bool:
+    """Let work be kept in a file from waypoint to waypoint; whether it goes on at one that is there.
+
+    Raises:
+        Mistake: something else is there.
+    """
+    if run.waypoints is None:
+        return False
+    wanted = json.loads(json.dumps(run.recipe))
+    words = {"phosphene": json.dumps(wanted)}
+
+    def reached(tensors: Mapping[str, Tensor]) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        whole = {name: one.detach().cpu().contiguous() for name, one in tensors.items()}
+        save({file: tensors_as_bytes(whole, words)})
+
+    run.waypoints.reached = reached
+    if not os.path.lexists(file):
+        return False
+    try:
+        with safe_open(file, "pt") as opened:
+            record, names = _parsed((opened.metadata() or {}).get("phosphene", "[]")), list(opened.keys())
+            tensors = {name: opened.get_tensor(name) for name in names}
+    except (OSError, SafetensorError) as error:
+        raise foreign(file) from error
+    if not same(record, wanted):
+        raise foreign(file)
+    run.waypoints.kept = tensors
+    return True
 
 
 def foreign(path: Path, named_by: str = "out") -> Mistake:
