@@ -5,12 +5,14 @@
 docs/inversion.md and docs/metamers.md, `... codes` those of docs/hog.md, and `python docs/make_pictures.py albums
 faces.safetensors` that of docs/albums.md, with the network that is trained there. `python docs/make_pictures.py
 decoders [nocats.safetensors]` makes those of docs/decoders.md, the second with a decoder that has seen no cats, and
-`python docs/make_pictures.py arbitrary` that of docs/arbitrary_style.md, `... textures` that of docs/textures.md.
+`python docs/make_pictures.py styles` makes those of docs/style.md, `... arbitrary` that of docs/arbitrary_style.md,
+`... textures` that of docs/textures.md.
 `... feed_forward` and `... larger FILE` make those of docs/feed_forward.md, the second with the network that `python -m
 training.style larger` trains.
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -196,6 +198,20 @@ def arbitrary(network: phosphene.Network, **how: list[str]) -> None:
     save_png(grid(torch.cat(rows), columns=5, gap=6), HERE / "arbitrary.png")
 
 
+def styles(network: phosphene.Network) -> None:
+    """Three photographs in two styles, a painting and bricks; and one in two with a soft edge between them."""
+    painting, size, rows = "painting:night", (256, 384), []
+    photos = ["skimage:chelsea", "skimage:coffee", "skimage:rocket"]
+    for style in (painting, "skimage:brick"):
+        made = [phosphene.stylize(network, photo, [style], size=384).image for photo in photos]
+        rows += [resize(one, size) for one in (open_photo(style).expand(-1, 3, -1, -1), *made)]
+    save_png(grid(torch.cat(rows), columns=4, gap=6), HERE / "styles.png")
+    across = torch.linspace(1.5, -0.5, 384).clamp(0, 1).expand(1, 3, 256, -1)
+    photo = resize(open_photo("skimage:chelsea"), size)
+    made = phosphene.stylize(network, photo, [painting, "skimage:grass"], size=384, mask=[across]).image
+    save_png(grid(torch.cat([photo, across, made]), columns=3, gap=6), HERE / "masks.png")
+
+
 def feed_forward() -> None:
     """A photograph in the style of the network that comes with phosphene, and two others."""
     photos = [open_photo(f"skimage:{name}") for name in ("astronaut", "coffee", "rocket")]
@@ -257,41 +273,33 @@ def inversion(network: phosphene.Network) -> None:
         made.result.figure().save(HERE / f"{name}.png")
 
 
+def each(network: phosphene.Network) -> None:
+    """Those of docs/dreams.md, and README's."""
+    dreams(network)
+    dream(network)
+
+
+ALONE: dict[str, Callable[..., None]] = {
+    "codes": codes, "arbitrary": lambda: arbitrary(phosphene.load()), "styles": lambda: styles(phosphene.load()),
+    "feed_forward": feed_forward, "textures": textures, "larger": larger, "decoders": decoders, "albums": albums,
+    "attacks": attacks,
+}  # fmt: skip
+"""By the name that is given first."""
+
+OF_A_NETWORK: dict[str, Callable[[phosphene.Network], None]] = {
+    "dreams": each, "inversion": inversion, "methods": methods,
+}  # fmt: skip
+"""By the name that is given behind a network."""
+
+
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
-    if sys.argv[1:] == ["codes"]:
-        codes()
+    first, then = (sys.argv[at] if len(sys.argv) > at else "" for at in (1, 2))
+    if first in ALONE:
+        ALONE[first](*sys.argv[2:])
         sys.exit()
-    if sys.argv[1:] == ["arbitrary"]:
-        arbitrary(phosphene.load())
-        sys.exit()
-    if sys.argv[1:] == ["feed_forward"]:
-        feed_forward()
-        sys.exit()
-    if sys.argv[1:] == ["textures"]:
-        textures()
-        sys.exit()
-    if sys.argv[1:2] == ["larger"]:
-        larger(sys.argv[2])
-        sys.exit()
-    if sys.argv[1:2] == ["decoders"]:
-        decoders(*sys.argv[2:])
-        sys.exit()
-    if sys.argv[1:2] == ["albums"]:
-        albums(sys.argv[2])
-        sys.exit()
-    if sys.argv[1:] == ["attacks"]:
-        attacks()
-        sys.exit()
-    if sys.argv[2:] == ["dreams"]:
-        dreams(phosphene.load(sys.argv[1]))
-        dream(phosphene.load(sys.argv[1]))
-        sys.exit()
-    if sys.argv[2:] == ["inversion"]:
-        inversion(phosphene.load(sys.argv[1]))
-        sys.exit()
-    if sys.argv[2:] == ["methods"]:
-        methods(phosphene.load(sys.argv[1]))
+    if then in OF_A_NETWORK:
+        OF_A_NETWORK[then](phosphene.load(first))
         sys.exit()
     own, other = phosphene.load(), phosphene.load(*sys.argv[1:2])
     classes(phosphene.load("embedded:photo-robust"))
