@@ -34,7 +34,10 @@ SHORT = {"steps": 2, "samples": 2, "masks": 4, "octaves": 2, "cells": 2, "count"
 FAMILIES = {"captum:NAME": "captum:DeepLift"}
 """One of a family of recipes."""
 
-RECIPES = [FAMILIES.get(name, name) for name in catalogue.recipes()]
+DECODED = {"wct", "adain", "transport"}
+"""They need decoders, which these networks have not; their own test says that a model comes back as it was."""
+
+RECIPES = [FAMILIES.get(name, name) for name in catalogue.recipes() if name not in DECODED]
 QUICK = RECIPES[::4]
 """Stopped once every time; all of them are stopped often with the slow tests."""
 

@@ -1,5 +1,6 @@
 """Work that was killed goes on at its last waypoint, to the same picture; and leaves nothing behind when it is done."""
 
+import os
 import subprocess
 import sys
 import time
@@ -66,7 +67,9 @@ WORDS = ("stylize", "cat.png", "cat.png", "--net", "own.py", "--size", "400", "-
 @pytest.mark.slow
 def test_a_command_that_is_killed_goes_on_when_it_is_typed_again_and_leaves_nothing_behind(here, run):
     kept = Path("killed.unfinished.safetensors")
-    process = subprocess.Popen([sys.executable, "-m", "phosphene", *WORDS, "--out", "killed.png", "--quiet"])
+    alike = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}  # sums are added up in the same order
+    words = [sys.executable, "-m", "phosphene", *WORDS, "--out", "killed.png", "--quiet"]
+    process = subprocess.Popen(words, env=alike)
     while not kept.exists() and process.poll() is None:
         time.sleep(0.01)
     process.kill()

@@ -181,6 +181,7 @@ def test_every_command_is_one_that_the_program_has(page):
         "attribute",
         "dream",
         "invert",
+        "stylize",
         "attack",
     }
 
