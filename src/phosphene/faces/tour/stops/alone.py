@@ -287,7 +287,7 @@ def painted(guide: Guide) -> None:
         guide.command(f"stylize {PAINTING}"),
         shared=True,
     ) as section:
-        steps, size = (2, 64) if guide.fast else (32, 181)
+        steps, size = (2, 64) if guide.fast else (20, 160)
         run = stylize(guide.network, guide.photo, [PAINTING], preset="fast", steps=steps, size=size, seed=guide.seed)
         result = guide.ran("stylize", run)
         guide.show(section, "the painting", "painting", result, "panel", 0, 1)
