@@ -1,4 +1,4 @@
-"""The catalogue: every recipe once, and pictures of earlier formats in today's words."""
+"""The catalogue: every recipe once."""
 
 import ast
 import inspect
@@ -75,49 +75,3 @@ def test_a_family_of_recipes_is_one_row():
     assert catalogue.row_of("captum:DeepLift").method == "captum:NAME"
     assert catalogue.recipe("captum:DeepLift").name == "captum:DeepLift"
     assert catalogue.method("attribute", "captum:DeepLift").name == "captum:DeepLift"
-
-
-def test_every_renamed_recipe_is_there():
-    for table in catalogue.RENAMED.values():
-        assert set(table["recipes"].values()) <= set(catalogue.recipes())
-        assert not set(table["recipes"]) & {row.name for row in RECIPES}
-        assert set(table["options"]) <= set(catalogue.recipes())
-
-
-@pytest.mark.parametrize(
-    ("old", "recipe", "arguments"),
-    [
-        ({"command": "visualize", "arguments": {"size": 3}}, "visualize", {"size": 3}),
-        ({"command": "attribute", "arguments": {"method": "grad-cam++"}}, "grad_cam_plus_plus", {}),
-        ({"command": "grad_cam", "arguments": {"layer": "x"}}, "grad_cam", {"layer": "x"}),
-        (
-            {"command": "attribute", "arguments": {"method": "all", "masks": 8}},
-            "compare",
-            catalogue.ADDED["compare"] | {"masks": 8},
-        ),
-        ({"command": "attribute", "arguments": {"method": "captum:DeepLift"}}, "captum:DeepLift", {}),
-        ({"command": "patches", "arguments": {}}, "exemplars", {}),
-        ({"command": "dream", "arguments": {"octaves": 1}}, "dream", {"octaves": 1}),
-    ],
-)
-def test_a_record_of_format_1_is_read_in_todays_words(old, recipe, arguments):
-    found = catalogue.upgraded(old | {"inputs": [{"name": "cat.png"}, {"name": "dog.png", "as": "start"}]})
-    assert (found["recipe"], found["arguments"]) == (recipe, arguments)
-    assert [one["as"] for one in found["inputs"]] == ["photo", "start"]
-
-
-def test_a_record_of_today_is_left_as_it_is():
-    today = {"format": 2, "recipe": "patches", "arguments": {"method": "x"}, "inputs": [{"name": "cat.png"}]}
-    assert catalogue.upgraded(today) == today
-
-
-def test_what_came_out_otherwise_on_purpose_is_said():
-    with pytest.raises(ValueError, match="a dream of several octaves can't be made again"):
-        catalogue.upgraded({"command": "dream", "arguments": {"octaves": 4}})
-
-
-def test_what_a_recipe_could_not_be_told_at_first_is_an_option_of_it_today():
-    for name, options in catalogue.ADDED.items():
-        assert set(options) <= {option.name for option in catalogue.recipe(name).options}
-    today = {"format": 2, "recipe": "compare", "arguments": {"methods": "lrp"}}
-    assert catalogue.upgraded(today)["arguments"] == {"methods": "lrp"}

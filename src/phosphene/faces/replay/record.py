@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from phosphene import catalogue
+from phosphene import catalogue, earlier
 from phosphene.core.errors import Mistake, brief, did_you_mean
 from phosphene.core.networks.head import HEADS
 from phosphene.core.networks.plan import Plan, Purpose, parse_plans
@@ -136,7 +136,7 @@ def _upgraded(data: Mapping[str, Any], name: str) -> dict[str, Any]:
     if type(version) is not int or not 1 <= version <= FORMAT:
         raise Mistake(f"{name} has format {version!r}; this program knows formats up to {FORMAT}: update it")
     try:
-        return catalogue.upgraded(data)
+        return earlier.upgraded(data)
     except ValueError as error:
         raise Mistake(f"{name} can't be made again: {error}") from error
 

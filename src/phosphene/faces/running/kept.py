@@ -10,12 +10,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as tensors_as_bytes
 from torch import Tensor
 
-from phosphene.catalogue import upgraded
 from phosphene.core.errors import Mistake
 from phosphene.core.paths import is_file
 from phosphene.core.pictures.files import read_text, stored
 from phosphene.core.results.results import Run, seal
 from phosphene.core.saving import save
+from phosphene.earlier import upgraded
 
 Record = Mapping[str, Any]
 """How something was made; empty where it is damaged, and that can't be told."""

@@ -1,0 +1,1 @@
+"""Data sets: what units answer to in your own pictures."""
