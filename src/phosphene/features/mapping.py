@@ -14,11 +14,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
-from phosphene.core.extras import needed
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.keys import Key
 from phosphene.core.pictures.files import Photo
 from phosphene.core.pictures.fitting import resize
+from phosphene.core.units.embedding import in_unit_square, tsne
 from phosphene.core.units.inputs import Fit, feed
 from phosphene.core.units.photographs import fed
 
@@ -91,13 +91,7 @@ def layout(codes: Float[Tensor, "m channels"], seed: int = 0) -> Float[np.ndarra
             f"{len(codes)} activations are too few for a map, it needs {LEAST_ACTIVATIONS}; "
             "give more photographs, or more of each with --per-photo"
         )
-    tsne = needed("openTSNE", "atlas", "openTSNE", "maps").TSNE(
-        perplexity=min(30, (len(codes) - 1) / 3), metric="cosine", neighbors="exact", initialization="pca",
-        negative_gradient_method="bh", n_jobs=1, random_state=seed,
-    )  # fmt: skip
-    points = np.asarray(tsne.fit(codes.double().numpy()))
-    low, high = points.min(0), points.max(0)
-    return (points - low) / np.maximum(high - low, np.finfo(float).tiny)
+    return in_unit_square(tsne(codes.double().numpy(), seed=seed, what="atlas"))
 
 
 @dataclass(frozen=True)
