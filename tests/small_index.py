@@ -117,7 +117,8 @@ def _layer(where, name, y, labels, k, network):
     histogram = [np.histogram(p, BINS, (p.min(), max(p.max(), p.min() + 1e-6)))[0] for p in peaks.T]
     lists = {"quantiles": np.quantile(peaks, QUANTILES, 0).T.astype(np.float32), "histogram": np.stack(histogram)}
     table = {
-        "mean": peaks.mean(0), "deviation": peaks.std(0), "lowest": lows.min(0), "share": (peaks > 0).mean(0, np.float32),
+        "mean": peaks.mean(0), "deviation": peaks.std(0), "lowest": lows.min(0),
+        "share": (peaks > 0).mean(0, np.float32),
         "dead": (peaks <= 0).all(0), "selectivity": ((top - rest) / np.maximum(top + rest, 1e-12)).astype(np.float32),
         "best_class": best.astype(np.int64), "nearest": near.argmax(1), "correlation": near.max(1),
     }  # fmt: skip

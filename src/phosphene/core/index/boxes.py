@@ -1,4 +1,4 @@
-"""What a unit at a position sees of the picture, clipped at the border: the smallest box that holds every such pixel."""
+"""What a unit at a position sees of the picture, clipped at the border: the smallest box with every such pixel."""
 
 from phosphene.core.networks.receptive_fields import Axis, ReceptiveField
 from phosphene.core.units.exemplars import Box, Position

@@ -135,11 +135,8 @@ class Index:
         facts = read_facts(path)
         if network is not None and network_sha256(network) != facts["network"]["sha256"]:
             own = facts["network"]["spec"]
-            other = "other weights" if own == network.name else f"of {network.name}"
-            raise Mistake(
-                f"the index {path} is of {own}, and {'this one has ' if own == network.name else 'was not made '}{other}; "
-                f"give --net {own}, or index these pictures with {network.name}"
-            )
+            but = "one of other weights" if own == network.name else network.name
+            raise Mistake(f"the index {path} is of {own}, not of {but}; give --net {own}, or index with {network.name}")
         return cls(path, facts, given)
 
     # ------------------------------------------------------------------------------------------------ what is in it

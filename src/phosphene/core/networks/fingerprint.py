@@ -35,5 +35,5 @@ def _hash(digest: Any, name: str, value: Any) -> None:
         )
         digest.update(plain.resolve_conj().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     else:
-        plain = value is None or isinstance(value, (bool, int, float, str))
-        digest.update(f"{name} {value if plain else type(value)}".encode())
+        said = value if value is None or isinstance(value, (bool, int, float, str)) else type(value)
+        digest.update(f"{name} {said}".encode())
