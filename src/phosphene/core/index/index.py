@@ -51,7 +51,8 @@ class Found:
 
     Attributes:
         image: its number in the index.
-        value: the unit's largest activation over positions there; in the band "weakest" its smallest.
+        value: the activation at `position`: the largest over positions, or, in the band "weakest" of a unit that goes
+            below zero, the smallest.
         position: where that is in the layer.
         box: what the unit sees from there, (top, left, bottom, right) in pixels of the network's input, ends excluded,
             clipped at the border.
@@ -219,8 +220,9 @@ class Index:
         """The images of one of a unit's bands, in order; of equals the smaller number first.
 
         Args:
-            band: "strongest" (largest peak first), "weakest" (smallest activation first), "median" (nearest to the
-                median of peaks first), "threshold" (the smallest peaks above the threshold).
+            band: "strongest" (largest peak first), "weakest" (smallest activation first; of a unit that never goes
+                below zero, smallest peak first), "median" (nearest to the median of peaks first), "threshold" (the
+                smallest peaks above the threshold).
             count: so many, at most as many as the index has.
         Raises:
             Mistake: there is no such layer, unit or band, or more were asked for than are kept.
