@@ -97,7 +97,7 @@ def read_labelled(
     if is_folder(path):
         photos, labels, names, classes = _folder(path, network)
     else:
-        photos, labels, names, classes = _arrays(path)
+        photos, labels, names, classes = read_arrays(path)
     if network is not None:
         classes = _of_network(labels, names, network)
     pixels = torch.cat(list(_read(photos, names, network, how, size)))
@@ -182,10 +182,30 @@ def _numbered(folders: Sequence[str], path: Path, network: Network | None) -> di
     return {folder: number for number, folder in enumerate(folders)}
 
 
+def numbered_folders(folders: Sequence[str], network: Network) -> tuple[dict[str, int], dict[int, str]]:
+    """The number of each folder's class, and the names of the classes, whether they are a network's or not.
+
+    They are its classes if all are called like these, or by their numbers; others are numbered in their order, which is
+    the network's where there are as many.
+    """
+    names = network.labels or []
+    if all(names_class(network, folder) for folder in folders):
+        numbers = {folder: class_index(network, folder) for folder in folders}
+        return numbers, {c: names[c] if c < len(names) else "" for c in sorted(numbers.values())}
+    if all(folder.isdecimal() and len(folder) < 10 for folder in folders):
+        return {folder: int(folder) for folder in folders}, dict.fromkeys(sorted(map(int, folders)), "")
+    return {folder: number for number, folder in enumerate(folders)}, dict(enumerate(folders))
+
+
 # ---------------------------------------------------------------------------------------------------------- arrays
 
 
-def _arrays(path: Path) -> Found:
+def read_arrays(path: Path) -> Found:
+    """What is in a .npz file: uint8 pictures (c, h, w), labels, their numbers as names, and the classes.
+
+    Raises:
+        Mistake: as `read_labelled`.
+    """
     x, y, called = _loaded(path)
     if x.dtype != np.uint8 or x.ndim not in (3, 4) or (x.ndim == 4 and not {1, 3} & {x.shape[1], x.shape[3]}):
         shape = " x ".join(map(str, x.shape)) or "one number"
