@@ -222,6 +222,8 @@ CATALOGUE: tuple[Row, ...] = (
     Row("train-style", "", "faces.cli.style:train_style", "Train a network that paints in a style in one pass."),
     Row("lesson", "", "faces.cli.lesson:give_lesson", "Show on a page why small changes fool classifiers."),
     Row("evaluate", "", "faces.cli.evaluate:evaluate_network", "Say how often a network can be fooled on a data set."),
+    Row("map", "", "faces.cli.map:map_index", "Lay the images of an index out on a map, as a page that zooms."),
+    Row("neighbours", "", "faces.cli.neighbours:find_neighbours", "Find the images most like a photograph."),
     Row("replay", "", "faces.cli.replay:replay_picture", "Make a picture again, from the recipe that it carries."),
     Row("tune", "", "faces.cli.tune:tune_network", "Measure the fastest way to run a network here."),
     Row("tour", "", "faces.cli.commands:take_tour", "Walk through all of it, on one photograph, into one page."),

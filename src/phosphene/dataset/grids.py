@@ -4,12 +4,12 @@ A map's points lie over each other and leave gaps, so that pictures drawn there 
 each (Karpathy 2014, "t-SNE visualization of CNN codes"): the assignment of points to cells whose sum of squared
 distances is least, a linear sum assignment problem.
 
-To some hundreds of points it is solved as it is (`scipy.optimize.linear_sum_assignment`). Beyond, the costs of all pairs
-take too much time and memory (10,000 points: 800 MB and minutes), so it is approached: the map is halved again and
-again, points and cells alike, which puts every point into some cell; then the points of a window of cells are assigned
-anew among these, exactly, window by window, first of cells far apart, so that points travel, then of neighbours, until
-nothing is gained. No step makes the sum larger. Measured on clouds of 2,500 and 5,000 points, it ends less than a
-thousandth above the optimum (`python -m benchmarks maps`).
+To some hundreds of points it is solved as it is (`scipy.optimize.linear_sum_assignment`). Beyond, the costs of all
+pairs take too much time and memory (10,000 points: 800 MB and minutes), so it is approached: the map is halved again
+and again, points and cells alike, which puts every point into some cell; then the points of a window of cells are
+assigned anew among these, exactly, window by window, first of cells far apart, so that points travel, then of
+neighbours, until nothing is gained. No step makes the sum larger. Measured on clouds of 2,500 and 5,000 points, it ends
+less than a thousandth above the optimum (`python -m benchmarks maps`).
 """
 
 import math
@@ -73,9 +73,7 @@ def assigned(points: Float[np.ndarray, "n 2"], shape: Shape, exact: int = EXACT)
     return last
 
 
-def assignments(
-    points: Float[np.ndarray, "n 2"], shape: Shape, exact: int = EXACT
-) -> Iterator[Int[np.ndarray, " n"]]:
+def assignments(points: Float[np.ndarray, "n 2"], shape: Shape, exact: int = EXACT) -> Iterator[Int[np.ndarray, " n"]]:
     """The cell of each point, no two alike, better and better.
 
     Raises:
@@ -107,7 +105,7 @@ def _best(points: Float[np.ndarray, "n 2"], middles: Float[np.ndarray, "m 2"]) -
 
 
 def halved(points: Float[np.ndarray, "n 2"], shape: Shape) -> Int[np.ndarray, " n"]:
-    """A cell for each point: the grid is cut across its longer side, and the points beside it in the same proportion."""
+    """A cell for each point: the grid is cut across its longer side, and the points in the same proportion."""
     cells = np.empty(len(points), np.int64)
     waiting = [(np.arange(len(points)), (0, shape.rows), (0, shape.columns))]
     while waiting:

@@ -83,7 +83,8 @@ class Tiling:
         height, width = self.size
         return (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
-            f'<Image xmlns="http://schemas.microsoft.com/deepzoom/2008" Format="jpg" Overlap="0" TileSize="{self.tile}">'
+            '<Image xmlns="http://schemas.microsoft.com/deepzoom/2008" Format="jpg" Overlap="0" '
+            f'TileSize="{self.tile}">'
             f'<Size Width="{width}" Height="{height}"/></Image>\n'
         )
 
@@ -101,9 +102,7 @@ def thumbnail(data: bytes, side: int) -> Pixels:
     return np.asarray(square)
 
 
-def strips(
-    tiling: Tiling, cells: Int[np.ndarray, " n"], picture: Callable[[int], Pixels]
-) -> Iterator[Pixels]:
+def strips(tiling: Tiling, cells: Int[np.ndarray, " n"], picture: Callable[[int], Pixels]) -> Iterator[Pixels]:
     """The rows of tiles of the largest level, from top to bottom.
 
     Args:

@@ -1,0 +1,109 @@
+"""`phosphene neighbours`: the images of an index most like a photograph, or how often they are of its class."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from phosphene.core.errors import Mistake
+from phosphene.core.index.index import Index
+from phosphene.core.options import Bounds
+from phosphene.core.paths import given_path, shortened
+from phosphene.core.pictures.writing import png_bytes
+from phosphene.core.units.embedding import Metric
+from phosphene.core.units.photographs import photo_name
+from phosphene.dataset.neighbour_figure import alike, drawn
+from phosphene.dataset.neighbour_statistics import same_class
+from phosphene.faces.cli import options as cli
+from phosphene.faces.cli.commands import tool
+from phosphene.faces.cli.guard import Ended
+from phosphene.faces.cli.indexed import NETWORK, layer_of, network_of
+from phosphene.faces.cli.output import escape, note, results, tell
+from phosphene.faces.running.claims import Claims, check_new
+from phosphene.faces.running.destination import json_bytes, put
+from phosphene.faces.running.progress import bars
+
+COUNT = 10
+
+
+@tool(
+    cli.argument("index", str, cli.Parameter.empty, "a folder that `phosphene index` wrote"),
+    cli.argument("photos", list[str], [], "photographs; without any, every image is compared with all others, and "
+                 "what is counted is how often they are of one class"),
+    *NETWORK,
+    cli.option("layer", str | None, None, "whose codes are compared; by default the last one of the index"),
+    cli.option("count", int, COUNT, "how many neighbours", bounds=Bounds(1, 10_000)),
+    cli.option("metric", Metric, "cosine", "how far apart two codes are"),
+    cli.option("limit", int | None, None, "without photographs: so many images, at equal steps",
+               bounds=Bounds(1, 10**9)),
+    cli.option("out", str | None, None, "NAME.png; by default neighbours-PHOTO-LAYER.png, NAME.json beside it"),
+    cli.FORCE, cli.QUIET, cli.JSON,
+)  # fmt: skip
+def find_neighbours(**options: Any) -> None:
+    """Find the images of an index most like PHOTOS, exactly; without photographs, say how often they are of one class.
+
+    The codes of a layer are compared, all of them, from the file; above a million faiss does it, if it is installed.
+    """
+    index = Index.open(options["index"])
+    layer = layer_of(index, options["layer"])
+    if not options["photos"]:
+        return _of_all(index, layer, options)
+    if options["limit"] is not None:
+        raise Mistake("--limit belongs to neighbours without photographs; leave it out")
+    return _of_photos(index, layer, options)
+
+
+def _of_photos(index: Index, layer: str, options: dict[str, Any]) -> None:
+    photos, metric = options["photos"], options["metric"]
+    spelled = "".join(c if c.isalnum() or c in "._-" else "-" for c in f"{photo_name(photos[0])}-{layer}")
+    file = given_path(options["out"] or shortened(f"neighbours-{spelled}") + ".png", "figure")
+    if file.suffix.lower() != ".png":
+        raise Mistake(f"{file} does not end in .png")
+    files = [file, file.with_suffix(".json")]
+    check_new(files, force=options["force"])
+    with Claims() as claims:
+        claims.hold([] if options["force"] else files)
+        network = network_of(index, options)
+        found = alike(index, network, layer, photos, options["count"], metric)
+        about = {"index": index.folder.name, "network": index.network_name, "layer": layer, "metric": metric}
+        record = about | {"images": index.count, "photos": [one.record(index) for one in found]}
+        figure = png_bytes(drawn(index, network, layer, photos, found, metric))
+        folder, elsewhere = put({files[0]: figure, files[1]: json_bytes(record)}, force=options["force"])
+    if options["json"]:
+        tell(json.dumps(record, indent=1))
+    else:
+        console = Console(file=results(), quiet=options["quiet"], soft_wrap=True)
+        for one in found:
+            words = one.classes(index) or ", ".join(index.ids[image] for image in one.images[:3])
+            console.print(escape(f"{one.name}: {words}"), highlight=False)
+    tell(folder / Path(file.name))
+    if elsewhere:
+        note(elsewhere)
+        raise Ended(2)
+
+
+def _of_all(index: Index, layer: str, options: dict[str, Any]) -> None:
+    """Say how often neighbours are of one class; written to a file only where one is named."""
+    file = None if options["out"] is None else given_path(options["out"], "record").with_suffix(".json")
+    check_new([] if file is None else [file], force=options["force"])
+    with Claims() as claims, bars(quiet=options["quiet"]) as progress:
+        claims.hold([] if file is None or options["force"] else [file])
+        task = progress.add_task("neighbours", total=None)
+        found = same_class(
+            index, layer, min(options["count"], max(1, index.count - 1)), options["metric"], options["limit"],
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )  # fmt: skip
+        about = {"index": index.folder.name, "network": index.network_name, "layer": layer}
+        record = about | {"metric": options["metric"], "images": index.count} | asdict(found) | {"ratio": found.ratio}
+        folder, elsewhere = (None, "") if file is None else put({file: json_bytes(record)}, force=options["force"])
+    if options["json"]:
+        tell(json.dumps(record, indent=1))
+    else:
+        Console(file=results(), soft_wrap=True).print(escape(found.words), highlight=False)
+    if file is not None and folder is not None:
+        tell(folder / file.name)
+    if elsewhere:
+        note(elsewhere)
+        raise Ended(2)
