@@ -108,7 +108,7 @@ def stylize(
         preset: default (L-BFGS, size after size), fast (fewer steps), adam (Adam, whose memory is carried from size to
             size, and averaged pictures), gatys (the paper's: one size, from noise, Gram matrices alone).
         size: the longer side in pixels; by default 512, or the photograph's own where that is less.
-        steps: how many moves at the first size; each further one takes three quarters of those before it.
+        steps: how many moves at each size up to 512 px; each further one takes three fifths of those before it.
         content: the weight of the content beside the style.
         strength: the weight of the style.
         mask: where each style is meant, a picture for each: white where it is, and where it is grey, between styles;
