@@ -112,7 +112,7 @@ def _check(path: Path, question: Question) -> None:
                 f"{path} is an unfinished index with {_difference(before, wanted, other)}; ask the same again, give "
                 "--force to begin anew, or another --out"
             )
-    elif is_folder(path) and any(path.iterdir()):
+    elif is_folder(path) and any(not one.name.startswith(".") for one in path.iterdir()):
         raise Mistake(f"{path} is a folder with other things in it, and no index; give another --out")
 
 

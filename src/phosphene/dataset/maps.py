@@ -103,7 +103,8 @@ class Map:
         """What `map.json` holds."""
         return {
             "format": FORMAT, "asked": dict(self.asked), "facts": dict(self.facts), "title": self.title,
-            "words": self.words, "quality": asdict(self.quality), "grid": {**asdict(self.shape), "side": self.side, "tile": self.tile},
+            "words": self.words, "quality": asdict(self.quality),
+            "grid": {**asdict(self.shape), "side": self.side, "tile": self.tile},
             "images": self.images.tolist(), "ids": list(self.ids), "labels": self.labels.tolist(),
             "classes": {str(number): name for number, name in self.classes.items()}, "points": self.points.tolist(),
             "cells": self.cells.tolist(), "neighbours": self.near.tolist(), "placed": [asdict(p) for p in self.placed],

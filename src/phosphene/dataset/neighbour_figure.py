@@ -25,6 +25,7 @@ from phosphene.dataset.photo_codes import photo_codes, shown
 
 PANEL = 150  # px
 A_ROW = 10  # neighbours
+NAMED = 5  # classes in a heading
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +53,16 @@ class Alike:
         return {"photo": self.name, "neighbours": near}
 
     def classes(self, index: Index) -> str:
-        """Which classes its neighbours are of, most frequent first: `6 tabby, 2 tiger cat`; nothing without classes."""
+        """Which classes its neighbours are of, most frequent first: `6 tabby, 2 tiger cat`; nothing without classes.
+
+        A class of one neighbour has no number; of more than five classes, the others are dots.
+        """
         labels = [label for image in self.images if (label := _label(index, image)) >= 0]
         known, first, many = np.unique(labels, return_index=True, return_counts=True)
         order = np.lexsort((first, -many))
-        return ", ".join(f"{many[i]} {class_name(index.classes, int(known[i]))}" for i in order)
+        names = [class_name(index.classes, int(known[i])) for i in order]
+        words = [f"{many[i]} {name}" if many[i] > 1 else name for i, name in zip(order, names, strict=True)]
+        return ", ".join(words if len(words) <= NAMED else [*words[:NAMED], "..."])
 
 
 def _label(index: Index, image: int) -> int:

@@ -45,7 +45,7 @@ SMALL = 128  # px of a photograph that was placed, on the page
     cli.option("side", int, 64, "of an image in the grid in pixels", bounds=Bounds(8, 512)),
     cli.option("tile", int, 256, "of the page's tiles in pixels, about", bounds=Bounds(64, 2048)),
     cli.option("seed", int, 0, "of all random numbers", bounds=Bounds(0, 2**31 - 1)),
-    cli.option("out", str | None, None, "the map's folder, by default map-LAYER beside the index"),
+    cli.option("out", str | None, None, "the map's folder, by default map-INDEX-LAYER"),
     cli.option("force", bool, False, "make it anew, over a map that is there"),
     cli.option("quiet", bool, False, "say nothing but where the page is"),
     cli.JSON,
@@ -76,17 +76,13 @@ def map_index(**options: Any) -> None:
                 shown = replace(shown, side=options["side"], tile=options["tile"])
             if new is not None:
                 shown = with_photos(shown, index, layout, [photo_name(one) for one in photos], new)
-            if finished:
-                page = write_placed(shown, folder, small)
-            else:
-                page = write(shown, index, folder, small, report)
+            page = write_placed(shown, folder, small) if finished else write(shown, index, folder, small, report)
     _tell(shown, page, quiet=options["quiet"], as_json=options["json"])
 
 
 def _usual(index: Index, layer: str) -> Path:
-    """Beside the index."""
     spelled = "".join(c if c.isalnum() or c in "._-" else "-" for c in layer)
-    return index.folder.with_name(shortened(f"map-{index.folder.stem}-{spelled}"))
+    return Path(shortened(f"map-{index.folder.stem}-{spelled}"))
 
 
 def _known(index: Index, layer: str, layout: Layout, folder: Path, options: dict[str, Any]) -> Map:
