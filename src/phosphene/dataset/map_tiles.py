@@ -26,7 +26,7 @@ QUALITY = 88
 LARGEST = 4000
 """Px of the longer side of the map as one picture."""
 
-Pixels = UInt8[np.ndarray, "h w 3"]
+Pixels = UInt8[np.ndarray, "_ _ 3"]
 Write = Callable[[str, bytes], None]
 """Takes a file's name, with its folders, and what is in it."""
 
