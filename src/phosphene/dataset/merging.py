@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int, Int64
 
 from phosphene.core.errors import Mistake
 from phosphene.core.extras import needed
@@ -249,7 +249,7 @@ class _Layer:
 
     def _places(
         self, images: Int64[np.ndarray, " m"], units: Any, low: Any
-    ) -> tuple[Int64[np.ndarray, "m 2"], Int64[np.ndarray, "m 2"]]:
+    ) -> tuple[Int[np.ndarray, "m 2"], Int[np.ndarray, "m 2"]]:
         """(row, column) of each unit in each image, -1 for what it has not; and (height, width) of what was fed."""
         places, sizes = np.full((len(images), 2), -1, np.int32), np.zeros((len(images), 2), np.int64)
         first = 0
