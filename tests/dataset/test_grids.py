@@ -1,6 +1,6 @@
 """Points on a grid: everyone in a cell of its own, at the least cost or nearly so."""
 
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -74,13 +74,15 @@ def test_points_in_the_middles_of_their_cells_stay_there():
 
 def test_four_hundred_points_cost_what_scipy_says():
     points = cloud(400)
-    assert total(points, assigned(points, shape_for(400)), shape_for(400)) == pytest.approx(least(points, Shape(20, 20)))
+    assert total(points, assigned(points, shape_for(400)), shape_for(400)) == pytest.approx(
+        least(points, Shape(20, 20))
+    )
 
 
 def test_a_sweep_never_makes_it_worse_and_the_last_is_at_most_two_hundredths_above_the_optimum():
     points, shape = cloud(700, 1), shape_for(700)
     sums = [total(points, cells, shape) for cells in assignments(points, shape, exact=0)]
-    assert all(after <= before * (1 + 1e-12) for before, after in zip(sums, sums[1:], strict=False))
+    assert all(after <= before * (1 + 1e-12) for before, after in pairwise(sums))
     assert sums[-1] <= 1.02 * least(points, shape)
     assert sums[-1] < sums[0]
 

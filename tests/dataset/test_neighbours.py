@@ -96,7 +96,9 @@ def test_they_are_those_of_scikit_learns_brute_force_from_a_memory_map(metric, t
     np.save(tmp_path / "codes.npy", codes_of(3000, 64, 1))
     codes = np.load(tmp_path / "codes.npy", mmap_mode="r")
     whole = np.asarray(codes, np.float64)
-    distances, images = search.NearestNeighbors(n_neighbors=11, algorithm="brute", metric=metric).fit(whole).kneighbors(whole)
+    distances, images = (
+        search.NearestNeighbors(n_neighbors=11, algorithm="brute", metric=metric).fit(whole).kneighbors(whole)
+    )
     found = Codes(codes, metric).nearest(whole, 10, np.arange(3000))
     assert (found.images == images[:, 1:]).all()
     np.testing.assert_allclose(found.distances, distances[:, 1:], atol=1e-7)

@@ -46,4 +46,5 @@ def test_new_points_come_to_their_cloud_and_each_is_placed_as_if_it_were_alone()
     nearest = np.square(placed[:, None] - points[None]).sum(2).argmin(1)
     assert of[nearest].tolist() == of_new.tolist()
     for i in range(len(new)):
-        np.testing.assert_allclose(placed_by_tsne(new[i : i + 1], codes, points, perplexity=10)[0], placed[i], rtol=1e-6)
+        alone = placed_by_tsne(new[i : i + 1], codes, points, perplexity=10)
+        np.testing.assert_allclose(alone[0], placed[i], rtol=1e-6)
