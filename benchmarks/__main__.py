@@ -30,6 +30,8 @@ NAMES = {
     "channels": "how much more than any photograph a channel's picture excites it",
     "honesty": "how far each method of attribution can be believed (--net, --photos, --methods)",
     "photographs": "what attacks do to 200 photographs: PGD within a few levels, a tiger shark, ten ostriches",
+    "maps": "five thousand digits laid out by code and by pixels; a grid for ten thousand images, beside the optimum",
+    "neighbours": "the ten nearest of 100,000 codes, beside scikit-learn and faiss",
     "robustness": "robust accuracy of three networks and the passes it takes, beside AutoAttack",
     "memory": "the peak of 508 channels at once, from the command line",
 }

@@ -93,7 +93,7 @@ def test_more_points_than_cells_are_refused():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0])
 def test_of_2500_points_it_is_at_most_two_hundredths_above_what_lap_says(seed):
     points, shape = cloud(2500, seed), shape_for(2500)
     costs = np.square(points[:, None] - centres(shape)[None]).sum(2)

@@ -56,6 +56,7 @@ def test_of_equals_the_smaller_number_comes_first_in_any_block(metric, monkeypat
     codes = np.tile(codes_of(5, 7, 3), (6, 1))  # number 2 is also 7, 12, 17, 22 and 27
     for block in (7, 14, 35, 1 << 20):
         monkeypatch.setattr(neighbours, "BLOCK", block)
+        monkeypatch.setattr(neighbours, "HELD", 0 if block < 1 << 20 else 1 << 27)
         found = Codes(codes, metric).nearest(codes[2:3].astype(np.float64), 6)
         assert found.images.tolist() == [[2, 7, 12, 17, 22, 27]]
         assert len(set(found.distances[0].tolist())) == 1

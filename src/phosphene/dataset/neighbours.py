@@ -21,6 +21,12 @@ from phosphene.core.units.embedding import Metric
 BLOCK = 1 << 20
 """Numbers of a block of codes: 4 MB as float32, about what stays in a processor's cache."""
 
+HELD = 1 << 27
+"""Numbers of codes that are held as float32 when they have been read once, 512 MB; more are read each time."""
+
+PRODUCTS = 1 << 22
+"""Of queries and codes that are held, at once: 32 MB as float64."""
+
 QUERIES = 1024
 """Codes that are looked up at once."""
 
@@ -112,7 +118,7 @@ class Codes:
         gamma = (length + 8) * UNIT
         best = torch.full((len(wanted), many), torch.inf, dtype=torch.float64)
         kept: list[tuple[Tensor, Tensor, Tensor]] = []  # query, image, the least that its distance may be
-        for first, block, norms in self._blocks():
+        for first, block, norms in self._blocks(len(wanted)):
             products = (wanted @ block.T).double()
             if self.metric == "cosine":
                 near = 1 - products * torch.where(norms > 0, 1 / norms, 0)
@@ -133,12 +139,21 @@ class Codes:
         ends = torch.bincount(rows, minlength=len(wanted)).cumsum(0)[:-1]
         return [part.numpy() for part in images[order].tensor_split(ends)]
 
-    def _blocks(self) -> Iterator[tuple[int, Float[Tensor, "b channels"], Float[Tensor, " b"]]]:
-        """The codes as float32, with their first image and their lengths."""
-        length = max(1, BLOCK // max(1, self.codes.shape[1]))
+    def _blocks(self, queries: int) -> Iterator[tuple[int, Float[Tensor, "b channels"], Float[Tensor, " b"]]]:
+        """The codes as float32, with their first image and their lengths.
+
+        Args:
+            queries: so many are compared with each block.
+        """
+        held = self.codes.size <= HELD
+        length = max(1, PRODUCTS // queries if held else BLOCK // max(1, self.codes.shape[1]))
         for first in range(0, len(self.codes), length):
-            block = torch.from_numpy(np.array(self.codes[first : first + length])).float()
-            yield first, block, self._norms[first : first + length]
+            some = slice(first, first + length)
+            yield first, self._held[some] if held else _float32(self.codes[some]), self._norms[some]
+
+    @cached_property
+    def _held(self) -> Float[Tensor, "n channels"]:
+        return _float32(self.codes)
 
     @cached_property
     def _norms(self) -> Float[Tensor, " n"]:
@@ -158,7 +173,7 @@ class Codes:
 
         kind = faiss.METRIC_INNER_PRODUCT if self.metric == "cosine" else faiss.METRIC_L2
         found: list[tuple[Any, Any]] = []
-        for first, block, norms in self._blocks():
+        for first, block, norms in self._blocks(len(wanted)):
             if self.metric == "cosine":
                 block = block * torch.where(norms > 0, 1 / norms, 0).float()[:, None]
             many = min(count + SLACK, len(block))
@@ -188,3 +203,7 @@ class Codes:
             return np.sqrt(np.square(codes - query).sum(1))
         norms = np.sqrt(np.square(codes).sum(1)) * np.sqrt(np.square(query).sum())
         return 1 - (codes * query).sum(1) / np.where(norms > 0, norms, 1)
+
+
+def _float32(codes: Float[np.ndarray, "b channels"]) -> Float[Tensor, "b channels"]:
+    return torch.from_numpy(np.array(codes)).float()
