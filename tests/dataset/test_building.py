@@ -87,7 +87,7 @@ def test_not_one_picture_that_can_be_read_is_a_sentence(tmp_path):
     network, question = asked(tmp_path / "photos", 3)
     for file in (tmp_path / "photos").rglob("*.png"):
         file.write_bytes(b"")
-    with pytest.raises(Mistake, match="not one of 3 pictures could be read; the first: .*000.png is empty"):
+    with pytest.raises(Mistake, match=r"not one of 3 pictures could be read; the first: .*000\.png is empty"):
         built(tmp_path / "index", network, question)
 
 

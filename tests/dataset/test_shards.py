@@ -27,7 +27,7 @@ def test_a_damaged_shard_is_not_there(written):
     folder, question = written
     shard_path(folder, 2).write_bytes(shard_path(folder, 2).read_bytes()[:-9])
     assert about(shard_path(folder, 2)) is None and finished(folder, question) == [0]
-    with pytest.raises(Mistake, match="00002.parquet is gone or damaged"):
+    with pytest.raises(Mistake, match=r"00002\.parquet is gone or damaged"):
         Stored(folder, 2)
 
 
