@@ -6,7 +6,7 @@ docs/inversion.md and docs/metamers.md, `... codes` those of docs/hog.md, and `p
 faces.safetensors` that of docs/albums.md, with the network that is trained there. `python docs/make_pictures.py
 decoders [nocats.safetensors]` makes those of docs/decoders.md, the second with a decoder that has seen no cats, and
 `python docs/make_pictures.py styles` makes those of docs/style.md, `... arbitrary` that of docs/arbitrary_style.md,
-`... textures` that of docs/textures.md.
+`... textures` that of docs/textures.md, `... maps` that of docs/map.md.
 `... feed_forward` and `... larger FILE` make those of docs/feed_forward.md, the second with the network that `python -m
 training.style larger` trains.
 """
@@ -14,18 +14,27 @@ training.style larger` trains.
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
+from PIL import Image
 
 import phosphene
 from phosphene.adversarial.linearity import walk
 from phosphene.core.pictures.colours import overlay
+from phosphene.core.pictures.eight_bit import to_pil
 from phosphene.core.pictures.files import open_photo
 from phosphene.core.pictures.fitting import fit, resize
 from phosphene.core.pictures.sheets import figure, grid
 from phosphene.core.pictures.writing import save_png
 from phosphene.core.units.inputs import feed
 from phosphene.core.units.labels import label
+from phosphene.dataset.index import index
+from phosphene.dataset.layouts import Layout
+from phosphene.dataset.map_drawing import scatter
+from phosphene.dataset.map_tiles import Tiling, strips, thumbnail
+from phosphene.dataset.maps import laid_out
 from phosphene.faces.lessons.drawing import lines
 from phosphene.models.decoder_files import decoder_pictures
 
@@ -279,10 +288,42 @@ def each(network: phosphene.Network) -> None:
     dream(network)
 
 
+def maps() -> None:
+    """Pieces of ten photographs, as they are laid out and each in a cell."""
+    names = "astronaut chelsea coffee hubble_deep_field immunohistochemistry rocket retina grass brick gravel".split()
+    generator = np.random.default_rng(0)
+    pieces, labels = [], []
+    for number, name in enumerate(names):
+        whole = (open_photo(f"skimage:{name}")[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+        height, width, _ = whole.shape
+        for _ in range(40):
+            side = int(generator.integers(90, 160))
+            top, left = (int(generator.integers(0, length - side)) for length in (height, width))
+            piece = Image.fromarray(whole[top : top + side, left : left + side])
+            pieces.append(np.asarray(piece.resize((64, 64), Image.Resampling.LANCZOS)))
+            labels.append(number)
+    with TemporaryDirectory() as folder:
+        np.savez(Path(folder) / "pieces.npz", X=np.stack(pieces), y=labels, classes=names)
+        network = phosphene.load()
+        made = index(network, Path(folder) / "pieces.npz", Path(folder) / "pieces.index", layers=["mixed5b"])
+        shown = laid_out(made, "mixed5b", Layout())
+        print(shown.words)
+        side = 44
+        tiling = Tiling.of(shown.shape, side, 256)
+        rows = strips(tiling, shown.cells, lambda i: thumbnail(made.thumbnail_jpeg(i), side))
+        pixels = torch.from_numpy(np.concatenate(list(rows))).permute(2, 0, 1)[None].float() / 255
+    dots = scatter(shown)
+    dots = dots.resize((round(dots.width * pixels.shape[2] / dots.height), pixels.shape[2]), Image.Resampling.LANCZOS)
+    sheet = Image.new("RGB", (pixels.shape[3] + 12 + dots.width, pixels.shape[2]), "white")
+    sheet.paste(to_pil(pixels), (0, 0))
+    sheet.paste(dots, (pixels.shape[3] + 12, 0))
+    sheet.save(HERE / "map.png")
+
+
 ALONE: dict[str, Callable[..., None]] = {
     "codes": codes, "arbitrary": lambda: arbitrary(phosphene.load()), "styles": lambda: styles(phosphene.load()),
     "feed_forward": feed_forward, "textures": textures, "larger": larger, "decoders": decoders, "albums": albums,
-    "attacks": attacks,
+    "attacks": attacks, "maps": maps,
 }  # fmt: skip
 """By the name that is given first."""
 

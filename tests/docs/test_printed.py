@@ -233,7 +233,7 @@ def type_all(run, found):
 
 def promised(path):
     """The files that are said to be there: a picture, its figure, and how it was made; a replay and a sheet alone."""
-    if path.suffix != ".png" or path.name.startswith(("replay", "contact", "transfer")):
+    if path.suffix != ".png" or path.name.startswith(("replay", "contact", "transfer", "neighbours")):
         return [path]
     return [path, path.with_suffix(".figure.png"), path.with_suffix(".json")]
 

@@ -38,7 +38,10 @@ def test_a_figure_and_its_numbers_are_written_and_an_image_is_most_like_itself(i
 def test_without_photographs_it_counts_neighbours_of_one_class(indexed):
     code, out, _ = indexed("neighbours", "photos.index", "--count", 3, net=None)
     assert code == 0 and out.startswith("Of the 3 nearest of 20 images, ")
-    said = json.loads(indexed("neighbours", "photos.index", "--count", 3, "--json", "--limit", 5, net=None)[1])
+    assert out.splitlines()[-1] == "neighbours-photos-logits.json"
+    words = ["neighbours", "photos.index", "--count", 3, "--json", "--limit", 5, "--out", "there/"]
+    said = json.loads(indexed(*words, net=None)[1])
+    assert json.loads(Path("there/neighbours-photos-logits.json").read_text()) == said
     assert (said["neighbours"], said["asked"], said["layer"]) == (3, 5, "logits")
     assert said["chance"] == pytest.approx(4 / 19) and said["ratio"] == pytest.approx(said["share"] / said["chance"])
     assert indexed("neighbours", "photos.index", "--out", "all.json", net=None)[1].splitlines()[-1] == "all.json"

@@ -1,6 +1,7 @@
 """`phosphene neighbours`: the images of an index most like a photograph, or how often they are of its class."""
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from rich.console import Console
 from phosphene.core.errors import Mistake
 from phosphene.core.index.index import Index
 from phosphene.core.options import Bounds
-from phosphene.core.paths import given_path, shortened
+from phosphene.core.paths import given_path, is_folder, shortened
 from phosphene.core.pictures.writing import png_bytes
 from phosphene.core.units.embedding import Metric
 from phosphene.core.units.photographs import photo_name
@@ -38,7 +39,8 @@ COUNT = 10
     cli.option("metric", Metric, "cosine", "how far apart two codes are"),
     cli.option("limit", int | None, None, "without photographs: so many images, at equal steps",
                bounds=Bounds(1, 10**9)),
-    cli.option("out", str | None, None, "NAME.png; by default neighbours-PHOTO-LAYER.png, NAME.json beside it"),
+    cli.option("out", str | None, None, "NAME.png, with NAME.json beside it, or a folder; by default "
+               "neighbours-PHOTO-LAYER.png; without photographs NAME.json"),
     cli.FORCE, cli.QUIET, cli.JSON,
 )  # fmt: skip
 def find_neighbours(**options: Any) -> None:
@@ -57,10 +59,7 @@ def find_neighbours(**options: Any) -> None:
 
 def _of_photos(index: Index, layer: str, options: dict[str, Any]) -> None:
     photos, metric = options["photos"], options["metric"]
-    spelled = "".join(c if c.isalnum() or c in "._-" else "-" for c in f"{photo_name(photos[0])}-{layer}")
-    file = given_path(options["out"] or shortened(f"neighbours-{spelled}") + ".png", "figure")
-    if file.suffix.lower() != ".png":
-        raise Mistake(f"{file} does not end in .png")
+    file = _file(options["out"], f"{photo_name(photos[0])}-{layer}", ".png")
     files = [file, file.with_suffix(".json")]
     check_new(files, force=options["force"])
     with Claims() as claims:
@@ -78,18 +77,18 @@ def _of_photos(index: Index, layer: str, options: dict[str, Any]) -> None:
         for one in found:
             words = one.classes(index) or ", ".join(index.ids[image] for image in one.images[:3])
             console.print(escape(f"{one.name}: {words}"), highlight=False)
-    tell(folder / Path(file.name))
+        tell(folder / file.name)
     if elsewhere:
         note(elsewhere)
         raise Ended(2)
 
 
 def _of_all(index: Index, layer: str, options: dict[str, Any]) -> None:
-    """Say how often neighbours are of one class; written to a file only where one is named."""
-    file = None if options["out"] is None else given_path(options["out"], "record").with_suffix(".json")
-    check_new([] if file is None else [file], force=options["force"])
+    """Say how often neighbours are of one class."""
+    file = _file(options["out"], f"{index.folder.stem}-{layer}", ".json")
+    check_new([file], force=options["force"])
     with Claims() as claims, bars(quiet=options["quiet"]) as progress:
-        claims.hold([] if file is None or options["force"] else [file])
+        claims.hold([] if options["force"] else [file])
         task = progress.add_task("neighbours", total=None)
         found = same_class(
             index, layer, min(options["count"], max(1, index.count - 1)), options["metric"], options["limit"],
@@ -97,13 +96,31 @@ def _of_all(index: Index, layer: str, options: dict[str, Any]) -> None:
         )  # fmt: skip
         about = {"index": index.folder.name, "network": index.network_name, "layer": layer}
         record = about | {"metric": options["metric"], "images": index.count} | asdict(found) | {"ratio": found.ratio}
-        folder, elsewhere = (None, "") if file is None else put({file: json_bytes(record)}, force=options["force"])
+        folder, elsewhere = put({file: json_bytes(record)}, force=options["force"])
     if options["json"]:
         tell(json.dumps(record, indent=1))
     else:
-        Console(file=results(), soft_wrap=True).print(escape(found.words), highlight=False)
-    if file is not None and folder is not None:
+        console = Console(file=results(), quiet=options["quiet"], soft_wrap=True)
+        console.print(escape(found.words), highlight=False)
         tell(folder / file.name)
     if elsewhere:
         note(elsewhere)
         raise Ended(2)
+
+
+def _file(out: str | None, about: str, ending: str) -> Path:
+    """Where a figure or a record goes: as it was named, or called after what it is about.
+
+    Raises:
+        Mistake: it was named, but not like this.
+    """
+    spelled = "".join(c if c.isalnum() or c in "._-" else "-" for c in about)
+    usual = shortened(f"neighbours-{spelled}") + ending
+    if out is None:
+        return Path(usual)
+    path = given_path(out, "figure" if ending == ".png" else "record")
+    if out.endswith(("/", os.sep)) or is_folder(path):
+        return path / usual
+    if path.suffix.lower() != ending:
+        raise Mistake(f"{path} does not end in {ending}; give another --out")
+    return path
