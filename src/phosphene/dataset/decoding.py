@@ -1,4 +1,4 @@
-"""From a picture's file to the pixels that a network is fed, in processes of their own, in order, a few ahead.
+"""From a picture's file to the pixels that a network is fed: in a thread or in processes, in order, a few ahead.
 
 What a network is fed is what `feed` says everywhere else, to the bit. A large JPEG can be decoded at a half, a quarter
 or an eighth ("draft"), several times as fast; its pixels then differ by a few levels, as the file's own transform does
@@ -10,7 +10,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -122,18 +122,19 @@ def _thumbnail(fed: UInt8[Tensor, "1 c h w"], door: Door) -> bytes:
     return file.getvalue()
 
 
-# ----------------------------------------------------------------------------------------------------- in processes
+# ----------------------------------------------------------------------------------------------------- side by side
 
 
 class Decoder:
-    """Decodes in this process, or in others.
+    """Decodes pictures ahead of whoever takes them.
 
     Args:
         door: how.
-        pool: processes, and how many; None for this one.
+        pool: the thread or the processes that do it; None for nobody but the caller.
+        workers: how many they are.
     """
 
-    def __init__(self, door: Door, pool: ProcessPoolExecutor | None = None, workers: int = 0) -> None:
+    def __init__(self, door: Door, pool: Executor | None = None, workers: int = 1) -> None:
         self._door, self._pool, self._ahead = door, pool, AHEAD * workers
 
     def decoded(self, items: Iterable[Item]) -> Iterator[Decoded | Broken]:
@@ -165,19 +166,23 @@ class Decoder:
 
 @contextmanager
 def decoder(door: Door, workers: int) -> Iterator[Decoder]:
-    """A decoder with so many processes, which end with it; 0 for none.
+    """A decoder with so many processes, which end with it; with 0 a thread of this one.
 
-    They begin anew and share nothing with this one, whose threads could be anywhere (spawn); a script that asks for
-    them needs `if __name__ == "__main__":`, as for any pool of processes.
+    A thread begins at once, and decoding itself needs no lock of Python's; processes take seconds to begin and keep up
+    with a fast network. They begin anew and share nothing with this one, whose threads could be anywhere (spawn); a
+    script that asks for them needs `if __name__ == "__main__":`, as for any pool of processes.
     """
+    threads = torch.get_num_threads()
+    pool: Executor
     if workers == 0:
-        yield Decoder(door)
-        return
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_alone)
+        pool = ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,))  # holds for that thread
+    else:
+        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_alone)
     try:
-        yield Decoder(door, pool, workers)
+        yield Decoder(door, pool, max(workers, 1))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        torch.set_num_threads(threads)  # of threads to come, too
 
 
 def _decode_all(items: Sequence[Item], door: Door) -> list[Decoded | Broken]:
