@@ -25,7 +25,7 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
-from phosphene.core.pictures.eight_bit import levels, to_pil
+from phosphene.core.pictures.eight_bit import levels
 from phosphene.core.pictures.files import Photo, open_photo, photo_of_bytes
 from phosphene.core.units.network_input import Entrance
 from phosphene.dataset.listing import Encoded, Item, Within
@@ -111,8 +111,8 @@ def _own_size(item: Photo | Encoded, size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _thumbnail(fed: UInt8[Tensor, "1 c h w"], door: Door) -> bytes:
-    shown = fed[:, list(door.shown)].expand(1, 3, *fed.shape[2:])
-    picture = to_pil(shown.float() / 255)
+    shown = fed[0, list(door.shown)].expand(3, *fed.shape[2:])
+    picture = Image.fromarray(shown.permute(1, 2, 0).contiguous().numpy())
     scale = door.thumbnail / max(picture.size)
     if scale < 1:
         size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
