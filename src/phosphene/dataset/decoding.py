@@ -25,8 +25,10 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
+from phosphene.core.paths import given_path
 from phosphene.core.pictures.eight_bit import levels
-from phosphene.core.pictures.files import Photo, open_photo, photo_of_bytes
+from phosphene.core.pictures.files import Photo, as_fractions, file_pixels
+from phosphene.core.pictures.samples import is_sample
 from phosphene.core.units.network_input import Entrance
 from phosphene.dataset.listing import Encoded, Item, Within
 
@@ -83,36 +85,42 @@ def decode(item: Item, door: Door) -> Decoded | Broken:
     """One picture."""
     try:
         picture, size = _opened(item.read() if isinstance(item, Within) else item, door)
-        fed = levels(door.entrance.fit(picture)).byte()
-        return Decoded(fed[0].numpy(), size, _thumbnail(fed, door))
     except Mistake as mistake:
         return Broken(str(mistake))
+    if isinstance(picture, np.ndarray) and not door.entrance.changes(picture.shape[:2]):
+        fed = picture.transpose(2, 0, 1)  # what fits already is not even made fractions of
+    else:
+        picture = as_fractions(picture) if isinstance(picture, np.ndarray) else picture
+        fed = levels(door.entrance.fit(picture)).byte()[0].numpy()
+    return Decoded(fed, size, _thumbnail(fed, door))
 
 
-def _opened(item: Photo | Encoded, door: Door) -> tuple[Float[Tensor, "1 c h w"], tuple[int, int]]:
-    """Its pixels, and its size before a draft."""
+def _opened(
+    item: Photo | Encoded, door: Door
+) -> tuple[UInt8[np.ndarray, "h w 3"] | Float[Tensor, "1 c h w"], tuple[int, int]]:
+    """Its pixels, of a file in 8 bits; and (height, width) before a draft."""
     entrance = door.entrance
-    if isinstance(item, (np.ndarray, Tensor)) and entrance.channels != 3:
+    if not isinstance(item, Encoded) and (not isinstance(item, (str, os.PathLike)) or is_sample(item)):
         picture = entrance.opened(item)
         return picture, (picture.shape[2], picture.shape[3])
+    if entrance.channels != 3:
+        raise Mistake(f"the network takes pictures of {entrance.channels} channels, and a photograph has 3")
     least = max(entrance.size) if door.draft and (entrance.how != "whole" or entrance.fixed) else None
-    picture = photo_of_bytes(item.data, item.name, least) if isinstance(item, Encoded) else open_photo(item, least)
-    size = picture.shape[2], picture.shape[3]
-    return picture, size if least is None else _own_size(item, size)
+    pixels = file_pixels(item.data, item.name, least) if isinstance(item, Encoded) else file_pixels(item, least=least)
+    size = pixels.shape[0], pixels.shape[1]
+    return pixels, size if least is None else _own_size(item, size)
 
 
-def _own_size(item: Photo | Encoded, size: tuple[int, int]) -> tuple[int, int]:
+def _own_size(item: str | os.PathLike[str] | Encoded, size: tuple[int, int]) -> tuple[int, int]:
     """(height, width) as the file's header says, of a file that could be read."""
-    if not isinstance(item, (str, os.PathLike, Encoded)) or not (isinstance(item, Encoded) or os.path.exists(item)):
-        return size
-    with Image.open(BytesIO(item.data) if isinstance(item, Encoded) else item) as image:
+    with Image.open(BytesIO(item.data) if isinstance(item, Encoded) else given_path(item)) as image:
         width, height = image.size
     return (height, width) if (height > width) == (size[0] > size[1]) else (width, height)  # it may lie on its side
 
 
-def _thumbnail(fed: UInt8[Tensor, "1 c h w"], door: Door) -> bytes:
-    shown = fed[0, list(door.shown)].expand(3, *fed.shape[2:])
-    picture = Image.fromarray(shown.permute(1, 2, 0).contiguous().numpy())
+def _thumbnail(fed: UInt8[np.ndarray, "c h w"], door: Door) -> bytes:
+    shown = np.broadcast_to(fed[list(door.shown)], (3, *fed.shape[1:]))
+    picture = Image.fromarray(np.ascontiguousarray(shown.transpose(1, 2, 0)))
     scale = door.thumbnail / max(picture.size)
     if scale < 1:
         size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
