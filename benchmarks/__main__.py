@@ -34,6 +34,7 @@ NAMES = {
     "maps": "five thousand digits laid out by code and by pixels; a grid for ten thousand images, beside the optimum",
     "neighbours": "the ten nearest of 100,000 codes, beside scikit-learn and faiss",
     "robustness": "robust accuracy of three networks and the passes it takes, beside AutoAttack",
+    "index": "one pass over a data set beside the bare forward, its memory, and decoding apart",
     "memory": "the peak of 508 channels at once, from the command line",
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")
