@@ -1,6 +1,7 @@
 """`phosphene map`, as it is typed: its folder, a photograph on it, and what can't be done."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,19 @@ from tests.small_index import small_index, small_network, small_pictures
 WORDS = ["map", "photos.index", "--method", "pca"]
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with an index of twenty pictures, and these."""
+    folder = tmp_path_factory.mktemp("made")
+    small_index(folder, ("relu1", "relu2"), many=20, k=3)
+    return folder
+
+
 @pytest.fixture
-def indexed(here, run):
-    """The command line in a folder with an index of twenty pictures."""
-    small_index(Path(), ("relu1", "relu2"), many=20, k=3)
+def indexed(here, run, made):
+    """The command line in a folder with a copy of that."""
+    for name in ("photos", "photos.index"):
+        shutil.copytree(made / name, name)
     return run
 
 

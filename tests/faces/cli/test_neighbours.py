@@ -1,19 +1,34 @@
 """`phosphene neighbours`, as it is typed: a figure and its numbers, the count over a whole index, and mistakes."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from phosphene.dataset.index import index
+from phosphene.models.specs import load
 from tests.faces.commands import is_one_sentence
+from tests.small import SOURCE
 from tests.small_index import small_index, small_pictures
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with an index of twenty pictures, and these."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "own.py").write_text(SOURCE)
+    small_pictures(folder / "photos", 20)
+    network = load(str(folder / "own.py"), device="cpu")
+    index(network, folder / "photos", folder / "photos.index", layers=["relu2", "logits"], count=3)
+    return folder
+
+
 @pytest.fixture
-def indexed(small):
-    """The command line on the small network, with an index of twenty pictures."""
-    small_pictures(Path("photos"), 20)
-    assert small("index", "photos", "--layer", "relu2", "--layer", "logits", "--count", 3, "--workers", 0)[0] == 0
+def indexed(small, made):
+    """The command line on the small network, with a copy of that."""
+    for name in ("photos", "photos.index"):
+        shutil.copytree(made / name, name)
     return small
 
 
