@@ -37,8 +37,8 @@ from phosphene.dataset.sources import listed
 from phosphene.models.specs import load
 
 ARCHIVE = "tiny_imagenet_100.tar.xz"
-WORKERS = {"embedded:photo": 1, "inception5h": 0}
-"""What the command takes for so many pictures on two cores."""
+WORKERS = 0
+"""What the command takes for so many pictures: a thread."""
 
 PASS, BARE = "phosphene, one pass", "the bare forward"
 AT_LEAST = 0.9
@@ -191,11 +191,8 @@ def run(repeats: int, quick: bool) -> Report:
         small = load("embedded:photo", device="cpu")
         large = load(f"{DATA / 'models' / 'inception5h.py'}:build", device="cpu")
         photographs = listed(DATA / "imagenet_200", large).evenly(16 if quick else None)
-        for network, listing, workers in (
-            (small, listed(folder, small), 0 if quick else WORKERS["embedded:photo"]),
-            (large, photographs, WORKERS["inception5h"]),
-        ):
-            case = Case(network, ask(network, listing, default_layers(network)), workers)
+        for network, listing in ((small, listed(folder, small)), (large, photographs)):
+            case = Case(network, ask(network, listing, default_layers(network)), WORKERS)
             table, claim, note = _raced(case, repeats)
             forward = case.images / table.seconds[BARE].median
             rate = rates[network.size[0]]

@@ -33,8 +33,8 @@ from phosphene.faces.running.progress import bars
 from phosphene.faces.running.runner import ENDS
 from phosphene.faces.running.session import Session, named
 
-FEW = 1000
-"""So many pictures are decoded by a thread before processes have begun."""
+FEW = 10_000
+"""So many pictures are decoded by a thread: a process takes seconds to begin."""
 
 MOST_WORKERS = 4
 """Processes that decode where nobody says how many; one keeps up with a network on two cores."""
