@@ -155,25 +155,8 @@ def _decoding(repeats: int, quick: bool) -> tuple[Rows, dict[int, float]]:
 
 
 def _memory(folder: Path, sizes: tuple[int, ...]) -> tuple[Rows, list[float]]:
-    found = []
-    for many in sizes:
-        found.append(
-            peak(
-                [
-                    "index",
-                    str(folder),
-                    "--limit",
-                    str(many),
-                    "--shard",
-                    "256",
-                    "--out",
-                    "index",
-                    "--workers",
-                    "0",
-                    "--quiet",
-                ]
-            )
-        )
+    words = "--shard 256 --out index --workers 0 --quiet".split()
+    found = [peak(["index", str(folder), "--limit", str(many), *words]) for many in sizes]
     rows = [(f"{many:,} images", f"{one / 1e6:.0f} MB") for many, one in zip(sizes, found, strict=True)]
     return Rows("Peak resident memory of the command, embedded:photo", ("", "peak"), rows), found
 

@@ -33,6 +33,7 @@ def test_an_index_that_was_stopped_has_the_bytes_of_one_that_was_not(tmp_path):
     assert built(tmp_path / "half", network, question) == whole
 
 
+@pytest.mark.slow
 def test_another_engine_and_order_give_the_same_bytes(tmp_path):
     network, question = asked(tmp_path / "photos")
     whole = built(tmp_path / "whole", network, question)
