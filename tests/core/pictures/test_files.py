@@ -431,6 +431,6 @@ def test_a_files_bytes_are_read_like_the_file(tmp_path):
     pixels = file_pixels(file.read_bytes(), "a member")
     assert torch.equal(as_fractions(pixels), open_photo(file)) and pixels.shape == (12, 9, 3)
     np.testing.assert_array_equal(file_pixels(file), pixels)
-    for data, words in ((b"", "a member is empty"), (file.read_bytes()[:60], "a member is")):
+    for cut, words in ((b"", "a member is empty"), (file.read_bytes()[:60], "a member is")):
         with pytest.raises(Mistake, match=words):
-            file_pixels(data, "a member")
+            file_pixels(cut, "a member")
