@@ -67,6 +67,7 @@ def test_points_that_are_all_the_same_fill_the_grid_too():
     assert sorted(assigned(np.full((30, 2), 0.5), Shape(5, 6), exact=0).tolist()) == list(range(30))
 
 
+@pytest.mark.slow
 def test_points_in_the_middles_of_their_cells_stay_there():
     shape = Shape(20, 20)
     assert assigned(centres(shape), shape, exact=0).tolist() == list(range(400))
@@ -79,6 +80,7 @@ def test_four_hundred_points_cost_what_scipy_says():
     )
 
 
+@pytest.mark.slow
 def test_a_sweep_never_makes_it_worse_and_the_last_is_at_most_two_hundredths_above_the_optimum():
     points, shape = cloud(500, 1), shape_for(500)
     sums = [total(points, cells, shape) for cells in assignments(points, shape, exact=0)]

@@ -24,6 +24,7 @@ def inside(folder):
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+@pytest.mark.slow
 def test_all_of_it_is_there_and_the_same_twice(made, tmp_path):
     index, shown = made
     told = []

@@ -49,6 +49,7 @@ def test_json_says_what_it_is(indexed):
     assert len(numbers("there")["ids"]) == 12
 
 
+@pytest.mark.slow
 def test_a_map_that_is_there_stays_unless_it_is_to_be_made_anew(indexed):
     indexed(*WORDS)
     assert "has a map already; give --force" in is_one_sentence(*indexed(*WORDS))
