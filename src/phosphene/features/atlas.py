@@ -30,11 +30,11 @@ from phosphene.core.results.results import Result, Run
 from phosphene.core.units.directions import Direction
 from phosphene.core.units.inputs import Fit
 from phosphene.core.units.photographs import photo_name
+from phosphene.core.units.portraits import Portraits
+from phosphene.core.units.presets import AnyPreset, settings
 from phosphene.core.units.units import unit_term
 from phosphene.features.atlas_page import THUMBNAIL, Tile, page
 from phosphene.features.mapping import Activations, Cell, averages, cells_of, crops, layout, sample, whitened
-from phosphene.features.portraits import Portraits
-from phosphene.features.presets import AnyPreset, settings
 
 EXAMPLES = 3  # photographs that are shown for a cell
 

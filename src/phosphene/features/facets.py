@@ -26,10 +26,10 @@ from phosphene.core.results.results import Result, Run
 from phosphene.core.units.clusters import clustered, sklearn_cluster
 from phosphene.core.units.inputs import Fit, feed, unit_words
 from phosphene.core.units.photographs import fed, photo_name
+from phosphene.core.units.portraits import Portraits, default_side
+from phosphene.core.units.presets import AnyPreset, settings
 from phosphene.core.units.spelling import parse_units
 from phosphene.core.units.units import AnyUnit, Sum, Unit, unit_term
-from phosphene.features.portraits import Portraits, default_side
-from phosphene.features.presets import AnyPreset, settings
 
 BESIDE = 6  # photographs of its cluster beside a facet
 
