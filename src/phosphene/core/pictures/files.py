@@ -9,6 +9,7 @@ import math
 import os
 import warnings
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -162,17 +163,37 @@ def read_text(path: str | os.PathLike[str]) -> dict[str, str]:
         return {key: str(value) for key, value in getattr(image, "text", {}).items()}
 
 
+def photo_of_bytes(data: bytes, what: str, least: int | None = None) -> Float[Tensor, "1 3 h w"]:
+    """A photograph out of the bytes of its file, as `open_photo`.
+
+    Args:
+        what: it is called, for messages.
+    Raises:
+        Mistake: as `open_photo`.
+    """
+    if not data:
+        raise Mistake(f"{what} is empty (0 bytes); {READABLE}")
+    with _header(BytesIO(data), data[:512], what) as image:
+        if least is not None:
+            check_size(image.size, what)
+            image.draft(None, (least, least))
+        return _from_pil(image, what)
+
+
 def _opened(path: Path) -> Image.Image:
     """The picture's header, read, and its pixels, not yet."""
-    head = _head(path)
+    return _header(path, _head(path), str(path))
+
+
+def _header(file: Path | BytesIO, head: bytes, what: str) -> Image.Image:
     try:
         with warnings.catch_warnings(action="ignore"):  # about size: our own limit is checked in `check_size`
-            return Image.open(path, formats=FORMATS)
+            return Image.open(file, formats=FORMATS)
     except Image.DecompressionBombError as error:
         millions = MOST_PIXELS // 10**6
-        raise Mistake(f"{path} has far more than {millions} million pixels; make it smaller first") from error
+        raise Mistake(f"{what} has far more than {millions} million pixels; make it smaller first") from error
     except Exception as error:  # parsers of files from anywhere raise nearly anything
-        raise Mistake(f"{path} is not a picture that can be read: {_beginning(head)}; {READABLE}") from error
+        raise Mistake(f"{what} is not a picture that can be read: {_beginning(head)}; {READABLE}") from error
 
 
 def _head(path: Path) -> bytes:

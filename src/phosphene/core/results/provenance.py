@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from phosphene.core.errors import Mistake
+from phosphene.core.networks.fingerprint import network_sha256
+from phosphene.core.networks.fingerprint import state_sha256 as state_sha256
 from phosphene.core.networks.network import Network
 from phosphene.core.paths import given_path, opened
 from phosphene.core.pictures.eight_bit import to_uint8
@@ -35,30 +37,6 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
     """
     with opened(given_path(path), MOST_FILM_BYTES if is_film(path) else MOST_BYTES) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def state_sha256(model: nn.Module) -> str:
-    """The hash of a model's weights: names, shapes and bytes."""
-    digest = hashlib.sha256()
-    for name, value in model.state_dict().items():
-        _hash(digest, name, value)
-    return digest.hexdigest()
-
-
-def _hash(digest: Any, name: str, value: Any) -> None:
-    """Add a part of a state dict; packed weights of quantized layers are tuples, and their settings plain values."""
-    if isinstance(value, (list, tuple)):
-        for i, part in enumerate(value):
-            _hash(digest, f"{name}[{i}]", part)
-    elif isinstance(value, Tensor):
-        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-        plain = value.detach().cpu()
-        plain = (
-            plain.dequantize() if plain.is_quantized else plain.to_dense() if plain.layout != torch.strided else plain
-        )
-        digest.update(plain.resolve_conj().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    else:
-        digest.update(f"{name} {value if _is_plain(value) else type(value)}".encode())
 
 
 def photo_record(photo: Photo) -> dict[str, Any]:
@@ -100,8 +78,7 @@ def versions(uses: Sequence[str] = ()) -> dict[str, str]:
 def network_record(network: Network) -> dict[str, Any]:
     """The spec that loads it, the hash of its weights and, where a file made it, of that file."""
     code = {"code_sha256": network.code_sha256} if network.code_sha256 else {}
-    sha256 = network.sha256 or state_sha256(network.model)
-    return {"spec": network.name, "sha256": sha256, **network.facts(), **code}
+    return {"spec": network.name, "sha256": network_sha256(network), **network.facts(), **code}
 
 
 def _inputs(arguments: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:

@@ -97,7 +97,7 @@ def read_labelled(
     if is_folder(path):
         photos, labels, names, classes = _folder(path, network)
     else:
-        photos, labels, names, classes = _arrays(path)
+        photos, labels, names, classes = read_arrays(path)
     if network is not None:
         classes = _of_network(labels, names, network)
     pixels = torch.cat(list(_read(photos, names, network, how, size)))
@@ -185,7 +185,12 @@ def _numbered(folders: Sequence[str], path: Path, network: Network | None) -> di
 # ---------------------------------------------------------------------------------------------------------- arrays
 
 
-def _arrays(path: Path) -> Found:
+def read_arrays(path: Path) -> Found:
+    """What is in a .npz file: uint8 pictures (c, h, w), labels, their numbers as names, and the classes.
+
+    Raises:
+        Mistake: as `read_labelled`.
+    """
     x, y, called = _loaded(path)
     if x.dtype != np.uint8 or x.ndim not in (3, 4) or (x.ndim == 4 and not {1, 3} & {x.shape[1], x.shape[3]}):
         shape = " x ".join(map(str, x.shape)) or "one number"

@@ -1,0 +1,60 @@
+"""The pictures that an index was made of: files, members of tar archives, arrays in a .npz file."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from phosphene.core.errors import Mistake
+from phosphene.core.paths import given_path, opened, reason
+from phosphene.core.pictures.files import MOST_BYTES, Photo, photo_of_bytes
+from phosphene.core.units.labelled import read_arrays
+
+
+def original(source: Mapping[str, Any], row: Mapping[str, Any]) -> Photo:
+    """A picture at its own size: its path, or its pixels.
+
+    Args:
+        source: the kind, "files", "tar", "arrays" or "python", and the path that files are named from.
+        row: of the images' table: id, number, file, offset, size.
+    Raises:
+        Mistake: it is not there any more.
+    """
+    kind, name = source["kind"], row["id"]
+    if kind == "python":
+        raise Mistake(f"picture {name} was given in Python, and an index keeps none; index a folder or a .npz file")
+    base = given_path(source["path"], "data set")
+    if kind == "arrays":
+        pictures = _kept_arrays(base)
+        if row["number"] >= len(pictures):
+            raise Mistake(f"{base} has no picture {row['number']} any more; make the index again")
+        return pictures[row["number"]]
+    file = base / row["file"]
+    if not file.is_file():
+        raise Mistake(f"picture {name} is gone: there is no file {file}; put it back, or make the index again")
+    if kind == "tar":
+        return photo_of_bytes(member(file, row["offset"], row["size"]), name)
+    return str(file)
+
+
+@lru_cache(maxsize=1)
+def _kept_arrays(path: Path) -> Sequence[Photo]:
+    """The pictures of a .npz file, which is read as a whole: once for many of them."""
+    return read_arrays(path)[0]
+
+
+def member(file: Path, offset: int, size: int) -> bytes:
+    """So many bytes of an archive.
+
+    Raises:
+        Mistake: it can't be read, or ends earlier.
+    """
+    try:
+        with opened(file) as archive:
+            archive.seek(offset)
+            data = archive.read(min(size, MOST_BYTES)) or b""
+    except OSError as error:
+        raise Mistake(f"{file} can't be read: {reason(error)}") from error
+    if len(data) != size:
+        raise Mistake(f"{file} ends before its member at byte {offset} does; copy it again")
+    return data
