@@ -29,7 +29,7 @@ def slow(network, x, target):
         for k, mean in enumerate(read["flat"][n]):
             share = fc[target, k] * mean * said / (said + np.copysign(e, said))
             for (i, j), a in np.ndenumerate(read["relu3"][n, k]):
-                upper[n, k, i, j] = share * (a / a.size) / (mean + np.copysign(e, mean))
+                upper[n, k, i, j] = share * (a / 64) / (mean + np.copysign(e, mean))
         padded = np.pad(read["relu2"][n], ((0, 0), (1, 1), (1, 1)))
         back = np.zeros_like(padded)
         for (k, i, j), r in np.ndenumerate(upper[n]):

@@ -17,7 +17,7 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.layers import ATTENTION
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.receptive_fields import Axis, ReceptiveField
-from phosphene.core.networks.rectifiers import Rule
+from phosphene.core.networks.rectifiers import RectifierRule, Rule
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
 from phosphene.core.pictures.files import Photo, open_photo
@@ -145,19 +145,18 @@ def banded(
     """The photographs of a band of a channel, `count` of them or as many as there are; of equals the first.
 
     Args:
-        band: "strongest", strongest first; "weakest", by the smallest over positions, smallest first; "median", those
-            whose largest over positions is nearest to its median over photographs (of an even number of them the lower
-            one), nearest first; "threshold", those whose largest is just above `threshold`, nearest first.
+        band: "strongest", strongest first; "weakest", by the smallest over positions (and of equals by the largest),
+            smallest first; "median", those whose largest over positions is nearest to its median over photographs,
+            nearest first; "threshold", those whose largest is just above `threshold`, nearest first.
     """
     if band == "strongest":
         return strongest(found, channel, count)
     if band == "weakest":
-        low = found.below or found
-        order = low.values[:, channel].argsort(stable=True)[:count]
-        return _of(low, channel, order)
+        low, first = found.below or found, found.values[:, channel].argsort(stable=True)
+        return _of(low, channel, first[low.values[first, channel].argsort(stable=True)][:count])
     values = found.values[:, channel].double()
     if band == "median":
-        return _of(found, channel, (values - values.median()).abs().argsort(stable=True)[:count])
+        return _of(found, channel, (values - values.quantile(0.5)).abs().argsort(stable=True)[:count])
     order = values.argsort(stable=True)
     return _of(found, channel, order[values[order] > threshold][:count])
 
@@ -266,7 +265,7 @@ class Exemplar:
     box: Box
     whole: bool
     crop: Float[Tensor, "1 c h w"]
-    traced: Mapping[Rule, Float[Tensor, "1 c h w"]]
+    traced: Mapping[str, Float[Tensor, "1 _ _ _"]]
     field: Box | None = None
 
     @property
@@ -290,7 +289,7 @@ def cut_out(
     photos: Sequence[Photo],
     unit: Unit,
     chosen: Sequence[Peak],
-    rules: Sequence[Rule],
+    rules: Sequence[RectifierRule],
     sees: Sees = "all",
     fit: Fit = "crop",
     batch: int = 16,
@@ -305,7 +304,7 @@ def cut_out(
         resolution: whose pixels they are cut out of; photographs of other channels than RGB have the network's alone.
     """
     field = field_of(network, unit, chosen)
-    also: list[Rule] = ["gradient"] if sees == "most" else []
+    also: list[RectifierRule] = ["gradient"] if sees == "most" else []
     pictures, traced = [], []
     for indices, part in fed(network, [photos[peak.photo] for peak in chosen], fit, batch):
         at = [chosen[i].position for i in indices]
@@ -323,7 +322,7 @@ def cut_out(
         box = visible_box(None if sees == "picture" else shown, peak.position, size)
         own = resolution == "own" and network.channels == 3
         crop = cut_original(photos[peak.photo], box, size, fit) if own else cut(picture, box, MID_GREY)
-        parts = {rule: cut(signed[rule], box, 0.0) for rule in rules}
+        parts: dict[str, Tensor] = {rule: cut(signed[rule], box, 0.0) for rule in rules}
         seen = visible_box(shown, peak.position, size)
         found.append(Exemplar(peak, box, seen == (0, 0, *size), crop, parts, seen))
     return found

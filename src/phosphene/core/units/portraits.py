@@ -113,7 +113,7 @@ def painted(
     """A picture of each unit at once, as `visualize` paints it by its default.
 
     Args:
-        network: whose units.
+        network: whose units, run by its own plan.
         steps: moves of each.
         side: in pixels; by default `default_side`.
         seed: of the start and the transforms.
@@ -122,7 +122,7 @@ def painted(
     parts = [(problems, unit_term([units[i] for i in problems])) for problems in groups(units)]
     size = side or default_side(network)
     portraits = Portraits(
-        network.planned("picture"), parts, [unit.key for unit in units], settings("default", {"steps": steps}),
+        network, parts, [unit.key for unit in units], settings("default", {"steps": steps}),
         (size, size), seed=seed, batch=batch,
     )  # fmt: skip
     *_, last = portraits.path
