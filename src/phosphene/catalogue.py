@@ -50,8 +50,10 @@ if TYPE_CHECKING:
     from phosphene.attribution.methods.rollout import rollout as rollout
     from phosphene.attribution.segment import segment as segment
     from phosphene.core.errors import Mistake as Mistake
+    from phosphene.core.index.index import Index as Index
     from phosphene.core.networks.network import Network as Network
     from phosphene.core.results.recipes import Recipe
+    from phosphene.dataset.index import index as index
     from phosphene.dreaming.dream import dream as dream
     from phosphene.features.accentuate import accentuate as accentuate
     from phosphene.features.activation_grid import activation_grid as activation_grid
@@ -222,6 +224,7 @@ CATALOGUE: tuple[Row, ...] = (
     Row("train-style", "", "faces.cli.style:train_style", "Train a network that paints in a style in one pass."),
     Row("lesson", "", "faces.cli.lesson:give_lesson", "Show on a page why small changes fool classifiers."),
     Row("evaluate", "", "faces.cli.evaluate:evaluate_network", "Say how often a network can be fooled on a data set."),
+    Row("index", "", "faces.cli.index:index_data", "Find what each unit answers to in a data set of your own."),
     Row("replay", "", "faces.cli.replay:replay_picture", "Make a picture again, from the recipe that it carries."),
     Row("tune", "", "faces.cli.tune:tune_network", "Measure the fastest way to run a network here."),
     Row("tour", "", "faces.cli.commands:take_tour", "Walk through all of it, on one photograph, into one page."),
@@ -241,6 +244,8 @@ PUBLIC = {
     "Network": "core.networks.network:Network",
     "Mistake": "core.errors:Mistake",
     "attacks": "adversarial.tensors:attacks",
+    "index": "dataset.index:index",
+    "Index": "core.index.index:Index",
 }
 """Public names that are not recipes."""
 

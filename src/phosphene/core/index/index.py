@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float16, Float32, Int, Int64
+from jaxtyping import Float, Float16, Float32, Int, Int64
 from PIL import Image
 from torch import Tensor
 
 from phosphene.core.errors import Mistake, brief, check_choice, did_you_mean
 from phosphene.core.index.layout import (
     BANDS,
-    DUPLICATE,
+    BROKEN,
     IMAGES,
     Band,
     is_index,
@@ -34,72 +34,16 @@ from phosphene.core.index.layout import (
     read_facts,
 )
 from phosphene.core.index.originals import original
+from phosphene.core.index.tables import Reading, column, found
+from phosphene.core.index.values import Found, NotRead, Statistics
 from phosphene.core.networks.fingerprint import network_sha256
 from phosphene.core.networks.network import Network
-from phosphene.core.paths import given_path, reason
+from phosphene.core.paths import given_path
 from phosphene.core.pictures.eight_bit import fraction
 from phosphene.core.pictures.files import Photo
-from phosphene.core.units.exemplars import Box, Position
 from phosphene.core.units.network_input import Fit
 
-__all__ = ["Found", "Index", "Statistics", "is_index"]
-
-
-@dataclass(frozen=True)
-class Found:
-    """An image that is in one of a unit's bands.
-
-    Attributes:
-        image: its number in the index.
-        value: the unit's largest activation over positions there; in the band "weakest" its smallest.
-        position: where that is in the layer.
-        box: what the unit sees from there, (top, left, bottom, right) in pixels of the network's input, ends excluded,
-            clipped at the border.
-        clipped: whether what it sees leaves the picture.
-    """
-
-    image: int
-    value: float
-    position: Position
-    box: Box
-    clipped: bool
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """What a layer's units say over all images; one entry a unit. A peak is the largest activation over positions.
-
-    Attributes:
-        mean, deviation: of peaks.
-        lowest: the smallest activation over all images and positions.
-        quantiles: of peaks, at the levels `layout.QUANTILES`; the first is the smallest, the last the largest.
-        histogram: of peaks, in equal bins between these two.
-        share: of the images, those whose peak is above the threshold.
-        dead: no peak is above the threshold, or all are the same.
-        selectivity: for the best class, (m - rest) / (m + rest), where m is the mean over its images of the mean over
-            positions (below zero counted as zero), and rest the mean of the other classes' m (Morcos et al. 2018,
-            arXiv:1803.06959); nan without labels.
-        best_class: the class of the largest m; -1 without labels, or where all are zero.
-        nearest: the other unit of the layer whose peaks are correlated most with this one's; -1 where there is none.
-        correlation: with that one; 0 where a unit is constant.
-    """
-
-    mean: Float32[np.ndarray, " units"]
-    deviation: Float32[np.ndarray, " units"]
-    lowest: Float32[np.ndarray, " units"]
-    quantiles: Float32[np.ndarray, "units levels"]
-    histogram: Int64[np.ndarray, "units bins"]
-    share: Float32[np.ndarray, " units"]
-    dead: Bool[np.ndarray, " units"]
-    selectivity: Float32[np.ndarray, " units"]
-    best_class: Int64[np.ndarray, " units"]
-    nearest: Int64[np.ndarray, " units"]
-    correlation: Float32[np.ndarray, " units"]
-
-    @property
-    def duplicates(self) -> Bool[np.ndarray, " units"]:
-        """Whether another unit says the same: a correlation above .999."""
-        return self.correlation > DUPLICATE
+__all__ = ["Found", "Index", "NotRead", "Statistics", "is_index"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +135,12 @@ class Index:
         table = self._images(["height", "width"])
         return np.stack([table["height"].to_numpy(), table["width"].to_numpy()], 1)
 
+    @cached_property
+    def broken(self) -> list[NotRead]:
+        """The pictures that could not be read, and why."""
+        with self._reading(BROKEN) as path:
+            return [NotRead(row["id"], row["why"]) for row in parquet().read_table(path).to_pylist()]
+
     # ------------------------------------------------------------------------------------------------------ pictures
 
     def photo(self, image: int) -> Photo:
@@ -219,8 +169,9 @@ class Index:
         """The images of one of a unit's bands, in order; of equals the smaller number first.
 
         Args:
-            band: "strongest" (largest peak first), "weakest" (smallest activation first), "median" (nearest to the
-                median of peaks first), "threshold" (the smallest peaks above the threshold).
+            band: "strongest" (largest peak first), "weakest" (smallest activation first; of a unit that never goes
+                below zero, smallest peak first), "median" (nearest to the median of peaks first), "threshold" (the
+                smallest peaks above the threshold).
             count: so many, at most as many as the index has.
         Raises:
             Mistake: there is no such layer, unit or band, or more were asked for than are kept.
@@ -234,7 +185,7 @@ class Index:
         key = unit * len(BANDS) + BANDS.index(band)
         first, stop = np.searchsorted(table["key"], [key, key + 1])
         stop = stop if count is None else min(stop, first + count)
-        return [_found(table, i) for i in range(first, stop)]
+        return [found(table, i) for i in range(first, stop)]
 
     def statistics(self, layer: str) -> Statistics:
         """What the units of a layer say over all images.
@@ -340,7 +291,7 @@ class Index:
         def read(stem: str) -> Statistics:
             with self._reading(layer_file(stem, "units")) as path:
                 table = parquet().read_table(path)
-            return Statistics(**{name: _column(table[name]) for name in Statistics.__dataclass_fields__})
+            return Statistics(**{name: column(table[name]) for name in Statistics.__dataclass_fields__})
 
         return read
 
@@ -348,40 +299,8 @@ class Index:
         with self._reading(layer_file(self._layer(layer)["file"], what)) as path:
             return np.load(path, mmap_mode="r", allow_pickle=False)
 
-    def _reading(self, name: str) -> "_Reading":
-        return _Reading(self.folder / name)
+    def _reading(self, name: str) -> "Reading":
+        return Reading(self.folder / name)
 
 
 _WHERE = ("id", "number", "file", "offset", "size")
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """Whatever goes wrong with a file of the index is a mistake that names it."""
-
-    path: Path
-
-    def __enter__(self) -> Path:
-        return self.path
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: Any) -> None:
-        if isinstance(error, OSError):
-            raise Mistake(f"{self.path} can't be read: {reason(error)}; make the index again") from error
-        if isinstance(error, (ValueError, KeyError, EOFError)) and not isinstance(error, Mistake):
-            raise Mistake(f"{self.path} is damaged; make the index again") from error
-
-
-def _found(table: Mapping[str, np.ndarray], i: int) -> Found:
-    row, column = int(table["row"][i]), int(table["column"][i])
-    position: Position = (row, column) if column >= 0 else row if row >= 0 else None
-    top, left, bottom, right = (int(table[edge][i]) for edge in ("top", "left", "bottom", "right"))
-    box = top, left, bottom, right
-    return Found(int(table["image"][i]), float(table["value"][i]), position, box, bool(table["clipped"][i]))
-
-
-def _column(column: Any) -> np.ndarray:
-    """A column of numbers, or of lists of one length."""
-    values = column.combine_chunks()
-    if str(values.type).startswith("fixed_size_list"):
-        return values.flatten().to_numpy(zero_copy_only=False).reshape(len(values), values.type.list_size)
-    return values.to_numpy(zero_copy_only=False)

@@ -29,8 +29,9 @@ FORMAT = 1
 FACTS, QUESTION, SHARDS, IMAGES, BROKEN = "index.json", "question.json", "shards", "images.parquet", "broken.parquet"
 
 Band = Literal["strongest", "weakest", "median", "threshold"]
-"""Which images of a unit: those where it answers most; where its smallest activation over positions is smallest; whose
-peak is nearest to the median of peaks; whose peak is just above the threshold."""
+"""Which images of a unit: those where it answers most; where it answers least (by the smallest activation over
+positions if that is ever below zero, else by the peak); whose peak is nearest to the median; just above the
+threshold."""
 
 BANDS: tuple[Band, ...] = get_args(Band)
 

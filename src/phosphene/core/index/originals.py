@@ -25,10 +25,7 @@ def original(source: Mapping[str, Any], row: Mapping[str, Any]) -> Photo:
         raise Mistake(f"picture {name} was given in Python, and an index keeps none; index a folder or a .npz file")
     base = given_path(source["path"], "data set")
     if kind == "arrays":
-        pictures = _kept_arrays(base)
-        if row["number"] >= len(pictures):
-            raise Mistake(f"{base} has no picture {row['number']} any more; make the index again")
-        return pictures[row["number"]]
+        return array_picture(base, row["number"])
     file = base / row["file"]
     if not file.is_file():
         raise Mistake(f"picture {name} is gone: there is no file {file}; put it back, or make the index again")
@@ -37,8 +34,21 @@ def original(source: Mapping[str, Any], row: Mapping[str, Any]) -> Photo:
     return str(file)
 
 
+def array_picture(path: Path, number: int) -> Photo:
+    """A picture of a .npz file, 8-bit pixels (h, w) or (c, h, w).
+
+    Raises:
+        Mistake: the file is gone, or has no such picture any more.
+    """
+    pictures = _arrays(path)
+    if number >= len(pictures):
+        raise Mistake(f"{path} has no picture {number} any more; make the index again")
+    picture = pictures[number]
+    return picture[0] if len(picture) == 1 else picture
+
+
 @lru_cache(maxsize=1)
-def _kept_arrays(path: Path) -> Sequence[Photo]:
+def _arrays(path: Path) -> Sequence[Any]:
     """The pictures of a .npz file, which is read as a whole: once for many of them."""
     return read_arrays(path)[0]
 

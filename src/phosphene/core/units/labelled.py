@@ -182,6 +182,21 @@ def _numbered(folders: Sequence[str], path: Path, network: Network | None) -> di
     return {folder: number for number, folder in enumerate(folders)}
 
 
+def numbered_folders(folders: Sequence[str], network: Network) -> tuple[dict[str, int], dict[int, str]]:
+    """The number of each folder's class, and the names of the classes, whether they are a network's or not.
+
+    They are its classes if all are called like these, or by their numbers; others are numbered in their order, which is
+    the network's where there are as many.
+    """
+    names = network.labels or []
+    if all(names_class(network, folder) for folder in folders):
+        numbers = {folder: class_index(network, folder) for folder in folders}
+        return numbers, {c: names[c] if c < len(names) else "" for c in sorted(numbers.values())}
+    if all(folder.isdecimal() and len(folder) < 10 for folder in folders):
+        return {folder: int(folder) for folder in folders}, dict.fromkeys(sorted(map(int, folders)), "")
+    return {folder: number for number, folder in enumerate(folders)}, dict(enumerate(folders))
+
+
 # ---------------------------------------------------------------------------------------------------------- arrays
 
 

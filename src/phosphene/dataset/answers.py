@@ -1,0 +1,61 @@
+"""What the units of a layer say of pictures, in a few numbers instead of a map.
+
+Of each unit and picture these are the largest activation over positions and where that is, the smallest and where, and
+the mean. Ties over positions go to the first.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int32
+from torch import Tensor
+
+NO_PLACE, A_TOKEN = -1, 0
+"""In place of the number of columns: a layer without positions, and one of tokens."""
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """What the units of a layer say of some pictures; n pictures, c units.
+
+    Attributes:
+        peak, low: the largest and the smallest activation over positions.
+        place, low_place: where these are, counted row by row; `low_place` is 0 where nothing is below zero.
+        code: the mean over positions.
+        columns: of the layer's positions, for each picture; `NO_PLACE` and `A_TOKEN` where there are none.
+    """
+
+    peak: Float[Tensor, "n c"]
+    place: Int32[Tensor, "n c"]
+    low: Float[Tensor, "n c"]
+    low_place: Int32[Tensor, "n c"]
+    code: Float[Tensor, "n c"]
+    columns: Int32[Tensor, " n"]
+
+
+@torch.no_grad()
+def said(y: Float[Tensor, "n c ..."]) -> Said:
+    """What units say, from their activations."""
+    n, columns = len(y), y.shape[3] if y.dim() == 4 else A_TOKEN if y.dim() == 3 else NO_PLACE
+    count = torch.full((n,), columns, dtype=torch.int32)
+    if y.dim() == 2:
+        nowhere = torch.zeros(y.shape, dtype=torch.int32)
+        y = y.float().cpu()
+        return Said(y, nowhere, y, nowhere, y, count)
+    flat = y.flatten(2)
+    peak, place = _first(flat)
+    low = y.amin(tuple(range(2, y.dim())))
+    low_place = _first(-flat)[1] if bool((low < 0).any()) else torch.zeros_like(place)
+    code = y.mean(tuple(range(2, y.dim())))
+    peak, low, code = (one.float().cpu() for one in (peak, low, code))
+    return Said(peak, place.int().cpu(), low, low_place.int().cpu(), code, count)
+
+
+def _first(flat: Float[Tensor, "n c p"]) -> tuple[Float[Tensor, "n c"], Tensor]:
+    """The largest over the last axis, and the first place where it is."""
+    if flat.device.type == "cpu":
+        peak, place = flat.max(2)  # there the first one of equals
+        return peak, place
+    peak = flat.amax(2, keepdim=True)
+    places = torch.arange(flat.shape[2], device=flat.device)
+    return peak[..., 0], torch.where(flat == peak, places, flat.shape[2]).amin(2)
