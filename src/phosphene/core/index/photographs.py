@@ -81,6 +81,12 @@ class Indexed(Sequence[Photo]):
 
     # ---------------------------------------------------------------------------------------------------- what it says
 
+    def knows(self, layer: str) -> bool:
+        """Whether the layer is in the index; from a record, whether it was asked about."""
+        if self.source is not None:
+            return layer in self.source.layers
+        return any(question.startswith(f"{layer}:") for question in self.answers)
+
     def exemplars(self, layer: str, unit: int, count: int, band: Band = "strongest") -> list[Peak]:
         """The photographs of a band of a unit, `count` of them or as many as there are.
 
@@ -110,6 +116,19 @@ class Indexed(Sequence[Photo]):
             return [int(i) for i in np.argsort(-out, kind="stable")[:many] if out[i] > 0]
 
         return self.answer(f"{layer} distinctive {count} {many}", asked)
+
+    def most_exciting(self, layer: str, unit: int, many: int) -> list[int]:
+        """The numbers of the `many` photographs that excite a unit most, by all that the index read; in their order.
+
+        Raises:
+            Mistake: the index has no such layer or unit.
+        """
+
+        def asked(index: Index) -> list[Any]:
+            order = np.argsort(-index.peaks(layer, [unit])[:, 0], kind="stable")
+            return sorted(int(i) for i in order[:many])
+
+        return self.answer(f"{layer}:{unit} most {many}", asked)
 
     def drawn(self, many: int, seed: int) -> list[int]:
         """The numbers of `many` photographs, drawn without repetition; all, if there are no more."""
@@ -156,6 +175,35 @@ class Indexed(Sequence[Photo]):
         """What a picture's record says of the index beside the photographs that were used, ready for JSON."""
         names = {str(number): self.name(number) for number in self.used}
         return {"count": len(self), "fit": self.fit, "names": names, "answers": self.answers}
+
+
+@dataclass(frozen=True, eq=False)
+class Some(Sequence[Photo]):
+    """Some of the photographs of an index, opened when they are asked for.
+
+    Attributes:
+        photos: all of them.
+        numbers: which.
+    """
+
+    photos: Indexed
+    numbers: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> Photo: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Photo]: ...
+
+    def __getitem__(self, index: int | slice) -> Photo | Sequence[Photo]:
+        return Some(self.photos, self.numbers[index]) if isinstance(index, slice) else self.photos[self.numbers[index]]
+
+    def name(self, number: int) -> str:
+        """What one of them is called."""
+        return self.photos.name(self.numbers[number])
 
 
 def recalled(record: Mapping[str, Any], photos: Mapping[int, Photo]) -> Indexed:
@@ -213,7 +261,7 @@ def _plain(position: Position) -> Any:
 
 def named_photo(photos: Sequence[Photo], number: int) -> str:
     """What a photograph is called: its file's name without folder and ending, or its number, counted from 1."""
-    if isinstance(photos, Indexed):
+    if isinstance(photos, (Indexed, Some)):
         return photos.name(number)
     return photo_name(photos[number]) or f"photograph {number + 1}"
 
