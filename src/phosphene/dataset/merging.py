@@ -12,19 +12,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int, Int64
 
 from phosphene.core.errors import Mistake
 from phosphene.core.extras import needed
-from phosphene.core.index.boxes import seen_box
 from phosphene.core.index.layout import BANDS, BROKEN, DUPLICATE, FACTS, FORMAT, IMAGES, layer_file, parquet
 from phosphene.core.networks.network import Network
-from phosphene.core.networks.receptive_fields import ReceptiveField
 from phosphene.core.paths import reason, shortened, told_apart
 from phosphene.core.saving import save
-from phosphene.core.units.exemplars import Position
 from phosphene.dataset.answers import A_TOKEN, NO_PLACE
 from phosphene.dataset.question import Question
+from phosphene.dataset.seeing import Sight, sights
 from phosphene.dataset.shards import Stored
 from phosphene.dataset.statistics import (
     ClassMeans,
@@ -65,8 +63,11 @@ def merge(question: Question, folder: Path, network: Network, step: Callable[[],
         shards = [shard for shard in shards if len(shard)]
         stems = told_apart(shortened(_file_name(name), 120) for name in question.layers)
         layers: dict[str, Any] = {}
+        seen = sights(network, question.layers)
         for name, stem in zip(question.layers, stems, strict=True):
-            layers[name] = _Layer(question, folder, network, name, stem, shards, many).write()
+            layers[name] = _Layer(question, folder, seen[name], name, stem, shards, many).write(
+                network.layer(name).shape
+            )
             step()
         facts = _facts(question, network, layers, many, len(broken))
         save({folder / FACTS: json.dumps(facts, indent=1).encode()})
@@ -126,13 +127,13 @@ class _Layer:
 
     question: Question
     folder: Path
-    network: Network
+    sight: Sight
     name: str
     stem: str
     shards: Sequence[Stored]
     many: int
 
-    def write(self) -> dict[str, Any]:
+    def write(self, shape: tuple[int, ...]) -> dict[str, Any]:
         """All of its files; what the facts say of it."""
         units = self.shards[0].units(self.name, "peak").shape[1]
         peaks, lows = self._path("peaks"), self.folder / f".{self.stem}.lows.npy"
@@ -151,22 +152,14 @@ class _Layer:
         _write_array(self._path("correlations"), found)
         self._write_units(rows, found, classes)
         self._write_exemplars(chosen)
-        layer = self.network.layer(self.name)
-        field = self._field
         return {
-            "file": self.stem, "units": units, "shape": list(layer.shape),
-            "field": "all" if field is None else str(field), "dead": int(sum(row["dead"] for row in rows)),
+            "file": self.stem, "units": units, "shape": list(shape),
+            "field": str(self.sight), "dead": int(sum(row["dead"] for row in rows)),
             "duplicates": int((nearest_units(found)[1] > DUPLICATE).sum()),
         }  # fmt: skip
 
     def _path(self, what: str) -> Path:
         return self.folder / layer_file(self.stem, what)
-
-    @property
-    def _field(self) -> ReceptiveField | None:
-        """None where units see all, or have no place."""
-        shape = self.network.layer(self.name).shape
-        return self.network.receptive_field(self.name) if len(shape) == 3 and max(shape[1:]) > 1 else None
 
     def _transpose(self, part: str, path: Path, units: int) -> None:
         """What was kept an image a row, a unit a row: written piece by piece, so that a full disk is an error here."""
@@ -245,19 +238,18 @@ class _Layer:
         }  # fmt: skip
         low = np.array([one["low"] for one in chosen], bool)
         places, sizes = self._places(table["image"], table["unit"], low)
-        field, usual = self._field, tuple(self.network.size)
         boxes = np.zeros((len(chosen), 5), np.int32)
-        for i, (unit, place, size) in enumerate(
-            zip(table["unit"].tolist(), places.tolist(), sizes.tolist(), strict=True)
-        ):
-            boxes[i] = _box(None if field is None else field.of(unit), place, (size[0], size[1]), usual)
+        for i, unit in enumerate(table["unit"].tolist()):
+            (row, column), size = places[i].tolist(), (int(sizes[i, 0]), int(sizes[i, 1]))
+            box, clipped = self.sight.box(unit, (row, column) if column >= 0 else None, size)
+            boxes[i] = *box, clipped
         columns = table | {"row": places[:, 0], "column": places[:, 1], "clipped": boxes[:, 4] > 0}
         columns |= {edge: boxes[:, i] for i, edge in enumerate(("top", "left", "bottom", "right"))}
         _write_table(self._path("exemplars"), columns)
 
     def _places(
         self, images: Int64[np.ndarray, " m"], units: Any, low: Any
-    ) -> tuple[Int64[np.ndarray, "m 2"], Int64[np.ndarray, "m 2"]]:
+    ) -> tuple[Int[np.ndarray, "m 2"], Int[np.ndarray, "m 2"]]:
         """(row, column) of each unit in each image, -1 for what it has not; and (height, width) of what was fed."""
         places, sizes = np.full((len(images), 2), -1, np.int32), np.zeros((len(images), 2), np.int64)
         first = 0
@@ -276,20 +268,6 @@ class _Layer:
                 sizes[own] = np.stack([shard.values("fed_height")[at], shard.values("fed_width")[at]], 1)
             first += len(shard)
         return places, sizes
-
-
-def _box(
-    field: ReceptiveField | None, place: Sequence[int], size: tuple[int, int], usual: tuple[int, ...]
-) -> tuple[int, int, int, int, bool]:
-    """(top, left, bottom, right), and whether the unit would see more, were there more."""
-    row, column = place
-    position: Position = (row, column) if column >= 0 else None
-    if field is not None and field.measured and size != usual:
-        field = None  # what was measured holds at the size at which it was
-    box = seen_box(field, position, size)
-    if field is None or position is None:
-        return *box, False
-    return *box, tuple(map(round, field.box(row, column))) != box
 
 
 def _header(file: Any, shape: tuple[int, int], kind: Any) -> None:

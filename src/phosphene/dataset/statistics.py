@@ -74,7 +74,7 @@ def distribution(peaks: Float32[np.ndarray, " n"], threshold: float) -> Distribu
         histogram = np.array([len(exact)] + [0] * (BINS - 1), np.int64)
     share = float((exact > threshold).mean())
     return Distribution(
-        float(exact.mean()), float(exact.std()), quantiles, histogram, share, share == 0 or most == least
+        float(exact.mean()), float(exact.std()), quantiles, histogram, share, bool(share == 0 or most == least)
     )  # fmt: skip
 
 

@@ -8,7 +8,8 @@ def seen_box(field: ReceptiveField | None, position: Position, size: tuple[int, 
     """(top, left, bottom, right) in pixels of a picture of (height, width), ends excluded, inside of the picture.
 
     A field that was calculated along the graph is exact. One that was measured knows its size only as far as it fits
-    into the picture, so along an axis on which it fills the picture, the box does, too.
+    into the picture, so along an axis on which it fills the picture, the box does, too. Of a unit that sees padding
+    alone it is the nearest pixel, as nothing can be drawn of an empty box.
 
     Args:
         field: of the unit's layer; None where that is the whole picture.
@@ -25,4 +26,5 @@ def _along(axis: Axis, at: int, length: int, measured: bool) -> tuple[int, int]:
     if measured and axis.size >= length:
         return 0, length
     start = round(axis.offset + at * axis.stride)
-    return min(max(start, 0), length), min(max(start + round(axis.size), 0), length)
+    first = min(max(start, 0), length - 1)
+    return first, max(min(start + round(axis.size), length), first + 1)

@@ -234,8 +234,9 @@ class Index:
         return layers[layer]
 
     def _check_unit(self, layer: str, unit: int) -> None:
-        if not 0 <= unit < (units := self.units(layer)):
-            raise Mistake(f"{layer} has units 0 to {units - 1}, not {unit}")
+        many = self.units(layer)
+        if not 0 <= unit < many:
+            raise Mistake(f"{layer} has units 0 to {many - 1}, not {unit}")
 
     def _images(self, columns: Sequence[str]) -> Any:
         with self._reading(IMAGES) as path:

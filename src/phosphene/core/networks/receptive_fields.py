@@ -90,8 +90,8 @@ def _avg_pool(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
     return sliding_windows.pool(kernel_size, stride, padding)
 
 
-def _pad(x: Tensor, pad: Any, *_: Any, **__: Any) -> Windows | None:
-    return None if any(pad[4:]) else sliding_windows.pad(pad)
+def _pad(x: Tensor, pad: Any, mode: str = "constant", *_: Any, **__: Any) -> Windows | None:
+    return None if any(pad[4:]) or mode == "circular" else sliding_windows.pad(pad)
 
 
 _WINDOWS: dict[str, Callable[..., Windows | None]] = {

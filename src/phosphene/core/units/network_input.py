@@ -66,6 +66,6 @@ class Entrance:
         """The photograph with as many channels, at its own size."""
         return open_photo(photo) if self.channels == 3 else open_channels(photo, self.channels)
 
-    def fit(self, picture: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
+    def fit(self, picture: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c fh fw"]:
         """The same for pixels that are read already."""
         return picture if self.how == "whole" and not self.fixed else fit(picture, self.size, self.how)
