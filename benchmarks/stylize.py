@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from benchmarks.timing import Claim, Finding, Report, Rows, Table, race
 from phosphene.core.networks.network import Network
-from phosphene.core.optimization.engine import Objective
+from phosphene.core.optimization.engine import Evaluation, Objective
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient, values
-from phosphene.core.optimization.terms import energy
+from phosphene.core.optimization.terms import Reading, energy
 from phosphene.core.optimization.transforms import as_is
 from phosphene.core.pictures.files import open_photo
 from phosphene.models.specs import load
@@ -37,7 +37,8 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 PHOTO, STYLE = DATA / "images" / "tubingen.jpg", DATA / "images" / "starry_night.jpg"
 MISSING = "Left out: the shared test data are not here (models/vgg19_16x.py, images/tubingen.jpg)."
 SIDE, ITERATIONS = 512, 300
-OURS, PLAIN, PEER = "phosphene stylize", "a tutorial's loop", "style-transfer-pytorch's loop"
+OURS, PEER = "phosphene stylize", "style-transfer-pytorch's loop"
+PLAIN, PLANNED = "a tutorial's loop", "the same loop, read by our plan"
 STEP, BARE, NOTHING = "a step of stylize", "its forward and backward alone", "the same without any statistic"
 PEER_STEPS = (1000, 500)
 CONTENT, RATIOS, SMOOTH = 0.015, (256, 64, 16, 4, 1), 2.0
@@ -83,8 +84,11 @@ def _tutorial(side: int, part: int) -> tuple[Rows, Finding]:
     """When each is at the objective that a tutorial's loop ends at: L-BFGS on pixels, from the photograph."""
     made = making(compressed(), side)
     begun = time.perf_counter()
-    wanted = _by_lbfgs(made, ITERATIONS // part)
+    wanted = _by_lbfgs(made, _plain(made), ITERATIONS // part)
     plain = time.perf_counter() - begun
+    begun = time.perf_counter()
+    same = _by_lbfgs(made, gradient(made.network, made.last.term, as_is, replicated), ITERATIONS // part)
+    planned = time.perf_counter() - begun
     begun, taken, last = time.perf_counter(), None, float("nan")
     for step in made.path(Key(0, [0]), made.photo):
         last = step.values.item()  # with total variation, which the other's has not
@@ -95,16 +99,32 @@ def _tutorial(side: int, part: int) -> tuple[Rows, Finding]:
     table = Rows(
         f"Seconds until the objective of {ITERATIONS // part} iterations of L-BFGS, {side} px, vgg19_16x",
         ("contestant", "objective", "seconds"),
-        [(OURS, f"{last:.5f}", words), (PLAIN, f"{wanted:.5f}", f"{plain:.1f}")],
+        [
+            (OURS, f"{last:.5f}", words),
+            (PLAIN, f"{wanted:.5f}", f"{plain:.1f}"),
+            (PLANNED, f"{same:.5f}", f"{planned:.1f}"),
+        ],
     )
     holds = taken is not None and taken <= plain / 2
     return table, Finding("the tutorial's objective is reached in half its time", holds, f"{words} of {plain:.1f} s")
 
 
-def _by_lbfgs(made: Making, iterations: int) -> float:
+def _plain(made: Making) -> Objective:
+    """Our term as a tutorial's loop has it: the model itself, in float32, and its whole forward pass."""
+    aim = made.last
+    features = _Features(made.network.model, [*made.layers, made.layer])
+
+    def objective(pictures: Tensor, rows: Tensor, key: Key) -> Evaluation:
+        x = pictures.clone().requires_grad_()
+        found = aim.term.of(Reading(x, rows, x, rows, features(x)))
+        return Evaluation(found.detach(), torch.autograd.grad(found.sum(), x)[0])
+
+    return objective
+
+
+def _by_lbfgs(made: Making, objective: Objective, iterations: int) -> float:
     """The loop of PyTorch's tutorial, on our term: its objective in the end."""
     aim = made.last
-    objective = gradient(made.network, aim.term, as_is, replicated)
     x = resized(made.photo, made.sizes[-1]).clone().requires_grad_()
     optimizer = torch.optim.LBFGS([x])
     row, count = torch.arange(1), 0

@@ -84,7 +84,9 @@ def trapped(make):
     trap, body = Trap(), zoo.stirred(getattr(zoo, make)())
     body.b.register_forward_hook(trap.met)
     body.b.register_full_backward_hook(trap.met)
-    return trap, zoo.Net(lambda m, x: m.body(x), body=body)
+    model = zoo.Net(lambda m, x: m.body(x), body=body)
+    model.decoders = zoo.decoders()
+    return trap, model
 
 
 @pytest.fixture
@@ -171,10 +173,7 @@ def check(run, here, name, tries, *more):
     assert list(here.glob("phosphene-*")) == []
 
 
-DECODED = {"wct", "adain", "transport"}
-"""They need decoders, which these networks have not."""
-
-RECIPES = [zoo.FAMILIES.get(name, name) for name in catalogue.recipes() if name not in DECODED]
+RECIPES = [zoo.FAMILIES.get(name, name) for name in catalogue.recipes()]
 
 
 @pytest.mark.slow

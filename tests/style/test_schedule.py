@@ -31,9 +31,10 @@ def test_sizes_grow_by_the_root_of_2_up_to_the_last():
     assert sizes((90, 100), 128) == sizes((90, 100), None) == [(90, 100)]
 
 
-def test_steps_become_fewer_from_size_to_size():
+def test_steps_become_fewer_from_size_to_size_above_512_px():
     made = making(given={"steps": 100})
-    assert Making(**vars(made) | {"sizes": [(8, 8)] * 4}).steps == [100, 75, 56, 42]
+    every = [(256, 362), (384, 512), (724, 543), (1024, 768)]
+    assert Making(**vars(made) | {"sizes": every}).steps == [100, 100, 60, 36]
 
 
 @pytest.mark.parametrize("statistics", [{}, {"sliced": 1.0}])

@@ -6,7 +6,6 @@ No optimization, and no training for a style: what is needed is a decoder for ea
 """
 
 import math
-import re
 import time
 from collections.abc import Iterator, Sequence
 from os import PathLike
@@ -16,11 +15,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.core.errors import Mistake, brief
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import working_dtype
 from phosphene.core.optimization.steps import Step
-from phosphene.core.options import Bounds, Side, Words, read_number
+from phosphene.core.options import Bounds, Side, Words
 from phosphene.core.pictures.eight_bit import precise
 from phosphene.core.pictures.files import LEAST_SIDE, Photo, Photos, is_film, open_photo
 from phosphene.core.pictures.fitting import resize
@@ -30,6 +29,7 @@ from phosphene.core.results.results import Panel, Result, Run
 from phosphene.style import transforms
 from phosphene.style.levels import levels
 from phosphene.style.restyling import Restyling, summary
+from phosphene.style.shares import numbers_in
 from phosphene.style.shots import FilmStyle
 from phosphene.style.transforms import Method
 
@@ -122,7 +122,8 @@ def _restyled(
     network: Network, photo: Photo, styles: Photos, method: str, strength: float, decoder: Photos | None,
     given: RestyleOptions,
 ) -> Run:  # fmt: skip
-    there, shares = levels(network, decoder, given.get("layer")), _shares(given.get("shares"), len(styles))
+    there = levels(network, decoder, given.get("layer"))
+    shares = numbers_in(given.get("shares"), "shares", len(styles), "styles")
     film = Footage(photo) if isinstance(photo, (str, PathLike)) and is_film(photo) else None
     for name in ("statistics", "carry"):
         if film is None and name in given:
@@ -188,19 +189,3 @@ def _style(style: Photo, size: tuple[int, int], scale: float) -> Float[Tensor, "
         raise Mistake(f"{style} is a film, and a style is a picture; give a frame of it")
     picture = open_photo(style)
     return _scaled(picture, scale * (math.prod(size) / math.prod(picture.shape[2:])) ** 0.5)
-
-
-def _shares(words: str | None, many: int) -> list[float]:
-    """How much each of several styles counts.
-
-    Raises:
-        Mistake: they are no numbers, or not one for each style.
-    """
-    if words is None:
-        return [1.0] * many
-    if re.fullmatch(r"[0-9. ]+(,[0-9. ]+)*", words) is None:
-        raise Mistake(f"{brief(words)} is not a valid value for shares: write a number for each style, as 2,1")
-    found = [float(read_number(part.strip(), "shares", Bounds(0, 1000))) for part in words.split(",")]
-    if len(found) != many or not any(found):
-        raise Mistake(f"{words} are {len(found)} shares, and there are {many} styles; give one for each, not all 0")
-    return found

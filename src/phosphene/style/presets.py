@@ -16,11 +16,11 @@ class Setup:
     """One way to put a picture into a style.
 
     Attributes:
-        settings: of the ascents; its steps are those at the first size.
+        settings: of the ascents; its steps are those at each size up to 512 px.
         statistics: the weight of each, by name.
         content: the weight of the distance to the photograph's code.
         smallest: longer side of the first size in pixels; None where the last one is the only one.
-        kept: the part of the steps that the next size takes.
+        kept: the part of the steps that each size above 512 px takes of those before.
         begin: at the photograph, or at noise.
         betas: of Adam's two means.
         beta: how much of the average over steps stays at each, where it is the average that is shown; 0: the last.
@@ -30,7 +30,7 @@ class Setup:
     statistics: Mapping[str, float] = field(default_factory=lambda: {"gram": 1.0, "spread": 1.0})
     content: float = 0.02
     smallest: int | None = 128
-    kept: float = 0.75
+    kept: float = 0.6
     begin: Literal["photo", "noise"] = "photo"
     betas: tuple[float, float] = (0.9, 0.999)
     beta: float = 0.0

@@ -15,16 +15,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from phosphene.core.networks.network import Network
-from phosphene.core.optimization.ascent import Nouns, Size, ascent, stages
-from phosphene.core.optimization.engine import Objective, Optimizer
+from phosphene.core.optimization.ascent import Ascent, Nouns, Size, ascent, stages
+from phosphene.core.optimization.engine import Objective
 from phosphene.core.optimization.keys import Key
-from phosphene.core.optimization.lbfgs import lbfgs
 from phosphene.core.optimization.optimizers import AdamMemory, adam, scheduled
 from phosphene.core.optimization.steps import Step, Waypoints, averaged
 from phosphene.core.optimization.terms import Term, code_distance, weighted
 from phosphene.core.optimization.transforms import Transform, as_is
 from phosphene.style.blocks import Additive, by_blocks, of_code
 from phosphene.style.borders import replicated
+from phosphene.style.moves import by_lbfgs
 from phosphene.style.parts import of_style
 from phosphene.style.presets import Setup
 from phosphene.style.reading import code_of
@@ -34,8 +34,8 @@ from phosphene.style.terms import LayerStyle, targets
 RATIO = math.sqrt(2)
 """Of one size to the next."""
 
-FIRST = 0.01
-"""The mean change of a pixel, or coefficient, that L-BFGS tries first at each size."""
+FULL = 512
+"""px; at each size above it, of the longer side, there are fewer steps."""
 
 
 def sizes(last: Size, smallest: int | None) -> list[Size]:
@@ -149,8 +149,9 @@ class Making:
 
     @property
     def steps(self) -> list[int]:
-        """How many moves at each size."""
-        return [round(self.how.settings.steps * self.how.kept**i) for i in range(len(self.sizes))]
+        """How many moves at each size: as many at all that are not above 512 px, and then fewer and fewer."""
+        large = [sum(max(one) > FULL for one in self.sizes[: i + 1]) for i in range(len(self.sizes))]
+        return [round(self.how.settings.steps * self.how.kept**above) for above in large]
 
     def aim(self, size: Size) -> Aim:
         """What is to be made small at this size."""
@@ -208,7 +209,7 @@ class Making:
                 aim = self.last if index == len(self.sizes) - 1 else self.aim(size)
                 how = ascent(replace(self.how.settings, steps=self.steps[index]), self.network, size, self.nouns)
                 how = replace(how, redirected=False, reading=aim.reading, remembering=how.transform is as_is)
-                how = replace(how, optimizer=self._optimizer(memory) or how.optimizer)
+                how = self._moved(how, memory)
                 many = len(self.mixtures)
                 steps = how.trajectory(self.network, [(range(many), -aim.term)], key, size, start=begun).steps
                 return averaged(steps, self.how.beta) if self.how.beta else steps
@@ -229,17 +230,17 @@ class Making:
         grown = F.interpolate(added, size, mode="bicubic", antialias=True, align_corners=False)
         return (resized(self.photo, size) + grown).clamp(0, 1)
 
-    def _optimizer(self, memory: AdamMemory) -> Optimizer | None:
-        """What moves the picture; None where that is said otherwise.
+    def _moved(self, how: Ascent, memory: AdamMemory) -> Ascent:
+        """The same, with what moves the picture where that is not said otherwise.
 
         Args:
             memory: Adam's, of the size before.
         """
-        settings = self.how.settings
-        if self.nouns.optimizer:
-            return None
+        settings, nouns = self.how.settings, self.nouns
+        pixels = settings.parameterization == "pixels" and not nouns.parameterization
         if settings.optimizer == "lbfgs":
-            return lbfgs(first=FIRST)
-        if settings.optimizer != "adam" or settings.parameterization != "pixels" or self.nouns.parameterization:
-            return None
-        return adam(scheduled(settings.schedule, settings.rate, settings.steps), self.how.betas, memory=memory)
+            return by_lbfgs(how, nouns, pixels=pixels)
+        if settings.optimizer != "adam" or not pixels or nouns.optimizer:
+            return how
+        rate = scheduled(settings.schedule, settings.rate, settings.steps)
+        return replace(how, optimizer=adam(rate, self.how.betas, memory=memory))

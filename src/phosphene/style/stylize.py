@@ -4,7 +4,6 @@ argmin alpha |Phi(x) - Phi(photo)|^2 / |Phi(photo)|^2 + sum over layers of D(x, 
 says at each place, the style what layers say whatever the place, in statistics of their features (`statistics.py`).
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Unpack
@@ -12,7 +11,7 @@ from typing import Annotated, Any, Literal, Unpack
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.core.errors import Mistake, brief
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import working_dtype
 from phosphene.core.optimization.ascent import Nouns, Size, check_colours
@@ -38,6 +37,7 @@ from phosphene.style.measures import Meter, fall, losses
 from phosphene.style.presets import PresetName, Setup, setup
 from phosphene.style.regions import Band, bands, completed
 from phosphene.style.schedule import Making, Mixture, resized, sizes
+from phosphene.style.shares import numbers_in
 
 LONGER = 512
 """px, of the longer side where nothing else is said."""
@@ -108,7 +108,7 @@ def stylize(
         preset: default (L-BFGS, size after size), fast (fewer steps), adam (Adam, whose memory is carried from size to
             size, and averaged pictures), gatys (the paper's: one size, from noise, Gram matrices alone).
         size: the longer side in pixels; by default 512, or the photograph's own where that is less.
-        steps: how many moves at the first size; each further one takes three quarters of those before it.
+        steps: how many moves at each size up to 512 px; each further one takes three fifths of those before it.
         content: the weight of the content beside the style.
         strength: the weight of the style.
         mask: where each style is meant, a picture for each: white where it is, and where it is grey, between styles;
@@ -161,8 +161,8 @@ def _making(
     last = _last(opened, side)
     least = min(side for one in paintings for side in one.shape[2:])
     layers = fitting_layers(network, layer, least, "style")
-    shares = _numbers_in(given.get("shares"), "shares", len(paintings), "styles")
-    weights = _numbers_in(given.get("layer_weights"), "layer-weights", len(layers), "layers")
+    shares = numbers_in(given.get("shares"), "shares", len(paintings), "styles")
+    weights = numbers_in(given.get("layer_weights"), "layer-weights", len(layers), "layers")
     smooth, content = given.get("smooth", "auto"), given.get("content_layer")
     mixtures = _mixtures([strength * one / sum(weights) for one in weights], how.content, given.get("grid", False))
     fed, looks = meant(opened, paintings, colours)
@@ -209,25 +209,6 @@ def _last(photo: Float[Tensor, "1 3 h w"], side: int | None) -> Size:
     wanted = min(LONGER, longer) if side is None else side
     height, width = (max(8, round(wanted * one / longer)) for one in photo.shape[2:])
     return height, width
-
-
-def _numbers_in(words: str | None, called: str, many: int, what: str) -> list[float]:
-    """The numbers that are spelled with commas; all the same, where there are none.
-
-    Raises:
-        Mistake: another spelling, another number of them, or nothing but zeros.
-    """
-    if words is None:
-        return [1.0] * many
-    number = r" *[0-9]*\.?[0-9]+(?:e-?[0-9]+)? *"
-    if re.fullmatch(f"{number}(,{number})*", words) is None:  # no file's name, above all
-        raise Mistake(f"{brief(words)} is not a valid value for {called}: write numbers with commas, as 3,1")
-    found = [float(one) for one in words.split(",")]
-    if len(found) != many:
-        raise Mistake(f"{called} has {len(found)} numbers for {many} {what}; give one for each")
-    if not 0 < sum(found) < float("inf"):
-        raise Mistake(f"{brief(words)} is not a valid value for {called}: one of them has to be above 0")
-    return found
 
 
 def _mixtures(layers: Sequence[float], content: float, grid: bool) -> list[Mixture]:

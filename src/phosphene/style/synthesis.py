@@ -17,7 +17,6 @@ from phosphene.core.networks.network import Network
 from phosphene.core.optimization.ascent import Nouns, Size, ascent
 from phosphene.core.optimization.engine import Objective
 from phosphene.core.optimization.keys import Key
-from phosphene.core.optimization.lbfgs import lbfgs
 from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Term
@@ -27,9 +26,9 @@ from phosphene.style.blocks import Additive, by_blocks
 from phosphene.style.borders import replicated
 from phosphene.style.cuts import margins_of
 from phosphene.style.moments import Moments, blended, moments
+from phosphene.style.moves import by_lbfgs
 from phosphene.style.parts import of_style, placed
 from phosphene.style.regions import Band, at_positions, bands
-from phosphene.style.schedule import FIRST
 from phosphene.style.terms import LayerStyle, Region, targets
 from phosphene.style.wrapping import Wrapping
 
@@ -174,8 +173,8 @@ class Synthesis:
                 begun = self.start(key) if before is None else resize(before.pictures, size)
                 how = ascent(replace(self.settings, steps=self.steps[index]), self.network, size, self.nouns)
                 how = replace(how, redirected=False, reading=reading, remembering=how.transform is as_is)
-                if self.settings.optimizer == "lbfgs" and not self.nouns.optimizer:
-                    how = replace(how, optimizer=lbfgs(first=FIRST))
+                if self.settings.optimizer == "lbfgs":
+                    how = by_lbfgs(how, self.nouns, pixels=self.settings.parameterization == "pixels")
                 term = Term(lambda r: r.pictures.new_zeros(len(r.pictures)), frozenset(self.layers), "texture")
                 return how.trajectory(self.network, [([0], -term)], key, size, start=begun).steps
 

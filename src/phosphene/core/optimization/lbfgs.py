@@ -28,8 +28,8 @@ Store = Literal["auto", "memory", "bfloat16", "disk"]
 """Where a history is kept: in memory, there rounded to half as many bytes, or in a file without a name, which gives the
 same numbers back; auto is the file where it would take `LARGE` memory."""
 
-LARGE = 1.5e9
-"""Bytes of a history that no memory is taken for: a picture of 6 megapixels has so many."""
+LARGE = 1e9
+"""Bytes of a history that no memory is taken for."""
 
 LEAST = 1e-10
 """A pair is good where s.y is more than this part of y.y, as PyTorch's."""
