@@ -1,7 +1,5 @@
 """A unit's value does not move as everything outside of its field is changed, and what says otherwise is caught."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,8 +7,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from phosphene.attribution.unmoved import CHANGES, Unmoved, changed, unmoved
+from phosphene.core.index.boxes import seen_box
 from phosphene.core.networks.network import Network
-from phosphene.core.units.exemplars import cut_out, peaks, strongest
+from phosphene.core.units.exemplars import peaks, strongest
 from phosphene.core.units.units import Unit
 from tests.small import Tokens, convnet, levels, noise
 
@@ -18,8 +17,7 @@ PHOTOS = [levels(1, 3, 18, 16, seed=i) for i in range(4)]
 
 
 def found(network, unit, count=3):
-    best = strongest(peaks(network, PHOTOS, [unit.layer])[unit.layer], unit.index, count)
-    return cut_out(network, PHOTOS, unit, best, [])
+    return strongest(peaks(network, PHOTOS, [unit.layer])[unit.layer], unit.index, count)
 
 
 @settings(max_examples=6)
@@ -33,12 +31,11 @@ def test_nothing_outside_of_a_calculated_field_matters_to_the_last_bit(layer, ch
 
 def test_a_box_that_is_a_pixel_too_small_is_caught():
     network, unit = convnet(), Unit("conv2", 1)
-    inner = [one for one in found(network, unit, 4) if min(one.field[:2]) >= 0 and max(one.field[2:]) <= 16]
-    assert inner
-    for one in inner:
-        top, left, bottom, right = one.field
+    field = network.receptive_field("conv2")
+    for one in found(network, unit, 4):
+        top, left, bottom, right = seen_box(field, one.position, (16, 16))
         for smaller in ((top + 1, left, bottom, right), (top, left, bottom, right - 1)):
-            (told,) = unmoved(network, PHOTOS, unit, [replace(one, field=smaller)])
+            (told,) = unmoved(network, PHOTOS, unit, [one], boxes=[smaller])
             assert not told.holds and told.largest > 0
 
 

@@ -134,7 +134,7 @@ def exemplars(
     for i, (unit, peaks) in enumerate(best.items()):
         cuts = _cut(search, how, rules, unit, peaks)
         block = _block(figure, cuts, None if painting is None else painting[i][None], search.many)
-        tried = unmoved(network, photos, unit, cuts, search.fit, batch) if showing.get("verify") else []
+        tried = unmoved(network, photos, unit, peaks, search.fit, batch) if showing.get("verify") else []
         shown.append(Shown(unit, cuts, block, tried))
     title = f"What excites units of {network.name}, in {len(photos)} photographs"
     names = [[named_photo(photos, peak.photo) for peak in peaks] for peaks in best.values()]

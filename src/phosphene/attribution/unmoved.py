@@ -15,11 +15,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from phosphene.core.index.boxes import seen_box
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.keys import Key
 from phosphene.core.pictures.files import Photo
 from phosphene.core.pictures.fitting import Box
-from phosphene.core.units.exemplars import Exemplar, Position
+from phosphene.core.units.exemplars import Peak, Position, field_of
 from phosphene.core.units.inputs import Fit
 from phosphene.core.units.photographs import fed
 from phosphene.core.units.units import Unit
@@ -58,26 +59,29 @@ class Unmoved:
 
 
 def unmoved(
-    network: Network, photos: Sequence[Photo], unit: Unit, exemplars: Sequence[Exemplar], fit: Fit = "crop",
-    batch: int = 16,
+    network: Network, photos: Sequence[Photo], unit: Unit, peaks: Sequence[Peak], fit: Fit = "crop", batch: int = 16,
+    boxes: Sequence[Box] | None = None,
 ) -> list[Unmoved]:  # fmt: skip
-    """For each exemplar of a unit what `CHANGES` outside of its field do to its value.
+    """For each place of a unit what `CHANGES` outside of what it sees from there do to its value.
 
     Args:
         network: as it is to be read, by its own plan.
-        photos: all of them; the exemplars' peaks count in it.
+        photos: all of them; the peaks count in it.
+        peaks: the places.
         fit: how a photograph becomes the network's input.
-        batch: so many exemplars at a time.
+        batch: so many photographs at a time.
+        boxes: what the unit is said to see, if not the exact `seen_box` of its layer's field.
     """
     found: list[Unmoved] = []
-    for indices, pictures in fed(network, [photos[one.peak.photo] for one in exemplars], fit, batch):
-        some = [exemplars[i] for i in indices]
-        boxes = [one.field or one.box for one in some]
-        at = [one.peak.position for one in some]
+    field = field_of(network, unit, peaks)
+    for indices, pictures in fed(network, [photos[peak.photo] for peak in peaks], fit, batch):
+        at = [peaks[i].position for i in indices]
+        size = pictures.shape[2], pictures.shape[3]
+        own = [seen_box(field, one, size) if boxes is None else boxes[i] for i, one in zip(indices, at, strict=True)]
         values = _values(network, unit, at, pictures)
-        moved = torch.stack([_values(network, unit, at, one) - values for one in changed(pictures, boxes)]).double()
-        height, width = pictures.shape[2:]
-        for box, apart in zip(boxes, moved.abs().T.tolist(), strict=True):
+        moved = torch.stack([_values(network, unit, at, one) - values for one in changed(pictures, own)]).double()
+        height, width = size
+        for box, apart in zip(own, moved.abs().T.tolist(), strict=True):
             whole = box[0] <= 0 and box[1] <= 0 and box[2] >= height and box[3] >= width
             many = 0 if whole else len(apart)
             found.append(Unmoved(many, 0 if whole else apart.count(0.0), max(apart), str(values.dtype)[6:]))

@@ -63,7 +63,7 @@ def recipe_command(name: str, rows: tuple[Row, ...], *, like: bool = False) -> C
     recipes: dict[str, Recipe[..., Any]] = {
         row.method: catalogue.method(name, row.method) if row.method else catalogue.recipe(row.name) for row in rows
     }
-    indexes = {one.name for recipe in recipes.values() for one in recipe.inputs if one.indexed}
+    indexes = _indexes(recipes)
     several, first, choice = len(rows) > 1, next(iter(recipes)), rows[0].choice
     if like:
         recipes = {method: cli.open_ended(one) for method, one in recipes.items()}
@@ -95,6 +95,11 @@ def recipe_command(name: str, rows: tuple[Row, ...], *, like: bool = False) -> C
         return _run(job, options)
 
     return _command(run, parameters, _help(name, recipes))
+
+
+def _indexes(recipes: cli.Recipes) -> set[str]:
+    """The inputs of a command that may be an index."""
+    return {one.name for recipe in recipes.values() for one in recipe.inputs if one.indexed}
 
 
 def _help(name: str, recipes: cli.Recipes) -> str:
