@@ -301,3 +301,41 @@ def test_what_is_wrong_with_an_index_is_told(index):
             exemplars(network, photos, **options)
     with pytest.raises(Mistake, match="is of Sequential, not of one of other weights"):
         exemplars(convnet(torch.float32, relu=torch.nn.GELU).of(stirred(convnet().model)), photos, units="relu2:3")
+
+
+@pytest.mark.usefixtures("_here")
+def test_an_index_is_named_with_units_behind_it_and_its_picture_is_made_again_from_what_was_used(run, tmp_path):
+    pytest.importorskip("pyarrow")
+    small_index(tmp_path / "data")
+    words = ["exemplars", "data/photos.index", "relu2:3", "--count", "2", "--figure", "strip", "--net", "own.py"]
+    assert run(*words, "--out", "made.png")[::2] == (0, "")
+    record = json.loads(Path("made.json").read_text())
+    assert len(record["inputs"]) == 2 and record["arguments"]["units"] == ["relu2:3"]
+    assert run("replay", "made.png", "--net", "own.py", "--input", "data/photos.index")[0] == 0
+    for one in Path("data/photos").rglob("*.png"):
+        if one.name not in {used["name"] for used in record["inputs"]}:
+            one.unlink()
+    code, out, _ = run("replay", "made.png", "--net", "own.py", "--input", "data/photos", "--force")
+    assert code == 0 and "identical" in out
+
+
+def test_a_unit_is_painted_verified_and_asked_for_its_relevance_in_one_figure():
+    network = convnet()
+    options = {"units": ["conv2:3"], "count": 3, "verify": True, "synthetic": True}
+    result = exemplars(network, PHOTOS, by="relevance", target="zebra", **options)
+    assert result.image.shape == (1, 3, 5 * 132 - 4, 4 * 132 - 4)
+    (numbers,) = result.numbers
+    assert numbers["outside"] == "bit-equal under 5 changes outside" and numbers["label"] == "zebra"
+    values = [told["value"] for told in numbers["photographs"]]
+    assert values == sorted(values, reverse=True)
+    nine = exemplars(network, PHOTOS, figure="nine", **options | {"count": 9})
+    side = 3 * 84 - 4
+    assert nine.image.shape == (1, 3, side, 3 * side + 16)
+    strip = exemplars(network, PHOTOS, units=["conv2:3", "conv2:5"], figure="strip", sees="picture", count=12)
+    assert strip.image.shape == (2, 3, 128, 12 * 132 - 4)
+    for given, said in (
+        ({"by": "relevance"}, "relevance is for a class, and none is given; give --target CLASS"),
+        ({"target": "zebra"}, "--target zebra is the class for relevance; give --by relevance too"),
+    ):
+        with pytest.raises(Mistake, match=said):
+            exemplars(network, PHOTOS, units="conv2:3", **given)

@@ -64,9 +64,8 @@ class Indexed(Sequence[Photo]):
             if isinstance(photo, np.ndarray) and photo.ndim == 3 and len(photo) == 1:
                 return photo[0]  # grey, which becomes RGB
             return photo
-        if index not in self.kept:
-            raise Mistake(f"photograph {index} of the index was not used, and is not known any more; give the index")
-        return self.kept[index]
+        # one that was not used is a name without a file, which is said when it is opened
+        return self.kept.get(index, f"photograph {index} of an index, of which only those that were used are known")
 
     @property
     def fit(self) -> Fit:
