@@ -16,7 +16,21 @@ from jaxtyping import Float32, Int, Int64
 
 from phosphene.core.errors import Mistake
 from phosphene.core.extras import needed
-from phosphene.core.index.layout import BANDS, BROKEN, DUPLICATE, FACTS, FORMAT, IMAGES, layer_file, parquet
+from phosphene.core.index.layout import (
+    BANDS,
+    BROKEN,
+    CODES,
+    CORRELATIONS,
+    DUPLICATE,
+    EXEMPLARS,
+    FACTS,
+    FORMAT,
+    IMAGES,
+    PEAKS,
+    UNITS,
+    layer_file,
+    parquet,
+)
 from phosphene.core.networks.network import Network
 from phosphene.core.paths import reason, shortened, told_apart
 from phosphene.core.saving import save
@@ -136,7 +150,7 @@ class _Layer:
     def write(self, shape: tuple[int, ...]) -> dict[str, Any]:
         """All of its files; what the facts say of it."""
         units = self.shards[0].units(self.name, "peak").shape[1]
-        peaks, lows = self._path("peaks"), self.folder / f".{self.stem}.lows.npy"
+        peaks, lows = self._path(PEAKS), self.folder / f".{self.stem}.lows.npy"
         classes = ClassMeans()
         self._transpose("peak", peaks, units)
         self._transpose("low", lows, units)
@@ -149,7 +163,7 @@ class _Layer:
         lows.unlink()
         mean = np.array([row["mean"] for row in rows])
         found = correlations((shard.units(self.name, "peak") for shard in self.shards), mean)
-        _write_array(self._path("correlations"), found)
+        _write_array(self._path(CORRELATIONS), found)
         self._write_units(rows, found, classes)
         self._write_exemplars(chosen)
         return {
@@ -174,7 +188,7 @@ class _Layer:
                 first += values.shape[1]
 
     def _write_codes(self, units: int, classes: ClassMeans) -> None:
-        with open(self._path("codes"), "wb") as file:
+        with open(self._path(CODES), "wb") as file:
             _header(file, (self.many, units), np.float16)
             for shard in self.shards:
                 codes = shard.units(self.name, "code")
@@ -228,7 +242,7 @@ class _Layer:
         for name, kind in (("quantiles", np.float32), ("histogram", np.int64)):
             values = np.stack([row[name] for row in rows]).astype(kind)
             columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
-        _write_table(self._path("units"), columns)
+        _write_table(self._path(UNITS), columns)
 
     def _write_exemplars(self, chosen: Sequence[Mapping[str, Any]]) -> None:
         table = {
@@ -245,7 +259,7 @@ class _Layer:
             boxes[i] = *box, clipped
         columns = table | {"row": places[:, 0], "column": places[:, 1], "clipped": boxes[:, 4] > 0}
         columns |= {edge: boxes[:, i] for i, edge in enumerate(("top", "left", "bottom", "right"))}
-        _write_table(self._path("exemplars"), columns)
+        _write_table(self._path(EXEMPLARS), columns)
 
     def _places(
         self, images: Int64[np.ndarray, " m"], units: Any, low: Any

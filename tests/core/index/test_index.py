@@ -34,7 +34,7 @@ def test_a_photo_is_its_file_and_a_thumbnail_what_was_fed(small):
 
 
 def test_a_value_is_had_again_from_the_photo(small):
-    folder, index = small
+    _folder, index = small
     network = small_network().planned("reading")
     for found in index.exemplars("relu2", 3):
         with torch.no_grad():

@@ -1,12 +1,12 @@
 import pytest
 
 from phosphene.core.errors import Mistake
-from phosphene.core.index.layout import is_index, layer_file, read_facts, read_json
+from phosphene.core.index.layout import PEAKS, UNITS, is_index, layer_file, read_facts, read_json
 
 
 def test_arrays_and_tables_have_their_endings():
-    assert layer_file("conv1", "peaks") == "conv1.peaks.npy"
-    assert layer_file("a.b", "units") == "a.b.units.parquet"
+    assert layer_file("conv1", PEAKS) == "conv1.peaks.npy"
+    assert layer_file("a.b", UNITS) == "a.b.units.parquet"
 
 
 def test_facts_that_are_none_are_refused(tmp_path):

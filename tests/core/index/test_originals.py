@@ -7,7 +7,7 @@ from phosphene.core.index.originals import array_picture, member, original
 
 def test_originals_that_are_gone_are_told(tmp_path):
     row = {"id": "a.png", "number": 0, "file": "a.png", "offset": -1, "size": -1}
-    with pytest.raises(Mistake, match="picture a.png is gone: there is no file"):
+    with pytest.raises(Mistake, match=r"picture a\.png is gone: there is no file"):
         original({"kind": "files", "path": str(tmp_path)}, row)
     with pytest.raises(Mistake, match="was given in Python"):
         original({"kind": "python", "path": ""}, row)

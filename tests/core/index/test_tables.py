@@ -14,5 +14,8 @@ def test_whatever_goes_wrong_names_the_file(tmp_path):
 
 def test_a_position_is_a_place_a_token_or_nothing():
     table = {name: np.zeros(1) for name in ("image", "value", "top", "left", "bottom", "right", "clipped")}
-    at = [found({**table, "row": np.array([row]), "column": np.array([column])}, 0).position for row, column in ((3, 4), (3, -1), (-1, -1))]
+    at = [
+        found({**table, "row": np.array([row]), "column": np.array([column])}, 0).position
+        for row, column in ((3, 4), (3, -1), (-1, -1))
+    ]
     assert at == [(3, 4), 3, None]

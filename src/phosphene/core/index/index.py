@@ -26,7 +26,12 @@ from phosphene.core.errors import Mistake, brief, check_choice, did_you_mean
 from phosphene.core.index.layout import (
     BANDS,
     BROKEN,
+    CODES,
+    CORRELATIONS,
+    EXEMPLARS,
     IMAGES,
+    PEAKS,
+    UNITS,
     Band,
     is_index,
     layer_file,
@@ -201,7 +206,7 @@ class Index:
         Raises:
             Mistake: there is no such layer.
         """
-        return self._array(layer, "codes")
+        return self._array(layer, CODES)
 
     def correlations(self, layer: str) -> Float32[np.ndarray, "units units"]:
         """Of the peaks of units, over images; 0 for a unit that is constant.
@@ -209,7 +214,7 @@ class Index:
         Raises:
             Mistake: there is no such layer.
         """
-        return self._array(layer, "correlations")
+        return self._array(layer, CORRELATIONS)
 
     def peaks(self, layer: str, units: Sequence[int] | None = None) -> Float32[np.ndarray, "images units"]:
         """The largest activation over positions, of every image; of all units a memory map.
@@ -219,7 +224,7 @@ class Index:
         Raises:
             Mistake: there is no such layer or unit.
         """
-        kept = self._array(layer, "peaks")
+        kept = self._array(layer, PEAKS)
         for unit in units or ():
             self._check_unit(layer, unit)
         return kept.T if units is None else kept[list(units)].T
@@ -279,7 +284,7 @@ class Index:
 
         @lru_cache(maxsize=8)
         def read(layer: str) -> dict[str, np.ndarray]:
-            with self._reading(layer_file(self._layer(layer)["file"], "exemplars")) as path:
+            with self._reading(layer_file(self._layer(layer)["file"], EXEMPLARS)) as path:
                 table = parquet().read_table(path)
             columns = {name: table[name].to_numpy() for name in table.column_names}
             return columns | {"key": columns["unit"].astype(np.int64) * len(BANDS) + columns["band"]}
@@ -290,7 +295,7 @@ class Index:
     def _statistics(self) -> Any:
         @lru_cache(maxsize=8)
         def read(stem: str) -> Statistics:
-            with self._reading(layer_file(stem, "units")) as path:
+            with self._reading(layer_file(stem, UNITS)) as path:
                 table = parquet().read_table(path)
             return Statistics(**{name: column(table[name]) for name in Statistics.__dataclass_fields__})
 

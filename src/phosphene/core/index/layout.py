@@ -28,6 +28,9 @@ FORMAT = 1
 
 FACTS, QUESTION, SHARDS, IMAGES, BROKEN = "index.json", "question.json", "shards", "images.parquet", "broken.parquet"
 
+PEAKS, CODES, CORRELATIONS = "peaks.npy", "codes.npy", "correlations.npy"
+EXEMPLARS, UNITS = "exemplars.parquet", "units.parquet"
+
 Band = Literal["strongest", "weakest", "median", "threshold"]
 """Which images of a unit: those where it answers most; where it answers least (by the smallest activation over
 positions if that is ever below zero, else by the peak); whose peak is nearest to the median; just above the
@@ -51,8 +54,8 @@ def parquet(what: str = "an index") -> Any:
 
 
 def layer_file(stem: str, what: str) -> str:
-    """The file of one layer: its peaks, codes, exemplars, units or correlations."""
-    return f"{stem}.{what}.{'npy' if what in ('peaks', 'codes', 'correlations') else 'parquet'}"
+    """The file of one layer: `PEAKS`, `CODES`, `EXEMPLARS`, `UNITS` or `CORRELATIONS`."""
+    return f"{stem}.{what}"
 
 
 def is_index(path: str | os.PathLike[str]) -> bool:

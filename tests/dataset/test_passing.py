@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+import torch
+
+from phosphene.core.errors import Mistake
+from phosphene.core.units.inputs import feed
+from phosphene.dataset.passing import shard
+from phosphene.dataset.shards import Stored, shard_path
+from tests.dataset.asked import asked
+from tests.small_index import small_network
+
+
+def stored(folder, question, network, number=0):
+    path = shard_path(folder, number)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(shard(question, number, network))
+    return Stored(folder, number)
+
+
+def test_a_shard_holds_what_each_picture_says_alone(tmp_path):
+    network, question = asked(tmp_path / "photos")
+    found = stored(tmp_path, question, network, 1)
+    for i, row in enumerate(question.rows(1)):
+        with torch.no_grad():
+            y = network.planned("reading").read(feed(network, question.listing.item(row)), ["relu1"])["relu1"][0]
+        np.testing.assert_allclose(found.units("relu1", "peak")[i], y.amax((1, 2)), rtol=1e-5)
+        np.testing.assert_allclose(found.units("relu1", "code")[i], y.mean((1, 2)), rtol=2e-3)
+        assert y.flatten(1).argmax(1).tolist() == found.units("relu1", "place")[i].tolist()
+
+
+def test_the_size_of_a_batch_changes_no_place_and_hardly_a_value(tmp_path):
+    network, _question = asked(tmp_path / "photos")
+    one, other = (stored(tmp_path / str(b), asked(tmp_path / "photos", batch=b)[1], network) for b in (1, 8))
+    np.testing.assert_allclose(one.units("logits", "peak"), other.units("logits", "peak"), rtol=1e-4, atol=1e-6)
+    assert one.units("relu1", "place").tolist() == other.units("relu1", "place").tolist()
+
+
+def test_broken_pictures_are_listed_and_the_others_are_read(tmp_path):
+    network, question = asked(tmp_path / "photos")
+    (tmp_path / "photos" / "0" / "004.png").write_bytes(b"no picture")
+    found = stored(tmp_path, question, network)
+    assert len(found) == 7 and found.values("number").tolist() == [0, 2, 3, 4, 5, 6, 7]
+    ((number, name, why),) = found.broken
+    assert (number, name) == (1, "0/004.png") and "is not a picture that can be read: it begins with text" in why
+
+
+def test_a_shard_without_a_readable_picture_is_empty(tmp_path):
+    network, question = asked(tmp_path / "photos", 3)
+    for file in (tmp_path / "photos").rglob("*.png"):
+        file.write_bytes(b"")
+    found = stored(tmp_path, question, network)
+    assert len(found) == 0 and len(found.broken) == 3
+
+
+def test_whole_photographs_of_several_sizes_are_read_each_at_its_own(tmp_path):
+    from tests.small_index import small_pictures
+
+    for i, size in enumerate([(20, 24), (18, 30), (18, 30)]):
+        small_pictures(tmp_path / "photos" / str(i), 1, size)
+    network, question = asked(tmp_path / "photos", fit="whole")
+    found = stored(tmp_path, question, network)
+    assert found.values("fed_width").tolist() == [24, 30, 30]
+    assert found.values("relu1/columns").tolist() == [24, 30, 30]
+
+
+def test_a_network_that_says_nan_is_told_with_the_picture(tmp_path):
+    network = small_network()
+    with torch.no_grad():
+        network.model[0].weight[0, 0, 0, 0] = torch.nan
+    _, question = asked(tmp_path / "photos", network=network)
+    with pytest.raises(Mistake, match=r"values that are not finite about 0/000\.png"):
+        shard(question, 0, network)
+
+
+def test_it_says_how_far_it_is(tmp_path):
+    network, question = asked(tmp_path / "photos")
+    seen = []
+    shard(question, 0, network, seen=seen.append)
+    assert seen == [3, 3, 2]
