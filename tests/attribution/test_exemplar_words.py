@@ -53,5 +53,5 @@ def test_captions_and_numbers_name_the_class_of_relevance():
     assert "outside" not in numbers(manner(), one(), ["a"])["photographs"][0]
     said = " ".join(words(how, [one(MOVES)]))
     assert "how much of the logit of zebra came through the unit" in said and "noise of 3 seeds" in said
-    assert "those that push a unit down most" in said
+    assert "those that excite a unit least" in said
     assert "A frame is around what the unit sees" in words(manner(sees="picture"), [one()])[0]

@@ -65,7 +65,7 @@ def test_without_the_extra_its_name_is_told(monkeypatch):
 
 
 def test_the_photographs_of_an_index_are_drawn_for_an_atlas_and_named(small_indexed, monkeypatch):
-    monkeypatch.setattr("phosphene.features.atlas.DRAWN", 20)
+    monkeypatch.setattr(sys.modules["phosphene.features.atlas"], "DRAWN", 20)
     network, photos, files = small_indexed
     options = {"layer": "relu2", "cells": 2, "steps": 1, "size": 16, "per_photo": 2}
     own = atlas(network, photos, **options).result

@@ -184,4 +184,4 @@ def test_what_excites_a_unit_in_photographs_stands_beside_its_pictures(small_ind
     with pytest.raises(Mistake, match="there is no photograph; give --photos"):
         photographed(network, [], units)
     plain, beside = (gallery(network, "olah", only="paper", size=16, steps=0, photos=p) for p in (None, files))
-    assert torch.equal(plain.image, beside.image) and beside.figure().size != plain.figure().size
+    assert torch.equal(plain.image, beside.image) and beside.result.figure().size != plain.result.figure().size

@@ -14,7 +14,7 @@ from phosphene.core.units.units import Unit
 
 BANDS: dict[Band, str] = {
     "strongest": "the strongest of a unit first",
-    "weakest": "those that push a unit down most, at the place where they do",
+    "weakest": "those that excite a unit least, at the place where they push it down most if it goes below zero",
     "median": "those that excite a unit as much as the median does, the nearest first",
     "threshold": f"those that excite a unit just above {THRESHOLD:g}, where it begins to answer, the nearest first",
 }

@@ -101,8 +101,8 @@ def exemplars(
             deviations over all photographs; may be given several times.
         each: how many units of such a layer.
         count: photographs of each unit; by default 10, and always 9 for nine.
-        band: the strongest; the weakest, by the smallest activation; those nearest to the median; or those just above
-            the threshold, 0, where a unit begins to answer.
+        band: the strongest; the weakest, by the smallest activation where a unit goes below zero; those nearest to the
+            median; or those just above the threshold, 0, where a unit begins to answer.
         by: how much a unit is excited, or how much it contributed to a class, the target.
         target: the class for relevance, by name or number.
         figure: rows (Springenberg et al.: a column for each photograph, what it traces back to below), nine (Zeiler &

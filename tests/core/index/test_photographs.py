@@ -11,6 +11,7 @@ from phosphene.core.errors import Mistake
 from phosphene.core.index.photographs import Indexed, Some, check_indexed, fitting, named_photo, recalled
 from phosphene.core.pictures.files import open_photo
 from phosphene.core.units.exemplars import Peaks, distinctive
+from phosphene.core.units.inputs import feed
 from tests.small import convnet, levels
 from tests.small_index import small_network
 
@@ -39,8 +40,17 @@ def test_the_units_that_stand_out_are_those_that_all_peaks_say(photos):
     found = Peaks(torch.from_numpy(np.array(photos.source.peaks("relu2"))), torch.zeros(60, 8, 0, dtype=torch.long))
     order = distinctive(found, 4).argsort(descending=True, stable=True)[:3].tolist()
     assert photos.distinctive("relu2", 4, 3) == order
-    peaks = photos.source.peaks("relu2", [5])[:, 0]
-    assert photos.most_exciting("relu2", 5, 7) == sorted(np.argsort(-peaks, kind="stable")[:7].tolist())
+
+
+def test_those_that_excite_a_unit_most_in_the_mean_are_all_there_whatever_was_rounded(photos):
+    network = small_network().planned("reading")
+    read = torch.cat([network.read(feed(network, photo), ["relu2"])["relu2"] for photo in photos])
+    for unit in range(8):
+        exact = read[:, unit].flatten(1).mean(1).argsort(descending=True, stable=True)[:7].tolist()
+        found = photos.most_exciting("relu2", unit, 7)
+        assert set(exact) <= set(found) and found == sorted(found) and len(found) <= 9
+    with pytest.raises(Mistake, match="relu2 has units 0 to 7, not 8"):
+        photos.most_exciting("relu2", 8, 7)
 
 
 def test_some_are_drawn_by_the_seed_without_repetition(photos):

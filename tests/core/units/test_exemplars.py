@@ -86,6 +86,10 @@ def test_each_band_is_sorted_by_what_it_is_near_to_and_of_equals_the_first_comes
     assert [(p.photo, p.value, p.position) for p in banded(found, 0, 3, "weakest")] == [
         (5, -9.0, (1, 1)), (1, -7.0, (1, 1)), (3, -7.0, (1, 1)),
     ]  # fmt: skip
+    never = Peaks(values + 4, places, Peaks(lows + 9, places + 1))  # goes below zero
+    assert [(p.photo, p.value, p.position) for p in banded(never, 0, 2, "weakest")] == [
+        (5, 1.0, (0, 0)), (1, 4.0, (0, 0)),
+    ]  # fmt: skip
     assert [p.photo for p in banded(found, 0, 4, "median")] == [3, 6, 0, 1]  # the median is 1
     assert [p.photo for p in banded(found, 0, 9, "threshold")] == [6, 3, 0, 4, 2]
     assert [p.photo for p in banded(found, 0, 2, "threshold", threshold=1.0)] == [0, 4]

@@ -145,15 +145,15 @@ def banded(
     """The photographs of a band of a channel, `count` of them or as many as there are; of equals the first.
 
     Args:
-        band: "strongest", strongest first; "weakest", by the smallest over positions (and of equals by the largest),
-            smallest first; "median", those whose largest over positions is nearest to its median over photographs,
-            nearest first; "threshold", those whose largest is just above `threshold`, nearest first.
+        band: "strongest", strongest first; "weakest", by the smallest over positions where that is ever below zero,
+            else by the largest, smallest first; "median", those whose largest over positions is nearest to its median over
+            photographs, nearest first; "threshold", those whose largest is just above `threshold`, nearest first.
     """
     if band == "strongest":
         return strongest(found, channel, count)
     if band == "weakest":
-        low, first = found.below or found, found.values[:, channel].argsort(stable=True)
-        return _of(low, channel, first[low.values[first, channel].argsort(stable=True)][:count])
+        low = found.below if found.below is not None and (found.below.values[:, channel] < 0).any() else found
+        return _of(low, channel, low.values[:, channel].argsort(stable=True)[:count])
     values = found.values[:, channel].double()
     if band == "median":
         return _of(found, channel, (values - values.quantile(0.5)).abs().argsort(stable=True)[:count])

@@ -8,7 +8,7 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from io import BytesIO
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 from PIL import Image
@@ -99,16 +99,16 @@ def _card(
     }  # fmt: skip
 
 
-def _nearest(index: Index, layer: str) -> tuple[np.ndarray, np.ndarray]:
+def _nearest(index: Index, layer: str) -> tuple[list[list[int]], list[list[float]]]:
     """For each unit those whose answers are correlated most with its own, and how much; nothing with itself."""
     every = np.array(index.correlations(layer), dtype=np.float32)
     np.fill_diagonal(every, -2)
     many = min(NEAR, max(len(every) - 1, 0))
     order = np.argsort(-every, axis=1, kind="stable")[:, :many]
-    return order, np.take_along_axis(every, order, 1)
+    return order.tolist(), np.take_along_axis(every, order, 1).tolist()
 
 
-def _three(number: float) -> float:
+def _three(number: SupportsFloat) -> float:
     """Three figures, which is what is read."""
     return float(f"{float(number):.3g}")
 
