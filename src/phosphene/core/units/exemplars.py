@@ -146,8 +146,8 @@ def banded(
 
     Args:
         band: "strongest", strongest first; "weakest", by the smallest over positions where that is ever below zero,
-            else by the largest, smallest first; "median", those whose largest over positions is nearest to its median over
-            photographs, nearest first; "threshold", those whose largest is just above `threshold`, nearest first.
+            else by the largest, smallest first; "median", those whose largest over positions is nearest to its median,
+            nearest first; "threshold", those whose largest is just above `threshold`, nearest first.
     """
     if band == "strongest":
         return strongest(found, channel, count)
