@@ -19,6 +19,7 @@ NAMES = {
     "film": "dreams over films: how much they flicker, how deep they are, what they cost, beside dreams of each frame",
     "invert": "pictures of codes: what a step costs beside its gradient, how long all blocks take, errors by depth",
     "codes": "pictures of codes: how near each preset comes to ten photographs and their codes",
+    "residual": "style transfer by residual networks, smoothed, robust and plain, judged by another network",
     "stylize": "style transfer: beside a tutorial's loop, its bare gradient, and style-transfer-pytorch's loop",
     "blocks": "styles of large pictures block by block: a step beside the undivided one, and the peak by size",
     "minimal": "attacks that look for the smallest change, beside adversarial-library (--net, --methods)",

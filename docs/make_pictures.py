@@ -242,7 +242,7 @@ def textures(side: int = 224) -> None:
 def exemplars(side: int = 128) -> None:
     """Parts of scikit-image's photographs that excite three units, behind the picture that was painted for each."""
     parts = []
-    for name in ("astronaut", "chelsea", "coffee", "rocket", "cat", "retina", "colorwheel"):
+    for name in ("astronaut", "chelsea", "coffee", "rocket", "retina", "immunohistochemistry"):
         photo = open_photo(f"skimage:{name}")
         rows, columns = ((length - side) // (side // 2) + 1 for length in photo.shape[2:])
         at = [(side // 2 * i, side // 2 * j) for i in range(rows) for j in range(columns)]
@@ -296,8 +296,8 @@ def each(network: phosphene.Network) -> None:
 
 ALONE: dict[str, Callable[..., None]] = {
     "codes": codes, "arbitrary": lambda: arbitrary(phosphene.load()), "styles": lambda: styles(phosphene.load()),
-    "feed_forward": feed_forward, "textures": textures, "exemplars": exemplars, "larger": larger, "decoders": decoders, "albums": albums,
-    "attacks": attacks,
+    "feed_forward": feed_forward, "textures": textures, "exemplars": exemplars, "larger": larger, "decoders": decoders,
+    "albums": albums, "attacks": attacks,
 }  # fmt: skip
 """By the name that is given first."""
 

@@ -118,6 +118,10 @@ def test_stopped_it_keeps_the_best_and_the_same_command_ends_in_the_same_bytes(r
         (["train-style", "none.png", *OWN], "there is no file none.png"),
         ([*WORDS, "--out", "style.pt"], "style.pt is no name for weights"),
         (["stylize", "cat.png", "--net", "own.py", "--with", "paint.png"], "paint.png is no style network"),
+        (
+            ["stylize", "cat.png", "--net", "own.py", "--method", "descent", "--with", "paint.png"],
+            "--with is not an option of descent; it belongs to feed-forward",
+        ),
         (["stylize", "cat.png", "--net", "own.py", "--with", "none.safetensors"], "there is no such file"),
     ],
 )

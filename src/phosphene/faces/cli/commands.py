@@ -70,7 +70,7 @@ def recipe_command(name: str, rows: tuple[Row, ...], *, like: bool = False) -> C
 
     parameters = cli.of_recipes(recipes, cli.Parameter.empty if like else cli.DEFAULT_PHOTO)
     if several:
-        parameters.append(cli.option(choice, str | None, None if like else first, f"one of {', '.join(recipes)}"))
+        parameters.append(cli.option(choice, str | None, None, f"one of {', '.join(recipes)}; by default {first}"))
     if any(row.judge for row in rows):
         parameters.append(cli.JUDGE)
     film = [cli.FILM, cli.WATCH] if any(recipe.takes_steps for recipe in recipes.values()) else []
@@ -78,10 +78,10 @@ def recipe_command(name: str, rows: tuple[Row, ...], *, like: bool = False) -> C
     parameters += [*network, *film, cli.LIKE, cli.OUT, cli.FORCE, cli.QUIET, cli.JSON, cli.ANONYMOUS]
 
     def run(**options: Any) -> None:
-        method, picture = options.pop(choice, None if like else first), options.pop("like")
+        method, picture = options.pop(choice, None), options.pop("like")
         if picture is None:
             options["net"] = options["net"] or usual_net(options[name] for name in indexes)
-            method = _method_of_files(method, recipes, options) if method == first else method
+            method = _method_of_files(first, recipes, options) if method is None else method
             job = _job(name, rows, recipes, method, options)
             _check_inputs(job)
             return _run(job, options)
