@@ -32,6 +32,7 @@ NAMES = {
     "honesty": "how far each method of attribution can be believed (--net, --photos, --methods)",
     "photographs": "what attacks do to 200 photographs: PGD within a few levels, a tiger shark, ten ostriches",
     "robustness": "robust accuracy of three networks and the passes it takes, beside AutoAttack",
+    "index": "one pass over a data set beside the bare forward, its memory, and decoding apart",
     "memory": "the peak of 508 channels at once, from the command line",
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")

@@ -75,13 +75,15 @@ def test_pixels_of_many_channels_are_read_as_arrays():
     np.testing.assert_array_equal(found.pixels, array)
 
 
-@pytest.mark.slow
-def test_processes_say_the_same_in_order(tmp_path):
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_threads_and_processes_say_the_same_in_order(tmp_path, workers):
     files = [str(file) for file in small_pictures(tmp_path, 30)]
     files.insert(7, str(tmp_path / "none.png"))
     alone = list(Decoder(DOOR).decoded(files))
-    with decoder(DOOR, 2) as pool:
+    threads = torch.get_num_threads()
+    with decoder(DOOR, workers) as pool:
         together = list(pool.decoded(files))
+    assert torch.get_num_threads() == threads
     assert isinstance(together[7], Broken) and len(together) == 31
     for one, other in zip(alone, together, strict=True):
         if isinstance(one, Broken):

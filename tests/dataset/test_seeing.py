@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import assume, given, reject, settings
@@ -198,3 +199,14 @@ def test_the_border_cuts_a_box_off():
     sight = sights(network, ["0"])["0"]
     assert sight.box(0, (0, 10), network.size) == ((0, 8, 3, 13), True)
     assert sight.box(0, (9, 10), network.size) == ((7, 8, 12, 13), False)
+
+
+def test_many_boxes_at_once_are_those_of_each():
+    network = network_of(nn.Conv2d(3, 4, 5, padding=2, stride=2), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    sight = sights(network, ["0"])["0"]
+    places = [(0, 0), (5, 5), (10, 3), (4, -1), (2, 2)]
+    sizes = [(SIZE, SIZE)] * 4 + [(30, 17)]
+    many = sight.boxes(np.array([0, 1, 2, 3, 3]), np.array(places), np.array(sizes))
+    for unit, place, size, row in zip([0, 1, 2, 3, 3], places, sizes, many.tolist(), strict=True):
+        box, cut = sight.box(unit, place if place[1] >= 0 else None, size)
+        assert row == [*box, cut]

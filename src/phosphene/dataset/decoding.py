@@ -1,4 +1,4 @@
-"""From a picture's file to the pixels that a network is fed, in processes of their own, in order, a few ahead.
+"""From a picture's file to the pixels that a network is fed: in a thread or in processes, in order, a few ahead.
 
 What a network is fed is what `feed` says everywhere else, to the bit. A large JPEG can be decoded at a half, a quarter
 or an eighth ("draft"), several times as fast; its pixels then differ by a few levels, as the file's own transform does
@@ -10,7 +10,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,8 +25,10 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
-from phosphene.core.pictures.eight_bit import levels, to_pil
-from phosphene.core.pictures.files import Photo, open_photo, photo_of_bytes
+from phosphene.core.paths import given_path
+from phosphene.core.pictures.eight_bit import levels
+from phosphene.core.pictures.files import Photo, as_fractions, file_pixels
+from phosphene.core.pictures.samples import is_sample
 from phosphene.core.units.network_input import Entrance
 from phosphene.dataset.listing import Encoded, Item, Within
 
@@ -83,36 +85,42 @@ def decode(item: Item, door: Door) -> Decoded | Broken:
     """One picture."""
     try:
         picture, size = _opened(item.read() if isinstance(item, Within) else item, door)
-        fed = levels(door.entrance.fit(picture)).byte()
-        return Decoded(fed[0].numpy(), size, _thumbnail(fed, door))
     except Mistake as mistake:
         return Broken(str(mistake))
+    if isinstance(picture, np.ndarray) and not door.entrance.changes(picture.shape[:2]):
+        fed = picture.transpose(2, 0, 1)  # what fits already is not even made fractions of
+    else:
+        picture = as_fractions(picture) if isinstance(picture, np.ndarray) else picture
+        fed = levels(door.entrance.fit(picture)).byte()[0].numpy()
+    return Decoded(fed, size, _thumbnail(fed, door))
 
 
-def _opened(item: Photo | Encoded, door: Door) -> tuple[Float[Tensor, "1 c h w"], tuple[int, int]]:
-    """Its pixels, and its size before a draft."""
+def _opened(
+    item: Photo | Encoded, door: Door
+) -> tuple[UInt8[np.ndarray, "h w 3"] | Float[Tensor, "1 c h w"], tuple[int, int]]:
+    """Its pixels, of a file in 8 bits; and (height, width) before a draft."""
     entrance = door.entrance
-    if isinstance(item, (np.ndarray, Tensor)) and entrance.channels != 3:
+    if not isinstance(item, Encoded) and (not isinstance(item, (str, os.PathLike)) or is_sample(item)):
         picture = entrance.opened(item)
         return picture, (picture.shape[2], picture.shape[3])
+    if entrance.channels != 3:
+        raise Mistake(f"the network takes pictures of {entrance.channels} channels, and a photograph has 3")
     least = max(entrance.size) if door.draft and (entrance.how != "whole" or entrance.fixed) else None
-    picture = photo_of_bytes(item.data, item.name, least) if isinstance(item, Encoded) else open_photo(item, least)
-    size = picture.shape[2], picture.shape[3]
-    return picture, size if least is None else _own_size(item, size)
+    pixels = file_pixels(item.data, item.name, least) if isinstance(item, Encoded) else file_pixels(item, least=least)
+    size = pixels.shape[0], pixels.shape[1]
+    return pixels, size if least is None else _own_size(item, size)
 
 
-def _own_size(item: Photo | Encoded, size: tuple[int, int]) -> tuple[int, int]:
+def _own_size(item: str | os.PathLike[str] | Encoded, size: tuple[int, int]) -> tuple[int, int]:
     """(height, width) as the file's header says, of a file that could be read."""
-    if not isinstance(item, (str, os.PathLike, Encoded)) or not (isinstance(item, Encoded) or os.path.exists(item)):
-        return size
-    with Image.open(BytesIO(item.data) if isinstance(item, Encoded) else item) as image:
+    with Image.open(BytesIO(item.data) if isinstance(item, Encoded) else given_path(item)) as image:
         width, height = image.size
     return (height, width) if (height > width) == (size[0] > size[1]) else (width, height)  # it may lie on its side
 
 
-def _thumbnail(fed: UInt8[Tensor, "1 c h w"], door: Door) -> bytes:
-    shown = fed[:, list(door.shown)].expand(1, 3, *fed.shape[2:])
-    picture = to_pil(shown.float() / 255)
+def _thumbnail(fed: UInt8[np.ndarray, "c h w"], door: Door) -> bytes:
+    shown = np.broadcast_to(fed[list(door.shown)], (3, *fed.shape[1:]))
+    picture = Image.fromarray(np.ascontiguousarray(shown.transpose(1, 2, 0)))
     scale = door.thumbnail / max(picture.size)
     if scale < 1:
         size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
@@ -122,18 +130,19 @@ def _thumbnail(fed: UInt8[Tensor, "1 c h w"], door: Door) -> bytes:
     return file.getvalue()
 
 
-# ----------------------------------------------------------------------------------------------------- in processes
+# ----------------------------------------------------------------------------------------------------- side by side
 
 
 class Decoder:
-    """Decodes in this process, or in others.
+    """Decodes pictures ahead of whoever takes them.
 
     Args:
         door: how.
-        pool: processes, and how many; None for this one.
+        pool: the thread or the processes that do it; None for nobody but the caller.
+        workers: how many they are.
     """
 
-    def __init__(self, door: Door, pool: ProcessPoolExecutor | None = None, workers: int = 0) -> None:
+    def __init__(self, door: Door, pool: Executor | None = None, workers: int = 1) -> None:
         self._door, self._pool, self._ahead = door, pool, AHEAD * workers
 
     def decoded(self, items: Iterable[Item]) -> Iterator[Decoded | Broken]:
@@ -165,19 +174,23 @@ class Decoder:
 
 @contextmanager
 def decoder(door: Door, workers: int) -> Iterator[Decoder]:
-    """A decoder with so many processes, which end with it; 0 for none.
+    """A decoder with so many processes, which end with it; with 0 a thread of this one.
 
-    They begin anew and share nothing with this one, whose threads could be anywhere (spawn); a script that asks for
-    them needs `if __name__ == "__main__":`, as for any pool of processes.
+    A thread begins at once, and decoding itself needs no lock of Python's; processes take seconds to begin and keep up
+    with a fast network. They begin anew and share nothing with this one, whose threads could be anywhere (spawn); a
+    script that asks for them needs `if __name__ == "__main__":`, as for any pool of processes.
     """
+    threads = torch.get_num_threads()
+    pool: Executor
     if workers == 0:
-        yield Decoder(door)
-        return
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_alone)
+        pool = ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,))  # holds for that thread
+    else:
+        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_alone)
     try:
-        yield Decoder(door, pool, workers)
+        yield Decoder(door, pool, max(workers, 1))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        torch.set_num_threads(threads)  # of threads to come, too
 
 
 def _decode_all(items: Sequence[Item], door: Door) -> list[Decoded | Broken]:

@@ -63,7 +63,8 @@ def index(
         shard: so many in one file; each is written as a whole, and stays when the work is stopped.
         thumbnails: the longer side of an image's thumbnail in pixels.
         draft: decode large JPEGs at a half, a quarter or an eighth, several times as fast; values then differ a little.
-        workers: processes that decode; 0 for none. In a script, others than 0 need `if __name__ == "__main__":`.
+        workers: processes that decode; 0 for a thread of this one. In a script, processes need
+            `if __name__ == "__main__":`.
         force: begin anew, over an index that is there.
     Raises:
         Mistake: there is no picture or no such layer; an index is there already, or an unfinished one of another

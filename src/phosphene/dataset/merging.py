@@ -252,11 +252,7 @@ class _Layer:
         }  # fmt: skip
         low = np.array([one["low"] for one in chosen], bool)
         places, sizes = self._places(table["image"], table["unit"], low)
-        boxes = np.zeros((len(chosen), 5), np.int32)
-        for i, unit in enumerate(table["unit"].tolist()):
-            (row, column), size = places[i].tolist(), (int(sizes[i, 0]), int(sizes[i, 1]))
-            box, clipped = self.sight.box(unit, (row, column) if column >= 0 else None, size)
-            boxes[i] = *box, clipped
+        boxes = self.sight.boxes(table["unit"], places, sizes).astype(np.int32)
         columns = table | {"row": places[:, 0], "column": places[:, 1], "clipped": boxes[:, 4] > 0}
         columns |= {edge: boxes[:, i] for i, edge in enumerate(("top", "left", "bottom", "right"))}
         _write_table(self._path(EXEMPLARS), columns)

@@ -12,6 +12,7 @@ networks.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
@@ -23,8 +24,8 @@ from phosphene.core.networks.plan import plain
 from phosphene.core.networks.receptive_fields import Axis, ReceptiveField
 from phosphene.core.units.exemplars import Box, Position
 
-AT_A_TIME = 8
-"""Pictures in one forward pass."""
+AT_A_TIME = 16
+"""Pictures in one forward pass, at most; the first has one, as the outermost line reaches most of what is open."""
 
 Bounds = Int[Tensor, "units places 2"]
 """The first row (or column) of pixels that each place of each unit sees, and the one behind the last."""
@@ -65,6 +66,42 @@ class Sight:
             )
             box = top, left, bottom, right
         return box, cut
+
+    def boxes(
+        self, units: Int[np.ndarray, " m"], places: Int[np.ndarray, "m 2"], sizes: Int[np.ndarray, "m 2"]
+    ) -> Int[np.ndarray, "m 5"]:
+        """Many boxes (top, left, bottom, right), and a 1 where the border cuts one off.
+
+        Args:
+            places: rows and columns; a column of -1 stands for no place.
+            sizes: (height, width) of each picture.
+        """
+        found = np.zeros((len(units), 5), np.int64)
+        usual = (places[:, 1] >= 0) & (sizes == self.size).all(1)
+        if self.rows is None or self.columns is None:
+            usual[:] = False
+        else:
+            at, (rows, columns) = units[usual], places[usual].T
+            down, across = self.rows.numpy()[at, rows], self.columns.numpy()[at, columns]
+            found[usual, :4] = np.stack([down[:, 0], across[:, 0], down[:, 1], across[:, 1]], 1)
+            found[usual, 4] = self._cut(0, rows, at) | self._cut(1, columns, at)
+        for i in np.flatnonzero(~usual).tolist():
+            position = (int(places[i, 0]), int(places[i, 1])) if places[i, 1] >= 0 else None
+            box, cut = self.box(int(units[i]), position, (int(sizes[i, 0]), int(sizes[i, 1])))
+            found[i] = *box, cut
+        return found
+
+    def _cut(self, axis: int, places: Int[np.ndarray, " m"], units: Int[np.ndarray, " m"]) -> Bool[np.ndarray, " m"]:
+        """Whether the field leaves the picture along an axis."""
+        if self.field is None:
+            return np.zeros(len(places), bool)
+        fields = [self.field.of(unit) for unit in range(int(units.max()) + 1)] if len(units) else []
+        axes = [one.columns if axis else one.rows for one in fields]
+        offset, stride, size = (
+            np.array([getattr(one, name) for one in axes])[units] for name in ("offset", "stride", "size")
+        )
+        first = np.rint(offset + places * stride)
+        return (first < 0) | (first + np.rint(size) > self.size[axis])
 
     def __str__(self) -> str:
         return (
@@ -125,11 +162,13 @@ def _reached(
     found = {name: torch.full(one.shape, -1) for name, one in wanted.items()}
     generator = torch.Generator().manual_seed(0)
     noise = torch.rand(1, network.channels, *network.size, generator=generator)
-    for first in range(0, len(lines), AT_A_TIME):
+    first, many = 0, 1
+    while first < len(lines):
         open_ones = [name for name, one in wanted.items() if (one & (found[name] < 0)).any()]
         if not open_ones:
             break
-        part = lines[first : first + AT_A_TIME]
+        part = lines[first : first + many]
+        first, many = first + many, min(2 * many, AT_A_TIME)
         pictures = noise.repeat(len(part), 1, 1, 1)
         for i, line in enumerate(part):
             pictures.select(2 + axis, line)[i] = torch.nan

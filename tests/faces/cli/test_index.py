@@ -30,7 +30,7 @@ def test_a_folder_becomes_an_index(run, photos, tmp_path):
     code, out, err = run("index", "photos", *WORDS)
     assert code == 0
     summary, path = out.strip().splitlines()
-    assert summary.startswith("20 images, 2 layers, 80 units, ") and "1 files not read" in summary
+    assert summary.startswith("20 images, 2 layers, 80 units, ") and "1 file not read" in summary
     assert "images/s" in summary and path == "photos.index"
     assert "not read: " in err and "broken.png is not a picture that can be read: it begins with text" in err
     index = Index.open(tmp_path / path)

@@ -7,7 +7,7 @@ from typing import Any
 
 from phosphene.core.errors import Mistake
 from phosphene.core.paths import given_path, opened, reason
-from phosphene.core.pictures.files import MOST_BYTES, Photo, photo_of_bytes
+from phosphene.core.pictures.files import MOST_BYTES, Photo, file_pixels
 from phosphene.core.units.labelled import read_arrays
 
 
@@ -30,7 +30,7 @@ def original(source: Mapping[str, Any], row: Mapping[str, Any]) -> Photo:
     if not file.is_file():
         raise Mistake(f"picture {name} is gone: there is no file {file}; put it back, or make the index again")
     if kind == "tar":
-        return photo_of_bytes(member(file, row["offset"], row["size"]), name)
+        return file_pixels(member(file, row["offset"], row["size"]), name)
     return str(file)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -88,12 +88,7 @@ def open_photo(photo: Photo, least: int | None = None) -> Float[Tensor, "1 3 h w
             return _from_pil(photo, "the picture")
         case str() if is_sample(photo):
             return _from_pil(sample(photo), photo)
-    path = given_path(photo, "picture")
-    with _opened(path) as image:
-        if least is not None:
-            check_size(image.size, str(path))
-            image.draft(None, (least, least))
-        return _from_pil(image, str(path))
+    return as_fractions(file_pixels(photo, least=least))
 
 
 def open_channels(pixels: Photo, channels: int) -> Float[Tensor, "1 c h w"]:
@@ -163,21 +158,25 @@ def read_text(path: str | os.PathLike[str]) -> dict[str, str]:
         return {key: str(value) for key, value in getattr(image, "text", {}).items()}
 
 
-def photo_of_bytes(data: bytes, what: str, least: int | None = None) -> Float[Tensor, "1 3 h w"]:
-    """A photograph out of the bytes of its file, as `open_photo`.
+def file_pixels(
+    file: str | os.PathLike[str] | bytes, what: str = "", least: int | None = None
+) -> UInt8[np.ndarray, "h w 3"]:
+    """The 8-bit pixels of a photograph's file, or of the bytes of one, of which `open_photo` makes fractions.
 
     Args:
-        what: it is called, for messages.
+        what: bytes are called, for messages.
+        least: as for `open_photo`.
     Raises:
         Mistake: as `open_photo`.
     """
-    if not data:
+    if file == b"":
         raise Mistake(f"{what} is empty (0 bytes); {READABLE}")
-    with _header(BytesIO(data), data[:512], what) as image:
+    path = None if isinstance(file, bytes) else given_path(file, "picture")
+    with _header(BytesIO(file), file[:512], what) if isinstance(file, bytes) else _opened(path or Path()) as image:
         if least is not None:
-            check_size(image.size, what)
+            check_size(image.size, what or str(path))
             image.draft(None, (least, least))
-        return _from_pil(image, what)
+        return _pixels(image, what or str(path))
 
 
 def _opened(path: Path) -> Image.Image:
@@ -262,10 +261,18 @@ def check_size(size: tuple[int, int], what: str) -> None:
 
 
 def _from_pil(image: Image.Image, what: str) -> Float[Tensor, "1 3 h w"]:
+    return as_fractions(_pixels(image, what))
+
+
+def as_fractions(pixels: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "1 3 h w"]:
+    """8-bit pixels in [0, 1]."""
+    return fraction(torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous(), 255)
+
+
+def _pixels(image: Image.Image, what: str) -> UInt8[np.ndarray, "h w 3"]:
     check_size(image.size, what)
     _load(image, what)
-    pixels = np.array(_to_rgb(_stand_upright(image), what))
-    return fraction(torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous(), 255)
+    return np.array(_to_rgb(_stand_upright(image), what))
 
 
 def _load(image: Image.Image, what: str) -> None:

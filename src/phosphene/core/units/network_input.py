@@ -62,6 +62,10 @@ class Entrance:
         """What the network is fed for this photograph, as float32."""
         return self.fit(self.opened(photo))
 
+    def changes(self, size: tuple[int, ...]) -> bool:
+        """Whether a picture of (height, width) is scaled or cut; one that fits keeps its very pixels."""
+        return size != self.size and not (self.how == "whole" and not self.fixed)
+
     def opened(self, photo: Photo) -> Float[Tensor, "1 c h w"]:
         """The photograph with as many channels, at its own size."""
         return open_photo(photo) if self.channels == 3 else open_channels(photo, self.channels)

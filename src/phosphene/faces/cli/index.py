@@ -33,8 +33,8 @@ from phosphene.faces.running.progress import bars
 from phosphene.faces.running.runner import ENDS
 from phosphene.faces.running.session import Session, named
 
-FEW = 64
-"""So many pictures are decoded before other processes have begun."""
+FEW = 1000
+"""So many pictures are decoded by a thread before processes have begun."""
 
 MOST_WORKERS = 4
 """Processes that decode where nobody says how many; one keeps up with a network on two cores."""
@@ -57,7 +57,7 @@ TOLD = 5
                bounds=Bounds(1, 10**6)),
     cli.option("thumbnails", int, 64, "the longer side of an image's thumbnail in pixels", bounds=Bounds(8, 512)),
     cli.option("draft", bool, False, "decode large JPEGs smaller, several times as fast; values differ a little"),
-    cli.option("workers", int | None, None, "processes that decode; 0 for none", bounds=Bounds(0, 256)),
+    cli.option("workers", int | None, None, "processes that decode; 0 for a thread of this one", bounds=Bounds(0, 256)),
     cli.option("out", str | None, None, "the index's folder, by default DATA.index; an unfinished index goes on"),
     cli.option("force", bool, False, "begin anew, over an index that is there"),
     cli.option("quiet", bool, False, "say nothing but where the index is"),
@@ -105,7 +105,7 @@ def _loading(opened: Session) -> Loading:
 
 
 def _workers(asked: int | None, listing: Listing) -> int:
-    """How many processes decode; pixels that are there already need none."""
+    """How many processes decode; for a few pictures, and for pixels that are there already, a thread does."""
     if listing.kind == "arrays":
         return 0
     if asked is not None:
@@ -166,9 +166,10 @@ def _tell(index: Index, question: Question, new: int, seconds: float, *, quiet: 
     if len(broken) > TOLD:
         note(f"and {len(broken) - TOLD} more, which are in {index.folder / BROKEN}", quiet=quiet)
     units, dead = (sum(one[what] for one in layers.values()) for what in ("units", "dead"))
+    files = "1 file" if len(broken) == 1 else f"{len(broken)} files"
     words = (
-        f"{counts['images']} images, {len(layers)} layers, {units} units, {dead} of them dead; {len(broken)} files not "
-        f"read; {size / 1e6:.3g} MB, {seconds:.3g} s, {rate:.3g} images/s"
+        f"{counts['images']} images, {len(layers)} layers, {units} units, {dead} of them dead; {files} not read; "
+        f"{size / 1e6:.3g} MB, {seconds:.3g} s, {rate:.3g} images/s"
     )
     Console(file=results(), quiet=quiet, soft_wrap=True).print(escape(words), highlight=False)
     tell(Path(index.folder))
