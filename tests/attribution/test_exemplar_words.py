@@ -40,6 +40,8 @@ def test_how_much_a_unit_sees_is_said_with_it():
     assert sight(manner(), one()) == "sees 5 x 5 px"
     assert sight(manner(sees="most"), one(STAYS)) == "sees mostly 5 x 5 px; bit-equal under 5 changes outside"
     assert sight(manner(), one(whole=True)) == "sees the whole picture"
+    said = sight(manner(), one(STAYS, NONE, whole=True))
+    assert said == "sees the whole picture or nearly; bit-equal under 5 changes outside in 1 of 2"
 
 
 def test_captions_and_numbers_name_the_class_of_relevance():

@@ -319,6 +319,7 @@ def test_an_index_is_named_with_units_behind_it_and_its_picture_is_made_again_fr
     assert code == 0 and "identical" in out
 
 
+@pytest.mark.slow
 def test_a_unit_is_painted_verified_and_asked_for_its_relevance_in_one_figure():
     network = convnet()
     options = {"units": ["conv2:3"], "count": 3, "verify": True, "synthetic": True}

@@ -75,7 +75,8 @@ def sight(how: Manner, one: Shown) -> str:
     """How much a unit sees, and whether that is all, if that was tried."""
     top, left, bottom, right = one.cut[0].field or one.cut[0].box
     most = "mostly " if how.sees == "most" else ""
-    size = "sees the whole picture" if one.cut[0].whole else f"sees {most}{bottom - top} x {right - left} px"
+    nearly = " or nearly" if any(tried.changes for tried in one.verified) else ""  # less than all from near the border
+    size = f"sees the whole picture{nearly}" if one.cut[0].whole else f"sees {most}{bottom - top} x {right - left} px"
     return size + (f"; {kept(one.verified)}" if one.verified else "")
 
 

@@ -24,6 +24,7 @@ def cards(path="report-relu2/index.html"):
     return json.loads(re.search(r'id="data">(.*?)</script>', Path(path).read_text(), re.DOTALL)[1])["cards"]
 
 
+@pytest.mark.slow
 def test_few_units_are_painted_and_what_is_painted_stays(run):
     words = [*WORDS, "--steps", "2", "--size", "16"]
     code, out, err = run(*words)
