@@ -37,8 +37,8 @@ from phosphene.dataset.sources import listed
 from phosphene.models.specs import load
 
 ARCHIVE = "tiny_imagenet_100.tar.xz"
-WORKERS = {"embedded:photo": 1, "inception5h": 0}
-"""What the command takes for so many pictures on two cores."""
+WORKERS = 0
+"""What the command takes for so many pictures: a thread."""
 
 PASS, BARE = "phosphene, one pass", "the bare forward"
 AT_LEAST = 0.9
@@ -155,25 +155,8 @@ def _decoding(repeats: int, quick: bool) -> tuple[Rows, dict[int, float]]:
 
 
 def _memory(folder: Path, sizes: tuple[int, ...]) -> tuple[Rows, list[float]]:
-    found = []
-    for many in sizes:
-        found.append(
-            peak(
-                [
-                    "index",
-                    str(folder),
-                    "--limit",
-                    str(many),
-                    "--shard",
-                    "256",
-                    "--out",
-                    "index",
-                    "--workers",
-                    "0",
-                    "--quiet",
-                ]
-            )
-        )
+    words = "--shard 256 --out index --workers 0 --quiet".split()
+    found = [peak(["index", str(folder), "--limit", str(many), *words]) for many in sizes]
     rows = [(f"{many:,} images", f"{one / 1e6:.0f} MB") for many, one in zip(sizes, found, strict=True)]
     return Rows("Peak resident memory of the command, embedded:photo", ("", "peak"), rows), found
 
@@ -191,11 +174,8 @@ def run(repeats: int, quick: bool) -> Report:
         small = load("embedded:photo", device="cpu")
         large = load(f"{DATA / 'models' / 'inception5h.py'}:build", device="cpu")
         photographs = listed(DATA / "imagenet_200", large).evenly(16 if quick else None)
-        for network, listing, workers in (
-            (small, listed(folder, small), 0 if quick else WORKERS["embedded:photo"]),
-            (large, photographs, WORKERS["inception5h"]),
-        ):
-            case = Case(network, ask(network, listing, default_layers(network)), workers)
+        for network, listing in ((small, listed(folder, small)), (large, photographs)):
+            case = Case(network, ask(network, listing, default_layers(network)), WORKERS)
             table, claim, note = _raced(case, repeats)
             forward = case.images / table.seconds[BARE].median
             rate = rates[network.size[0]]

@@ -1,6 +1,6 @@
 import numpy as np
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -9,6 +9,7 @@ from phosphene.dataset.answers import A_TOKEN, NO_PLACE, said
 FEW_VALUES = arrays(np.float32, (2, 3, 4, 5), elements=st.sampled_from([-2.0, -1.0, 0.0, 1.0, 2.0]))
 
 
+@settings(max_examples=30)
 @given(FEW_VALUES, st.booleans())
 def test_peaks_and_lows_are_the_first_of_equals(values, last):
     y = torch.from_numpy(values)

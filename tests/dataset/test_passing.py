@@ -28,6 +28,7 @@ def test_a_shard_holds_what_each_picture_says_alone(tmp_path):
         assert y.flatten(1).argmax(1).tolist() == found.units("relu1", "place")[i].tolist()
 
 
+@pytest.mark.slow
 def test_the_size_of_a_batch_changes_no_place_and_hardly_a_value(tmp_path):
     network, _question = asked(tmp_path / "photos")
     one, other = (stored(tmp_path / str(b), asked(tmp_path / "photos", batch=b)[1], network) for b in (1, 8))

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -18,6 +18,7 @@ from phosphene.dataset.statistics import (
 TIES = arrays(np.float32, st.integers(1, 40), elements=st.sampled_from([-1.5, 0.0, 0.5, 1.0, 3.0]))
 
 
+@settings(max_examples=40)
 @given(TIES, st.integers(1, 12))
 def test_the_smallest_are_those_of_a_full_sort_and_equals_come_by_number(keys, count):
     order = sorted(range(len(keys)), key=lambda i: (keys[i], i))
@@ -29,6 +30,7 @@ def test_what_is_infinite_is_never_chosen():
     assert smallest(np.array([np.inf]), 3).tolist() == []
 
 
+@settings(max_examples=40)
 @given(TIES, st.integers(1, 9), st.sampled_from([0.0, 0.5, -2.0]))
 def test_bands_equal_their_definitions(peaks, count, threshold):
     n, lows = range(len(peaks)), np.minimum(peaks, 0) - np.float32(0.25) * (np.arange(len(peaks)) % 3)
@@ -47,6 +49,7 @@ def test_a_unit_that_never_goes_below_zero_is_weakest_where_its_peak_is_smallest
     assert bands(peaks, np.zeros(3, np.float32), 0.0, 2)["weakest"].tolist() == [1, 2]
 
 
+@settings(max_examples=40)
 @given(TIES)
 def test_a_distribution_counts_every_image_once(peaks):
     found = distribution(peaks, 0.0)

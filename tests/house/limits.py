@@ -32,6 +32,7 @@ WORDS_OF_THE_FIELD = {
 ONE_FAMILY = {
     "optimization.tiles": "gradients of large pictures, for dreams and styles of any size",
     "optimization.estimates": "gradients from scores alone, for attacks on networks that give nothing else",
+    "index.boxes": "what a unit sees of a picture, for the writer of an index and for whoever checks one",
     "units.exemplars": "the strongest examples, which families of data sets look for as well",
     "units.labelled": "pictures with their classes, for whatever counts how often a network is right",
 }

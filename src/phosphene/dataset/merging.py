@@ -86,9 +86,7 @@ def merge(question: Question, folder: Path, network: Network, step: Callable[[],
         facts = _facts(question, network, layers, many, len(broken))
         save({folder / FACTS: json.dumps(facts, indent=1).encode()})
     except OSError as error:
-        where = f" {error.filename}" if error.filename else f" in {folder}"
-        raise Mistake(f"the index can't be written{where}: {reason(error)}; its shards are there, and the same command "
-                      "goes on") from error  # fmt: skip
+        raise Mistake(f"{error.filename or folder} can't be written: {reason(error)}") from error
     finally:
         torch.set_num_threads(threads)
 

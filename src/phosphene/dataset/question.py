@@ -6,7 +6,7 @@ A question can be sent to another process, which loads the network by its spec a
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -152,8 +152,3 @@ def ask(
         Door(Entrance.of(network, fit), thumbnails, shown if len(shown) == 3 else (0,), draft),
         batch, shard, count, threshold, torch.get_num_threads(), loading,
     )  # fmt: skip
-
-
-def elsewhere(question: Question, loading: Loading) -> Question:
-    """The same question, for processes that load the network themselves."""
-    return replace(question, loading=loading)

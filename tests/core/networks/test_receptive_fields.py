@@ -359,3 +359,11 @@ def test_a_measured_field_is_what_any_of_three_noises_lights_up():
 
     field = measured_field(lit, lambda seed: torch.full((1, 3, 6, 9), 2.0 + 2 * seed), (6, 1))
     assert field == ReceptiveField(Axis(1, 1, 0), Axis(5, 9, 2), measured=True)
+
+
+def test_behind_circular_padding_a_field_is_measured():
+    def padded(mode):
+        model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, padding_mode=mode), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        return Network(model, size=12).receptive_field("0")
+
+    assert padded("circular").measured and not padded("reflect").measured

@@ -19,7 +19,7 @@ from skimage import data
 from phosphene.core.errors import Mistake
 from phosphene.core.pictures import files as pictures
 from phosphene.core.pictures.eight_bit import to_pil
-from phosphene.core.pictures.files import is_film, open_photo, pixel_count, read_text, stored
+from phosphene.core.pictures.files import as_fractions, file_pixels, is_film, open_photo, pixel_count, read_text, stored
 from phosphene.core.pictures.samples import SAMPLES
 from tests.core.photographs import as_picture, close, noise
 from tests.films import film, moving
@@ -423,3 +423,14 @@ def test_a_film_is_told_by_its_ending():
 
 def test_a_film_has_the_pixels_of_its_frames(tmp_path):
     assert pixel_count(film(tmp_path / "a.mkv", moving(2))) == 48 * 64
+
+
+def test_a_files_bytes_are_read_like_the_file(tmp_path):
+    file = tmp_path / "a.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (12, 9, 3), np.uint8)).save(file)
+    pixels = file_pixels(file.read_bytes(), "a member")
+    assert torch.equal(as_fractions(pixels), open_photo(file)) and pixels.shape == (12, 9, 3)
+    np.testing.assert_array_equal(file_pixels(file), pixels)
+    for cut, words in ((b"", "a member is empty"), (file.read_bytes()[:60], "a member is")):
+        with pytest.raises(Mistake, match=words):
+            file_pixels(cut, "a member")

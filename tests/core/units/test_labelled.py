@@ -13,7 +13,7 @@ from torch import nn
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.units.inputs import feed
-from phosphene.core.units.labelled import read_labelled
+from phosphene.core.units.labelled import numbered_folders, read_labelled
 from tests.small import convnet
 
 
@@ -205,3 +205,10 @@ def test_a_picture_that_cannot_be_read_is_told_and_not_left_out(here):
     Path("data/a/y.png").write_bytes(Path("data/a/x.png").read_bytes()[:60])
     with pytest.raises(Mistake, match=r"y.png"):
         read_labelled("data")
+
+
+def test_folders_of_a_data_set_are_numbered_whether_they_are_the_networks_classes_or_not():
+    network = convnet()
+    assert numbered_folders(["3", "zebra"], network) == ({"3": 3, "zebra": 1}, {1: "zebra", 3: network.labels[3]})
+    assert numbered_folders(["12", "7"], network) == ({"12": 12, "7": 7}, {7: "", 12: ""})
+    assert numbered_folders(["pears", "plums"], network) == ({"pears": 0, "plums": 1}, {0: "pears", 1: "plums"})

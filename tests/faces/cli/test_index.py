@@ -41,6 +41,7 @@ def test_a_folder_becomes_an_index(run, photos, tmp_path):
     assert (code, out) == (2, "") and "is there already; give --force to make it anew" in err
 
 
+@pytest.mark.slow
 def test_json_has_it_all(run, photos):
     code, out, _ = run("index", "photos", *WORDS, "--limit", 8, "--out", "x", "--json", "--quiet")
     found = json.loads(out)
@@ -65,6 +66,7 @@ def test_what_makes_no_sense_is_one_sentence(run, photos, tmp_path, words, sente
     assert not list(tmp_path.glob("*.index"))
 
 
+@pytest.mark.slow
 def test_an_interruption_keeps_what_is_finished_and_says_how_to_go_on(run, photos, tmp_path, monkeypatch):
     whole = run("index", "photos", *WORDS, "--out", "whole", "--quiet")
     assert whole[0] == 0

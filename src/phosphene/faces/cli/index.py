@@ -33,8 +33,8 @@ from phosphene.faces.running.progress import bars
 from phosphene.faces.running.runner import ENDS
 from phosphene.faces.running.session import Session, named
 
-FEW = 1000
-"""So many pictures are decoded by a thread before processes have begun."""
+FEW = 10_000
+"""So many pictures are decoded by a thread: a process takes seconds to begin."""
 
 MOST_WORKERS = 4
 """Processes that decode where nobody says how many; one keeps up with a network on two cores."""
@@ -166,10 +166,14 @@ def _tell(index: Index, question: Question, new: int, seconds: float, *, quiet: 
     if len(broken) > TOLD:
         note(f"and {len(broken) - TOLD} more, which are in {index.folder / BROKEN}", quiet=quiet)
     units, dead = (sum(one[what] for one in layers.values()) for what in ("units", "dead"))
-    files = "1 file" if len(broken) == 1 else f"{len(broken)} files"
+    images, files = _many(counts["images"], "image"), _many(len(broken), "file")
     words = (
-        f"{counts['images']} images, {len(layers)} layers, {units} units, {dead} of them dead; {files} not read; "
+        f"{images}, {_many(len(layers), 'layer')}, {units} units, {dead} of them dead; {files} not read; "
         f"{size / 1e6:.3g} MB, {seconds:.3g} s, {rate:.3g} images/s"
     )
     Console(file=results(), quiet=quiet, soft_wrap=True).print(escape(words), highlight=False)
     tell(Path(index.folder))
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
