@@ -89,7 +89,7 @@ def read_record(picture: str | Path) -> Record:
             tuple(data["part"]), data["device"], data["threads"], dict(data["versions"]), data.get(FRAME),
             dict(data.get("index", {})),
         )  # fmt: skip
-    except (KeyError, TypeError, AttributeError, ValueError):
+    except (KeyError, TypeError, AttributeError):
         raise incomplete(path) from None
 
 
@@ -115,6 +115,7 @@ def _complete(data: Mapping[str, Any], recipe: Recipe[..., Any]) -> bool:
         and isinstance(data["part"], list)
         and all(type(one) in (str, int) for one in data["part"])
         and type(data.get(FRAME)) in (int, type(None))
+        and isinstance(data.get("index", {}), Mapping)
     )
 
 
