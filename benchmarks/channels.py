@@ -14,7 +14,7 @@ from benchmarks.cache import DATA, Job, climbed, digest, network_of
 from benchmarks.timing import Finding, Report, Rows
 from phosphene.core.networks.network import Network
 from phosphene.core.units.inputs import feed
-from phosphene.features.presets import settings
+from phosphene.core.units.presets import settings
 from phosphene.features.visualize import visualize
 
 LAYERS = {"mixed3a": 4, "mixed4a": 10, "mixed4d": 11}

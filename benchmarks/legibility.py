@@ -16,8 +16,8 @@ from benchmarks.cache import Job, climbed, digest, network_of
 from benchmarks.timing import Finding, Report, Rows
 from phosphene.core.networks.network import Network
 from phosphene.core.units.inputs import logits
+from phosphene.core.units.presets import PRESETS, settings
 from phosphene.features.judge import verdicts
-from phosphene.features.presets import PRESETS, settings
 from phosphene.features.visualize import visualize
 
 CHOSEN = (1, 3, 9, 22, 76, 107, 130, 207, 283, 292, 386, 417, 444, 457, 546, 779, 817, 937, 949, 963)

@@ -6,7 +6,7 @@ docs/inversion.md and docs/metamers.md, `... codes` those of docs/hog.md, and `p
 faces.safetensors` that of docs/albums.md, with the network that is trained there. `python docs/make_pictures.py
 decoders [nocats.safetensors]` makes those of docs/decoders.md, the second with a decoder that has seen no cats, and
 `python docs/make_pictures.py styles` makes those of docs/style.md, `... arbitrary` that of docs/arbitrary_style.md,
-`... textures` that of docs/textures.md, `... maps` that of docs/map.md.
+`... textures` that of docs/textures.md, `... maps` that of docs/map.md, `... exemplars` that of docs/exemplars.md.
 `... feed_forward` and `... larger FILE` make those of docs/feed_forward.md, the second with the network that `python -m
 training.style larger` trains.
 """
@@ -249,6 +249,21 @@ def textures(side: int = 224) -> None:
     save_png(grid(torch.cat(rows), columns=5, gap=6), HERE / "textures.png")
 
 
+def exemplars(side: int = 128) -> None:
+    """Parts of scikit-image's photographs that excite three units, behind the picture that was painted for each."""
+    parts = []
+    for name in ("astronaut", "chelsea", "coffee", "rocket", "retina", "immunohistochemistry"):
+        photo = open_photo(f"skimage:{name}")
+        rows, columns = ((length - side) // (side // 2) + 1 for length in photo.shape[2:])
+        at = [(side // 2 * i, side // 2 * j) for i in range(rows) for j in range(columns)]
+        parts += [photo[..., top : top + side, left : left + side].contiguous() for top, left in at]
+    made = phosphene.exemplars(
+        phosphene.load(), parts, layers=["conv2", "mixed3b", "mixed4b"], each=1, figure="strip", sees="picture",
+        synthetic=True, verify=True,
+    )  # fmt: skip
+    made.figure().save(HERE / "exemplars.png")
+
+
 def larger(model: str) -> None:
     """A part of a photograph, and the same out of a sixteenth of its pixels, with the network of training/style.py."""
     photo = open_photo("skimage:astronaut")[..., 0:256, 96:352]
@@ -323,8 +338,9 @@ def maps() -> None:
 
 ALONE: dict[str, Callable[..., None]] = {
     "codes": codes, "arbitrary": lambda: arbitrary(phosphene.load()), "styles": lambda: styles(phosphene.load()),
-    "feed_forward": feed_forward, "textures": textures, "larger": larger, "decoders": decoders, "albums": albums,
-    "attacks": attacks, "maps": maps,
+    "maps": maps,
+    "feed_forward": feed_forward, "textures": textures, "exemplars": exemplars, "larger": larger, "decoders": decoders,
+    "albums": albums, "attacks": attacks,
 }  # fmt: skip
 """By the name that is given first."""
 

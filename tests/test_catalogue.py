@@ -62,7 +62,7 @@ def test_the_names_for_editors_are_those_of_the_table():
 
 def test_a_name_that_is_not_there_is_said():
     with pytest.raises(
-        AttributeError, match="phosphene has no 'daydream'; it has Mistake, Network, a3, ablation_cam, accentuate"
+        AttributeError, match="phosphene has no 'daydream'; it has Index, Mistake, Network, a3, ablation_cam"
     ):
         _ = phosphene.daydream
     with pytest.raises(KeyError):

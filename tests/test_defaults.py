@@ -65,7 +65,10 @@ RECIPES = {
     },
     "occlusion": {**ASKED, "show": "heat", "occluder": "grey", "form": "pixels", "incremental": True, "seed": 0},
     "compare": {"fit": "crop", "batch": 16, "masks": 1000},
-    "exemplars": {"units": (), "layers": (), "each": 3, "figure": "rows", "sees": "all", "fit": "crop", "batch": 16},
+    "exemplars": {
+        "units": (), "layers": (), "each": 3, "band": "strongest", "by": "activation", "figure": "rows", "sees": "all",
+        "fit": "crop", "batch": 16,
+    },
     "segment": {"seeds": "fixed", "fit": "crop"},
     "atlas": {
         **PAINTED, "cells": 12, "least": 2, "per_photo": 8, "whiten": False, "power": 2.0, "scaled": False, "size": 80,

@@ -27,7 +27,7 @@ def test_every_renamed_recipe_is_there():
             earlier.ADDED["compare"] | {"masks": 8},
         ),
         ({"command": "attribute", "arguments": {"method": "captum:DeepLift"}}, "captum:DeepLift", {}),
-        ({"command": "patches", "arguments": {}}, "exemplars", {}),
+        ({"command": "patches", "arguments": {}}, "exemplars", earlier.ADDED["exemplars"]),
         ({"command": "dream", "arguments": {"octaves": 1}}, "dream", {"octaves": 1}),
     ],
 )

@@ -227,6 +227,7 @@ CATALOGUE: tuple[Row, ...] = (
     Row("index", "", "faces.cli.index:index_data", "Find what each unit answers to in a data set of your own."),
     Row("map", "", "faces.cli.map:map_index", "Lay the images of an index out on a map, as a page that zooms."),
     Row("neighbours", "", "faces.cli.neighbours:find_neighbours", "Find the images most like a photograph."),
+    Row("report", "", "faces.cli.report:report_layer", "Show every unit of a layer on one page, out of an index."),
     Row("replay", "", "faces.cli.replay:replay_picture", "Make a picture again, from the recipe that it carries."),
     Row("tune", "", "faces.cli.tune:tune_network", "Measure the fastest way to run a network here."),
     Row("tour", "", "faces.cli.commands:take_tour", "Walk through all of it, on one photograph, into one page."),

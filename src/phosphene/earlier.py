@@ -31,6 +31,7 @@ CHANGED: dict[int, dict[tuple[str, str], tuple[Any, str]]] = {
 with which a picture can be made again, and why not with others."""
 
 ADDED: dict[str, dict[str, Any]] = {
+    "exemplars": {"resolution": "network"},
     "invert": {"preset": "plain", "restarts": 1, "patience": 0},
     "compare": {
         "methods": "gradient,saliency,deconvnet,guided,input-x-gradient,integrated,smoothgrad,grad-cam,grad-cam++,"

@@ -12,11 +12,13 @@ from PIL import Image
 from phosphene.attribution import deconvnet, gradient, guided
 from phosphene.attribution.exemplars import exemplars
 from phosphene.core.errors import Mistake
+from phosphene.core.index.photographs import Indexed
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.receptive_fields import Axis
 from phosphene.core.units.inputs import feed
 from phosphene.core.units.units import Unit
-from tests.small import SOURCE, Tokens, convnet, levels, linear, noise
+from tests.small import SOURCE, Tokens, convnet, levels, linear, noise, stirred
+from tests.small_index import small_index, small_network
 
 PHOTOS = [levels(1, 3, 18, 16, seed=i) for i in range(12)]
 
@@ -188,7 +190,7 @@ def test_mistakes_are_told():
         "count": 5,
         "figure": "nine",
     }
-    tell["figure is rows or nine, not 'ten'"] = {"units": "conv2:1", "figure": "ten"}
+    tell["figure is rows, nine or strip, not 'ten'"] = {"units": "conv2:1", "figure": "ten"}
     tell["no layer 'conv9'"] = {"layers": ["conv9"]}
     for words, options in tell.items():
         with pytest.raises(Mistake) as told:
@@ -254,3 +256,87 @@ def test_dogs_excite_a_dog_unit_of_inception_and_the_field_of_its_branch_is_cut_
     assert {told["box"]["width"] for told in numbers["photographs"]} == {139}
     assert network.receptive_field("mixed4a").rows == Axis(171, 16, network.receptive_field("mixed4a").rows.offset)
     assert Unit("mixed4a", 217).short == numbers["unit"]
+
+
+# ------------------------------------------------------------------------------------------------------- of an index
+
+
+@pytest.fixture
+def index(tmp_path):
+    pytest.importorskip("pyarrow")
+    return small_index(tmp_path)
+
+
+def test_an_index_gives_the_exemplars_of_its_photographs_without_reading_them(index):
+    network, files = small_network(), [str(file) for file in sorted((index.folder.parent / "photos").rglob("*.png"))]
+    for options in ({"units": ["relu2:3", "logits:zebra"], "count": 4}, {"layers": ["relu1"], "each": 2, "count": 3}):
+        (own, anew) = (exemplars(network, photos, **options) for photos in (Indexed(index), files))
+        assert own.names == anew.names and torch.equal(own.image, anew.image)
+        for numbers, others in zip(own.numbers, anew.numbers, strict=True):
+            for told, other in zip(numbers["photographs"], others["photographs"], strict=True):
+                assert told == other | {"value": pytest.approx(other["value"], rel=1e-5)}
+        used = {file for numbers in own.numbers for file in (one["name"] for one in numbers["photographs"])}
+        assert {Path(one["name"]).stem for one in own.recipe["inputs"]} == used and len(used) < len(files)
+
+
+@pytest.mark.parametrize("band", ["weakest", "median", "threshold"])
+def test_the_bands_of_an_index_are_those_of_its_photographs(index, band):
+    network, files = small_network(), [str(file) for file in sorted((index.folder.parent / "photos").rglob("*.png"))]
+    (own, anew) = (exemplars(network, p, units="relu2:3", count=4, band=band) for p in (Indexed(index), files))
+    for told, other in zip(own.numbers[0]["photographs"], anew.numbers[0]["photographs"], strict=True):
+        assert (told["name"], told["position"]) == (other["name"], other["position"])
+        assert told["value"] == pytest.approx(other["value"], abs=1e-5)
+    assert own.numbers[0]["band"] == band
+
+
+def test_what_is_wrong_with_an_index_is_told(index):
+    network, photos = small_network(), Indexed(index)
+    for words, options in {
+        "60 photographs are too few to show the best 61 of each unit": {"units": "relu2:3", "count": 61},
+        "10 images of a band were asked for, and the index has 9": {"units": "relu2:3"},
+        "has no layer 'conv2'": {"units": "conv2:1", "count": 3},
+        "the index was made with --fit crop, not squash": {"units": "relu2:3", "count": 3, "fit": "squash"},
+    }.items():
+        with pytest.raises(Mistake, match=words):
+            exemplars(network, photos, **options)
+    with pytest.raises(Mistake, match="is of Sequential, not of one of other weights"):
+        exemplars(convnet(torch.float32, relu=torch.nn.GELU).of(stirred(convnet().model)), photos, units="relu2:3")
+
+
+@pytest.mark.usefixtures("_here")
+def test_an_index_is_named_with_units_behind_it_and_its_picture_is_made_again_from_what_was_used(run, tmp_path):
+    pytest.importorskip("pyarrow")
+    small_index(tmp_path / "data")
+    words = ["exemplars", "data/photos.index", "relu2:3", "--count", "2", "--figure", "strip", "--net", "own.py"]
+    assert run(*words, "--out", "made.png")[::2] == (0, "")
+    record = json.loads(Path("made.json").read_text())
+    assert len(record["inputs"]) == 2 and record["arguments"]["units"] == ["relu2:3"]
+    assert run("replay", "made.png", "--net", "own.py", "--input", "data/photos.index")[0] == 0
+    for one in Path("data/photos").rglob("*.png"):
+        if one.name not in {used["name"] for used in record["inputs"]}:
+            one.unlink()
+    code, out, _ = run("replay", "made.png", "--net", "own.py", "--input", "data/photos", "--force")
+    assert code == 0 and "identical" in out
+
+
+@pytest.mark.slow
+def test_a_unit_is_painted_verified_and_asked_for_its_relevance_in_one_figure():
+    network = convnet()
+    options = {"units": ["conv2:3"], "count": 3, "verify": True, "synthetic": True}
+    result = exemplars(network, PHOTOS, by="relevance", target="zebra", **options)
+    assert result.image.shape == (1, 3, 5 * 132 - 4, 4 * 132 - 4)
+    (numbers,) = result.numbers
+    assert numbers["outside"] == "bit-equal under 5 changes outside" and numbers["label"] == "zebra"
+    values = [told["value"] for told in numbers["photographs"]]
+    assert values == sorted(values, reverse=True)
+    nine = exemplars(network, PHOTOS, figure="nine", **options | {"count": 9})
+    side = 3 * 84 - 4
+    assert nine.image.shape == (1, 3, side, 3 * side + 16)
+    strip = exemplars(network, PHOTOS, units=["conv2:3", "conv2:5"], figure="strip", sees="picture", count=12)
+    assert strip.image.shape == (2, 3, 128, 12 * 132 - 4)
+    for given, said in (
+        ({"by": "relevance"}, "relevance is for a class, and none is given; give --target CLASS"),
+        ({"target": "zebra"}, "--target zebra is the class for relevance; give --by relevance too"),
+    ):
+        with pytest.raises(Mistake, match=said):
+            exemplars(network, PHOTOS, units="conv2:3", **given)

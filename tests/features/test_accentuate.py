@@ -6,9 +6,9 @@ import torch
 from phosphene.core.errors import Mistake
 from phosphene.core.optimization.terms import Reading, code_distance, direction
 from phosphene.core.units.inputs import code, feed
+from phosphene.core.units.portraits import Portraits
+from phosphene.core.units.presets import settings
 from phosphene.features import accentuate
-from phosphene.features.portraits import Portraits
-from phosphene.features.presets import settings
 from tests.features.seen_through import PHOTO, by_hook
 from tests.small import convnet, levels, noise
 

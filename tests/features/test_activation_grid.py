@@ -9,9 +9,9 @@ import torch
 from phosphene.core.errors import Mistake
 from phosphene.core.optimization.terms import Reading, direction
 from phosphene.core.units.inputs import feed
+from phosphene.core.units.portraits import Portraits
+from phosphene.core.units.presets import settings
 from phosphene.features import activation_grid
-from phosphene.features.portraits import Portraits
-from phosphene.features.presets import settings
 from tests.features.seen_through import PHOTO, by_hook, slow
 from tests.small import convnet, noise
 

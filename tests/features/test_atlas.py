@@ -62,3 +62,15 @@ def test_without_the_extra_its_name_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "openTSNE", None)
     with pytest.raises(Mistake, match=r"atlas needs openTSNE: pip install 'phosphene\[maps\]'"):
         layout(normal(10, 3))
+
+
+def test_the_photographs_of_an_index_are_drawn_for_an_atlas_and_named(small_indexed, monkeypatch):
+    monkeypatch.setattr(sys.modules["phosphene.features.atlas"], "DRAWN", 20)
+    network, photos, files = small_indexed
+    options = {"layer": "relu2", "cells": 2, "steps": 1, "size": 16, "per_photo": 2}
+    own = atlas(network, photos, **options).result
+    drawn = [files[i] for i in photos.used]
+    anew = atlas(network, drawn, **options).result
+    assert torch.equal(own.image, anew.image) and len(drawn) == len(own.recipe["inputs"]) == 20
+    assert own.numbers[0]["photographs"] == 20
+    assert own.numbers[0]["cells"] == anew.numbers[0]["cells"]

@@ -100,3 +100,14 @@ def test_mistakes_are_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
     with pytest.raises(Mistake, match=r"facets needs scikit-learn: pip install 'phosphene\[maps\]'"):
         facets(network, "conv2:1", PHOTOS, **SMALL)
+
+
+def test_facets_of_an_index_are_those_of_its_strongest_photographs(small_indexed):
+    network, photos, files = small_indexed
+    options = {"count": 2, "fraction": 0.2, "steps": 1, "size": 16}
+    own, anew = (facets(network, "relu2:3", some, **options) for some in (photos, files))
+    torch.testing.assert_close(own.image, anew.image)
+    assert [one["photographs"] for one in own.numbers] == [one["photographs"] for one in anew.numbers]
+    assert 12 <= len(own.recipe["inputs"]) <= 14 < len(files)
+    with pytest.raises(Mistake, match="an index knows channels and classes, and"):
+        facets(network, "relu2:3 + relu2:4", photos, **options)

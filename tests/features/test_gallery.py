@@ -7,8 +7,19 @@ from torch import nn
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.steps import Step
+from phosphene.core.units.units import Unit
 from phosphene.features import gallery, visualize
-from phosphene.features.gallery import CHANNELS, CLASSES, KNOWN, PRESET_OF, abreast, drawn, rows_of, side_by_side
+from phosphene.features.gallery import (
+    CHANNELS,
+    CLASSES,
+    KNOWN,
+    PRESET_OF,
+    abreast,
+    drawn,
+    photographed,
+    rows_of,
+    side_by_side,
+)  # fmt: skip
 from tests.small import convnet
 
 LABELS = ["goose", "cup, mug", "tree", "ostrich, Struthio camelus"]
@@ -160,3 +171,17 @@ def test_rows_abreast_are_taken_apart_by_a_stride():
 def test_what_can_not_be_shown_is_answered_with_what_can(paper, labels, said):
     with pytest.raises(Mistake, match=said):
         gallery(convnet(labels=labels), paper)
+
+
+def test_what_excites_a_unit_in_photographs_stands_beside_its_pictures(small_indexed):
+    network, photos, files = small_indexed
+    units = [Unit("relu2", 3), Unit("logits", 1)]
+    (own, lacking), (anew, nothing) = (photographed(network, some, units) for some in (photos, files))
+    assert lacking == nothing == "" and list(own) == list(anew) == units
+    for unit in units:
+        assert own[unit][0] == anew[unit][0] and torch.equal(own[unit][1], anew[unit][1])
+    assert photographed(network, photos, [Unit("conv3", 0)]) == ({}, "not in the index: conv3")
+    with pytest.raises(Mistake, match="there is no photograph; give --photos"):
+        photographed(network, [], units)
+    plain, beside = (gallery(network, "olah", only="paper", size=16, steps=0, photos=p) for p in (None, files))
+    assert torch.equal(plain.image, beside.image) and beside.result.figure().size != plain.result.figure().size

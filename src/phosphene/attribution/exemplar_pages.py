@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from PIL import Image
+from PIL import Image, ImageColor
 from torch import Tensor
 from torch.nn import functional as F
 
-from phosphene.core.networks.rectifiers import Rule
-from phosphene.core.pictures.colours import signed_picture
+from phosphene.core.pictures.colours import heat, signed_picture
 from phosphene.core.pictures.plates import Marks, plate
 from phosphene.core.pictures.sheets import grid
+from phosphene.core.pictures.typesetting import ACCENT
 from phosphene.core.units.exemplars import Exemplar
 
 # ------------------------------------------------------------------------------------------------------- drawing
@@ -38,9 +38,10 @@ class Block:
 
 
 GAP = 4  # px between pictures
+FRAME = 2  # px around what a unit sees
 
 
-def tile(picture: Float[Tensor, "1 3 h w"], side: int, outside: float) -> Float[Tensor, "1 3 side side"]:
+def tile(picture: Float[Tensor, "1 c h w"], side: int, outside: float) -> Float[Tensor, "1 c side side"]:
     """A picture in a square: smoothly scaled, or with its pixels as squares if they grow to 3 px and more.
 
     Values are not clipped, so that signed ones can be scaled too.
@@ -56,29 +57,89 @@ def tile(picture: Float[Tensor, "1 3 h w"], side: int, outside: float) -> Float[
 
 
 def _crops(exemplars: Sequence[Exemplar], side: int) -> Float[Tensor, "n 3 side side"]:
-    return torch.cat([tile(exemplar.crop, side, 1.0).clamp(0, 1) for exemplar in exemplars])
+    return torch.cat([_framed(exemplar, tile(exemplar.crop, side, 1.0).clamp(0, 1)) for exemplar in exemplars])
 
 
-def _traced(exemplars: Sequence[Exemplar], rule: Rule, side: int) -> Float[Tensor, "n 3 side side"]:
-    """Around grey, each on its own scale: that of what is shown, as large pictures lose contrast when made small."""
+def _framed(exemplar: Exemplar, shown: Float[Tensor, "1 3 side side"]) -> Float[Tensor, "1 3 side side"]:
+    """With a frame around what the unit sees, where more is shown."""
+    if exemplar.marked is None:
+        return shown
+    side, (height, width) = shown.shape[2], exemplar.crop.shape[2:]
+    high, wide = (max(1, round(side / max(height, width) * length)) for length in (height, width))
+    above, before = (side - high) // 2, (side - wide) // 2
+    top, left, bottom, right = exemplar.marked
+    rows = [above + round(min(max(part, 0), 1) * high) for part in (top, bottom)]
+    columns = [before + round(min(max(part, 0), 1) * wide) for part in (left, right)]
+    inside = torch.zeros(side, side, dtype=torch.bool)
+    inside[rows[0] : rows[1], columns[0] : columns[1]] = True
+    inside[rows[0] + FRAME : rows[1] - FRAME, columns[0] + FRAME : columns[1] - FRAME] = False
+    colour = torch.tensor(ImageColor.getrgb(ACCENT)).view(1, 3, 1, 1) / 255
+    return torch.where(inside, colour, shown)
+
+
+def _traced(exemplars: Sequence[Exemplar], rule: str, side: int) -> Float[Tensor, "n 3 side side"]:
+    """Around grey, each on its own scale: that of what is shown, as large pictures lose contrast when made small.
+
+    Relevance is one number a pixel, for the class red and against it blue.
+    """
+    if rule == RELEVANCE:
+        return heat(
+            torch.cat([tile(one.traced[rule].sum(1, keepdim=True), side, 0.0)[:, 0] for one in exemplars]), True
+        )
     return signed_picture(torch.cat([tile(exemplar.traced[rule], side, 0.0) for exemplar in exemplars]))
 
 
-CALLED: Mapping[Rule, str] = {"gradient": "gradient", "deconvnet": "deconvnet", "guided": "guided backprop"}
+RELEVANCE = "relevance"
+"""What of a photograph a class owes to a channel, among what is traced back."""
+
+CALLED: Mapping[str, str] = {
+    "gradient": "gradient", "deconvnet": "deconvnet", "guided": "guided backprop", RELEVANCE: RELEVANCE,
+}  # fmt: skip
+
+Synthetic = Float[Tensor, "1 3 size size"]
 
 
-def ten_rows(exemplars: Sequence[Exemplar], side: int = 128) -> Block:
-    """A column for each photograph; from the top what the unit sees, and below what each rule traces back."""
-    rules = list(exemplars[0].traced)
-    cells = torch.cat([_crops(exemplars, side), *(_traced(exemplars, rule, side) for rule in rules)])
-    names = ["photograph", *(CALLED[rule] for rule in rules)]
-    return Block(grid(cells, len(exemplars), GAP), names, [exemplar.peak.short for exemplar in exemplars])
+def ten_rows(
+    exemplars: Sequence[Exemplar], side: int = 128, synthetic: Synthetic | None = None, many: int = 0
+) -> Block:
+    """A column for each photograph; from the top what the unit sees, and below what each rule traces back.
+
+    Args:
+        exemplars: at least one.
+        side: of each picture, in px.
+        synthetic: a painted picture of the unit, before the photographs.
+        many: so many columns for photographs, where there are fewer.
+    """
+    rules, empty = list(exemplars[0].traced), max(0, many - len(exemplars))
+    rows = [_crops(exemplars, side), *(_traced(exemplars, rule, side) for rule in rules)]
+    columns = [exemplar.peak.short for exemplar in exemplars] + [""] * empty
+    if empty:
+        rows = [torch.cat([row, row.new_ones(empty, 3, side, side)]) for row in rows]
+    if synthetic is not None:
+        before = [tile(synthetic, side, 1.0).clamp(0, 1), *(torch.ones(1, 3, side, side) for _ in rules)]
+        rows = [torch.cat([first, row]) for first, row in zip(before, rows, strict=True)]
+        columns = ["synthetic", *columns]
+    names = ["photograph", *(CALLED[rule] for rule in rules)] if rules else []
+    return Block(grid(torch.cat(rows), len(columns), GAP), names, columns)
 
 
-def nines(exemplars: Sequence[Exemplar], rule: Rule, side: int = 80) -> Block:
-    """What a rule traces back, three by three, beside the crops that it was traced back to."""
-    left, right = grid(_traced(exemplars, rule, side), 3, GAP), grid(_crops(exemplars, side), 3, GAP)
-    return Block(torch.cat([left, left.new_ones(1, 3, left.shape[2], 2 * GAP), right], 3))
+def nines(exemplars: Sequence[Exemplar], rule: str, side: int = 80, synthetic: Synthetic | None = None) -> Block:
+    """What a rule traces back, three by three, beside the crops that it was traced back to.
+
+    Args:
+        synthetic: a painted picture of the unit, before them.
+    """
+    exemplars = list(exemplars)
+    pictures = [grid(_full(part, side), 3, GAP) for part in (_traced(exemplars, rule, side), _crops(exemplars, side))]
+    if synthetic is not None:
+        pictures.insert(0, tile(synthetic, pictures[0].shape[2], 1.0).clamp(0, 1))
+    gap = pictures[0].new_ones(1, 3, pictures[0].shape[2], 2 * GAP)
+    return Block(torch.cat([part for picture in pictures for part in (gap, picture)][1:], 3))
+
+
+def _full(pictures: Float[Tensor, "n 3 side side"], side: int) -> Float[Tensor, "9 3 side side"]:
+    """Nine of them, white where there are fewer."""
+    return torch.cat([pictures, pictures.new_ones(9 - len(pictures), 3, side, side)])
 
 
 def album(

@@ -1,42 +1,59 @@
 """Exemplars: what excites a unit in photographs, and what of them does it, in the figures of two papers.
 
-Zeiler & Fergus 2014 (arXiv:1311.2901, figure 2): nine of them beside what the deconvnet retraces of each. Springenberg
-et al. 2015 (arXiv:1412.6806, figure 3): ten in a row, and what guided backprop retraces. Both cut photographs
-to the unit's receptive field, one exemplar a photograph.
+Girshick et al. 2014 (arXiv:1311.2524, figure 4) look at a unit by the photographs that excite it most; Zeiler & Fergus
+2014 (arXiv:1311.2901, figure 2) put nine of them beside what the deconvnet retraces of each; Springenberg et al. 2015
+(arXiv:1412.6806, figure 3) ten in a row, and what guided backprop retraces. All cut photographs to the unit's receptive
+field, one exemplar a photograph. Achtibat et al. 2023 (arXiv:2206.03208) take those where it mattered for a class.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, get_args
+from dataclasses import replace
+from typing import Annotated, Literal, TypedDict, Unpack, get_args
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from phosphene.attribution.exemplar_pages import Block, album, nines, ten_rows
+from phosphene.attribution.channel_relevance import layer_relevance
+from phosphene.attribution.exemplar_pages import RELEVANCE, Block, album, nines, ten_rows
+from phosphene.attribution.exemplar_search import Search
+from phosphene.attribution.exemplar_words import Manner, Shown, caption, chapters, numbers, words
+from phosphene.attribution.methods.lrp import folding
+from phosphene.attribution.unmoved import unmoved
 from phosphene.core.errors import Mistake
+from phosphene.core.index.photographs import check_indexed, fitting, named_photo
 from phosphene.core.networks.network import Network
-from phosphene.core.networks.rectifiers import Rule
-from phosphene.core.options import Batch, Bounds
+from phosphene.core.networks.rectifiers import RectifierRule
+from phosphene.core.options import Batch, Bounds, Words
 from phosphene.core.pictures.files import Photo
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result
-from phosphene.core.units.exemplars import (
-    MOST,
-    Exemplar,
-    Peaks,
-    Sees,
-    check_places,
-    cut_out,
-    distinctive,
-    peaks,
-    strongest,
-)
-from phosphene.core.units.inputs import Fit, unit_words
-from phosphene.core.units.photographs import photo_name
+from phosphene.core.units.exemplars import Band, Exemplar, Peak, Resolution, Sees, check_places, cut, cut_out
+from phosphene.core.units.inputs import Fit
+from phosphene.core.units.labels import class_index
+from phosphene.core.units.photographs import fed
+from phosphene.core.units.portraits import painted
 from phosphene.core.units.spelling import parse_units
 from phosphene.core.units.units import AnyUnit, Unit, stems
 
-Figure = Literal["rows", "nine"]
+Figure = Literal["rows", "nine", "strip"]
+By = Literal["activation", "relevance"]
 LIMIT = 64  # units in one figure: 30 000 px of rows
-USUAL = {"rows": 10, "nine": 9}  # photographs of a unit, in the papers
+USUAL = {"rows": 10, "nine": 9, "strip": 10}  # photographs of a unit, in the papers
+STEPS = 128  # of a synthetic picture, which is small
+
+
+class Showing(TypedDict, total=False):
+    """What else is shown, and of which pixels."""
+
+    resolution: Annotated[
+        Resolution, Words("cut out of the photograph's own pixels, or of those that the network is fed [default: own]")
+    ]
+    synthetic: Annotated[bool, Words(f"paint each unit's picture and put it before its photographs, {STEPS} steps")]
+    verify: Annotated[
+        bool,
+        Words("change everything outside of what a unit sees and say whether its value stays, bit by bit"),
+    ]
 
 
 def _promised(
@@ -59,10 +76,14 @@ def exemplars(
     layers: str | Sequence[str] = (),
     each: Annotated[int, Bounds(1, LIMIT)] = 3,
     count: Annotated[int | None, Bounds(1, 100)] = None,
+    band: Band = "strongest",
+    by: By = "activation",
+    target: str | int | None = None,
     figure: Figure = "rows",
     sees: Sees = "all",
     fit: Fit = "crop",
     batch: Batch = 16,
+    **showing: Unpack[Showing],
 ) -> Result:
     """Show the parts of PHOTOS that excite units most, one a photograph, and what of them does it.
 
@@ -70,50 +91,101 @@ def exemplars(
     picture; along an axis where the field is larger than the picture, and for classes, all of it. Beside it is what
     gradient, deconvnet and guided backprop trace back from that one neuron, around grey, each on its own scale.
 
+    PHOTOS may be an index that `phosphene index` made: it knows which photographs those are, and only they are opened.
+
     Args:
         network: whose units.
-        photos: many; the best of them are shown.
+        photos: many, or an index of them; the best of them are shown.
         units: LAYER:UNIT, a channel or a class; may be given several times.
         layers: show units of this layer without naming them: those whose best photographs stand out most, in standard
             deviations over all photographs; may be given several times.
         each: how many units of such a layer.
         count: photographs of each unit; by default 10, and always 9 for nine.
-        figure: rows (Springenberg et al.: a column for each photograph, what it traces back to below) or nine (Zeiler &
-            Fergus: three by three, deconvnet beside photographs).
+        band: the strongest; the weakest, by the smallest activation where a unit goes below zero; those nearest to the
+            median; or those just above the threshold, 0, where a unit begins to answer.
+        by: how much a unit is excited, or how much it contributed to a class, the target.
+        target: the class for relevance, by name or number.
+        figure: rows (Springenberg et al.: a column for each photograph, what it traces back to below), nine (Zeiler &
+            Fergus: three by three, deconvnet beside photographs) or strip (one row of photographs a unit).
         sees: cut to all that can reach the unit, or to where most of it comes from: the square that holds 95 % of the
-            gradient's squares in the median (Luo et al. 2016), which in deep layers is much smaller.
-        fit: how a photograph meets the network: crop, squash or whole.
+            gradient's squares in the median (Luo et al. 2016), which in deep layers is much smaller; or not at all,
+            with a frame around what the unit sees in the whole picture.
+        fit: how a photograph meets the network: crop, squash or whole; of an index as it was made.
         batch: so many photographs at a time go through the network.
     Raises:
-        Mistake: neither units nor layers, too few photographs, a unit that is no channel and no class, or a layer whose
-            units have no place in the picture.
+        Mistake: neither units nor layers, too few photographs, a unit that is no channel and no class, a layer whose
+            units have no place in the picture, or an index of another network or without that layer.
     """
     for name, given, known in (("figure", figure, get_args(Figure)), ("sees", sees, get_args(Sees))):
         if given not in known:
-            raise Mistake(f"{name} is {' or '.join(known)}, not '{given}'")
+            raise Mistake(f"{name} is {', '.join(known[:-1])} or {known[-1]}, not '{given}'")
     if figure == "nine" and count not in (None, 9):
         raise Mistake(f"the figure 'nine' shows nine photographs of a unit, not {count}; leave --count out")
-    many = count or USUAL[figure]
-    if len(photos) < many:
-        raise Mistake(f"{len(photos)} photographs are too few to show the best {many} of each unit; give more of them")
+    check_indexed(photos, network)
     named, searched = _asked(network, units, layers, each)
-    found = peaks(network, photos, list(dict.fromkeys([unit.layer for unit in named] + searched)), fit, batch)
-    picked = [unit for name in searched for unit in _distinctive(name, found[name], many, each)]
-    asked, rules = list(dict.fromkeys([*named, *picked])), _rules(network, figure)
-    best = {unit: strongest(found[unit.layer], unit.index or 0, many) for unit in asked}
-    cuts = [cut_out(network, photos, unit, best[unit], rules, sees, fit, batch) for unit in asked]
-    blocks = [nines(cut, rules[0]) if figure == "nine" else ten_rows(cut) for cut in cuts]
-    chapters = _chapters(network, asked, cuts, blocks, figure, sees)
+    wanted = _target(network, by, target)
+    search = Search(network, photos, count or USUAL[figure], band, wanted, fitting(photos, fit), batch)
+    best = search.of(named, searched, each)
+    rules = _rules(network, figure)
+    own = [*rules, *([RELEVANCE] if wanted is not None and rules else [])]
+    how = Manner(network, figure, band, wanted, sees, showing.get("resolution") or "own", own)
+    painting = painted(network, list(best), steps=STEPS, batch=batch) if showing.get("synthetic") else None
+    shown = []
+    for i, (unit, peaks) in enumerate(best.items()):
+        cuts = _cut(search, how, rules, unit, peaks)
+        block = _block(figure, cuts, None if painting is None else painting[i][None], search.many)
+        tried = unmoved(network, photos, unit, peaks, search.fit, batch) if showing.get("verify") else []
+        shown.append(Shown(unit, cuts, block, tried))
     title = f"What excites units of {network.name}, in {len(photos)} photographs"
-    names = [photo_name(photo) or f"photograph {i + 1}" for i, photo in enumerate(photos)]
+    names = [[named_photo(photos, peak.photo) for peak in peaks] for peaks in best.values()]
     return Result(
-        image=torch.cat([block.picture for block in blocks]),
-        names=stems(asked),
-        numbers=[_numbers(unit, cut, names) for unit, cut in zip(asked, cuts, strict=True)],
-        panels=[[(_caption(network, u, c), b.picture)] for u, c, b in zip(asked, cuts, blocks, strict=True)],
+        image=torch.cat([one.block.picture for one in shown]),
+        names=stems(list(best)),
+        numbers=[numbers(how, one, some) for one, some in zip(shown, names, strict=True)],
+        panels=[[(caption(how, one), one.block.picture)] for one in shown],
         title=title,
-        drawing=album(chapters, title, _words(network, asked, figure, sees, rules), 3 if figure == "nine" else 1),
+        drawing=album(chapters(how, shown), title, words(how, shown), 3 if figure == "nine" else 1),
     )  # fmt: skip
+
+
+def _cut(
+    search: Search, how: Manner, rules: Sequence[RectifierRule], unit: Unit, peaks: Sequence[Peak]
+) -> list[Exemplar]:
+    """A unit's exemplars, with what is traced back, what its class owes to it too."""
+    cuts = cut_out(
+        search.network, search.photos, unit, peaks, rules, how.sees, search.fit, search.batch, how.resolution
+    )  # fmt: skip
+    if RELEVANCE not in how.rules or search.target is None:
+        return cuts
+    network, found = folding(search.network), list[Exemplar]()
+    for indices, pictures in fed(network, [search.photos[peak.photo] for peak in peaks], search.fit, search.batch):
+        _, pixels = layer_relevance(network, pictures, unit.layer, search.target, unit.index)
+        assert pixels is not None
+        found += [_with(cuts[i], one[None].float().cpu()) for i, one in zip(indices, pixels, strict=True)]
+    return found
+
+
+def _with(exemplar: Exemplar, relevance: Float[Tensor, "1 c h w"]) -> Exemplar:
+    return replace(exemplar, traced={**exemplar.traced, RELEVANCE: cut(relevance, exemplar.box, 0.0)})
+
+
+def _block(figure: Figure, cuts: Sequence[Exemplar], synthetic: Float[Tensor, "1 3 s s"] | None, many: int) -> Block:
+    if figure == "nine":
+        return nines(cuts, next(iter(cuts[0].traced)), synthetic=synthetic)
+    return ten_rows(cuts, synthetic=synthetic, many=many)
+
+
+def _target(network: Network, by: By, target: str | int | None) -> int | None:
+    """The class for which relevance counts; None where activation does.
+
+    Raises:
+        Mistake: relevance without a class, or a class without relevance.
+    """
+    if by == "relevance" and target is None:
+        raise Mistake("relevance is for a class, and none is given; give --target CLASS")
+    if by == "activation" and target is not None:
+        raise Mistake(f"--target {target} is the class for relevance; give --by relevance too, or leave it out")
+    return None if target is None else class_index(network, target)
 
 
 def _asked(
@@ -150,90 +222,10 @@ def _single(unit: AnyUnit) -> Unit:
     return unit
 
 
-def _distinctive(layer: str, found: Peaks, count: int, many: int) -> list[Unit]:
-    """The units whose best photographs stand out most.
-
-    Raises:
-        Mistake: none do.
-    """
-    distinct = distinctive(found, count)
-    order = distinct.argsort(descending=True, stable=True)[:many]
-    units = [Unit(layer, int(i)) for i in order if distinct[i] > 0]
-    if not units:
-        raise Mistake(f"all units of {layer} say the same about all of these photographs; name some with --unit")
-    return units
-
-
-def _rules(network: Network, figure: Figure) -> list[Rule]:
+def _rules(network: Network, figure: Figure) -> list[RectifierRule]:
     """What is traced back; without rectifiers, the gradient alone."""
+    if figure == "strip":
+        return []
     if not network.rectified:
         return ["gradient"]
     return ["deconvnet"] if figure == "nine" else ["gradient", "deconvnet", "guided"]
-
-
-# --------------------------------------------------------------------------------------------------------- words
-
-
-def _called(network: Network, unit: Unit) -> str:
-    return unit_words(network, unit).removeprefix("unit ")
-
-
-def _caption(network: Network, unit: Unit, cut: Sequence[Exemplar]) -> str:
-    return f"{_called(network, unit)}, {cut[0].peak.short} to {cut[-1].peak.short}"
-
-
-def _sight(cut: Sequence[Exemplar], sees: Sees) -> str:
-    """How much a unit sees."""
-    _, _, width, height = cut[0].frame
-    most = "mostly " if sees == "most" else ""
-    return "sees the whole picture" if cut[0].whole else f"sees {most}{height} x {width} px"
-
-
-def _chapters(
-    network: Network,
-    units: Sequence[Unit],
-    cuts: Sequence[Sequence[Exemplar]],
-    blocks: Sequence[Block],
-    figure: Figure,
-    sees: Sees,
-) -> list[tuple[str, list[tuple[str, Block]]]]:
-    """A chapter for each unit, or for the nine exemplars of several units one for each layer."""
-    found: dict[str, list[tuple[str, Block]]] = {}
-    for unit, cut, block in zip(units, cuts, blocks, strict=True):
-        sight = _sight(cut, sees)
-        head = unit.layer if figure == "nine" else f"{_called(network, unit)}, which {sight}"
-        found.setdefault(head, []).append((f"{_caption(network, unit, cut)}; {sight}", block))
-    return list(found.items())
-
-
-def _words(network: Network, units: Sequence[Unit], figure: Figure, sees: Sees, rules: Sequence[Rule]) -> list[str]:
-    """What is to be said below the figure."""
-    part = f"where {MOST:.0%} of its gradient lies" if sees == "most" else "what the unit sees"
-    lines = [f"Photographs are cut to {part}, at the place that excites it most; the numbers say how much."]
-    if not network.rectified:
-        lines.append(
-            f"{network.name} has no rectifiers (ReLU and its kin) that deconvnet and guided backprop could act on, so "
-            "the gradient is all there is to trace back."
-        )
-    elif plain := list(dict.fromkeys(unit.layer for unit in units if not network.rectified_before(unit.layer))):
-        lines.append(f"No rectifier runs before {', '.join(plain)}: there deconvnet and guided are the gradient.")
-    traced = "what the deconvnet retraces" if rules == ["deconvnet"] else "what is traced back"
-    where = "Left" if figure == "nine" else "Below"
-    lines.append(f"{where} {traced} from that one neuron: grey is zero, and each is on its own scale.")
-    return lines
-
-
-def _numbers(unit: Unit, cut: Sequence[Exemplar], names: Sequence[str]) -> dict[str, Any]:
-    """Which photographs, how much, where; boxes are in pixels of the network's input, and may leave it."""
-    return {
-        "unit": unit.short,
-        "photographs": [
-            {
-                "name": names[one.peak.photo],
-                "value": one.peak.value,
-                "position": list(one.peak.position) if isinstance(one.peak.position, tuple) else one.peak.position,
-                "box": dict(zip(("left", "top", "width", "height"), one.frame, strict=True)),
-            }
-            for one in cut
-        ],
-    }

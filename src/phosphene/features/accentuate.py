@@ -23,8 +23,8 @@ from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.default_layers import halfway
 from phosphene.core.units.inputs import Fit, code, feed, target_unit, unit_words
-from phosphene.features.portraits import Portraits, reached
-from phosphene.features.presets import settings
+from phosphene.core.units.portraits import Portraits, reached
+from phosphene.core.units.presets import settings
 from phosphene.features.visualize import parts_of
 
 

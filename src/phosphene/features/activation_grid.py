@@ -27,9 +27,9 @@ from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.default_layers import halfway
 from phosphene.core.units.inputs import Fit, code, feed
+from phosphene.core.units.portraits import Portraits, default_side
+from phosphene.core.units.presets import settings
 from phosphene.features.factors import Factors, factorized
-from phosphene.features.portraits import Portraits, default_side
-from phosphene.features.presets import settings
 
 FRAME = 0.04  # of a group's picture, in the colour of its map
 COLOURS = "e6194b 3cb44b 4363d8 f58231 911eb4 42d4f4 f032e6 bfef45 9a6324 ffe119".split()

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from phosphene.core.errors import Mistake
 from phosphene.core.extras import needed
+from phosphene.core.index.photographs import Indexed, Some, check_indexed, fitting, named_photo
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.settings import Settings
@@ -29,14 +30,14 @@ from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.directions import Direction
 from phosphene.core.units.inputs import Fit
-from phosphene.core.units.photographs import photo_name
+from phosphene.core.units.portraits import Portraits
+from phosphene.core.units.presets import AnyPreset, settings
 from phosphene.core.units.units import unit_term
 from phosphene.features.atlas_page import THUMBNAIL, Tile, page
 from phosphene.features.mapping import Activations, Cell, averages, cells_of, crops, layout, sample, whitened
-from phosphene.features.portraits import Portraits
-from phosphene.features.presets import AnyPreset, settings
 
 EXAMPLES = 3  # photographs that are shown for a cell
+DRAWN = 1000  # photographs of an index, which may have millions; their activations fill a map
 
 
 def _promised(network: Network, layer: str) -> list[str]:
@@ -68,7 +69,7 @@ def atlas(
 
     Args:
         network: the network to read.
-        photos: many; more of them fill the map.
+        photos: many; more of them fill the map. Of an index a thousand are drawn, by the seed.
         layer: whose activations.
         cells: the map is so many cells wide and high.
         least: cells into which fewer activations fall stay empty.
@@ -90,6 +91,10 @@ def atlas(
     chosen = replace(settings(preset, usual | given), transparency="none")
     network.allowance.check_made(1, (cells * size, cells * size))
     at = network.layer(layer).name
+    check_indexed(photos, network)
+    fit = fitting(photos, fit)
+    if isinstance(photos, Indexed):
+        photos = Some(photos, photos.drawn(DRAWN, seed))
     found = sample(network, photos, at, per_photo, fit=fit, batch=batch, seed=seed)
     grid = cells_of(layout(found.codes, seed), cells, least)
     grid = [cell for cell in grid if found.codes[list(cell.members)].any()]  # a mean of nothing points nowhere
@@ -103,7 +108,7 @@ def atlas(
         for cell, vector in zip(grid, aims, strict=True)
     ]
     examples = [nearest(found, cell, vector) for cell, vector in zip(grid, vectors, strict=True)]
-    names = [tuple(photo_name(photos[int(found.photo[i])]) for i in some) for some in examples]
+    names = [tuple(named_photo(photos, int(found.photo[i])) for i in some) for some in examples]
     cut = crops(network, photos, at, found, [i for some in examples for i in some], THUMBNAIL, fit)
     words = f"{len(found.codes)} activations in {len(grid)} cells of {cells} x {cells}; neighbours are alike"
     facts = {"layer": at, "photographs": len(photos), "activations": len(found.codes)}

@@ -25,9 +25,9 @@ from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.inputs import logits
 from phosphene.core.units.labels import class_index, label
+from phosphene.core.units.portraits import Portraits, default_side
+from phosphene.core.units.presets import AnyPreset, settings
 from phosphene.core.units.units import Unit
-from phosphene.features.portraits import Portraits, default_side
-from phosphene.features.presets import AnyPreset, settings
 from phosphene.features.visualize import parts_of
 
 TOP = 5

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
+from phosphene.core.index.photographs import Indexed, Some, check_indexed, fitting, named_photo
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.objectives import values
@@ -25,11 +26,11 @@ from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.clusters import clustered, sklearn_cluster
 from phosphene.core.units.inputs import Fit, feed, unit_words
-from phosphene.core.units.photographs import fed, photo_name
+from phosphene.core.units.photographs import fed
+from phosphene.core.units.portraits import Portraits, default_side
+from phosphene.core.units.presets import AnyPreset, settings
 from phosphene.core.units.spelling import parse_units
 from phosphene.core.units.units import AnyUnit, Sum, Unit, unit_term
-from phosphene.features.portraits import Portraits, default_side
-from phosphene.features.presets import AnyPreset, settings
 
 BESIDE = 6  # photographs of its cluster beside a facet
 
@@ -77,7 +78,7 @@ def facets(
     Args:
         network: the network to read.
         unit: LAYER:UNIT, logits:CLASS, a direction or a sum.
-        photos: many.
+        photos: many, or an index of them.
         count: how many facets (fewer, where fewer photographs differ).
         fraction: the part of the photographs that excites the unit most, which is clustered; at least two per facet.
         layer: where photographs are compared; by default the unit's own, or the last one with rows and columns.
@@ -94,9 +95,12 @@ def facets(
     wanted, at = _asked(network, unit, layer)
     if len(photos) < count:
         raise Mistake(f"{len(photos)} photographs are too few for {count} facets; give more, or a smaller --count")
-    term = unit_term([wanted], score)
+    check_indexed(photos, network)
+    fit = fitting(photos, fit)
+    term, many = unit_term([wanted], score), max(min(2 * count, len(photos)), round(fraction * len(photos)))
+    photos = strongest_of(photos, wanted, many)
     excited, codes, ranks = read(network, photos, term, at, fit, batch, class_in(wanted))
-    best = most_exciting(excited, max(min(2 * count, len(photos)), round(fraction * len(photos))))
+    best = most_exciting(excited, many)
     clusters = [best[one] for one in clustered(codes[best], count, seed, "facets")]
     side = size or default_side(network)
     starts = torch.cat([_mean_picture(network, [photos[int(i)] for i in one], fit, side) for one in clusters])
@@ -107,7 +111,7 @@ def facets(
         nouns=Nouns.among(given), seed=seed, start=starts, batch=batch,
     )  # fmt: skip
     stems = [f"{wanted.stem}-{i + 1}" for i in range(number)]
-    called = [[photo_name(photos[int(i)]) or f"photograph {int(i) + 1}" for i in one] for one in clusters]
+    called = [[named_photo(photos, int(i)) for i in one] for one in clusters]
     beside = [[feed(network, photos[int(i)], fit).float().cpu() for i in one[:BESIDE]] for one in clusters]
     words, why = unit_words(network, wanted, score), unexcited(network, excited, ranks)
     nothing = {"nothing": why} if why else {}
@@ -130,6 +134,19 @@ def facets(
         return Result(image=shown, names=stems, numbers=numbers, panels=panels, title=title)
 
     return Run(portraits.path, total=chosen.steps, names=stems, finish=finish)
+
+
+def strongest_of(photos: Sequence[Photo], unit: AnyUnit, many: int) -> Sequence[Photo]:
+    """The photographs among which a unit's facets are looked for: of an index the `many` strongest.
+
+    Raises:
+        Mistake: an index knows nothing of such a unit.
+    """
+    if not isinstance(photos, Indexed):
+        return photos
+    if not isinstance(unit, Unit) or unit.index is None or unit.position is not None:
+        raise Mistake(f"an index knows channels and classes, and '{unit.short}' is none; give a folder of photographs")
+    return Some(photos, photos.most_exciting(unit.layer, unit.index, many))
 
 
 def class_in(unit: AnyUnit) -> int | None:

@@ -1,6 +1,6 @@
 """The figures of the papers on one's own network: their classes and units, the paper's way and today's side by side."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise, zip_longest
 from typing import Literal, Unpack
@@ -11,20 +11,23 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from phosphene.core.errors import Mistake, did_you_mean
+from phosphene.core.index.photographs import Indexed, check_indexed, fitting, named_photo
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.ascent import Nouns
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.settings_options import SettingsOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.options import Batch, Seed, Side
+from phosphene.core.pictures.files import Photo
 from phosphene.core.pictures.sheets import Strip, rows
 from phosphene.core.results.recipes import recipe
-from phosphene.core.results.results import Result, Run
+from phosphene.core.results.results import Panel, Result, Run
 from phosphene.core.units.default_layers import spread, stages
+from phosphene.core.units.exemplars import cut_out, peaks, strongest
 from phosphene.core.units.labels import class_index, label
+from phosphene.core.units.portraits import Portraits, default_side
+from phosphene.core.units.presets import Preset, settings
 from phosphene.core.units.units import Unit
-from phosphene.features.portraits import Portraits, default_side
-from phosphene.features.presets import Preset, settings
 from phosphene.features.visualize import parts_of
 
 Only = Literal["paper", "ours"]
@@ -71,6 +74,7 @@ def gallery(
     network: Network,
     paper: str,
     *,
+    photos: Sequence[Photo] | None = None,
     only: Only | None = None,
     preset: Preset | None = None,
     size: Side | None = None,
@@ -83,6 +87,7 @@ def gallery(
     Args:
         network: whose classes and units; those that it does not have are left out.
         paper: simonyan (12 classes), yosinski (13 classes, rows of units), olah (units from edges to objects).
+        photos: photographs, or an index of them: the part that excites a unit most is put beside its pictures.
         only: paper or ours; by default both.
         preset: instead of the paper's own: for yosinski one of the three others, for example yosinski-a.
         size: side of the pictures in pixels.
@@ -103,7 +108,9 @@ def gallery(
         ) for name in used
     ]  # fmt: skip
     names = [f"{unit.stem}-{name}" for unit in units for name in used]
-    shown = _Gallery(network, paper, rows, used, portraits, lacking)
+    beside, without = ({}, "") if photos is None else photographed(network, photos, units, batch)
+    lacking = "; ".join(filter(None, [lacking, without]))
+    shown = _Gallery(network, paper, rows, used, portraits, lacking, beside)
     return Run(
         side_by_side([p.path for p in portraits]),
         total=max(p.chosen.steps for p in portraits),
@@ -122,6 +129,7 @@ class _Gallery:
         used: the presets, each unit in all of them side by side.
         portraits: of all units, of each preset.
         lacking: a sentence about what this network lacks of it, or nothing.
+        beside: what stands beside a unit's pictures, with its caption.
     """
 
     network: Network
@@ -130,6 +138,7 @@ class _Gallery:
     used: Sequence[str]
     portraits: Sequence[Portraits]
     lacking: str
+    beside: Mapping[Unit, Panel]
 
     def result(self, step: Step, names: Sequence[str]) -> Result:
         """The figure of a step of all of them abreast."""
@@ -164,7 +173,12 @@ class _Gallery:
 
     def _strips(self, captions: Sequence[str], shown: Float[Tensor, "kn 3 h w"]) -> list[Strip]:
         panels = iter(zip(captions, shown[:, None], strict=True))
-        return [Strip(heading, list(islice(panels, len(row) * len(self.used)))) for heading, row in self.rows]
+
+        def of(unit: Unit) -> list[Panel]:
+            own = [self.beside[unit]] if unit in self.beside else []
+            return [*islice(panels, len(self.used)), *own]
+
+        return [Strip(heading, [panel for unit in row for panel in of(unit)]) for heading, row in self.rows]
 
 
 # -------------------------------------------------------------------------------------------------- what is shown
@@ -240,6 +254,35 @@ def _called(network: Network, unit: Unit) -> str:
 
 def _class(unit: Unit) -> int | None:
     return unit.index if unit.layer == "logits" else None
+
+
+# ----------------------------------------------------------------------------------------------------- photographs
+
+
+def photographed(
+    network: Network, photos: Sequence[Photo], units: Sequence[Unit], batch: int = 16
+) -> tuple[dict[Unit, Panel], str]:
+    """The part of a photograph that excites each unit most, and a sentence about those that an index does not know.
+
+    Raises:
+        Mistake: an index is of another network, or no photograph was given.
+    """
+    check_indexed(photos, network)
+    if not len(photos):
+        raise Mistake("there is no photograph; give --photos a folder of them, or an index")
+    layers, fit, without = list(dict.fromkeys(unit.layer for unit in units)), fitting(photos, "crop"), ""
+    if isinstance(photos, Indexed):
+        unknown = [layer for layer in layers if not photos.knows(layer)]
+        without = f"not in the index: {', '.join(unknown)}" if unknown else ""
+        best = {u: photos.exemplars(u.layer, u.index or 0, 1)[0] for u in units if u.layer not in unknown}
+    else:
+        read = peaks(network.planned("reading"), photos, layers, fit, batch)
+        best = {unit: strongest(read[unit.layer], unit.index or 0, 1)[0] for unit in units}
+    found = {}
+    for unit, peak in best.items():
+        (one,) = cut_out(network, photos, unit, [peak], [], "all", fit, batch, "own")
+        found[unit] = (f"{_called(network, unit)}, {named_photo(photos, peak.photo)}: {peak.short}", one.crop)
+    return found, without
 
 
 # ------------------------------------------------------------------------------------------------- several ascents

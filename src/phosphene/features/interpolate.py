@@ -14,10 +14,10 @@ from phosphene.core.pictures.sheets import figure
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.inputs import unit_words
+from phosphene.core.units.portraits import Portraits, default_side, reached
+from phosphene.core.units.presets import AnyPreset, settings
 from phosphene.core.units.spelling import parse_units
 from phosphene.core.units.units import AnyUnit, Sum
-from phosphene.features.portraits import Portraits, default_side, reached
-from phosphene.features.presets import AnyPreset, settings
 from phosphene.features.visualize import parts_of
 
 

@@ -21,10 +21,10 @@ from phosphene.core.pictures.fitting import resize
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
 from phosphene.core.units.inputs import unit_words
+from phosphene.core.units.portraits import Portraits, default_side
+from phosphene.core.units.presets import AnyPreset, settings
 from phosphene.core.units.spelling import parse_units
 from phosphene.core.units.units import AnyUnit, Sum, Unit, groups, stems, unit_term
-from phosphene.features.portraits import Portraits, default_side
-from phosphene.features.presets import AnyPreset, settings
 
 
 def parts_of(units: Sequence[AnyUnit], sign: float, kind: Score) -> Parts:

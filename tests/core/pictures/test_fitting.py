@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from phosphene.core.errors import Mistake
 from phosphene.core.pictures.files import open_photo
-from phosphene.core.pictures.fitting import enlarge, fit, resize
+from phosphene.core.pictures.fitting import enlarge, fed_part, fit, on_original, resize
 from tests.core.photographs import close, noise
 
 # Sizes
@@ -193,3 +193,27 @@ def test_resizing_with_alpha_weighs_colours_by_it():
     colours = F.interpolate(x[:, :3] * x[:, 3:], (4, 5), mode="bicubic", antialias=True) / alpha
     torch.testing.assert_close(resize(x, (4, 5)), torch.cat([colours, alpha], 1).clamp(0, 1))
     assert not resize(x * torch.tensor([1, 1, 1, 0])[:, None, None], (4, 5)).any()
+
+
+# Where it came from
+
+
+@pytest.mark.parametrize("how", ["crop", "squash", "whole"])
+@given(st.integers(20, 90), st.integers(20, 90), st.integers(3, 6), st.integers(3, 6))
+def test_a_pixel_that_is_fed_comes_from_where_it_is_said_to(how, height, width, row, column):
+    """A photograph whose colours say where they are: what is fed says the middle of the part that it comes from."""
+    down, across = (torch.arange(length) + 0.5 for length in (height, width))
+    x = torch.stack([(down / 90)[:, None].expand(-1, width), (across / 90)[None].expand(height, -1)])
+    top, left, rows, columns = fed_part((height, width), (10, 10), how)
+    at = (top + (row + 0.5) * rows, left + (column + 0.5) * columns)
+    fitted = fit(torch.cat([x, x[:1]])[None], (10, 10), how)[0, :2, row, column] * 90
+    if rows < at[0] < height - rows and columns < at[1] < width - columns:  # antialiasing looks as far as that
+        assert fitted.tolist() == pytest.approx(at, abs=0.4)
+
+
+def test_boxes_on_a_photograph_have_a_closed_form():
+    assert on_original((2, 0, 4, 8), (32, 16), (8, 8), "crop") == (12, 0, 16, 16)
+    assert on_original((2, 0, 4, 8), (32, 16), (8, 8), "squash") == (8, 0, 16, 16)
+    assert on_original((2, 2, 4, 6), (32, 16), (8, 8), "whole") == (8, 0, 16, 16)
+    assert on_original((-1, 3, 2, 9), (8, 8), (8, 8), "crop") == (-1, 3, 2, 9)
+    assert fed_part((20, 10), (10, 10), "crop") == (5, 0, 1, 1)

@@ -16,7 +16,9 @@ from phosphene.core.units.exemplars import (
     Exemplar,
     Peak,
     Peaks,
+    banded,
     cut,
+    cut_original,
     cut_out,
     distinctive,
     effective_field,
@@ -73,6 +75,53 @@ def test_classes_have_no_place_and_tokens_have_one_number():
 def test_the_strongest_come_first_and_of_equals_the_first():
     found = Peaks(torch.tensor([[1.0], [3.0], [-1.0], [3.0], [2.0]]), torch.arange(10).reshape(5, 1, 2))
     assert strongest(found, 0, 3) == [Peak(1, (2, 3), 3.0), Peak(3, (6, 7), 3.0), Peak(4, (8, 9), 2.0)]
+
+
+def test_each_band_is_sorted_by_what_it_is_near_to_and_of_equals_the_first_comes_first():
+    values = torch.tensor([[2.0], [0.0], [5.0], [1.0], [2.0], [-3.0], [0.5]])
+    lows = torch.tensor([[-2.0], [-7.0], [0.0], [-7.0], [1.0], [-9.0], [-1.0]])
+    places = torch.zeros(7, 1, 2, dtype=torch.long)
+    found = Peaks(values, places, Peaks(lows, places + 1))
+    assert [(p.photo, p.value) for p in banded(found, 0, 3)] == [(2, 5.0), (0, 2.0), (4, 2.0)]
+    assert [(p.photo, p.value, p.position) for p in banded(found, 0, 3, "weakest")] == [
+        (5, -9.0, (1, 1)), (1, -7.0, (1, 1)), (3, -7.0, (1, 1)),
+    ]  # fmt: skip
+    never = Peaks(values + 4, places, Peaks(lows + 9, places + 1))  # goes below zero
+    assert [(p.photo, p.value, p.position) for p in banded(never, 0, 2, "weakest")] == [
+        (5, 1.0, (0, 0)), (1, 4.0, (0, 0)),
+    ]  # fmt: skip
+    assert [p.photo for p in banded(found, 0, 4, "median")] == [3, 6, 0, 1]  # the median is 1
+    assert [p.photo for p in banded(found, 0, 9, "threshold")] == [6, 3, 0, 4, 2]
+    assert [p.photo for p in banded(found, 0, 2, "threshold", threshold=1.0)] == [0, 4]
+
+
+@pytest.mark.parametrize("fit", ["crop", "squash", "whole"])
+def test_what_is_cut_out_of_the_original_is_what_the_network_was_fed_only_larger(fit):
+    """A photograph of large squares, so that scaling leaves the middle of each as it is."""
+    coarse = levels(1, 3, 8, 8, seed=3)
+    photo = coarse.repeat_interleave(20, 2).repeat_interleave(20, 3)
+    part = cut_original(photo, (2, -2, 7, 5), (8, 8), fit)
+    assert part.shape == (1, 3, 100, 140)
+    assert torch.equal(part[..., 10::20, 10::20], cut(coarse, (2, -2, 7, 5), MID_GREY))
+    long = torch.cat([torch.zeros(1, 3, 160, 40), photo, torch.ones(1, 3, 160, 40)], 3)
+    beyond = cut_original(long, (0, -1, 8, 9), (8, 8), "crop")
+    assert (
+        beyond.shape == (1, 3, 160, 200)
+        and beyond[..., :20].eq(MID_GREY).all()
+        and beyond[..., 180:].eq(MID_GREY).all()
+    )
+
+
+def test_all_of_the_picture_is_shown_with_the_field_in_it_where_that_is_asked_for():
+    network = convnet()
+    best = strongest(peaks(network, PHOTOS, ["conv2"])["conv2"], 1, 2)
+    (one, _), (whole, _) = (
+        cut_out(network, PHOTOS, Unit("conv2", 1), best, ["gradient"], sees) for sees in ("all", "picture")
+    )
+    assert one.marked is None and whole.box == (0, 0, 16, 16) and whole.field == one.box and not whole.whole
+    top, left, bottom, right = (round(16 * part) for part in whole.marked)
+    assert (top, left, bottom, right) == one.box
+    assert torch.equal(cut(whole.crop, one.box, MID_GREY), one.crop)
 
 
 @pytest.mark.parametrize(("n", "k"), [(10, 1), (12, 3), (9, 8)])

@@ -8,10 +8,10 @@ from PIL import Image
 import phosphene
 from phosphene.core.errors import Mistake
 from phosphene.core.optimization.ascent import Ascent
+from phosphene.core.units.presets import PRESETS
 from phosphene.faces.replay import replay as replaying
 from phosphene.faces.replay.record import read_record
 from phosphene.faces.replay.replay import LONGEST, begin, patience, replay
-from phosphene.features.presets import PRESETS
 from tests.faces.replay.pictures import made
 
 pytestmark = pytest.mark.slow

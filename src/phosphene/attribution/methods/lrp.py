@@ -60,7 +60,7 @@ def rules(composite: Composite, size: float = 1e-6, more: float = 0.25) -> Rules
     }[composite]
 
 
-def _folding(network: Network) -> Network:
+def folding(network: Network) -> Network:
     """The network with its batch normalization folded; not for speed: a bias of its own would take relevance."""
     if network.dtype in (torch.float16, torch.bfloat16):  # relevance is divided by what may be nearly nothing
         network = network.of(copied(network).float())
@@ -93,7 +93,7 @@ def lrp(
         Mistake: a network without a convolution or fully connected layer that can be seen.
     """
     chosen = rules(composite, epsilon, gamma)
-    network = _folding(asked.network)
+    network = folding(asked.network)
     ends = torch.zeros_like(pictures[:1]), torch.ones_like(pictures[:1])
     low, high = (network.preprocess(end).detach() for end in ends)
     passes: list[Propagated] = []

@@ -38,11 +38,46 @@ def fit(photo: Float[Tensor, "n c h w"], size: tuple[int, int], how: str = "crop
         case "squash":
             fitted = _scale(photo, size)
         case "whole":
-            fitted = _pad(_scale(photo, _inside(photo, size)), size)
+            fitted = _pad(_scale(photo, _inside((photo.shape[2], photo.shape[3]), size)), size)
         case _:
             near = did_you_mean(how, get_args(How))
             raise Mistake(f"a picture can be fitted by crop, squash or whole, not by '{how}'{near}")
     return fraction(levels(fitted), 255)
+
+
+Box = tuple[int, int, int, int]
+"""(top, left, bottom, right) in pixels, ends excluded; it may leave the picture."""
+
+
+def fed_part(original: tuple[int, int], size: tuple[int, int], how: str) -> tuple[float, float, float, float]:
+    """Where on a photograph the pixels lie that a network is fed: top and left of the first, how far they are apart.
+
+    So what is fed at row r is `top + r * down` to `top + (r + 1) * down` of the photograph. The border that
+    "whole" puts around it is beyond the photograph.
+
+    Args:
+        original: (height, width) of the photograph, in px.
+        size: of what was made of it.
+        how: as in `fit`.
+    """
+    if tuple(original) == tuple(size):
+        return 0.0, 0.0, 1.0, 1.0
+    if how == "squash":
+        return 0.0, 0.0, original[0] / size[0], original[1] / size[1]
+    if how == "whole":
+        rows, columns = _inside(original, size)
+        down, across = original[0] / rows, original[1] / columns
+        return -((size[0] - rows) // 2) * down, -((size[1] - columns) // 2) * across, down, across
+    top, left, rows, columns = _middle(original, size)
+    return float(top), float(left), rows / size[0], columns / size[1]
+
+
+def on_original(box: Box, original: tuple[int, int], size: tuple[int, int], how: str) -> Box:
+    """A box of what a network is fed, on the photograph, to the nearest pixel and at least one each way."""
+    top, left, down, across = fed_part(original, size, how)
+    first, start = round(top + box[0] * down), round(left + box[1] * across)
+    last, end = round(top + box[2] * down), round(left + box[3] * across)
+    return first, start, max(last, first + 1), max(end, start + 1)
 
 
 def resize(pictures: Float[Tensor, "n c h w"], size: tuple[int, int]) -> Float[Tensor, "n c rh rw"]:
@@ -67,16 +102,21 @@ def enlarge(pictures: Float[Tensor, "n c h w"], factor: int) -> Float[Tensor, "n
 
 def _centre(photo: Tensor, size: tuple[int, int]) -> Tensor:
     """The largest centred part with the proportions of `size`, in whole pixels."""
-    (height, width), (h, w) = photo.shape[2:], size
-    scale = min(height / h, width / w)
-    rows, columns = (max(1, min(full, round(scale * part))) for full, part in ((height, h), (width, w)))
-    top, left = (height - rows) // 2, (width - columns) // 2
+    top, left, rows, columns = _middle((photo.shape[2], photo.shape[3]), size)
     return photo[..., top : top + rows, left : left + columns]
 
 
-def _inside(photo: Tensor, size: tuple[int, int]) -> tuple[int, int]:
+def _middle(original: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Where the largest centred part with the proportions of `size` is: top, left, rows, columns."""
+    (height, width), (h, w) = original, size
+    scale = min(height / h, width / w)
+    rows, columns = (max(1, min(full, round(scale * part))) for full, part in ((height, h), (width, w)))
+    return (height - rows) // 2, (width - columns) // 2, rows, columns
+
+
+def _inside(original: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
     """The largest size with the proportions of the photo that `size` can hold."""
-    (height, width), (h, w) = photo.shape[2:], size
+    (height, width), (h, w) = original, size
     scale = min(h / height, w / width)
     return max(1, round(scale * height)), max(1, round(scale * width))
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
+from phosphene.core.index.photographs import Indexed
 from phosphene.core.networks.fingerprint import network_sha256
 from phosphene.core.networks.fingerprint import state_sha256 as state_sha256
 from phosphene.core.networks.network import Network
@@ -86,10 +87,18 @@ def _inputs(arguments: Mapping[str, Any], names: Sequence[str]) -> list[dict[str
     records = []
     for name in names:
         value = arguments.get(name)
-        if value is not None:
+        if isinstance(value, Indexed):
+            records += [_indexed(value, number) | {"as": name} for number in value.used]
+        elif value is not None:
             several = isinstance(value, (list, tuple))
             records += [photo_record(photo) | {"as": name} for photo in (value if several else [value])]
     return records
+
+
+def _indexed(photos: Indexed, number: int) -> dict[str, Any]:
+    """The record of one photograph of an index, which is found again by its number there, too."""
+    own = photo_record(photos[number])
+    return own | {"number": number} | ({} if "sha256" in own else {"name": photos.name(number)})
 
 
 def _plain(network: Network, value: Any) -> Any:
@@ -112,17 +121,20 @@ def record(
     Args:
         recipe: the recipe's name.
         arguments: of it, with the network.
-        inputs: which of them are photographs: their names and hashes are kept, never their paths.
+        inputs: which of them are photographs: their names and hashes are kept, never their paths. Of an index only
+            those that were used, and what it said of them.
         uses: further packages that the pixels depend on.
     """
     network = arguments["network"]
     rest = {name: value for name, value in arguments.items() if name not in ("network", *inputs)}
+    indexes = {name: one.record() for name in inputs if isinstance(one := arguments.get(name), Indexed)}
     return {
         "format": FORMAT,
         "recipe": recipe,
         "arguments": {name: _plain(network, value) for name, value in rest.items()},
         "network": network_record(network),
         "inputs": _inputs(arguments, inputs),
+        **({"index": indexes} if indexes else {}),
         "plan": {one: network.plan_for(one).record() for one in sorted({"reading", network.purpose})},
         "seed": arguments.get("seed", 0),
         "device": network.device.type,

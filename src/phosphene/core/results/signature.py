@@ -17,6 +17,7 @@ import numpy as np
 from torch import Tensor
 
 from phosphene.core.errors import Mistake, brief, check_choice
+from phosphene.core.index.photographs import Indexed
 from phosphene.core.options import ANY, Bounds, Flag, Words, read_number
 from phosphene.core.pictures.files import Photo
 
@@ -49,12 +50,17 @@ class Input:
     positional: bool
 
     @property
+    def indexed(self) -> bool:
+        """Whether the photographs of an index may be given, which are many."""
+        return self.many and not self.one
+
+    @property
     def default(self) -> Any:
         """None, where it may be left out."""
         return MISSING if self.required else None
 
     def taken(self, value: Any, recipe: str) -> Any:
-        """What was given as the recipe takes it: several as a list, also where there is one.
+        """What was given as the recipe takes it: several as a list, also where there is one; those of an index as such.
 
         Args:
             recipe: the recipe's name.
@@ -63,6 +69,8 @@ class Input:
         """
         if value is None and not self.required:
             return None
+        if isinstance(value, Indexed) and self.indexed:
+            return value
         array = isinstance(value, (np.ndarray, Tensor)) and value.ndim == 4  # it may be several pictures
         if isinstance(value, PHOTO) or not isinstance(value, Iterable):
             _check_photo(value, self.name)

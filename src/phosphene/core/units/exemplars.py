@@ -17,11 +17,11 @@ from phosphene.core.errors import Mistake
 from phosphene.core.networks.layers import ATTENTION
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.receptive_fields import Axis, ReceptiveField
-from phosphene.core.networks.rectifiers import Rule
+from phosphene.core.networks.rectifiers import RectifierRule, Rule
 from phosphene.core.optimization.keys import Key
 from phosphene.core.optimization.objectives import gradient
-from phosphene.core.pictures.files import Photo
-from phosphene.core.pictures.fitting import MID_GREY
+from phosphene.core.pictures.files import Photo, open_photo
+from phosphene.core.pictures.fitting import MID_GREY, Box, on_original
 from phosphene.core.units.inputs import Fit
 from phosphene.core.units.photographs import fed
 from phosphene.core.units.units import Unit, unit_term
@@ -29,13 +29,20 @@ from phosphene.core.units.units import Unit, unit_term
 Position = tuple[int, int] | int | None
 """Of a unit in its layer: (row, column), a token, or None where the layer has no places."""
 
-Sees = Literal["all", "most"]
-"""What exemplars are cut to: all that can reach the unit, or where most of it comes from."""
+Sees = Literal["all", "most", "picture"]
+"""What exemplars are cut to: all that can reach the unit, where most of it comes from, or not at all."""
+
+Resolution = Literal["own", "network"]
+"""Whose pixels exemplars have: the photograph's own, or those that the network is fed."""
+
+Band = Literal["strongest", "weakest", "median", "threshold"]
+"""Which photographs of all: those that excite a unit most; those that push it down most; the nearest to its median; and
+those that excite it just so."""
+
+THRESHOLD = 0.0
+"""Above which a unit answers."""
 
 MOST = 0.95  # of the sum of the gradient's squares
-
-Box = tuple[int, int, int, int]
-"""(top, left, bottom, right) in pixels of the network's input, ends excluded; it may leave the picture."""
 
 
 # ------------------------------------------------------------------------------------------------------- finding
@@ -48,10 +55,12 @@ class Peaks:
     Attributes:
         values: the largest over positions.
         places: where that is: (row, column), (token), or nothing where the layer has no places.
+        below: the same of the smallest, where it was looked for.
     """
 
     values: Float[Tensor, "n channels"]
     places: Int[Tensor, "n channels axes"]
+    below: "Peaks | None" = None
 
 
 @dataclass(frozen=True)
@@ -85,21 +94,35 @@ def peaks(
     """
     for name in layers:
         check_places(network, name)
-    found: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in layers}
+    found: dict[str, list[Peaks]] = {name: [] for name in layers}
     for _, pictures in fed(network, photos, fit, batch):
         for name, y in network.read(pictures, layers).items():
             if not y.isfinite().all():
                 raise Mistake(f"{name} of {network.name} says values that are not finite; its weights may be damaged")
-            found[name].append(_largest(network.head.flat(y) if name == "logits" else y))
-    columns = {name: [torch.cat(column) for column in zip(*parts, strict=True)] for name, parts in found.items()}
-    return {name: Peaks(*both) for name, both in columns.items()}
+            found[name].append(largest(network.head.flat(y) if name == "logits" else y))
+    return {name: joined(parts) for name, parts in found.items()}
 
 
-def _largest(y: Float[Tensor, "n channels ..."]) -> tuple[Float[Tensor, "n channels"], Int[Tensor, "n channels axes"]]:
+def largest(y: Float[Tensor, "n channels ..."]) -> Peaks:
+    """The largest and the smallest activation of every channel, and where they are; of equals the first."""
     if y.dim() == 2:
-        return y.cpu(), torch.zeros(*y.shape, 0, dtype=torch.long)
-    values, flat = (part.cpu() for part in y.flatten(2).max(2))
-    return values, torch.stack(torch.unravel_index(flat, y.shape[2:]), 2)
+        places = torch.zeros(*y.shape, 0, dtype=torch.long)
+        return Peaks(y.cpu(), places, Peaks(y.cpu(), places))
+
+    def at(values: Tensor, flat: Tensor) -> tuple[Tensor, Tensor]:
+        return values.cpu(), torch.stack(torch.unravel_index(flat.cpu(), y.shape[2:]), 2)
+
+    return Peaks(*at(*y.flatten(2).max(2)), Peaks(*at(*y.flatten(2).min(2))))
+
+
+def joined(parts: Sequence[Peaks]) -> Peaks:
+    """Those of several batches, one after another."""
+    below = [part.below for part in parts if part.below is not None]
+    return Peaks(
+        torch.cat([part.values for part in parts]),
+        torch.cat([part.places for part in parts]),
+        joined(below) if below else None,
+    )
 
 
 def check_places(network: Network, name: str) -> None:
@@ -113,8 +136,33 @@ def check_places(network: Network, name: str) -> None:
 
 def strongest(found: Peaks, channel: int, count: int) -> list[Peak]:
     """The `count` photographs that excite a channel most, strongest first; of equals the first."""
-    order = found.values[:, channel].argsort(descending=True, stable=True)[:count].tolist()
-    return [Peak(i, _position(found.places[i, channel]), float(found.values[i, channel])) for i in order]
+    return _of(found, channel, found.values[:, channel].argsort(descending=True, stable=True)[:count])
+
+
+def banded(
+    found: Peaks, channel: int, count: int, band: Band = "strongest", threshold: float = THRESHOLD
+) -> list[Peak]:
+    """The photographs of a band of a channel, `count` of them or as many as there are; of equals the first.
+
+    Args:
+        band: "strongest", strongest first; "weakest", by the smallest over positions where that is ever below zero,
+            else by the largest, smallest first; "median", those whose largest over positions is nearest to its median,
+            nearest first; "threshold", those whose largest is just above `threshold`, nearest first.
+    """
+    if band == "strongest":
+        return strongest(found, channel, count)
+    if band == "weakest":
+        low = found.below if found.below is not None and (found.below.values[:, channel] < 0).any() else found
+        return _of(low, channel, low.values[:, channel].argsort(stable=True)[:count])
+    values = found.values[:, channel].double()
+    if band == "median":
+        return _of(found, channel, (values - values.quantile(0.5)).abs().argsort(stable=True)[:count])
+    order = values.argsort(stable=True)
+    return _of(found, channel, order[values[order] > threshold][:count])
+
+
+def _of(found: Peaks, channel: int, order: Int[Tensor, " many"]) -> list[Peak]:
+    return [Peak(i, _position(found.places[i, channel]), float(found.values[i, channel])) for i in order.tolist()]
 
 
 def _position(place: Int[Tensor, " axes"]) -> Position:
@@ -160,6 +208,29 @@ def cut(picture: Float[Tensor, "1 c h w"], box: Box, outside: float) -> Float[Te
     return part
 
 
+def cut_original(photo: Photo, box: Box, size: tuple[int, int], how: Fit) -> Float[Tensor, "1 3 ch cw"]:
+    """The part of a photograph that a box of the network's input is of, in the photograph's own pixels.
+
+    What the network was not fed, beyond the border of a crop, is grey as it is in `cut`.
+
+    Args:
+        box: in pixels of what the network is fed.
+        size: (height, width) of that.
+        how: how it was made.
+    """
+    picture = open_photo(photo)
+    original = picture.shape[2], picture.shape[3]
+    top, left, bottom, right = on_original(box, original, size, how)
+    first, start, last, end = on_original((0, 0, *size), original, size, how)
+    part = picture.new_full((1, 3, bottom - top, right - left), MID_GREY)
+    rows = slice(max(top, first, 0), max(min(bottom, last, original[0]), 0))
+    columns = slice(max(left, start, 0), max(min(right, end, original[1]), 0))
+    inside = picture[..., rows, columns]
+    down, across = rows.start - top, columns.start - left
+    part[..., down : down + inside.shape[2], across : across + inside.shape[3]] = inside
+    return part
+
+
 def traced_back(
     network: Network,
     unit: Unit,
@@ -184,16 +255,27 @@ class Exemplar:
     Attributes:
         peak: which photograph, where, how much.
         box: what was cut out of the network's input.
-        whole: whether that is all of it.
-        crop: that; outside of the picture grey.
+        whole: whether the unit sees all of it.
+        crop: what was cut out; outside of the picture grey.
         traced: what each rule traces back to it, signed; outside of the picture 0.
+        field: what the unit can see of the network's input; None: as `box`.
     """
 
     peak: Peak
     box: Box
     whole: bool
     crop: Float[Tensor, "1 c h w"]
-    traced: Mapping[Rule, Float[Tensor, "1 c h w"]]
+    traced: Mapping[str, Float[Tensor, "1 _ _ _"]]
+    field: Box | None = None
+
+    @property
+    def marked(self) -> tuple[float, float, float, float] | None:
+        """Where in the crop the unit's field is, as parts of its height and width; None where that is all of it."""
+        if self.field is None or self.field == self.box:
+            return None
+        (top, left, bottom, right), (first, start, last, end) = self.field, self.box
+        high, wide = last - first, end - start
+        return (top - first) / high, (left - start) / wide, (bottom - first) / high, (right - start) / wide
 
     @property
     def frame(self) -> tuple[int, int, int, int]:
@@ -207,22 +289,22 @@ def cut_out(
     photos: Sequence[Photo],
     unit: Unit,
     chosen: Sequence[Peak],
-    rules: Sequence[Rule],
+    rules: Sequence[RectifierRule],
     sees: Sees = "all",
     fit: Fit = "crop",
     batch: int = 16,
+    resolution: Resolution = "network",
 ) -> list[Exemplar]:
     """The exemplars of a unit in the photographs where it was found, in their order, `batch` at a time.
 
     Args:
         photos: all of them; a peak's `photo` is an index into it.
         rules: what to trace back.
-        sees: cut to all that can reach the unit, or to where nearly all of it comes from, `effective_field`.
+        sees: cut to all that can reach the unit, to where nearly all of it comes from, `effective_field`, or not.
+        resolution: whose pixels they are cut out of; photographs of other channels than RGB have the network's alone.
     """
-    own = network.layer(unit.layer)
-    placed = any(isinstance(peak.position, tuple) for peak in chosen) and max(own.shape[1:]) > 1  # one place sees all
-    field = network.receptive_field(own.name).of(unit.index or 0) if placed else None
-    also: list[Rule] = ["gradient"] if sees == "most" else []
+    field = field_of(network, unit, chosen)
+    also: list[RectifierRule] = ["gradient"] if sees == "most" else []
     pictures, traced = [], []
     for indices, part in fed(network, [photos[peak.photo] for peak in chosen], fit, batch):
         at = [chosen[i].position for i in indices]
@@ -231,15 +313,26 @@ def cut_out(
         }
         pictures += part.float().cpu().split(1)
         traced += [{rule: one[i : i + 1] for rule, one in signed.items()} for i in range(len(part))]
+    shown = field
     if field is not None and sees == "most":
-        field = effective_field(field, [p.position for p in chosen], [one["gradient"] for one in traced])
+        shown = effective_field(field, [p.position for p in chosen], [one["gradient"] for one in traced])
     found = []
     for peak, picture, signed in zip(chosen, pictures, traced, strict=True):
         size = picture.shape[2], picture.shape[3]
-        box = visible_box(field, peak.position, size)
-        parts = {rule: cut(signed[rule], box, 0.0) for rule in rules}
-        found.append(Exemplar(peak, box, box == (0, 0, *size), cut(picture, box, MID_GREY), parts))
+        box = visible_box(None if sees == "picture" else shown, peak.position, size)
+        own = resolution == "own" and network.channels == 3
+        crop = cut_original(photos[peak.photo], box, size, fit) if own else cut(picture, box, MID_GREY)
+        parts: dict[str, Tensor] = {rule: cut(signed[rule], box, 0.0) for rule in rules}
+        seen = visible_box(shown, peak.position, size)
+        found.append(Exemplar(peak, box, seen == (0, 0, *size), crop, parts, seen))
     return found
+
+
+def field_of(network: Network, unit: Unit, chosen: Sequence[Peak]) -> ReceptiveField | None:
+    """What one place of a unit's layer can see; None where that is all of the picture."""
+    own = network.layer(unit.layer)
+    placed = any(isinstance(peak.position, tuple) for peak in chosen) and max(own.shape[1:]) > 1  # one place sees all
+    return network.receptive_field(own.name).of(unit.index or 0) if placed else None
 
 
 def effective_field(

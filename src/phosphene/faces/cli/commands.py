@@ -17,11 +17,19 @@ from phosphene.faces.cli import show, tree
 from phosphene.faces.cli.guard import Ended, guarded
 from phosphene.faces.cli.output import note, results_apart, tell
 from phosphene.faces.running.claims import Claims
+from phosphene.faces.running.indexes import usual_net, with_units
 from phosphene.faces.running.job import Done, Job, Output, perform
 from phosphene.faces.running.reels import Filming
 from phosphene.faces.running.session import Session
 
 Options = dict[str, Any]
+
+OF_INDEX = (
+    cli.option("net", str | None, None, "the network, as `phosphene networks` lists them; by default embedded:photo, "
+               "or that of an index"),
+    *cli.NETWORK[1:],
+)  # fmt: skip
+"""Of commands that may be about an index."""
 
 
 def _command(run: Callable[..., None], parameters: Sequence[Any], doc: str) -> Callable[..., None]:
@@ -55,6 +63,7 @@ def recipe_command(name: str, rows: tuple[Row, ...], *, like: bool = False) -> C
     recipes: dict[str, Recipe[..., Any]] = {
         row.method: catalogue.method(name, row.method) if row.method else catalogue.recipe(row.name) for row in rows
     }
+    indexes = _indexes(recipes)
     several, first, choice = len(rows) > 1, next(iter(recipes)), rows[0].choice
     if like:
         recipes = {method: cli.open_ended(one) for method, one in recipes.items()}
@@ -65,12 +74,13 @@ def recipe_command(name: str, rows: tuple[Row, ...], *, like: bool = False) -> C
     if any(row.judge for row in rows):
         parameters.append(cli.JUDGE)
     film = [cli.FILM, cli.WATCH] if any(recipe.takes_steps for recipe in recipes.values()) else []
-    network = [*cli.untyped(cli.NETWORK), cli.PATIENT] if like else cli.NETWORK
+    network = [*cli.untyped(cli.NETWORK), cli.PATIENT] if like else OF_INDEX if indexes else cli.NETWORK
     parameters += [*network, *film, cli.LIKE, cli.OUT, cli.FORCE, cli.QUIET, cli.JSON, cli.ANONYMOUS]
 
     def run(**options: Any) -> None:
         method, picture = options.pop(choice, None), options.pop("like")
         if picture is None:
+            options["net"] = options["net"] or usual_net(options[name] for name in indexes)
             method = _method_of_files(first, recipes, options) if method is None else method
             job = _job(name, rows, recipes, method, options)
             _check_inputs(job)
@@ -85,6 +95,11 @@ def recipe_command(name: str, rows: tuple[Row, ...], *, like: bool = False) -> C
         return _run(job, options)
 
     return _command(run, parameters, _help(name, recipes))
+
+
+def _indexes(recipes: cli.Recipes) -> set[str]:
+    """The inputs of a command that may be an index."""
+    return {one.name for recipe in recipes.values() for one in recipe.inputs if one.indexed}
 
 
 def _help(name: str, recipes: cli.Recipes) -> str:
@@ -116,7 +131,7 @@ def _job(name: str, rows: tuple[Row, ...], recipes: cli.Recipes, method: str, op
         options.pop("out"), options.pop("force"), options["quiet"], options.pop("no_provenance"), film, watch
     )  # fmt: skip
     asked = session(options)
-    given = {key: value for key, value in options.items() if key not in ("quiet", "json")}
+    given = with_units(recipe, {key: value for key, value in options.items() if key not in ("quiet", "json")})
     named = None if method == catalogue.ITSELF else method or None
     return Job(row, recipe, named, _taken(given, recipe, method, recipes), asked, output)
 

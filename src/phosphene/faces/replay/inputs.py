@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from phosphene.core.errors import Mistake
+from phosphene.core.index.index import Index, is_index
+from phosphene.core.index.photographs import Indexed
 from phosphene.core.paths import reason
+from phosphene.core.pictures.files import Photo
 from phosphene.core.pictures.samples import is_known
-from phosphene.core.results.provenance import file_sha256, pixels_record
+from phosphene.core.results.provenance import file_sha256, photo_record, pixels_record
 from phosphene.core.units.photographs import pictures_in
 
 
@@ -16,7 +19,8 @@ class Files:
     """Files that somebody names, found by what is in them; each is read once."""
 
     def __init__(self, inputs: Sequence[str | Path]) -> None:
-        self.files = pictures_in(inputs)
+        self.indexes = [Index.open(one) for one in inputs if is_index(one)]
+        self.files = pictures_in(one for one in inputs if not is_index(one))
         self._named = {str(file) for file in inputs}
 
     @property
@@ -53,7 +57,17 @@ def _pixels_key(record: Mapping[str, Any]) -> str:
     return f"{record.get('pixels_sha256')} {record.get('shape')}"
 
 
-def photograph(picture: str, record: Mapping[str, Any], given: Files) -> str:
+def _of_index(index: Index, record: Mapping[str, Any]) -> Photo | None:
+    """The photograph of this number, if it is the one that is meant."""
+    number = record.get("number")
+    if type(number) is not int or not 0 <= number < index.count:
+        return None
+    photo = Indexed(index)[number]
+    own = photo_record(photo)
+    return photo if all(own[key] == record.get(key) for key in own if key != "name") else None
+
+
+def photograph(picture: str, record: Mapping[str, Any], given: Files) -> Photo:
     """The photograph of this record: scikit-image's, or one of the given files.
 
     Args:
@@ -70,6 +84,10 @@ def photograph(picture: str, record: Mapping[str, Any], given: Files) -> str:
                 f"{name} is another picture here than where {picture} was made, by another version of what brings it"
             )
         return name
+    for index in given.indexes:
+        photo = _of_index(index, record)
+        if photo is not None:
+            return photo
     key = "sha256" if "sha256" in record else "pixels_sha256"
     own = given.of_file if key == "sha256" else given.of_pixels
     sought = str(record["sha256"]) if key == "sha256" else _pixels_key(record)

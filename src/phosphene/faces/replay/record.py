@@ -6,7 +6,7 @@ allow. No path in a record is ever opened.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class Record:
         threads: how many worked at it.
         versions: of what the pixels depend on.
         frame: which one of a film it is.
+        index: what indexes said, of which photographs were used, by the name of the input.
     """
 
     picture: Path
@@ -59,6 +60,7 @@ class Record:
     threads: int
     versions: dict[str, str]
     frame: int | None = None
+    index: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_record(picture: str | Path) -> Record:
@@ -85,6 +87,7 @@ def read_record(picture: str | Path) -> Record:
         return Record(
             path, shown, recipe, arguments, data["network"], list(data["inputs"]), parse_plans(data["plan"]),
             tuple(data["part"]), data["device"], data["threads"], dict(data["versions"]), data.get(FRAME),
+            dict(data.get("index", {})),
         )  # fmt: skip
     except (KeyError, TypeError, AttributeError):
         raise incomplete(path) from None
@@ -112,6 +115,7 @@ def _complete(data: Mapping[str, Any], recipe: Recipe[..., Any]) -> bool:
         and isinstance(data["part"], list)
         and all(type(one) in (str, int) for one in data["part"])
         and type(data.get(FRAME)) in (int, type(None))
+        and isinstance(data.get("index", {}), Mapping)
     )
 
 

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from phosphene.core.errors import Mistake, brief, printable
+from phosphene.core.index.photographs import recalled
 from phosphene.core.networks.allowance import Allowance, Meter
 from phosphene.core.networks.network import Network
 from phosphene.core.pictures.files import Photo, pixel_count
@@ -109,7 +110,7 @@ def begin(
     Args:
         record: what the picture says.
         network: the one that made the picture; run by the recorded plans whatever its own are.
-        inputs: files of the photographs, or folders with them, in any order.
+        inputs: files of the photographs, or folders or indexes with them, in any order.
         meter: counts what is read, and says how much may be.
     Raises:
         Mistake: network or photographs are not those that made the picture, and what differs; it takes too long; or a
@@ -117,15 +118,19 @@ def begin(
     """
     _check_network(record, network)
     given = Files(inputs)
-    if len(record.inputs) > len(given.files) + len(SAMPLES):
+    if len(record.inputs) > len(given.files) + len(SAMPLES) and not given.indexes:
         said = f"{record.picture.name} was made from {len(record.inputs)} photographs"
         raise Mistake(f"{said}, and {len(given.files)} were named with --input")
-    photos: dict[str, list[str]] = {}
+    photos: dict[str, list[Photo]] = {}
     for one in record.inputs:
         photos.setdefault(one["as"], []).append(photograph(record.picture.name, one, given))
-    named: dict[str, str | list[str]] = {}
+    named: dict[str, Photo | Sequence[Photo]] = {}
     for wanted in record.recipe.inputs:
         files = photos.get(wanted.name, [])
+        if wanted.name in record.index and wanted.indexed:
+            numbers = [one.get("number", -1) for one in record.inputs if one["as"] == wanted.name]
+            named[wanted.name] = recalled(record.index[wanted.name], dict(zip(numbers, files, strict=True)))
+            continue
         if (wanted.required and not files) or (not wanted.many and len(files) > 1):
             raise incomplete(record.picture)
         if files:

@@ -24,6 +24,7 @@ from phosphene.core.units.units import stems
 from phosphene.faces.running import sweep
 from phosphene.faces.running.claims import Claims
 from phosphene.faces.running.destination import FRAMES, Destination, Written, photo_stem
+from phosphene.faces.running.indexes import indexed
 from phosphene.faces.running.kept import going_on
 from phosphene.faces.running.reels import Filming
 from phosphene.faces.running.runner import ENDS, Outcome, finished
@@ -161,7 +162,8 @@ def perform(job: Job, say: Say, claims: Claims) -> Done | Sweep | Filming:
         to.check_files(promised)
     for one in job.recipe.inputs:
         if one.many and one.name in given:
-            given[one.name] = _photographs(one, given[one.name], to, say)
+            own = indexed(one, given[one.name], job.session.network) if one.indexed else None
+            given[one.name] = _photographs(one, given[one.name], to, say) if own is None else own
     network, _ = job.session.network, job.session.others
     with named(network.name):
         units = _many(job, given)

@@ -10,8 +10,8 @@ from torch import nn
 
 from phosphene.core.errors import Mistake
 from phosphene.core.optimization.settings import ParameterizationName, Settings
+from phosphene.core.units.presets import PRESETS, Preset, settings
 from phosphene.features import visualize
-from phosphene.features.presets import PRESETS, Preset, settings
 from tests.small import convnet, noise
 
 

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phosphene.core.units.portraits import default_side, stretched
 from phosphene.features import visualize
-from phosphene.features.portraits import default_side, stretched
 from tests.small import convnet, noise
 
 

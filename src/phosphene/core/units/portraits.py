@@ -19,6 +19,8 @@ from phosphene.core.optimization.parameterizations import CPPN
 from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import Term
+from phosphene.core.units.presets import settings
+from phosphene.core.units.units import AnyUnit, groups, unit_term
 
 
 def default_side(network: Network) -> int:
@@ -103,3 +105,25 @@ class Portraits:
         """What each problem's term is on its picture as it is shown, opaque and without transforms."""
         found = reached(self.network, self.parts, self._colours(step), self.batch)
         return torch.where(found.isfinite(), found, -step.values.to(found))  # where it fails, the last good one
+
+
+def painted(
+    network: Network, units: Sequence[AnyUnit], *, steps: int, side: int | None = None, seed: int = 0, batch: int = 16
+) -> Float[Tensor, "n 3 side side"]:
+    """A picture of each unit at once, as `visualize` paints it by its default.
+
+    Args:
+        network: whose units, run by its own plan.
+        steps: moves of each.
+        side: in pixels; by default `default_side`.
+        seed: of the start and the transforms.
+        batch: so many views at a time go through the network.
+    """
+    parts = [(problems, unit_term([units[i] for i in problems])) for problems in groups(units)]
+    size = side or default_side(network)
+    portraits = Portraits(
+        network, parts, [unit.key for unit in units], settings("default", {"steps": steps}),
+        (size, size), seed=seed, batch=batch,
+    )  # fmt: skip
+    *_, last = portraits.path
+    return portraits.shown(last)[:, :3].float().cpu()
