@@ -168,8 +168,9 @@ def codes() -> None:
     figure(panels, columns=3, side=224).save(HERE / "same_hog.png")
 
 
-def decoders(without: str | None = None) -> None:
-    """Two photographs by the decoders of three layers alone; and one by a decoder that has seen no cats, if given."""
+def decoders(without: str | None = None, beside: str | None = None) -> None:
+    """Two photographs by the decoders of three layers alone; and by one that has seen no cats, if given, beside another
+    that was trained as long and has."""
     network, size = phosphene.load(), (224, 224)
 
     def alone(fed: torch.Tensor, layer: str, file: str | None = None) -> torch.Tensor:
@@ -183,7 +184,7 @@ def decoders(without: str | None = None) -> None:
     ]
     save_png(grid(torch.cat(rows), columns=4, gap=6), HERE / "decoders.png")
     if without is not None:
-        rows = [part for fed in photos for part in (fed, alone(fed, "mixed5b"), alone(fed, "mixed5b", without))]
+        rows = [part for fed in photos for part in (fed, alone(fed, "mixed5b", beside), alone(fed, "mixed5b", without))]
         save_png(grid(torch.cat(rows), columns=3, gap=6), HERE / "without.png")
 
 
