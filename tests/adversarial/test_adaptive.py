@@ -6,11 +6,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from phosphene.adversarial.adaptive import Straight, Votes, _drawn, bpda, eot, majority
-from phosphene.adversarial.intervals import wilson
 from phosphene.adversarial.victims import Victim
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.keys import Key
+from phosphene.core.results.intervals import wilson
 from tests.adversarial.defences import Jpeg, Quantization, RandomResizePad, guarded
 from tests.small import convnet, noise
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 import phosphene
-from phosphene.adversarial.intervals import wilson
 from phosphene.adversarial.transfer import Count, Transfer, noise_of, told_apart, transferred
 from phosphene.core.errors import Mistake
 from phosphene.core.optimization.keys import Key
+from phosphene.core.results.intervals import wilson
 from tests.small import levels, linear, noise
 
 WEIGHT = noise(3, 3, 8, 8) - 0.5

@@ -20,11 +20,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from phosphene.adversarial.intervals import wilson
 from phosphene.adversarial.victims import Classifier, Victim
 from phosphene.core.errors import Mistake, check_range, did_you_mean
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.restoring import drawing, same_random_numbers
+from phosphene.core.results.intervals import wilson
 
 Part = Callable[[Tensor], Tensor]
 """A part of a network: one tensor to another."""

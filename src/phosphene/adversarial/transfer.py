@@ -17,12 +17,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from phosphene.adversarial.cases import rounded
-from phosphene.adversarial.intervals import wilson
 from phosphene.adversarial.searches import Search
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.keys import Key
 from phosphene.core.pictures.eight_bit import nearest_levels
+from phosphene.core.results.intervals import wilson
 from phosphene.core.units.inputs import logits
 
 SHUFFLING = 1000  # the stream of its random numbers, beside those of attacks

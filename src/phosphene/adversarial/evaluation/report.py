@@ -18,8 +18,8 @@ from phosphene.adversarial.evaluation.evidence import Check
 from phosphene.adversarial.evaluation.judging import doubted
 from phosphene.adversarial.evaluation.ledger import Ledger, Worst
 from phosphene.adversarial.evaluation.verdict import verdict
-from phosphene.adversarial.intervals import wilson
 from phosphene.core.options import shown
+from phosphene.core.results.intervals import wilson
 
 SUMMARY, TABLE = "summary.json", "images.csv"
 """Of each evaluation; the worst pictures are in files of their own."""

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from phosphene.adversarial.evaluation.evidence import Check
-from phosphene.adversarial.intervals import wilson
 from phosphene.adversarial.norms import Norm
+from phosphene.core.results.intervals import wilson
 
 
 def verdict(checks: Sequence[Check], robust: int, of: int, eps: float, norm: Norm = "linf") -> str:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phosphene.adversarial.intervals import SURE, wilson
+from phosphene.core.results.intervals import SURE, wilson
 
 
 @given(st.integers(1, 400), st.data())
