@@ -7,6 +7,7 @@ faces.safetensors` that of docs/albums.md, with the network that is trained ther
 decoders [nocats.safetensors]` makes those of docs/decoders.md, the second with a decoder that has seen no cats, and
 `python docs/make_pictures.py styles` makes those of docs/style.md, `... arbitrary` that of docs/arbitrary_style.md,
 `... textures` that of docs/textures.md.
+`... trial` makes that of docs/trial.md.
 `... feed_forward` and `... larger FILE` make those of docs/feed_forward.md, the second with the network that `python -m
 training.style larger` trains.
 """
@@ -14,18 +15,22 @@ training.style larger` trains.
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
 import phosphene
 from phosphene.adversarial.linearity import walk
+from phosphene.core.optimization.keys import Key
 from phosphene.core.pictures.colours import overlay
 from phosphene.core.pictures.files import open_photo
 from phosphene.core.pictures.fitting import fit, resize
-from phosphene.core.pictures.sheets import figure, grid
+from phosphene.core.pictures.sheets import beside, figure, grid
 from phosphene.core.pictures.writing import save_png
 from phosphene.core.units.inputs import feed
 from phosphene.core.units.labels import label
+from phosphene.dataset.index import index
+from phosphene.dataset.trial.of_units import Painted, UnitTrial
 from phosphene.faces.lessons.drawing import lines
 from phosphene.models.decoder_files import decoder_pictures
 
@@ -240,6 +245,36 @@ def textures(side: int = 224) -> None:
     save_png(grid(torch.cat(rows), columns=5, gap=6), HERE / "textures.png")
 
 
+def trial(unit: tuple[str, int] = ("mixed4a", 87)) -> None:
+    """A question about a unit, with exemplars and with pictures; its photographs are parts of scikit-image's."""
+    with TemporaryDirectory() as folder:
+        pieces = Path(folder) / "pieces"
+        pieces.mkdir()
+        for name in ("astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "retina", "clock"):
+            photo = open_photo(f"skimage:{name}")
+            for i in range(40):
+                side = (64, 96, 128, 192)[i % 4]
+                top, left = (
+                    int(Key(0, [i]).child(axis).integers(torch.tensor([0]), 1, photo.shape[2 + axis] - side)[0, 0])
+                    for axis in (0, 1)
+                )
+                save_png(photo[..., top : top + side, left : left + side], pieces / f"{name}-{i:02d}.png")
+        network = phosphene.load()
+        made = index(network, pieces, Path(folder) / "pieces.index", layers=[unit[0]])
+        shown = {
+            sign: phosphene.visualize(network, [f"{unit[0]}:{unit[1]}"], size=128, negative=sign).image
+            for sign in (False, True)
+        }
+        painted = Painted({unit: shown[False]}, {unit: shown[True]})
+        sheets = []
+        for hint in ("exemplars", "synthetic"):
+            asked = UnitTrial(made, network, units=[unit], hint=hint, painted=lambda units: painted, references=6)
+            (question,) = asked.questions(1)
+            asked.prepare([question])
+            sheets.append(asked.picture(question))
+        beside(*sheets).save(HERE / "trial.png")
+
+
 def larger(model: str) -> None:
     """A part of a photograph, and the same out of a sixteenth of its pixels, with the network of training/style.py."""
     photo = open_photo("skimage:astronaut")[..., 0:256, 96:352]
@@ -283,7 +318,7 @@ def each(network: phosphene.Network) -> None:
 ALONE: dict[str, Callable[..., None]] = {
     "codes": codes, "arbitrary": lambda: arbitrary(phosphene.load()), "styles": lambda: styles(phosphene.load()),
     "feed_forward": feed_forward, "textures": textures, "larger": larger, "decoders": decoders, "albums": albums,
-    "attacks": attacks,
+    "attacks": attacks, "trial": trial,
 }  # fmt: skip
 """By the name that is given first."""
 

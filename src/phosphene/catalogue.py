@@ -225,6 +225,7 @@ CATALOGUE: tuple[Row, ...] = (
     Row("lesson", "", "faces.cli.lesson:give_lesson", "Show on a page why small changes fool classifiers."),
     Row("evaluate", "", "faces.cli.evaluate:evaluate_network", "Say how often a network can be fooled on a data set."),
     Row("index", "", "faces.cli.index:index_data", "Find what each unit answers to in a data set of your own."),
+    Row("trial", "", "faces.cli.trial:take_trial", "Answer what a network answers, and compare."),
     Row("replay", "", "faces.cli.replay:replay_picture", "Make a picture again, from the recipe that it carries."),
     Row("tune", "", "faces.cli.tune:tune_network", "Measure the fastest way to run a network here."),
     Row("tour", "", "faces.cli.commands:take_tour", "Walk through all of it, on one photograph, into one page."),

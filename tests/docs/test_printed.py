@@ -55,6 +55,7 @@ TOOLS = {
     "train-decoder": ["--epochs", "1", "--batch", "8", "--measured", "1"],
     "train-style": ["--epochs", "1", "--batch", "8", "--size", "32", "--measured", "1"],
     "evaluate": ["--limit", "3"],
+    "trial": ["--judge", "embedded:photo-robust", "--count", "2"],
 }
 """The same for commands that are not recipes."""
 
