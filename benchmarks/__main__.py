@@ -33,6 +33,8 @@ NAMES = {
     "photographs": "what attacks do to 200 photographs: PGD within a few levels, a tiger shark, ten ostriches",
     "robustness": "robust accuracy of three networks and the passes it takes, beside AutoAttack",
     "index": "one pass over a data set beside the bare forward, its memory, and decoding apart",
+    "cluster": "an index by one process and by Ray: images a second, the merge, bytes; what 100 million images take",
+    "units": "do pictures explain a unit? which of two photographs excites it more, by a machine (--net, --presets)",
     "memory": "the peak of 508 channels at once, from the command line",
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")
