@@ -151,6 +151,10 @@ def _fetched(ray: Any, done: Any, number: int) -> bytes:
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, Mistake):
             raise Mistake(str(error.cause)) from error
+        if "failed to import" in str(error):
+            raise Mistake(
+                "the cluster's machines don't have this phosphene; install the same version on each"
+            ) from error
         raise Mistake(f"shard {number} fails on the cluster: {first_line(error.cause or error)}") from error
     except ray.exceptions.RayError as error:
         why = f"{type(error).__name__}: {first_line(error)}"
