@@ -35,6 +35,8 @@ NAMES = {
     "neighbours": "the ten nearest of 100,000 codes, beside scikit-learn and faiss",
     "robustness": "robust accuracy of three networks and the passes it takes, beside AutoAttack",
     "index": "one pass over a data set beside the bare forward, its memory, and decoding apart",
+    "cluster": "an index by one process and by Ray: images a second, the merge, bytes; what 100 million images take",
+    "units": "do pictures explain a unit? which of two photographs excites it more, by a machine (--net, --presets)",
     "memory": "the peak of 508 channels at once, from the command line",
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")

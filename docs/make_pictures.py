@@ -6,7 +6,8 @@ docs/inversion.md and docs/metamers.md, `... codes` those of docs/hog.md, and `p
 faces.safetensors` that of docs/albums.md, with the network that is trained there. `python docs/make_pictures.py
 decoders [nocats.safetensors]` makes those of docs/decoders.md, the second with a decoder that has seen no cats, and
 `python docs/make_pictures.py styles` makes those of docs/style.md, `... arbitrary` that of docs/arbitrary_style.md,
-`... textures` that of docs/textures.md, `... maps` that of docs/map.md, `... exemplars` that of docs/exemplars.md.
+`... textures` that of docs/textures.md, `... maps` that of docs/map.md, `... exemplars` that of docs/exemplars.md,
+`... trial` that of docs/trial.md.
 `... feed_forward` and `... larger FILE` make those of docs/feed_forward.md, the second with the network that `python -m
 training.style larger` trains.
 """
@@ -22,11 +23,12 @@ from PIL import Image
 
 import phosphene
 from phosphene.adversarial.linearity import walk
+from phosphene.core.optimization.keys import Key
 from phosphene.core.pictures.colours import overlay
 from phosphene.core.pictures.eight_bit import to_pil
 from phosphene.core.pictures.files import open_photo
 from phosphene.core.pictures.fitting import fit, resize
-from phosphene.core.pictures.sheets import figure, grid
+from phosphene.core.pictures.sheets import beside, figure, grid
 from phosphene.core.pictures.writing import save_png
 from phosphene.core.units.inputs import feed
 from phosphene.core.units.labels import label
@@ -35,6 +37,7 @@ from phosphene.dataset.layouts import Layout
 from phosphene.dataset.map_drawing import scatter
 from phosphene.dataset.map_tiles import Tiling, strips, thumbnail
 from phosphene.dataset.maps import laid_out
+from phosphene.dataset.trial.of_units import Painted, UnitTrial
 from phosphene.faces.lessons.drawing import lines
 from phosphene.models.decoder_files import decoder_pictures
 
@@ -264,6 +267,36 @@ def exemplars(side: int = 128) -> None:
     made.figure().save(HERE / "exemplars.png")
 
 
+def trial(unit: tuple[str, int] = ("mixed4a", 87)) -> None:
+    """A question about a unit, with exemplars and with pictures; its photographs are parts of scikit-image's."""
+    with TemporaryDirectory() as folder:
+        pieces = Path(folder) / "pieces"
+        pieces.mkdir()
+        for name in ("astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "retina", "clock"):
+            photo = open_photo(f"skimage:{name}")
+            for i in range(40):
+                side = (64, 96, 128, 192)[i % 4]
+                top, left = (
+                    int(Key(0, [i]).child(axis).integers(torch.tensor([0]), 1, photo.shape[2 + axis] - side)[0, 0])
+                    for axis in (0, 1)
+                )
+                save_png(photo[..., top : top + side, left : left + side], pieces / f"{name}-{i:02d}.png")
+        network = phosphene.load()
+        made = index(network, pieces, Path(folder) / "pieces.index", layers=[unit[0]])
+        shown = {
+            sign: phosphene.visualize(network, [f"{unit[0]}:{unit[1]}"], size=128, negative=sign).image
+            for sign in (False, True)
+        }
+        painted = Painted({unit: shown[False]}, {unit: shown[True]})
+        sheets = []
+        for hint in ("exemplars", "synthetic"):
+            asked = UnitTrial(made, network, units=[unit], hint=hint, painted=lambda units: painted, references=6)
+            (question,) = asked.questions(1)
+            asked.prepare([question])
+            sheets.append(asked.picture(question))
+        beside(*sheets).save(HERE / "trial.png")
+
+
 def larger(model: str) -> None:
     """A part of a photograph, and the same out of a sixteenth of its pixels, with the network of training/style.py."""
     photo = open_photo("skimage:astronaut")[..., 0:256, 96:352]
@@ -338,7 +371,7 @@ def maps() -> None:
 
 ALONE: dict[str, Callable[..., None]] = {
     "codes": codes, "arbitrary": lambda: arbitrary(phosphene.load()), "styles": lambda: styles(phosphene.load()),
-    "maps": maps,
+    "maps": maps, "trial": trial,
     "feed_forward": feed_forward, "textures": textures, "exemplars": exemplars, "larger": larger, "decoders": decoders,
     "albums": albums, "attacks": attacks,
 }  # fmt: skip

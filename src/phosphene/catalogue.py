@@ -228,6 +228,7 @@ CATALOGUE: tuple[Row, ...] = (
     Row("map", "", "faces.cli.map:map_index", "Lay the images of an index out on a map, as a page that zooms."),
     Row("neighbours", "", "faces.cli.neighbours:find_neighbours", "Find the images most like a photograph."),
     Row("report", "", "faces.cli.report:report_layer", "Show every unit of a layer on one page, out of an index."),
+    Row("trial", "", "faces.cli.trial:take_trial", "Answer what a network answers, and compare."),
     Row("replay", "", "faces.cli.replay:replay_picture", "Make a picture again, from the recipe that it carries."),
     Row("tune", "", "faces.cli.tune:tune_network", "Measure the fastest way to run a network here."),
     Row("tour", "", "faces.cli.commands:take_tour", "Walk through all of it, on one photograph, into one page."),

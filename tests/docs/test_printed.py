@@ -55,6 +55,7 @@ TOOLS = {
     "train-decoder": ["--epochs", "1", "--batch", "8", "--measured", "1"],
     "train-style": ["--epochs", "1", "--batch", "8", "--size", "32", "--measured", "1"],
     "evaluate": ["--limit", "3"],
+    "trial": ["--judge", "embedded:photo-robust", "--count", "2"],
 }
 """The same for commands that are not recipes."""
 
@@ -114,7 +115,7 @@ def test_a_printed_command_parses_and_names_what_the_default_network_has(words, 
     if given.get("net", network.name) != network.name:
         return
     if "method" in given:
-        catalogue.method(words[0], given["method"])
+        catalogue.method(words[0], given["method"] or "")
     for name, look_up in NAMED.items():
         if words[0] in ("attack", "dream") and name == "start":
             continue  # with what it begins: the photograph, or noise

@@ -5,15 +5,8 @@ import torch
 
 from phosphene.core.pictures.fitting import fit
 from phosphene.core.units.inputs import logits
-from phosphene.features.judge import counterpart, shown_to, verdicts, words
+from phosphene.features.judge import shown_to, verdicts, words
 from tests.small import LABELS, convnet, noise
-
-
-def test_a_class_is_found_by_any_of_its_names():
-    network, judge = convnet(), convnet(labels=["horse", "mouser", "crane", "zebra, striped horse"])
-    assert [counterpart(judge, network, i) for i in range(4)] == [1, 3, None, None]
-    assert counterpart(convnet(labels=["horse", "a", "b", "c"]), network, 1) is None
-    assert counterpart(convnet(), network, 3) == 3  # the same names, though one of them is there twice
 
 
 def test_a_judge_sees_the_whole_picture_at_its_own_size_in_eight_bits():

@@ -7,26 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.pictures.eight_bit import nearest_levels
 from phosphene.core.pictures.fitting import fit
 from phosphene.core.units.inputs import logits, top
-from phosphene.core.units.labels import class_index, label
-
-
-def counterpart(judge: Network, network: Network, index: int) -> int | None:
-    """The judge's number of a class of another network: the one that shares a name which is nobody else's."""
-    if judge.labels == network.labels:
-        return index
-    for name in (network.labels or [])[index : index + 1]:
-        for synonym in (name, *name.split(",")):
-            try:
-                if class_index(network, synonym) == index:
-                    return class_index(judge, synonym)
-            except Mistake:
-                continue
-    return None
+from phosphene.core.units.labels import counterpart, label
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@
 import pytest
 
 from phosphene.core.errors import Mistake
-from phosphene.core.units.labels import class_index, label, names_class
+from phosphene.core.units.labels import class_index, counterpart, label, names_class
 from tests.small import convnet
 
 
@@ -66,3 +66,10 @@ def test_what_an_embedding_answers_is_a_number_and_no_class():
 
 def test_a_label_is_its_first_synonym():
     assert [label(convnet(), i) for i in range(4)] == ["tabby cat", "zebra", "crane", "crane"]
+
+
+def test_a_class_of_another_network_is_found_by_any_of_its_names():
+    network, judge = convnet(), convnet(labels=["horse", "mouser", "crane", "zebra, striped horse"])
+    assert [counterpart(judge, network, i) for i in range(4)] == [1, 3, None, None]
+    assert counterpart(convnet(labels=["horse", "a", "b", "c"]), network, 1) is None
+    assert counterpart(convnet(), network, 3) == 3  # the same names, though one of them is there twice

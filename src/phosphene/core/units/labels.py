@@ -81,3 +81,17 @@ def names_class(network: Network, text: str) -> bool:
     except Mistake:
         return False
     return True
+
+
+def counterpart(judge: Network, network: Network, index: int) -> int | None:
+    """The judge's number of a class of another network: the one that shares a name which is nobody else's."""
+    if judge.labels == network.labels:
+        return index
+    for name in (network.labels or [])[index : index + 1]:
+        for synonym in (name, *name.split(",")):
+            try:
+                if class_index(network, synonym) == index:
+                    return class_index(judge, synonym)
+            except Mistake:
+                continue
+    return None

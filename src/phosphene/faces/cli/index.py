@@ -6,23 +6,25 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 
-from phosphene.core.errors import exit_code, failed, unless_interrupted
+from phosphene.core.errors import Mistake, exit_code, failed, unless_interrupted
 from phosphene.core.index.index import Index
 from phosphene.core.index.layout import BROKEN, FACTS
+from phosphene.core.networks.network import Network
 from phosphene.core.options import Bounds
 from phosphene.core.paths import given_path, shortened
 from phosphene.core.pictures.samples import bare_name
 from phosphene.core.units.network_input import Fit
-from phosphene.dataset.building import Folder, in_process, run
+from phosphene.dataset.building import Engine, Folder, in_process, run
 from phosphene.dataset.decoding import decoder
 from phosphene.dataset.index import default_layers
 from phosphene.dataset.listing import Listing
 from phosphene.dataset.merging import merge
 from phosphene.dataset.question import Loading, Question, ask
+from phosphene.dataset.ray_engine import on_ray
 from phosphene.dataset.sources import listed
 from phosphene.faces.cli import options as cli
 from phosphene.faces.cli.commands import session, tool
@@ -57,7 +59,10 @@ TOLD = 5
                bounds=Bounds(1, 10**6)),
     cli.option("thumbnails", int, 64, "the longer side of an image's thumbnail in pixels", bounds=Bounds(8, 512)),
     cli.option("draft", bool, False, "decode large JPEGs smaller, several times as fast; values differ a little"),
-    cli.option("workers", int | None, None, "processes that decode; 0 for a thread of this one", bounds=Bounds(0, 256)),
+    cli.option("workers", int | None, None, "processes that decode, 0 for a thread; of ray: that read whole shards",
+               bounds=Bounds(0, 4096)),
+    cli.option("engine", Literal["process", "ray"], "process", "this process, or a cluster: the same bytes"),
+    cli.option("address", str | None, None, "of --engine ray: the cluster's HOST:PORT, or auto; by default a new one"),
     cli.option("out", str | None, None, "the index's folder, by default DATA.index; an unfinished index goes on"),
     cli.option("force", bool, False, "begin anew, over an index that is there"),
     cli.option("quiet", bool, False, "say nothing but where the index is"),
@@ -84,11 +89,8 @@ def index_data(**options: Any) -> None:
             note(f"{begun.pictures_there} of {len(listing)} pictures are in {folder} already; going on", quiet=quiet)
         began = time.perf_counter()
         with _ending(begun, network.name), bars(quiet=quiet) as progress:
-            with (
-                decoder(question.door, _workers(asked["workers"], listing)) as decoding,
-                _watched(progress, begun) as seen,
-            ):
-                for _ in run(begun, in_process(question, network, decoding, seen)):
+            with _watched(progress, begun) as seen, _engine(asked, question, network, seen) as engine:
+                for _ in run(begun, engine):
                     pass
             seconds = time.perf_counter() - began
             task = progress.add_task("merge", total=1 + len(question.layers))
@@ -102,6 +104,21 @@ def _loading(opened: Session) -> Loading:
     """How another process loads the same network."""
     plan = "none" if opened.no_plan else opened.plan or "auto"
     return Loading(opened.net, opened.weights_file, opened.device, opened.precision, plan, opened.head)
+
+
+@contextmanager
+def _engine(
+    asked: dict[str, Any], question: Question, network: Network, seen: Callable[[int], None]
+) -> Iterator[Engine]:
+    """What computes the shards."""
+    if asked["engine"] == "ray":
+        with on_ray(question, asked["workers"] or os.cpu_count() or 1, asked["address"], seen) as engine:
+            yield engine
+        return
+    if asked["address"] is not None:
+        raise Mistake("--address is of a cluster; give --engine ray as well")
+    with decoder(question.door, _workers(asked["workers"], question.listing)) as decoding:
+        yield in_process(question, network, decoding, seen)
 
 
 def _workers(asked: int | None, listing: Listing) -> int:
