@@ -225,7 +225,7 @@ CATALOGUE: tuple[Row, ...] = (
     Row("lesson", "", "faces.cli.lesson:give_lesson", "Show on a page why small changes fool classifiers."),
     Row("evaluate", "", "faces.cli.evaluate:evaluate_network", "Say how often a network can be fooled on a data set."),
     Row("index", "", "faces.cli.index:index_data", "Find what each unit answers to in a data set of your own."),
-    Row("map", "", "faces.cli.map:map_index", "Lay the images of an index out on a map, as a page that zooms."),
+    Row("map", "", "faces.cli.map:map_index", "Lay the images of an index out on a page that zooms."),
     Row("neighbours", "", "faces.cli.neighbours:find_neighbours", "Find the images most like a photograph."),
     Row("report", "", "faces.cli.report:report_layer", "Show every unit of a layer on one page, out of an index."),
     Row("trial", "", "faces.cli.trial:take_trial", "Answer what a network answers, and compare."),

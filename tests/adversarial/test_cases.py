@@ -36,6 +36,7 @@ def test_the_figure_says_the_five_most_probable_classes_and_all_norms():
     assert (numbers["forwards"], numbers["backwards"]) == (2, 1)
 
 
+@pytest.mark.slow
 def test_what_rounding_takes_away_is_said_and_a_search_among_8_bits_does_not_lose_it():
     photo = {"network": two_classes(1.2), "photo": PHOTO, "eps": 1.4 / 255}
     lost = phosphene.pgd(**photo).result
@@ -45,6 +46,7 @@ def test_what_rounding_takes_away_is_said_and_a_search_among_8_bits_does_not_los
     assert kept.numbers[0]["fooled"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 def test_searched_among_8_bits_what_is_saved_is_what_was_searched(norm, tmp_path):
     radius = {"linf": 8 / 255, "l2": 0.6, "l1": 8.0}[norm]

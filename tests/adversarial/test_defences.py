@@ -40,6 +40,7 @@ def test_a_surrogate_for_the_winners_finds_more_than_their_own_gradient():
     assert robust(bpda(victim, "winners", torch.nn.functional.softplus)) <= robust(victim) - 0.15
 
 
+@pytest.mark.slow
 def test_random_resizing_survives_the_gradient_of_one_draw_and_not_the_mean_of_twenty():
     def right(victim):
         search = pgd.attack(victim, *PICTURES, eps=EPS, steps=8, step_size=EPS / 4, until_fooled=False)

@@ -98,6 +98,7 @@ def test_what_cannot_be_trained_is_told(labels, classes, decay, words):
 # ------------------------------------------------------------------------------------------------------- distances
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @given(st.integers(0, 1000))
 def test_the_nearest_class_is_reached_at_the_closed_forms_radius_and_no_earlier(norm, seed):
@@ -155,6 +156,7 @@ def least_radius(model, x, source, target):
     return solved.fun if solved.status == 0 else math.inf
 
 
+@pytest.mark.slow
 def test_in_the_box_the_distance_is_what_a_linear_program_finds():
     finite = 0
     for seed in range(50):

@@ -39,6 +39,7 @@ def test_without_a_gradient_there_is_no_direction(norm):
     assert torch.equal(steepest(torch.zeros(2, 3, 2, 2), norm), torch.zeros(2, 3, 2, 2))
 
 
+@pytest.mark.slow
 @given(st.sampled_from(NORMS), st.floats(0.5, 6), st.integers(0, 100))
 def test_what_is_projected_is_in_the_ball_and_within_the_bounds_and_stays_there(norm, radius, seed):
     center, rows = noise(4, 3, 2, 2, seed=seed) - 0.5, torch.tensor([2, 0, 3])

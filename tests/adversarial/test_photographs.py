@@ -90,6 +90,7 @@ def test_a_target_is_approached(attack):
     assert list(run.names) == list(run.result.names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mine", "written"),
     [
@@ -187,6 +188,7 @@ def one_output(bias=0.0, weight=WEIGHT[:1], **facts):
     return linear(weight, [bias], **facts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", [fgsm, pgd])
 def test_one_logit_is_a_question_that_can_be_fooled(attack):
     weight = WEIGHT[:1]
@@ -218,6 +220,7 @@ def test_a_number_has_no_class_that_could_be_its_target():
         pgd(linear(WEIGHT, [0.0, 1.0], head="numbers"), PHOTO, target="cat")
 
 
+@pytest.mark.slow
 def test_of_independent_classes_one_is_no_longer_there_or_is_there_too():
     bias = -(WEIGHT * PHOTO.double()).flatten(1).sum(1) + torch.tensor([2.0, -2.0]) / 255 * WEIGHT.flatten(1).abs().sum(
         1

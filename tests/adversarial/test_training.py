@@ -67,6 +67,7 @@ def whole():
         return run(begun())
 
 
+@pytest.mark.slow
 def test_it_learns_what_small_changes_leave_alone():
     training = run(begun(course=Course((8,) * 5, 4 / 255, 0.1, crops=(7, 8), pad=1, batch=8, decay=0.5)))
     assert [one.number for one in training.epochs] == [1, 2, 3, 4, 5]

@@ -33,6 +33,7 @@ def table(*networks, labels=None, batch=7, **options):
     return found
 
 
+@pytest.mark.slow
 def test_what_fools_a_network_fools_its_twin_and_not_one_that_looks_at_something_else():
     blind = torch.zeros_like(WEIGHT)
     blind[:, 0], own = WEIGHT[:, 0], WEIGHT.clone()
@@ -46,6 +47,7 @@ def test_what_fools_a_network_fools_its_twin_and_not_one_that_looks_at_something
     assert found.pairs[0][2] == (0, found.own[2].hits) and found.own[2].hits > 0
 
 
+@pytest.mark.slow
 def test_those_that_a_network_names_wrongly_already_are_not_counted():
     labels = network().model(X.double()).argmax(1)
     labels[:5] = (labels[:5] + 1) % 3
@@ -81,6 +83,7 @@ def test_a_count_says_how_sure_it_is():
     assert nothing.share is None and (nothing.percent, nothing.brackets) == ("-", "[0.0, 100.0]")
 
 
+@pytest.mark.slow
 def test_examples_are_those_of_8_bits_and_the_batch_makes_no_difference():
     few, many = (table(network(), network(WEIGHT.flip(0), "other"), batch=batch) for batch in (3, 20))
     assert torch.equal(few.fooled, many.fooled) and torch.equal(few.shuffled, many.shuffled)

@@ -18,6 +18,7 @@ def index(tmp_path_factory):
     return small_index(tmp_path_factory.mktemp("index"))
 
 
+@pytest.mark.slow
 def test_relevance_for_a_class_is_that_of_its_photographs_in_the_index(index):
     photos, network = Indexed(index), small_network()
     own = [int(i) for i in np.flatnonzero(index.labels == 1)]

@@ -33,6 +33,7 @@ def best(network, layer, channel, count):
     return sorted(found, reverse=True)[:count]
 
 
+@pytest.mark.slow
 def test_the_numbers_are_those_of_the_photographs_that_excite_each_unit_most():
     network = convnet()
     result = exemplars(network, PHOTOS, units=["conv2:3", "relu3:all"], count=4, batch=5)
@@ -126,6 +127,7 @@ def test_classes_show_whole_pictures(words):
     assert "2 x 2 px" not in said
 
 
+@pytest.mark.slow
 def test_how_much_a_unit_sees_is_said(words):
     assert "conv2:1, which sees 5 x 5 px" in words(convnet(), PHOTOS, units="conv2:1")[1]
     result, said = words(convnet(), PHOTOS, units="conv2:1", sees="most")
@@ -217,6 +219,7 @@ def _here(tmp_path, monkeypatch):
         Image.fromarray(pixels).save(f"photos/{i:02}.png")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_here")
 def test_the_command_takes_several_units_and_layers_and_writes_one_figure(run):
     words = ["exemplars", "photos", "--unit", "conv2:3", "--unit", "conv1:0-1", "--layer", "relu3", "--each", "1"]
@@ -229,6 +232,7 @@ def test_the_command_takes_several_units_and_layers_and_writes_one_figure(run):
     assert told["conv2:3"] == [f"{i:02}" for _, i, *_ in best(convnet(torch.float32), "conv2", 3, 3)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_here")
 def test_the_command_says_what_is_missing_in_one_sentence(run):
     code, out, err = run("exemplars", "photos", "--net", "own.py")
@@ -267,6 +271,7 @@ def index(tmp_path):
     return small_index(tmp_path)
 
 
+@pytest.mark.slow
 def test_an_index_gives_the_exemplars_of_its_photographs_without_reading_them(index):
     network, files = small_network(), [str(file) for file in sorted((index.folder.parent / "photos").rglob("*.png"))]
     for options in ({"units": ["relu2:3", "logits:zebra"], "count": 4}, {"layers": ["relu1"], "each": 2, "count": 3}):
@@ -279,6 +284,7 @@ def test_an_index_gives_the_exemplars_of_its_photographs_without_reading_them(in
         assert {Path(one["name"]).stem for one in own.recipe["inputs"]} == used and len(used) < len(files)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("band", ["weakest", "median", "threshold"])
 def test_the_bands_of_an_index_are_those_of_its_photographs(index, band):
     network, files = small_network(), [str(file) for file in sorted((index.folder.parent / "photos").rglob("*.png"))]
@@ -303,6 +309,7 @@ def test_what_is_wrong_with_an_index_is_told(index):
         exemplars(convnet(torch.float32, relu=torch.nn.GELU).of(stirred(convnet().model)), photos, units="relu2:3")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_here")
 def test_an_index_is_named_with_units_behind_it_and_its_picture_is_made_again_from_what_was_used(run, tmp_path):
     pytest.importorskip("pyarrow")

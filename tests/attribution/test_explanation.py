@@ -196,6 +196,7 @@ def test_a_network_that_answers_nan_is_told_off():
             result(recipe(network, levels(3, 16, 16), target=1))
 
 
+@pytest.mark.slow
 def test_a_network_of_grey_pictures_of_a_fixed_size_can_be_asked():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 3))

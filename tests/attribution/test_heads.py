@@ -143,6 +143,7 @@ def test_every_method_answers_by_default(name, recipe):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HEADS)
 def test_the_checks_are_made_of_probabilities_where_there_are_some(name, monkeypatch):
     network, _, p = of(name)
@@ -171,6 +172,7 @@ def test_one_logit_is_asked_about_by_its_answers():
     assert said.endswith(("yes", "no"))
 
 
+@pytest.mark.slow
 def test_of_plain_numbers_the_largest_is_shown_and_all_methods_stand_side_by_side():
     network = of("numbers")[0]
     found = compare(network, levels(3, 16, 16), masks=9)

@@ -58,6 +58,7 @@ def test_the_suggestion_reads_as_a_sentence_goes_on(given, said):
     assert did_you_mean(given, LAYERS) == said
 
 
+@pytest.mark.slow
 @given(st.text(min_size=1, max_size=200), st.lists(st.text(), max_size=5))
 def test_what_was_given_is_never_offered_again(name, others):
     near = nearest(name, [*others, name])

@@ -18,6 +18,7 @@ def built(path, network, question):
     return contents(path)
 
 
+@pytest.mark.slow
 def test_an_index_that_was_stopped_has_the_bytes_of_one_that_was_not(tmp_path):
     network, question = asked(tmp_path / "photos")
     whole = built(tmp_path / "whole", network, question)

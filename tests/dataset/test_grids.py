@@ -39,6 +39,7 @@ def test_the_middles_of_two_rows_of_three():
     )
 
 
+@pytest.mark.slow
 @given(st.integers(0, 1000), st.integers(1, 6))
 def test_few_points_are_where_trying_every_order_puts_them(seed, count):
     points, shape = np.random.default_rng(seed).random((count, 2)), Shape(2, 3)

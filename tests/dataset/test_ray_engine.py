@@ -106,6 +106,7 @@ def whole(path, network, question):
     return contents(path)
 
 
+@pytest.mark.slow
 def test_shards_come_in_any_order_and_the_index_is_the_same(cluster, question, tmp_path):
     network, asked = question
     seen = []

@@ -20,6 +20,7 @@ from phosphene.dreaming.tiling import SHARE
 from tests.small import convnet, levels
 
 
+@pytest.mark.slow
 def test_by_default_a_dream_is_google_deepdreams():
     """10 moves at each of 4 sizes, each 1.4 times the one before."""
     network, photo = convnet(), levels(3, 130, 100)
@@ -57,6 +58,7 @@ def test_a_step_moves_pixels_by_the_rate_on_average():
     assert moved.mean().item() == pytest.approx(0.01, rel=0.05)
 
 
+@pytest.mark.slow
 def test_the_picture_keeps_its_size_and_range_and_the_layer_sees_more():
     network = phosphene.load()
     photo = levels(3, 70, 90)

@@ -89,6 +89,7 @@ def test_what_came_in_takes_nothing_over():
     assert along.weight[..., 12:-16].mean() > 0.95
 
 
+@pytest.mark.slow
 def test_a_frame_ends_where_the_layer_has_come_as_far_as_in_the_key_frames_dream(tmp_path):
     frames = moving(5)
     reel = over(film(tmp_path / "a.mkv", frames), octaves=1, steps=6)

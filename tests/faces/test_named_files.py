@@ -94,6 +94,7 @@ def alarm():
     signal.signal(signal.SIGALRM, before)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="needs pipes and alarms")
 @pytest.mark.parametrize("place", PLACES)
 def test_what_is_no_file_is_one_sentence_at_once(place, small, run, kept, alarm):

@@ -17,6 +17,7 @@ PHOTOS = [levels(1, 3, 20, 24, seed=i) for i in range(6)]
 SMALL = {"layer": "conv2", "cells": 3, "least": 2, "per_photo": 4, "size": 16, "steps": 2, "batch": 4, "whiten": True}
 
 
+@pytest.mark.slow
 def test_the_same_seed_makes_the_same_atlas_and_the_batch_is_no_matter():
     network = convnet()
     first, again, other = (atlas(network, PHOTOS, **SMALL | given) for given in ({}, {"batch": 3}, {"seed": 1}))

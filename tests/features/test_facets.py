@@ -31,6 +31,7 @@ def test_photographs_excite_the_unit_as_the_network_says_and_their_code_is_the_m
         torch.testing.assert_close(codes[i], mean / mean.norm())
 
 
+@pytest.mark.slow
 def test_facets_are_of_the_photographs_that_excite_the_unit_most_each_in_one():
     run = facets(convnet(), "logits:zebra", PHOTOS, fraction=0.7, **SMALL)
     logits = [convnet().read(feed(convnet(), photo), ["logits"])["logits"][0, 1].item() for photo in PHOTOS]

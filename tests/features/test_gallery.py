@@ -173,6 +173,7 @@ def test_what_can_not_be_shown_is_answered_with_what_can(paper, labels, said):
         gallery(convnet(labels=labels), paper)
 
 
+@pytest.mark.slow
 def test_what_excites_a_unit_in_photographs_stands_beside_its_pictures(small_indexed):
     network, photos, files = small_indexed
     units = [Unit("relu2", 3), Unit("logits", 1)]

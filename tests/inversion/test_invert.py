@@ -44,6 +44,7 @@ def test_the_error_falls_and_is_that_of_the_saved_picture(tmp_path):
     assert run.numbers[0]["error"] == pytest.approx(error.item(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_what_a_layer_keeps_whole_is_found_again():
     model = nn.Sequential(
         OrderedDict(turn=nn.Conv2d(3, 3, 1), relu=nn.ReLU(), flat=nn.Flatten(), out=nn.Linear(768, 2))
@@ -56,6 +57,7 @@ def test_what_a_layer_keeps_whole_is_found_again():
     assert run.numbers[0]["error"] < 5e-3
 
 
+@pytest.mark.slow
 def test_total_variation_makes_it_smoother():
     def roughness(tv):
         image = invert(convnet(), levels(3, 16, 16), layer="conv3", preset="plain", steps=60, tv=tv).image

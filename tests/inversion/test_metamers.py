@@ -51,6 +51,7 @@ def test_what_a_projection_can_not_see_is_where_they_differ():
     assert seen.norm() < 0.1 * apart.norm()
 
 
+@pytest.mark.slow
 def test_where_a_layer_keeps_everything_they_agree():
     model = nn.Sequential(OrderedDict(turn=nn.Conv2d(3, 3, 1), flat=nn.Flatten(), out=nn.Linear(192, 2))).double()
     with torch.no_grad():

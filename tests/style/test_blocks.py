@@ -120,6 +120,7 @@ def test_a_row_has_the_code_of_its_problem():
     assert_same(found, gradient(network, code_distance(LAYERS[1], code))(x[rows], rows, NOW))
 
 
+@pytest.mark.slow
 def test_steps_of_an_optimizer_over_blocks_are_those_over_the_whole_picture():
     network, x = network_of(), noise(1, 3, 80, 64)
     parts, term = parts_and_term(network, x)

@@ -47,6 +47,7 @@ def test_frames_are_taken_evenly_out_of_a_shot():
     assert spread(range(5, 6), 8) == [5]
 
 
+@pytest.mark.slow
 def test_all_frames_of_a_shot_have_one_transform_and_another_shot_has_its_own(tmp_path):
     first, second = moving(4), moving(3, seed=5)
     path = film(tmp_path / "a.mkv", first + second)
@@ -68,6 +69,7 @@ def test_frame_by_frame_it_is_what_photographs_are(tmp_path):
         assert (made(reel)[index] - alone).abs().max() <= 1 / 255
 
 
+@pytest.mark.slow
 def test_a_frame_depends_on_the_film_alone_and_its_number_on_the_one_before(tmp_path):
     path = film(tmp_path / "a.mkv", moving(3) + moving(2, seed=5))
     frames = made(wct(decodable(), path, [STYLE]))

@@ -26,6 +26,7 @@ def test_the_picture_keeps_its_shape_and_comes_nearer_to_the_style_than_the_phot
         assert one["style"][layer] < one["style at the start"][layer]
 
 
+@pytest.mark.slow
 def test_by_default_it_is_512_px_and_grows_from_128():
     photo = levels(3, 300, 600)
     run = phosphene.stylize(convnet(), photo, [STYLE], steps=0)
@@ -44,6 +45,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_noise_another_picture():
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
+@pytest.mark.slow
 def test_more_content_stays_nearer_to_the_photograph_and_more_strength_leads_further_away():
     content = [stylize(steps=10, content=weight).numbers[0]["content"] for weight in (0.001, 0.1, 10)]
     assert content == sorted(content, reverse=True)
@@ -74,6 +76,7 @@ def test_a_grid_takes_one_layer_more_from_row_to_row_and_less_content_from_colum
     torch.testing.assert_close(run.image[-1:], corner, atol=1 / 255, rtol=0)
 
 
+@pytest.mark.slow
 def test_the_smallest_style_decides_which_layers_are_read():
     network = phosphene.load("embedded:photo")
     run = phosphene.stylize(network, PHOTO, [levels(3, 90, 64)], steps=0)
@@ -115,6 +118,7 @@ def left_half(soft=0.0):
     return mask
 
 
+@pytest.mark.slow
 def test_masks_say_where_each_style_is_meant_and_each_region_comes_near_to_its_own():
     other = levels(3, 48, 48, seed=2, high=90)
     given = {"mask": [left_half(soft=0.5)], "layer": "relu1"}
@@ -130,6 +134,7 @@ def test_where_no_style_is_meant_the_photograph_stays():
     assert (x - PHOTO)[..., 44:].abs().mean() < (x - PHOTO)[..., :20].abs().mean() / 4
 
 
+@pytest.mark.slow
 def test_of_a_style_only_what_its_mask_shows_counts():
     dark = STYLE.clone()
     dark[..., 24:] = 0

@@ -123,6 +123,7 @@ def test_each_region_is_to_be_like_its_own_style_and_a_soft_edge_like_their_blen
             torch.testing.assert_close(region.sums.gram, gram)
 
 
+@pytest.mark.slow
 def test_descent_brings_each_regions_gram_to_its_own_style():
     network, styles = convnet(), [0.2 * noise(1, 3, 16, 16), 0.8 + 0.2 * noise(1, 3, 16, 16, seed=1)]
     regions = bands(completed([halves()[:1][None].round()], 2), [1, 1])

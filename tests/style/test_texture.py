@@ -55,6 +55,7 @@ def edge(picture, axis):
     return (over.mean() / inside.mean()).item(), (inside.mean(tuple({1, 2, 3} - {axis})) / inside.mean()).max().item()
 
 
+@pytest.mark.slow
 def test_a_seamless_texture_has_no_seam_and_a_plain_one_has():
     plain, seamless = (
         texture(convnet(), [spots()], size=44, steps=25, layer=["conv1", "conv3"], seamless=on).image

@@ -96,6 +96,7 @@ def values(training):
     return [*training.model.state_dict().values(), *training.best[1].values()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [1, 8, 13])
 def test_a_training_that_was_stopped_goes_on_to_the_same_bytes(at, tmp_path):
     course = replace(COURSE, sides=(16, 20, 16))

@@ -58,6 +58,7 @@ def test_every_upscale_has_a_network_that_does_it():
     assert all(shape.upscale == times for times, shape in SHAPES.items())
 
 
+@pytest.mark.slow
 def test_a_file_holds_the_best_weights_and_what_they_are_worth():
     training = run(begun())
     data = net_file(training, training.held.part(torch.arange(2)), "Stripes", source="our own")

@@ -225,6 +225,7 @@ def zoo():
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("case", "recipe"), list(zoo()))
 def test_it_is_right_or_refused_in_one_sentence_and_the_model_comes_back_as_it_was(case, recipe):
     refusal = case.refusal(recipe)

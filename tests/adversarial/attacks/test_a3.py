@@ -60,6 +60,7 @@ def test_on_linear_models_it_needs_hardly_more_than_the_optimum_and_never_less(n
         assert (found.success == fooled).all(), factor
 
 
+@pytest.mark.slow
 def test_a_row_of_a_batch_is_the_same_problem_alone():
     network = convnet()
     y = labels_of(network)
@@ -71,6 +72,7 @@ def test_a_row_of_a_batch_is_the_same_problem_alone():
         assert alone.forwards[0] == every.forwards[i]
 
 
+@pytest.mark.slow
 def test_at_every_step_all_are_within_the_ball_and_the_bounds_and_the_margin_never_rises():
     network = convnet()
     x = X.clone()

@@ -126,6 +126,7 @@ def by_hand(model, x, label, eps, norm, start, steps):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 def test_every_picture_goes_the_way_of_the_algorithm_by_hand(norm):
     options = {"norm": norm, "eps": EPS[norm], "steps": 50, "until_fooled": False}
@@ -141,6 +142,7 @@ def test_every_picture_goes_the_way_of_the_algorithm_by_hand(norm):
             torch.testing.assert_close(steps[index].pictures[i, :, 0, 0], best[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 @pytest.mark.parametrize("loss", ["ce", "targeted-dlr"])
 def test_a_row_of_a_batch_is_attacked_as_it_is_alone(norm, loss):
@@ -228,6 +230,7 @@ def test_a_target_that_a_descent_from_the_class_itself_walks_past_is_found_towar
     assert not plain.success.any() and aimed.success.all()
 
 
+@pytest.mark.slow
 def test_in_the_l1_ball_it_finds_what_only_a_larger_ball_leads_to(monkeypatch):
     """The first value leads up steadily, the second steeply, but only from a half on: within 1 nothing points there."""
 
@@ -261,6 +264,7 @@ def test_a_goal_that_has_its_target_is_the_only_one():
     assert torch.equal(MODEL(found.inputs).argmax(1), labels) and found.success.all()
 
 
+@pytest.mark.slow
 def test_by_default_there_are_100_steps_of_cross_entropy_within_8_of_255_from_anywhere():
     labels = MODEL(X).argmax(1)
     usual = last(phosphene.attacks.apgd(MODEL, X, labels))

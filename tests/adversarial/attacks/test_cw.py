@@ -95,6 +95,7 @@ def test_near_the_bounds_the_tanh_comes_close_as_well():
     assert torch.equal(found.success, can) and ((found.distances / problem.optimum)[can] < 1.05).all()
 
 
+@pytest.mark.slow
 def test_values_at_their_bounds_move():
     model = nn.Sequential(nn.Flatten(), nn.Linear(12, 2)).double()
     with torch.no_grad():
@@ -106,6 +107,7 @@ def test_values_at_their_bounds_move():
     assert found.success.all() and found.distances[0] < 1.05 * optimum
 
 
+@pytest.mark.slow
 def test_a_constant_that_is_added_to_all_logits_changes_nothing():
     options = {**QUICK, "key": Key(0)}
     one = phosphene.attacks.cw(network(), X, labels(), **options).outcome
@@ -113,6 +115,7 @@ def test_a_constant_that_is_added_to_all_logits_changes_nothing():
     torch.testing.assert_close(one.distances, other.distances, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 def test_what_is_near_enough_leaves_and_what_fools_already_is_not_asked_again(norm):
     asked = labels()

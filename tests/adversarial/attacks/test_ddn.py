@@ -39,6 +39,7 @@ def test_it_goes_the_way_of_the_algorithm_by_hand(first):
         assert outcome.success[i] == (best < math.inf) and not outcome.distances[i] > best + 1e-12
 
 
+@pytest.mark.slow
 def test_on_linear_models_it_finds_the_nearest_of_all():
     for problem in (far("l2", 100, 3), near("l2")):
         found = phosphene.attacks.ddn(problem.model, problem.x, problem.labels, steps=40).outcome

@@ -51,6 +51,7 @@ def test_it_goes_the_way_of_the_algorithm_by_hand(norm, candidates):
         assert found.backwards[i] == min(candidates - 1, 4) * len(points)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 def test_on_linear_models_one_step_ends_a_fiftieth_beyond_the_nearest_of_all(norm):
     for problem in (far(norm, 100, 3), near(norm)):

@@ -66,6 +66,7 @@ def test_it_goes_the_way_of_the_algorithm_by_hand():
         assert search.outcome.distances[i] <= (best - x[i]).norm() + 1e-12 and search.outcome.success[i]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 def test_on_linear_models_it_finds_the_nearest_of_all(norm):
     for problem, steps in ((far(norm, 30, 3), 6), (near(norm), 8)):

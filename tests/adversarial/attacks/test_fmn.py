@@ -55,6 +55,7 @@ def test_it_goes_the_way_of_the_algorithm_by_hand(norm):
         assert outcome.success[i] and outcome.distances[i] <= best + 1e-12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 def test_on_linear_models_it_finds_the_nearest_of_all(norm):
     for problem in (far(norm, 100, 3), near(norm)):

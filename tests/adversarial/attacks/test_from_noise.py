@@ -19,6 +19,7 @@ def from_noise(victim, classes, shape, name, options):
     return getattr(phosphene.attacks, name)(victim, x, confident(classes, 0.996), **options).outcome
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "options"), [("pgd", {"eps": 0.5, "step_size": 0.02}), ("lbfgs", {})])
 def test_noise_becomes_every_class_of_a_small_network_with_confidence(name, options):
     torch.manual_seed(0)

@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 from scipy.optimize import minimize
 from torch import nn
@@ -55,6 +56,7 @@ def by_scipy(x, target, rounds=9, c=1e-2):
     return nearest
 
 
+@pytest.mark.slow
 def test_its_changes_are_no_larger_than_by_scipys_l_bfgs_b():
     found = phosphene.attacks.lbfgs(network(), X[:1], others()[:1], targeted=True).outcome
     assert found.success.all() and logits(found.inputs).argmax(1) == others()[0]
@@ -73,6 +75,7 @@ def test_saturated_values_come_back_as_others_do_and_none_leaves_the_box():
     torch.testing.assert_close(search.outcome.distances, given.optimum, rtol=1e-3, atol=0)
 
 
+@pytest.mark.slow
 def test_untargeted_it_goes_for_the_class_whose_linear_boundary_is_nearest():
     given = far("l2", 20, classes=4)
     found = phosphene.attacks.lbfgs(given.model, given.x, given.labels).outcome
@@ -83,6 +86,7 @@ def test_untargeted_it_goes_for_the_class_whose_linear_boundary_is_nearest():
     assert torch.equal(given.model(found.inputs).scatter(1, given.labels[:, None], -9e9).argmax(1), far_off.argmin(1))
 
 
+@pytest.mark.slow
 def test_to_be_confident_it_goes_further():
     near = phosphene.attacks.lbfgs(network(), X[:1], others()[:1], targeted=True).outcome
     sure = phosphene.attacks.lbfgs(network(), X[:1], confident(others()[:1], 0.7)).outcome
@@ -91,6 +95,7 @@ def test_to_be_confident_it_goes_further():
     assert (sure.distances > near.distances).all()
 
 
+@pytest.mark.slow
 def test_a_row_of_a_batch_is_attacked_as_it_is_alone():
     together = phosphene.attacks.lbfgs(network(), X, others(), targeted=True, steps=3, rounds=4).outcome
     for i in (1, 3):

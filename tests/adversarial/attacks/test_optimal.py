@@ -53,6 +53,7 @@ def ratios(given: Linear, name: str, norm: Norm, options: dict[str, int]) -> tor
     return found.distances / given.optimum
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("d", "classes"), EVERY)
 @pytest.mark.parametrize(("name", "norm", "most", "options"), MINIMAL)
 def test_far_from_the_bounds_a_minimal_attack_finds_the_nearest(name, norm, most, options, d, classes):

@@ -64,6 +64,7 @@ def test_every_picture_goes_the_way_of_the_loop_by_hand(norm):
         torch.testing.assert_close(steps[40].pictures[[i]], picture)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["l1", "l2"])
 def test_the_saddle_point_of_a_linear_model_is_found_without_the_last_candidate(norm):
     given = far(norm, 20)
@@ -99,6 +100,7 @@ def test_what_says_something_else_already_is_asked_once_and_stays():
     assert torch.equal(last.pictures[2], X[2]) and last.values[2] == 0 and not last.alive[2]
 
 
+@pytest.mark.slow
 def test_targeted_and_within_other_bounds_it_finds_the_same_as_within_0_and_1():
     goal, options = network()(X).topk(2).indices[:, 1], {"targeted": True, "steps": 40, "dual_rate": 0.3}
     plain = phosphene.attacks.pdpgd(network(), X, goal, **options).outcome

@@ -48,6 +48,7 @@ def test_every_picture_goes_the_way_of_the_loop_by_hand(targeted):
         torch.testing.assert_close(steps[-1].pictures[[i]], expected)  # of a linear model the last is the best
 
 
+@pytest.mark.slow
 def test_a_picture_that_fools_leaves_the_batch_and_moves_no_more():
     victim = Victim(network())
     labels = victim.logits(X, torch.arange(5)).argmax(1)
@@ -110,6 +111,7 @@ def test_a_step_is_a_tenth_of_the_radius_or_what_is_given():
         torch.testing.assert_close(moved, torch.full_like(moved, length))
 
 
+@pytest.mark.slow
 def test_by_default_there_are_40_steps_within_8_of_255_from_anywhere_and_those_that_fool_leave():
     labels = torch.tensor([0, 1, 2, 3, 0])
     usual = list(phosphene.attacks.pgd(network(), X, labels))

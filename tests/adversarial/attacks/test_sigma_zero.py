@@ -83,6 +83,7 @@ def test_changes_that_are_not_needed_are_taken_back_the_least_worth_first_and_se
     assert [step.values.tolist() for step in steps[:4]] == [[10, 5], [8, 4], [6, 3], [4, 2]]
 
 
+@pytest.mark.slow
 def test_a_row_of_a_batch_is_attacked_as_it_is_alone():
     said = labels()
     together = phosphene.attacks.sigma_zero(network(), X, said, steps=12).outcome

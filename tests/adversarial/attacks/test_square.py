@@ -53,6 +53,7 @@ def test_the_margin_never_rises_and_all_tries_that_are_kept_are_in_the_ball_and_
     assert (values[-1][0] < values[0][0] - 1e-3).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("norm", "eps"), [("linf", 0.06), ("l2", 0.6), ("l1", 4.0)])
 def test_a_row_of_a_batch_is_attacked_as_it_is_alone(norm, eps):
     options = {"norm": norm, "eps": eps, "queries": 70}
@@ -74,6 +75,7 @@ def test_it_asks_once_a_query_and_never_for_a_gradient_and_who_is_fooled_leaves(
     assert not victim.backwards.any() and step.alive.tolist() == [True, False, True, False]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("norm", "shape", "beyond"), [("linf", (10,), 2.0), ("linf", (100,), 2.0), ("l1", (3, 3, 3), 3.0)]
 )
@@ -88,6 +90,7 @@ def test_linear_models_are_fooled_somewhat_beyond_the_least_radius_and_not_withi
         assert (found.distances <= options["eps"] + 1e-9).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("norm", "p"), [("l2", 2), ("l1", 1)])
 def test_of_linear_scores_it_finds_more_on_average_than_the_best_of_all_single_windows(norm, p):
     x, eps, rows = 0.5 + 0.1 * noise(8, 1, 5, 5), 0.2, torch.arange(8)
@@ -124,6 +127,7 @@ def test_it_is_looked_at_twice_a_doubling_from_an_eighth_of_the_queries_on():
     assert math.log2(5000 / max(asked)) == pytest.approx(0.5, abs=0.001)
 
 
+@pytest.mark.slow
 def test_with_patience_who_can_not_be_reached_leaves_after_an_eighth_and_who_can_is_reached_as_without():
     victim, patient = Victim(scores), Victim(scores)
     labels = scores(X).argmax(1)

@@ -26,6 +26,7 @@ def test_probabilities_given_as_logits_are_noticed():
     assert logits(evidence(Network(guarded(base(), exit=Softmax()), size=8), 8)).outcome == "pass"
 
 
+@pytest.mark.slow
 def test_probabilities_of_one_are_led_past_the_module_that_makes_them():
     said = logits(evidence(Network(DEFENCES["sure probabilities"](), size=8), 8))
     assert (said.outcome, said.next) == ("fail", "--bpda exit.1") and "8 of 8 are 1 to the last digit" in said.words
@@ -74,6 +75,7 @@ class Crowd(nn.Module):
         return base()(x) - base()(x).mean(0)
 
 
+@pytest.mark.slow
 def test_pictures_that_change_each_others_answers_are_noticed():
     said = alone(evidence(Crowd(), 16))
     assert (said.outcome, said.next, said.images) == ("fail", "--batch 1", tuple(range(8)))

@@ -1,5 +1,6 @@
 """Which module is to be passed straight: the smallest with which the trouble ends."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -12,6 +13,7 @@ from tests.adversarial.evaluation.subjects import evidence
 ALL = torch.ones(4, dtype=torch.bool)
 
 
+@pytest.mark.slow
 def test_the_smallest_module_that_helps_is_named():
     deep = guarded(base(), door=nn.Sequential(nn.Identity(), Quantization(8)))
     for victim in (deep, Network(deep, size=8)):

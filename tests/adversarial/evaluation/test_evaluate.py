@@ -31,6 +31,7 @@ def distances():
     return (margins / apart).masked_fill(torch.nn.functional.one_hot(y, 4).bool(), torch.inf).amin(1)
 
 
+@pytest.mark.slow
 def test_of_a_linear_network_the_robust_pictures_are_those_beyond_the_closed_form():
     ledger, nearest = finished(entries=(TARGETS,)).ledger, distances()
     assert (nearest > RADII[0]).any() and (nearest.abs() < RADII[2]).any()
@@ -39,6 +40,7 @@ def test_of_a_linear_network_the_robust_pictures_are_those_beyond_the_closed_for
         assert torch.equal(robust, nearest > worst.eps), worst.eps
 
 
+@pytest.mark.slow
 def test_what_it_is_wrong_about_is_never_attacked_and_never_counted_as_fooled():
     ledger = finished().ledger
     assert (~ledger.right).nonzero().flatten().tolist() == [3, 7]
@@ -67,6 +69,7 @@ def test_a_picture_that_is_fooled_is_not_attacked_again_at_a_larger_radius():
         assert torch.equal(smaller.pictures[smaller.fooled], larger.pictures[smaller.fooled])
 
 
+@pytest.mark.slow
 def test_what_is_written_fools_and_is_within_the_radius():
     found = finished()
     for worst in found.ledger.worst:
@@ -77,6 +80,7 @@ def test_what_is_written_fools_and_is_within_the_radius():
         assert ((worst.pictures.double() - data().pixels().double()).abs().amax((1, 2, 3)) <= worst.eps + 1e-7).all()
 
 
+@pytest.mark.slow
 def test_parts_that_are_there_are_not_made_again():
     parts = Memory()
     first = finished(parts=parts)
@@ -86,6 +90,7 @@ def test_parts_that_are_there_are_not_made_again():
     assert again.ledger.tallies == first.ledger.tallies
 
 
+@pytest.mark.slow
 def test_the_work_that_is_done_only_grows_and_ends_at_the_total():
     found = evaluation()
     done = list(found)

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 import torch
 from torch import nn
 
@@ -13,6 +14,7 @@ from tests.adversarial.evaluation.small_evaluations import PGD, RADII, data, fin
 from tests.adversarial.evaluation.small_evaluations import network as small
 
 
+@pytest.mark.slow
 def test_the_evidence_is_what_was_found_at_the_largest_radius_with_something_robust():
     found = finished()
     left = [len(found.ledger.left(eps)) for eps in RADII]
@@ -31,6 +33,7 @@ def test_where_nothing_is_robust_the_smallest_radius_is_looked_at():
     assert not len(found.ledger.left(0.5)) and doubted(found).eps == 0.5
 
 
+@pytest.mark.slow
 def test_where_it_is_never_right_there_is_nothing_to_check():
     found = finished()
     found.ledger.right[:] = False
@@ -45,6 +48,7 @@ class Rounds(nn.Module):
         return (x * 64).round() / 64
 
 
+@pytest.mark.slow
 def test_a_defence_that_hides_its_gradient_is_not_believed_and_the_next_command_breaks_it():
     behind = Network(nn.Sequential(Rounds(), small().model), size=8)
     hidden = finished(network=behind, radii=[0.2], entries=(PGD,))

@@ -88,12 +88,14 @@ def test_an_attack_without_gradients_that_finds_more_is_noticed():
     assert probes.without_gradients(subject(attempt=scripted(square=[5]))).outcome == "pass"
 
 
+@pytest.mark.slow
 def test_random_changes_find_more_where_the_attack_was_blind():
     said = probes.at_random(evidence(base(), 16, eps=8 * EPS, weak={"steps": 0, "random_start": False}))
     assert said.outcome == "fail" and said.next == "--attacks standard"
     assert probes.at_random(evidence(base(), 16, eps=EPS / 4)).outcome == "pass"
 
 
+@pytest.mark.slow
 def test_what_fools_another_network_is_tried():
     x, y = stains(8, seed=2)
     blind = evidence(DEFENCES["quantization"](), x=x, labels=y, surrogates=[base()])

@@ -20,6 +20,7 @@ def test_a_share_is_told_with_its_interval():
     assert str(Share(101, 200)) == "50.5 % [43.6, 57.4]"
 
 
+@pytest.mark.slow
 def test_files_are_named_by_what_is_in_them(report):
     assert worst_file("linf", 2 / 255) == "worst-linf-2-255.npy" and worst_file("l2", 0.5) == "worst-l2-0.5.npy"
     assert list(report.files()) == names("linf", RADII)

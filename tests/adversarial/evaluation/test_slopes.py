@@ -40,6 +40,7 @@ def test_a_saturated_loss_is_no_fault_of_an_evaluation_that_went_by_margins():
     assert gradients(done).outcome == "pass" and done.iterated.success.all()
 
 
+@pytest.mark.slow
 def test_a_function_that_jumps_does_other_than_its_gradient_says():
     said = derivative(evidence(winners(), 24))
     assert (said.outcome, said.next) == ("fail", "--attacks standard")

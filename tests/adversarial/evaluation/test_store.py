@@ -46,6 +46,7 @@ def test_ended_at_every_fifth_step_it_goes_on_to_the_same_bytes(tmp_path, whole)
     assert bytes_in(tmp_path) == whole and not (tmp_path / PARTS).exists()
 
 
+@pytest.mark.slow
 def test_a_damaged_part_is_made_again(tmp_path, whole):
     _, found = begun(tmp_path)
     for _ in found:
@@ -88,6 +89,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
         begun(tmp_path / "file" / "folder")
 
 
+@pytest.mark.slow
 def test_in_memory_a_part_comes_back_by_its_name():
     memory = Memory()
     part = finished().ledger.clean

@@ -30,6 +30,7 @@ def test_without_check_nothing_is_checked():
     assert "checks" not in result.numbers[0] and len(result.panels[0]) == 2
 
 
+@pytest.mark.slow
 def test_every_check_is_told_in_numbers_that_json_can_hold():
     numbers = told(integrated(convnet(), [PHOTO], target=2, check=True, steps=8).result)
     assert set(json.loads(json.dumps(numbers))) == {
@@ -42,6 +43,7 @@ def test_every_check_is_told_in_numbers_that_json_can_hold():
     assert len(numbers["verdicts"]) == 5
 
 
+@pytest.mark.slow
 def test_completeness_is_the_gap_between_sum_and_change():
     result = integrated(convnet(), [PHOTO], target=2, check=True, steps=8).result
     facts = result.numbers[0]
@@ -52,6 +54,7 @@ def test_completeness_is_the_gap_between_sum_and_change():
     assert "completeness gap" not in told(promised)
 
 
+@pytest.mark.slow
 def test_the_figure_has_plots_with_sentences_and_the_title_says_the_first():
     result = guided(convnet(), [PHOTO], target=2, check=True).result
     captions = [caption for caption, _ in result.panels[0]]
@@ -74,6 +77,7 @@ def test_a_map_that_is_the_edge_detector_is_said_to_show_the_image():
     assert "no more than edges" in " ".join(told(result)["verdicts"])
 
 
+@pytest.mark.slow
 def test_the_users_model_is_given_back_bit_by_bit():
     network = convnet()
     network.model.train()
@@ -86,6 +90,7 @@ def test_the_users_model_is_given_back_bit_by_bit():
     assert not any(m._forward_hooks for m in network.model.modules())
 
 
+@pytest.mark.slow
 def test_an_interruption_keeps_what_was_done():
     run = guided(convnet(), [PHOTO], target=2, check=True)
     steps = iter(run)
@@ -103,6 +108,7 @@ def test_an_interruption_keeps_what_was_done():
     assert told(run.result)["randomization"] == part
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [guided, integrated])
 def test_progress_grows_to_its_end(method):
     run = method(convnet(), [PHOTO], target=2, check=True)
@@ -134,6 +140,7 @@ def test_checks_of_a_unit_say_unit():
     assert result.title.endswith("shows what was learnt about the unit")
 
 
+@pytest.mark.slow
 def test_a_check_that_cannot_be_done_says_why_and_the_others_go_on():
     def method(asked, pictures):
         if asked.network.mean[0] != 0.5:
@@ -155,6 +162,7 @@ def test_a_network_without_weights_is_not_randomized():
     assert "deletion" in told(result)
 
 
+@pytest.mark.slow
 def test_methods_that_take_their_time_are_randomized_at_fewer_depths():
     class Deep(nn.Sequential):
         def __init__(self):

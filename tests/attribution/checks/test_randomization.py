@@ -204,6 +204,7 @@ def test_it_yields_after_each_map_as_many_as_were_told():
     ]
 
 
+@pytest.mark.slow
 def test_a_batch_is_its_pictures_alone():
     together = run(guided, convnet(), TWO)
     for i in range(2):

@@ -1,5 +1,6 @@
 """Crops of layers with parts pasted in, position by position."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ def slow_crops(clean, parts, regions, top, size, step, fill):
     return made
 
 
+@pytest.mark.slow
 @given(
     st.tuples(st.integers(-3, 6), st.integers(-3, 6)), st.tuples(st.integers(1, 9), st.integers(1, 9)),
     st.tuples(st.integers(1, 3), st.integers(1, 3)), st.sampled_from([0.0, SMALLEST]), st.integers(0, 4),

@@ -335,6 +335,7 @@ def test_what_fails_at_later_windows_is_read_again_in_full_and_said(monkeypatch)
     torch.testing.assert_close(found.values, whole.values, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_default_occlusion_of_a_network_with_group_normalization():
     network = Network(NETWORKS["group norm"](), size=SIDE)
     by_default = occlusion(network, levels(3, SIDE, SIDE)).result

@@ -161,6 +161,7 @@ class Everything(nn.Module):
 EVERYTHING = ["stem.conv", "stem.norm", "stem", "left", "right", "norm", "deep", "down", "act", "fc", "logits"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plan", PLANS)
 def test_a_network_of_everything_equals_the_plain_model_at_every_layer(plan):
     net = network(Everything(), 24, plan)
@@ -435,6 +436,7 @@ def test_the_model_is_given_back_as_it_was():
     assert state(net.model) == before
 
 
+@pytest.mark.slow
 def test_many_pictures_share_one_recording_until_the_weights_change():
     net, corners = network(Everything()), [(0, 0), (9, 12)]
     assert_same(net, (4, 4), corners)

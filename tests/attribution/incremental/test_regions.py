@@ -1,5 +1,6 @@
 """Regions against what a change really reaches."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ def regions(boxes, layer):
     return Regions.of(corners[:, :2].T, corners[:, 2:].T, layer)
 
 
+@pytest.mark.slow
 @given(PAIRS, PAIRS, st.tuples(st.integers(0, 2), st.integers(0, 2)), st.data())
 def test_what_is_reached_is_what_a_change_of_ones_changes(kernel, stride, padding, data):
     layer = 13, 11

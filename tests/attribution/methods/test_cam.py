@@ -22,6 +22,7 @@ def read(network, pictures, name, target):
     return kept[0].detach(), torch.autograd.grad(logit.sum(), kept[0])[0], logit.detach()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["relu2", "conv3", "relu1"])
 @pytest.mark.filterwarnings("ignore")
 def test_grad_cam_equals_captums(layer):
@@ -113,6 +114,7 @@ def small_transformer():
     return model
 
 
+@pytest.mark.slow
 def test_the_places_of_a_vision_transformer_are_its_patches():
     network = Network(small_transformer(), size=32)
     pictures = photos(2, 32)

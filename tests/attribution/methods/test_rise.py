@@ -25,6 +25,7 @@ def test_it_equals_a_loop_over_masks(batch):
         torch.testing.assert_close(own, expected / 12 / 0.4, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 @given(st.integers(8, 40), st.integers(8, 40), st.integers(1, 8), st.integers(0, 5))
 def test_masks_are_of_the_pictures_size_and_between_zero_and_one(height, width, cells, seed):
     some = random_masks(range(3), (height, width), cells, 0.5, seed)

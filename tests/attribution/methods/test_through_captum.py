@@ -27,6 +27,7 @@ def test_methods_of_captum_are_asked_about_the_same_unit_in_the_same_pixels():
     assert found.names == ["captum:DeepLift-logits-2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Saliency", "GradientShap", "FeatureAblation", "ShapleyValueSampling", "KernelShap"])
 @pytest.mark.filterwarnings("ignore")
 def test_methods_of_captum_run_whatever_they_need(name):

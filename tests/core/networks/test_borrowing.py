@@ -168,6 +168,7 @@ def test_data_parallel_is_unwrapped():
     assert_faithful(network, (16, 16), every=1)
 
 
+@pytest.mark.slow
 def test_a_compiled_model_is_read_through_its_wrapper():
     model = Plain().double().eval()
     network = Network(torch.compile(model, backend="eager"), size=16)

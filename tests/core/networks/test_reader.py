@@ -35,6 +35,7 @@ def test_every_layer_of_a_small_network_equals_the_untouched_run(shared_network,
     assert_faithful(network, network.size, every=1)
 
 
+@pytest.mark.slow
 def test_every_layer_of_an_encoder_with_mirrored_padding_equals_the_untouched_run(shared_module):
     assert_faithful(Network(shared_module("vgg19_16x").build_encoder(3).double(), size=32), (32, 48), every=1)
 

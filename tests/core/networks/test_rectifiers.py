@@ -199,6 +199,7 @@ def test_the_rules_differ():
     assert min(apart(gradients[i], gradients[j]) for i, j in ((0, 1), (0, 2), (1, 2))) > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["guided", "deconvnet"])
 @pytest.mark.parametrize("inplace", [False, True])
 def test_guided_backprop_and_deconvnet_equal_captums_on_relu_modules(rule, inplace):

@@ -94,6 +94,7 @@ def slow_nearest(x, c, radius, order):
     return c.numpy() + at(high)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPHERES)
 @given(seed=st.integers(0, 99), spread=st.sampled_from([0.01, 0.2, 1.0, 5.0]))
 @settings(max_examples=20)

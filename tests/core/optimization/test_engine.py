@@ -256,6 +256,7 @@ SETTINGS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_a_row_of_a_batch_equals_the_same_problem_run_alone(setting):
     image, optimizer, transform = SETTINGS[setting]

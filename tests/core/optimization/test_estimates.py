@@ -73,6 +73,7 @@ def test_a_row_draws_what_it_draws_alone():
     torch.testing.assert_close(together[[1]], alone, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_network_is_fooled_by_its_scores_alone():
     network, x = small(), photos(2)
     truth = network.read(x, ["logits"])["logits"].argmax(1)

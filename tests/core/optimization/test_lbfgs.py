@@ -85,6 +85,7 @@ def test_a_quadratic_of_few_curvatures_is_at_its_minimum_after_few_steps():
     torch.testing.assert_close(last.pictures, target, rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_row_of_a_batch_goes_where_the_problem_goes_alone():
     network, x = small(), photos(5)
     codes = network.read(photos(5, seed=3), ["3"])["3"]
@@ -205,6 +206,7 @@ def values_of(store, stop=None, steps=40, objective=valley):
     return torch.stack([step.values for step in path])
 
 
+@pytest.mark.slow
 def test_a_history_in_a_file_gives_the_same_bits_for_all_problems_and_for_some():
     def stop(pictures, rows, seen):
         return (rows == 1) & (seen.values < 1.0)

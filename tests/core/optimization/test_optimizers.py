@@ -35,6 +35,7 @@ def run(optimizer, x, steps, rows_at=lambda step: ALL):
     return x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"rate": 0.3, "betas": (0.5, 0.9), "eps": 1e-3}])
 def test_adam_equals_torchs(options):
     x = normal(4, 3, 5)

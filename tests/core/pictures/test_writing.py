@@ -18,6 +18,7 @@ from tests.core.photographs import noise
 from tests.core.pictures.test_files import eight_bit, texts
 
 
+@pytest.mark.slow
 @given(eight_bit, texts)
 def test_a_png_keeps_its_pixels_and_its_text_to_the_bit(pixels, text):
     picture = torch.from_numpy(pixels.astype(np.float32) / np.float32(255))

@@ -123,6 +123,7 @@ def test_seeing_into_torchs_attention_changes_nothing(options, masked):
         torch.testing.assert_close(found, model.eval()(x), rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_heads_of_timms_attention_are_units():
     timm = foreign("timm.models.vision_transformer")
     torch.manual_seed(0)

@@ -46,6 +46,7 @@ def left():
     return sorted(p.name for p in Path().iterdir() if p.name not in ("own.py", "cat.png", "my summer"))
 
 
+@pytest.mark.slow
 def test_the_weights_are_a_network_whose_classes_are_the_folders(run, quick):
     code, out, err = run(*WORDS)
     assert code == 0, err
@@ -65,6 +66,7 @@ def test_the_weights_are_a_network_whose_classes_are_the_folders(run, quick):
     assert code == 0 and {"across", "upright"} & set(out.split()), err
 
 
+@pytest.mark.slow
 def test_a_picture_of_a_small_class_is_counted_once(run, quick):
     for index in range(100, 130):
         Image.fromarray(stripes(False, index, 32)).save(f"my summer/upright/{index}.png")
@@ -121,6 +123,7 @@ def test_clusters_are_listed_with_their_pictures_where_they_are_asked_for(run, q
     assert [one["number"] for one in found["epochs"]] == [1, 2] and found["after"] == found["epochs"][-1]["clean"]
 
 
+@pytest.mark.slow
 def test_what_is_left_out_is_named_and_quiet_says_the_file_alone(run, quick):
     Path("my summer/upright/torn.jpg").write_bytes(b"\xff\xd8\xff nothing more")
     assert "left out: my summer/upright/torn.jpg is not a picture" in run(*WORDS)[2].splitlines()[0]

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.faces.commands import ENDS, files, is_one_sentence, last
 
 
+@pytest.mark.slow
 def test_a_code_becomes_a_picture_without_the_photograph_which_can_be_made_again(small):
     code, out, err = small("code", "cat.png", "--layer", "conv2", "--out", "kept.safetensors")
     assert (code, err) == (0, "") and last(out) == Path("kept.safetensors")

@@ -61,6 +61,7 @@ def test_several_units_are_a_folder(run):
     assert said == "one.png is one picture, but 2 are made; give a folder"
 
 
+@pytest.mark.slow
 def test_values_have_no_batch_axis_and_are_what_they_should_be(run):
     run("attribute", "cat.png", "--method", "gradient", "--target", "zebra", "--out", "g.png")
     run("attribute", "cat.png", "--method", "saliency", "--target", 1, "--out", "s.png")
@@ -81,6 +82,7 @@ def test_what_was_fed_is_saved_to_the_bit(run):
     assert torch.equal(open_photo("p.png"), fed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [words for words, *_ in COMMANDS_AND_FILES])
 def test_every_picture_carries_its_recipe_and_the_json_has_all_fields(words, run):
     run(*words, "--out", "x.png")

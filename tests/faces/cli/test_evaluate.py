@@ -37,6 +37,7 @@ def inside(folder):
     return {file.name: file.read_bytes() for file in Path(folder).iterdir() if file.is_file()}
 
 
+@pytest.mark.slow
 def test_the_folder_has_every_file_and_the_last_lines_are_the_verdict_and_the_page(data):
     code, out, err = data(*WORDS, "--eps", "1/255,8/255")
     assert code == 0 and err == ""
@@ -117,6 +118,7 @@ def test_a_label_that_is_no_class_is_told(data):
     assert "picture 1 is of class 9, and own.py has 0 to 3" in is_one_sentence(*data(*WORDS))
 
 
+@pytest.mark.slow
 def test_the_command_on_the_page_makes_it_again(data):
     assert data(*WORDS, "--eps", "8/255", "--seed", 3, "--out", "there")[0] == 0
     again = Path("there/index.html").read_text().rpartition("<code>")[2].partition("</code>")[0].split()

@@ -25,6 +25,7 @@ def photos(tmp_path, monkeypatch):
     return tmp_path / "photos"
 
 
+@pytest.mark.slow
 def test_a_folder_becomes_an_index(run, photos, tmp_path):
     (photos / "1" / "broken.png").write_bytes(b"hello there")
     code, out, err = run("index", "photos", *WORDS)

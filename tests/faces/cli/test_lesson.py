@@ -4,10 +4,13 @@ import errno
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from tests.faces.commands import last
 from tests.faces.lessons.test_page import lesson, made
 
 
+@pytest.mark.slow
 def test_where_the_disk_is_full_the_page_is_elsewhere_and_the_old_one_stays(small, monkeypatch, tmp_path):
     Path("page.html").write_text("old")
     (tmp_path / "temporary").mkdir()

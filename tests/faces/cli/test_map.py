@@ -33,6 +33,7 @@ def numbers(folder):
     return json.loads(Path(folder, "map.json").read_text())
 
 
+@pytest.mark.slow
 def test_the_folder_is_named_after_index_and_layer_and_the_last_line_is_the_page(indexed):
     code, out, err = indexed(*WORDS)
     assert (code, err) == (0, "")
@@ -57,6 +58,7 @@ def test_a_map_that_is_there_stays_unless_it_is_to_be_made_anew(indexed):
     assert "is there already and has no map in it" in is_one_sentence(*indexed(*WORDS, "--out", "photos", "--force"))
 
 
+@pytest.mark.slow
 def test_a_photograph_is_placed_on_a_finished_map_and_nobody_moves(small):
     small_pictures(Path("photos"), 20)
     assert small("index", "photos", "--layer", "relu2", "--count", 3, "--workers", 0)[0] == 0

@@ -42,6 +42,7 @@ def test_the_one_line_summaries_agree_with_the_commands_own_first_lines():
         assert any(w[:5] in first for w in words), (row, first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "value"), [("8/255", 8 / 255), ("8 / 255", 8 / 255), ("0.03", 0.03), ("3e-2", 0.03), (".5", 0.5)]
 )

@@ -40,6 +40,7 @@ def stopping(monkeypatch, at, error):
     monkeypatch.setattr(StyleTraining, "_learn", stopped)
 
 
+@pytest.mark.slow
 def test_the_network_its_card_and_a_preview_are_written(run):
     code, out, err = run(*WORDS)
     assert code == 0, err
@@ -76,6 +77,7 @@ def test_a_folder_is_painted_picture_by_picture(run):
     assert len([one for one in Path("all").glob("*.png") if one.name.count(".") == 1]) == 12
 
 
+@pytest.mark.slow
 def test_without_a_style_it_makes_pictures_larger(run):
     code, out, err = run("train-style", "--upscale", 2, *OWN, "--json", "--out", "x2.safetensors")
     assert code == 0, err
@@ -103,6 +105,7 @@ def test_stopped_it_keeps_the_best_and_the_same_command_ends_in_the_same_bytes(r
         assert Path(f"style.{ending}").read_bytes() == Path(f"whole.{ending}").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [

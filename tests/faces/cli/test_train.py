@@ -43,6 +43,7 @@ def test_the_weights_are_written_and_the_last_line_but_one_says_how_to_use_them(
     assert code == 0, err
 
 
+@pytest.mark.slow
 def test_json_is_all_that_is_printed_and_quiet_says_the_file_alone(run):
     code, out, err = run(*OWN, "--json", "--eps", "2/255")
     assert code == 0, err
@@ -76,6 +77,7 @@ def test_two_halves_are_trained_on_apart(run, monkeypatch):
     assert not torch.equal(*learned.values()), "they begin with weights of their own"
 
 
+@pytest.mark.slow
 def test_a_half_that_was_stopped_goes_on_as_that_half_and_as_no_other(run, monkeypatch):
     words = [*OWN, "--part", "1/2", "--batch", 4]
     assert run(*words, "--out", "whole.safetensors")[0] == 0
@@ -129,6 +131,7 @@ def stopping(monkeypatch, at, error):
     monkeypatch.setattr(Training, "_learn", stopped)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error, code", [(KeyboardInterrupt(), 130), (Terminated(), 143)])
 def test_stopped_it_keeps_the_best_and_the_same_command_ends_in_the_same_bytes(run, monkeypatch, error, code):
     assert run(*OWN, "--out", "whole.safetensors")[0] == 0
@@ -172,6 +175,7 @@ def test_nothing_is_overwritten_and_force_does(run, monkeypatch):
     monkeypatch.undo()
 
 
+@pytest.mark.slow
 def test_the_checkpoint_of_another_training_is_not_gone_on_from_but_with_force_over_it(run, monkeypatch):
     with monkeypatch.context() as patch:
         stopping(patch, 3, KeyboardInterrupt())
@@ -221,6 +225,7 @@ def test_data_that_make_no_sense_are_one_sentence(run):
     assert is_one_sentence(*run("train-robust", "few.npz")).startswith("there is one class, '4'; a network is trained")
 
 
+@pytest.mark.slow
 def test_zero_trains_plainly(run):
     code, out, err = run(*OWN, "--eps", 0, "--no-flip", "--json")
     assert code == 0, err
@@ -229,6 +234,7 @@ def test_zero_trains_plainly(run):
     assert code == 0 and out.splitlines()[0].endswith("% are named rightly")
 
 
+@pytest.mark.slow
 def test_seeds_are_told_apart(run):
     for seed in (0, 1):
         assert run(*OWN, "--seed", seed, "--out", f"{seed}.safetensors")[0] == 0

@@ -41,6 +41,7 @@ def test_answers_results_and_figure(trial):
     assert code == 0 and json.loads(again) == record | {"figure": "trial.png"}
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_it_was_stopped_and_more_can_be_asked(trial):
     Path("one.txt").write_text("1\nq\n")
     code, _, err = trial(*WORDS[:3], "--answers", "one.txt")

@@ -25,6 +25,7 @@ def text(report):
     return page(report, data="six & more.npz", again="phosphene evaluate --data 'six & more.npz'")
 
 
+@pytest.mark.slow
 def test_it_loads_nothing_and_links_nowhere(text):
     found = Page(text)
     assert found.loaded and all(address.startswith("data:image/") for address in found.loaded)

@@ -92,6 +92,7 @@ def test_an_embedded_network_has_its_robust_twin_beside_it_and_others_have_what_
     assert Asked("cat.png", beside="none").second == "" and Asked("cat.png", "own.py", beside="b.py").second == "b.py"
 
 
+@pytest.mark.slow
 def test_a_network_beside_it_is_on_the_page_and_in_the_command_that_makes_it_again(small):
     Path("twin.py").write_text(Path("own.py").read_text())
     assert lesson(small, "--data", made(), "--beside", "twin.py", "--weights", "none.pt", net="own.py")[0] == 2

@@ -1,11 +1,13 @@
 """The lesson's own data: the same for the same seed, and nothing but the photographs in it."""
 
+import pytest
 import torch
 
 from phosphene.core.pictures.samples import SAMPLES
 from phosphene.faces.lessons.views import PHOTOGRAPHS, views
 
 
+@pytest.mark.slow
 def test_ten_photographs_have_so_many_views_each_and_the_same_ones_for_the_same_seed():
     data, again, other = views(3, each=2), views(3, each=2), views(4, each=2)
     assert data.pictures.shape == (20, 3, 32, 32)

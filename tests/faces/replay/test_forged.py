@@ -189,6 +189,7 @@ def check(data, run, one, watched, commands=COMMANDS, like=False):
 SETTINGS = {"suppress_health_check": list(HealthCheck)}
 
 
+@pytest.mark.slow
 @settings(max_examples=8, **SETTINGS)
 @given(st.data())
 def test_a_forged_recipe_asks_for_no_more_than_its_picture_shows_and_says_nothing_to_the_terminal(
@@ -197,6 +198,7 @@ def test_a_forged_recipe_asks_for_no_more_than_its_picture_shows_and_says_nothin
     check(data, run, one, watched, COMMANDS[:1])
 
 
+@pytest.mark.slow
 @settings(max_examples=8, **SETTINGS)
 @given(st.data())
 def test_a_forged_recipe_that_is_followed_asks_for_no_more_than_when_it_is_replayed(run, one, watched, data):

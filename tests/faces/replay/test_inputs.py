@@ -15,6 +15,7 @@ from tests.faces.replay.pictures import MADE, made, pixels, refused
 from tests.small import convnet
 
 
+@pytest.mark.slow
 def test_an_embedded_network_and_a_photograph_of_scikit_image_are_found_by_themselves(run):
     code, *_ = run("attribute", "skimage:coffee", "--method", "gradient", "--out", "made.png")
     assert code == 0
@@ -23,6 +24,7 @@ def test_an_embedded_network_and_a_photograph_of_scikit_image_are_found_by_thems
     assert out.splitlines()[-1].startswith("replay-made")
 
 
+@pytest.mark.slow
 def test_a_recipe_of_many_photographs_keeps_names_and_hashes_and_finds_them_in_a_folder_under_other_names(run):
     made(run, *next(words for words in MADE if words[0] == "facets"))
     recipe = json.loads(read_text("made.png")["phosphene"])

@@ -123,6 +123,7 @@ def test_the_head_that_was_said_of_the_network_is_said_again(run):
 # ------------------------------------------------------------------------------------------------- another photograph
 
 
+@pytest.mark.slow
 def test_on_another_size_everything_that_was_chosen_is_the_same_and_the_new_picture_can_be_replayed(run, mine):
     line = ["--layer", "conv2", "--octaves", "2", "--steps", "2", "--seed", "7", "--rate", "0.02", "--zoom", "1.2"]
     made(run, "dream", "cat.png", *line)
@@ -159,6 +160,7 @@ def test_what_is_typed_wins_over_the_picture(run, mine):
     assert record("new.png")["arguments"] == expected
 
 
+@pytest.mark.slow
 def test_a_switch_is_turned_off_and_a_unit_given_by_its_place_or_its_name(run):
     made(run, "weights", "conv2", "--common", "--filters", "2-5")
     assert run("weights", "conv1", "--like", "made.png", "--no-common", "--net", "own.py", "--out", "new.png")[0] == 0

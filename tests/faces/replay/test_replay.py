@@ -199,6 +199,7 @@ def test_a_full_disk_leaves_what_was_there_and_the_picture_is_elsewhere(run, pic
     assert (pixels(out.splitlines()[-1]) == pixels("made.png")).all()
 
 
+@pytest.mark.slow
 def test_a_record_of_more_threads_than_there_are_runs_with_all_of_them_and_says_so(run, monkeypatch):
     made(run, "invert", "cat.png", "--steps", "1")
     rewrite("made.png", json.loads(read_text("made.png")["phosphene"]) | {"threads": 1024})

@@ -30,6 +30,7 @@ def killed(run):
             return
 
 
+@pytest.mark.slow
 def test_what_was_killed_goes_on_to_the_same_picture(tmp_path):
     file, whole = tmp_path / "new" / "it.unfinished.safetensors", begun().image
     run = begun()

@@ -251,6 +251,7 @@ def test_progress_is_counted_in_frames_and_their_steps():
 # The command
 
 
+@pytest.mark.slow
 def test_the_command_makes_a_film_and_tells_its_name(run):
     code, out, err = run(*COMMAND)
     assert (code, out.strip(), err) == (0, "zoom.gif", "")
@@ -290,6 +291,7 @@ def test_every_frame_can_be_made_again(run):
         assert (code, err) == (0, "") and "identical: all 40 x 36 pixels" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frame", [99, -1, "3", None])
 def test_a_frame_that_the_film_does_not_have_is_refused(run, frame):
     assert run(*COMMAND)[0] == 0
@@ -305,6 +307,7 @@ def forged(image, recipe):
     return png_bytes(image.copy(), {"phosphene": json.dumps(recipe | {"seal": seal(recipe, image)})})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
