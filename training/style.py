@@ -2,7 +2,7 @@
 
 The style is The Starry Night (Vincent van Gogh, 1889; out of copyright), the pictures are crops of 150 photographs, 50
 others are held out, and features are those of a VGG-19 that was compressed 16 times; by the recipe of `phosphene
-train-style`, on about a minute and a half of one core's time. None of these pictures is part of this repository. After
+train-style`, in about half an hour of one core's time. None of these pictures is part of this repository. After
 an interruption the same command goes on where it was. `larger` trains the network that makes pictures four times as
 large, for docs/feed_forward.md, and writes it into the cache.
 """
@@ -33,7 +33,10 @@ LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 SIDE = 320
 """Pixels at which the photographs are kept."""
 
-STARRY = (Course((128,) * 9 + (160,), crops=(192, SIDE), content_weight=0.25, tv=0.2, peak=2e-3, batch=2),)
+STARRY = (
+    Course((128,) * 48 + (192,) * 24 + (256,) * 8, crops=(192, SIDE), content_weight=0.5, tv=0.3, peak=2e-3, batch=2),
+    Course((192,) * 20 + (256,) * 10, crops=(192, SIDE), content_weight=0.1, tv=0.15, peak=2e-3, batch=2),
+)
 LARGER = (Course((96,) * 4, crops=(192, SIDE), content_weight=1.0, tv=0.0, peak=3e-3, batch=2),)
 """One cycle of the learning rate after the other."""
 
