@@ -27,7 +27,7 @@ def one(*verified, box=(2, 3, 7, 8), whole=False):
     ("verified", "said"),
     [
         ([STAYS, STAYS], "bit-equal under 5 changes outside"),
-        ([STAYS, NONE], "bit-equal under 5 changes outside in 1 of 2"),
+        ([STAYS, NONE], "bit-equal under 5 changes outside, where anything is (1 of 2)"),
         ([NONE], "nothing is outside that could be changed"),
         ([STAYS, MOVES, NONE], "what is outside moves it by up to 0.25 in 1 of 3"),
     ],
@@ -41,7 +41,7 @@ def test_how_much_a_unit_sees_is_said_with_it():
     assert sight(manner(sees="most"), one(STAYS)) == "sees mostly 5 x 5 px; bit-equal under 5 changes outside"
     assert sight(manner(), one(whole=True)) == "sees the whole picture"
     said = sight(manner(), one(STAYS, NONE, whole=True))
-    assert said == "sees the whole picture or nearly; bit-equal under 5 changes outside in 1 of 2"
+    assert said == "sees the whole picture or nearly; bit-equal under 5 changes outside, where anything is (1 of 2)"
 
 
 def test_captions_and_numbers_name_the_class_of_relevance():

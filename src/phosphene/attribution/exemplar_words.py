@@ -86,7 +86,7 @@ def kept(verified: Sequence[Unmoved]) -> str:
     if not tried:
         return "nothing is outside that could be changed"
     if all(one.holds for one in tried):
-        many = "" if len(tried) == len(verified) else f" in {len(tried)} of {len(verified)}"
+        many = "" if len(tried) == len(verified) else f", where anything is ({len(tried)} of {len(verified)})"
         return f"bit-equal under {len(CHANGES)} changes outside{many}"
     moved = [one for one in tried if not one.holds]
     largest = max(one.largest for one in moved)

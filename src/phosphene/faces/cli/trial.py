@@ -23,6 +23,7 @@ from phosphene.dataset.trial.results import results, sentences
 from phosphene.faces.cli import options as cli
 from phosphene.faces.cli.commands import Options, session, tool
 from phosphene.faces.cli.guard import Ended
+from phosphene.faces.cli.indexed import network_of
 from phosphene.faces.cli.output import note, tell
 from phosphene.faces.running.claims import Claims, check_new
 from phosphene.faces.running.destination import json_bytes, put
@@ -92,7 +93,7 @@ def _begun(options: Options) -> tuple[Trial, Network | None]:
     if not options["units"] and (wrong := next((one for one in ("unit", "pictures", "against") if options[one]), None)):
         raise Mistake(f"--{wrong} belongs to questions about units; give --units as well")
     folder = options["index"]
-    network = _network(options, Index.open(folder))
+    network = network_of(Index.open(folder), options)
     index = Index.open(folder, network)
     judge = None if options["judge"] is None else _other(options["judge"], network)
     with named(network.name):
@@ -103,17 +104,6 @@ def _begun(options: Options) -> tuple[Trial, Network | None]:
             painted=painter(network, given_path(options["record"], "record"), options),
             references=options["references"], difficulty=options["difficulty"], seed=options["seed"],
         ), judge  # fmt: skip
-
-
-def _network(options: Options, index: Index) -> Network:
-    """The network that is named, or the index's own, where that runs nobody's code."""
-    usual = {one.name: one.default for one in cli.NETWORK}
-    own = {name: options.pop(name) for name in usual}
-    spec = own["net"] or index.network_spec
-    if spec is None:
-        raise Mistake(f"the index is of {index.network_name}, whose code is not run unasked; give it as --net")
-    given = {name: value for name, value in own.items() if value is not None}
-    return session(usual | given | {"net": spec}).network
 
 
 def _other(spec: str, network: Network) -> Network:
