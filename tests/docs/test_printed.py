@@ -228,13 +228,16 @@ def type_all(run, found):
         if code:
             faults.append(f"{' '.join(words)}: {err or out}")
         elif words[0] not in ("networks", "layers"):
-            faults += [f"{' '.join(words)}: no {path}\n" for path in promised(Path(last)) if not path.exists()]
+            there = promised(Path(last), words[0])
+            faults += [f"{' '.join(words)}: no {path}\n" for path in there if not path.exists()]
     return faults
 
 
-def promised(path):
+def promised(path, command):
     """The files that are said to be there: a picture, its figure, and how it was made; a replay and a sheet alone."""
-    if path.suffix != ".png" or path.name.startswith(("replay", "contact", "transfer", "neighbours")):
+    if path.suffix == ".png" and command in ("trial", "neighbours"):  # which draw nothing but a figure
+        return [path, path.with_suffix(".json")]
+    if path.suffix != ".png" or path.name.startswith(("replay", "contact", "transfer")):
         return [path]
     return [path, path.with_suffix(".figure.png"), path.with_suffix(".json")]
 

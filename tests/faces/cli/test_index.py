@@ -91,9 +91,9 @@ def test_an_interruption_keeps_what_is_finished_and_says_how_to_go_on(run, photo
 
 @pytest.mark.slow
 def test_whatever_kills_it_the_resumed_index_has_the_same_bytes(tmp_path):
-    small_pictures(tmp_path / "photos", 400)
+    small_pictures(tmp_path / "photos", 600)
     words = [sys.executable, "-m", "phosphene", "index", "photos", "--net", "embedded:photo", "--layer", "mixed3a",
-             "--layer", "mixed4b", "--shard", "16", "--batch", "8", "--workers", "1", "--quiet", "--out"]  # fmt: skip
+             "--layer", "mixed4b", "--shard", "4", "--batch", "4", "--workers", "1", "--quiet", "--out"]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run([*words, "whole"], cwd=tmp_path, env=environment, check=True, capture_output=True)
     chance, kills = random.Random(0), 0
@@ -103,7 +103,7 @@ def test_whatever_kills_it_the_resumed_index_has_the_same_bytes(tmp_path):
         there = len(list(shards.glob("0*"))) if shards.exists() else 0
         while process.poll() is None and (len(list(shards.glob("0*"))) if shards.exists() else 0) < there + 1:
             time.sleep(0.01)  # until it is at work, wherever it goes on
-        time.sleep(chance.uniform(0, 0.4))
+        time.sleep(chance.uniform(0, 0.1))
         process.send_signal(signal.SIGINT if kills % 5 == 4 else signal.SIGKILL)
         process.wait()
         kills += 1

@@ -58,9 +58,13 @@ class ReceptiveField:
         return self
 
     def behind(self, windows: Windows) -> "ReceptiveField":
-        """What windows that slide over such units see."""
+        """What windows that slide over such units, over all channels, see."""
         rows, columns = windows
         return ReceptiveField(self.rows.behind(rows), self.columns.behind(columns))
+
+    def channelwise(self, windows: Windows) -> "ReceptiveField":
+        """The same of windows that slide over each channel by itself."""
+        return replace(self.behind(windows), parts=tuple((many, part.behind(windows)) for many, part in self.parts))
 
     def __str__(self) -> str:
         same = self.rows == self.columns
@@ -132,7 +136,9 @@ def field_after(known: Mapping, name: str, args: tuple, kwargs: Mapping, result:
     if name in _WINDOWS:
         named = {("x" if key == "input" else key): value for key, value in kwargs.items()}
         windows = _WINDOWS[name](*args, **named)
-        return None if windows is None else fields[0].behind(windows)
+        if windows is None:
+            return None
+        return fields[0].behind(windows) if _mixes_channels(name, args, inputs[0]) else fields[0].channelwise(windows)
     if not _works_by_position(name, args, kwargs, inputs, result):
         return None
     union = _union(fields)
@@ -140,6 +146,13 @@ def field_after(known: Mapping, name: str, args: tuple, kwargs: Mapping, result:
         joined = (seen.parts or ((x.shape[1], seen),) for x, seen in zip(inputs, fields, strict=True))
         return replace(union, parts=tuple(part for parts in joined for part in parts))
     return fields[0] if len(fields) == 1 and name != "local_response_norm" else union
+
+
+def _mixes_channels(name: str, args: tuple, x: Tensor) -> bool:
+    """Whether a window looks at several channels: all do but pooling, padding, and convolutions of single channels."""
+    weight = args[1] if len(args) > 1 else None
+    single = isinstance(weight, Tensor) and weight.shape[1] == 1 and len(weight) == x.shape[1]
+    return name == "conv2d" and not single
 
 
 def _works_by_position(name: str, args: tuple, kwargs: Mapping, inputs: Sequence[Tensor], result: Tensor) -> bool:
