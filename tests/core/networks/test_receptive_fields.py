@@ -367,3 +367,22 @@ def test_behind_circular_padding_a_field_is_measured():
         return Network(model, size=12).receptive_field("0")
 
     assert padded("circular").measured and not padded("reflect").measured
+
+
+def test_parts_stay_apart_behind_pooling_and_convolutions_of_single_channels_and_are_one_behind_others():
+    class Joined(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.small, self.wide = nn.Conv2d(3, 2, 1), nn.Conv2d(3, 2, 5, padding=2)
+            self.pooled, self.single = nn.MaxPool2d(2), nn.Conv2d(4, 4, 3, padding=1, groups=4)
+            self.mixed = nn.Conv2d(4, 4, 1)
+
+        def forward(self, x):
+            both = torch.cat([self.small(x), self.wide(x)], 1)
+            return self.mixed(self.single(self.pooled(both))).mean((2, 3))
+
+    network = of(positive(Joined()))
+    sizes = {
+        name: [network.receptive_field(name).of(i).rows.size for i in (0, 3)] for name in ("pooled", "single", "mixed")
+    }
+    assert sizes == {"pooled": [2, 6], "single": [6, 10], "mixed": [10, 10]}
