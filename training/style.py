@@ -59,7 +59,9 @@ def trained(
         start = training.best[1]
         made = net_file(training, few, about, **more, cycles=number)
         record = header_in(made, HEADER)
-        save({out: made, out.with_suffix(".md"): card(record, out.name).encode()})
+        words = card(record, out.name)
+        words = words.replace(f"--with {out.name}", "--method feed-forward") if out == SHIPPED else words
+        save({out: made, out.with_suffix(".md"): words.encode()})
         print(json.dumps(record, indent=1), f"{out}: {len(made)} bytes", sep="\n", flush=True)
 
 
