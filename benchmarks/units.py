@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from phosphene.features.presets import PRESETS, settings
 from PIL import Image
 
 from benchmarks.cache import DATA, Job, climbed, digest, network_of
@@ -21,6 +20,7 @@ from benchmarks.timing import Finding, Report, Rows
 from phosphene.core.networks.network import Network
 from phosphene.core.pictures.files import Photo
 from phosphene.core.units.exemplars import peaks
+from phosphene.core.units.presets import PRESETS, settings
 from phosphene.dataset.trial.judge import Codes, Judge, codes, codes_of_pictures
 from phosphene.dataset.trial.pairs import Pair, drawn_units, pairs
 from phosphene.features.visualize import visualize
