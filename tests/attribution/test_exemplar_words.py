@@ -56,4 +56,7 @@ def test_captions_and_numbers_name_the_class_of_relevance():
     said = " ".join(words(how, [one(MOVES)]))
     assert "how much of the logit of zebra came through the unit" in said and "noise of 3 seeds" in said
     assert "those that excite a unit least" in said
+    assert "just above 1.5, where it begins to answer" in " ".join(
+        words(manner(band="threshold", threshold=1.5), [one()])
+    )
     assert "A frame is around what the unit sees" in words(manner(sees="picture"), [one()])[0]

@@ -9,10 +9,10 @@ import numpy as np
 from phosphene.attribution.channel_relevance import relevance_peaks
 from phosphene.core.errors import Mistake
 from phosphene.core.index.index import Index
-from phosphene.core.index.photographs import Indexed
+from phosphene.core.index.photographs import Indexed, threshold_of
 from phosphene.core.networks.network import Network
 from phosphene.core.pictures.files import Photo
-from phosphene.core.units.exemplars import THRESHOLD, Band, Peak, Peaks, banded, distinctive, peaks
+from phosphene.core.units.exemplars import Band, Peak, Peaks, banded, distinctive, peaks
 from phosphene.core.units.inputs import Fit
 from phosphene.core.units.labels import label
 from phosphene.core.units.units import Unit
@@ -55,8 +55,8 @@ class Search:
         found = self._read(self.photos, named, layers, each) if found is None else found
         for unit, best in found.items():
             if not best:
-                raise Mistake(f"no photograph excites {unit} above {THRESHOLD:g}, where it begins to answer; take "
-                              "--band strongest")  # fmt: skip
+                least = f"{threshold_of(self.photos):g}, where it begins to answer"
+                raise Mistake(f"no photograph excites {unit} above {least}; take --band strongest")
         return found
 
     def _read(

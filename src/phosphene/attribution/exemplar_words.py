@@ -16,7 +16,7 @@ BANDS: dict[Band, str] = {
     "strongest": "the strongest of a unit first",
     "weakest": "those that excite a unit least, at the place where they push it down most if it goes below zero",
     "median": "those that excite a unit as much as the median does, the nearest first",
-    "threshold": f"those that excite a unit just above {THRESHOLD:g}, where it begins to answer, the nearest first",
+    "threshold": "those that excite a unit just above {threshold:g}, where it begins to answer, the nearest first",
 }
 
 
@@ -32,6 +32,7 @@ class Manner:
         sees: what photographs are cut to.
         resolution: whose pixels they have.
         rules: what is traced back.
+        threshold: above which a unit answers.
     """
 
     network: Network
@@ -41,6 +42,7 @@ class Manner:
     sees: Sees
     resolution: Resolution
     rules: Sequence[str]
+    threshold: float = THRESHOLD
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def words(how: Manner, every: Sequence[Shown]) -> list[str]:
     """What is to be said below the figure."""
     lines = [_cut(how)]
     if how.band != "strongest":
-        lines.append(f"They are {BANDS[how.band]}.")
+        lines.append(f"They are {BANDS[how.band].format(threshold=how.threshold)}.")
     if how.target is not None:
         lines.append(
             f"The numbers are relevance: how much of the logit of {label(how.network, how.target)} came through the "

@@ -21,7 +21,7 @@ from phosphene.attribution.exemplar_words import Manner, Shown, caption, chapter
 from phosphene.attribution.methods.lrp import folding
 from phosphene.attribution.unmoved import unmoved
 from phosphene.core.errors import Mistake
-from phosphene.core.index.photographs import check_indexed, fitting, named_photo
+from phosphene.core.index.photographs import check_indexed, fitting, named_photo, threshold_of
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.rectifiers import RectifierRule
 from phosphene.core.options import Batch, Bounds, Words
@@ -128,7 +128,7 @@ def exemplars(
     best = search.of(named, searched, each)
     rules = _rules(network, figure)
     own = [*rules, *([RELEVANCE] if wanted is not None and rules else [])]
-    how = Manner(network, figure, band, wanted, sees, showing.get("resolution") or "own", own)
+    how = Manner(network, figure, band, wanted, sees, showing.get("resolution") or "own", own, threshold_of(photos))
     painting = painted(network, list(best), steps=STEPS, batch=batch) if showing.get("synthetic") else None
     shown = []
     for i, (unit, peaks) in enumerate(best.items()):

@@ -3,14 +3,15 @@
 Everything is computed in float64 from what was kept of each image, one block of units or one shard of images at a time.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int64
 
-from phosphene.core.index.layout import BINS, QUANTILES, Band
+from phosphene.core.index.layout import BINS, QUANTILES
+from phosphene.core.units.exemplars import Band
 
 
 def smallest(keys: Float[np.ndarray, " n"], count: int) -> Int64[np.ndarray, " k"]:
@@ -151,8 +152,3 @@ def nearest_units(
     others = found - 3 * np.eye(units, dtype=np.float32)
     nearest = others.argmax(1)
     return nearest, found[np.arange(units), nearest]
-
-
-def by_column(rows: Sequence[Mapping[str, object]]) -> dict[str, list]:
-    """A table's rows as its columns."""
-    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}

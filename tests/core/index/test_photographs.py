@@ -80,7 +80,8 @@ def test_a_record_holds_what_was_asked_and_says_it_again_without_the_index(photo
 @pytest.mark.parametrize(
     "forged",
     [
-        {"count": -1}, {"count": "60"}, {"fit": "stretch"}, {"names": 3}, {"names": {"1": 2}}, {"answers": [1]},
+        {"count": -1}, {"count": "60"}, {"fit": "stretch"}, {"threshold": "0"}, {"names": 3}, {"names": {"1": 2}},
+        {"answers": [1]},
         {"answers": {"a:3 strongest 1": [[99, 1.0, None]]}}, {"answers": {"a:3 strongest 1": [["0", 1.0, None]]}},
         {"answers": {"a:3 strongest 1": [[0, "x", None]]}}, {"answers": {"a:3 strongest 1": [[0, 1.0, [1, -2]]]}},
         {"answers": {"a:3 strongest 1": [[0, 1.0]]}}, {"answers": {"a distinctive 3 2": [-1]}},
@@ -88,7 +89,13 @@ def test_a_record_holds_what_was_asked_and_says_it_again_without_the_index(photo
     ],
 )  # fmt: skip
 def test_what_a_stranger_wrote_into_a_record_is_refused(photos, forged):
-    true = {"count": 60, "fit": "crop", "names": {}, "answers": {"relu2:3 strongest 1": [[0, 1.0, [1, 2]]]}}
+    true = {
+        "count": 60,
+        "fit": "crop",
+        "threshold": 0.0,
+        "names": {},
+        "answers": {"relu2:3 strongest 1": [[0, 1.0, [1, 2]]]},
+    }
     assert len(recalled(true, {0: "a.png"})) == 60
     with pytest.raises(Mistake, match="was not written by this program"):
         recalled(true | forged, {0: "a.png"})
@@ -107,5 +114,5 @@ def test_how_photographs_are_fed_is_the_indexs_to_say(photos):
 def test_an_index_of_another_network_is_refused(photos):
     check_indexed(photos, small_network())
     check_indexed(["a.png"], convnet())
-    with pytest.raises(Mistake, match="the index .* is of"):  # noqa: RUF043
+    with pytest.raises(Mistake, match=r"the index .* is of"):
         check_indexed(photos, convnet(labels=None, size=16).of(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 16))))

@@ -32,7 +32,6 @@ from phosphene.core.index.layout import (
     IMAGES,
     PEAKS,
     UNITS,
-    Band,
     is_index,
     layer_file,
     parquet,
@@ -46,6 +45,7 @@ from phosphene.core.networks.network import Network
 from phosphene.core.paths import given_path
 from phosphene.core.pictures.eight_bit import fraction
 from phosphene.core.pictures.files import Photo
+from phosphene.core.units.exemplars import Band
 from phosphene.core.units.network_input import Fit
 
 __all__ = ["Found", "Index", "NotRead", "Statistics", "is_index"]

@@ -17,11 +17,12 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from phosphene.core.errors import Mistake
 from phosphene.core.extras import needed
 from phosphene.core.paths import content, given_path, is_file, is_folder, reason
+from phosphene.core.units.exemplars import Band
 
 FORMAT = 1
 """Of an index; another one is refused."""
@@ -30,11 +31,6 @@ FACTS, QUESTION, SHARDS, IMAGES, BROKEN = "index.json", "question.json", "shards
 
 PEAKS, CODES, CORRELATIONS = "peaks.npy", "codes.npy", "correlations.npy"
 EXEMPLARS, UNITS = "exemplars.parquet", "units.parquet"
-
-Band = Literal["strongest", "weakest", "median", "threshold"]
-"""Which images of a unit: those where it answers most; where it answers least (by the smallest activation over
-positions if that is ever below zero, else by the peak); whose peak is nearest to the median; just above the
-threshold."""
 
 BANDS: tuple[Band, ...] = get_args(Band)
 

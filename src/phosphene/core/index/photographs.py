@@ -16,12 +16,11 @@ import torch
 
 from phosphene.core.errors import Mistake
 from phosphene.core.index.index import Index
-from phosphene.core.index.layout import Band
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.keys import Key
 from phosphene.core.pictures.files import Photo
 from phosphene.core.pictures.samples import bare_name
-from phosphene.core.units.exemplars import Peak, Position
+from phosphene.core.units.exemplars import THRESHOLD, Band, Peak, Position
 from phosphene.core.units.network_input import Fit
 from phosphene.core.units.photographs import photo_name
 
@@ -37,7 +36,7 @@ class Indexed(Sequence[Photo]):
         source: it; None where it is not there any more, and what was asked is known from a record.
         answers: what was asked of it, and what it said, as JSON holds it.
         kept: from the number of a photograph to it, where they are known from a record.
-        facts: of a record: how many photographs there were, and how they were fed.
+        facts: of a record: how many photographs there were, how they were fed, and above what a unit answers.
     """
 
     source: Index | None
@@ -71,6 +70,11 @@ class Indexed(Sequence[Photo]):
     def fit(self) -> Fit:
         """How photographs became the network's input."""
         return self.facts["fit"] if self.source is None else self.source.fit
+
+    @property
+    def threshold(self) -> float:
+        """Above which a unit answers, as the index was told."""
+        return self.facts["threshold"] if self.source is None else float(self.source.facts["threshold"])
 
     def name(self, number: int) -> str:
         """What a photograph is called."""
@@ -178,7 +182,9 @@ class Indexed(Sequence[Photo]):
     def record(self) -> dict[str, Any]:
         """What a picture's record says of the index beside the photographs that were used, ready for JSON."""
         names = {str(number): self.name(number) for number in self.used}
-        return {"count": len(self), "fit": self.fit, "names": names, "answers": self.answers}
+        return {
+            "count": len(self), "fit": self.fit, "threshold": self.threshold, "names": names, "answers": self.answers
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,9 +226,10 @@ def recalled(record: Mapping[str, Any], photos: Mapping[int, Photo]) -> Indexed:
         Mistake: it is no such record.
     """
     with suppress(KeyError, TypeError, AttributeError):
-        facts = {name: record[name] for name in ("count", "fit", "names")}
+        facts = {name: record[name] for name in ("count", "fit", "threshold", "names")}
         answers, count = dict(record["answers"]), facts["count"]
         known = type(count) is int and 0 < count < MOST_IMAGES and facts["fit"] in get_args(Fit)
+        known = known and type(facts["threshold"]) is float
         names = all(isinstance(name, str) for name in dict(facts["names"]).values())
         if known and names and all(_is_answer(question, said, count) for question, said in answers.items()):
             found = Indexed(None, answers, dict(photos), facts)
@@ -281,6 +288,11 @@ def fitting(photos: Sequence[Photo], fit: Fit) -> Fit:
     if fit != "crop":
         raise Mistake(f"the index was made with --fit {photos.fit}, not {fit}; leave --fit out, or index again")
     return photos.fit
+
+
+def threshold_of(photos: Sequence[Photo]) -> float:
+    """Above which a unit answers: 0, or what an index was told."""
+    return photos.threshold if isinstance(photos, Indexed) else THRESHOLD
 
 
 def check_indexed(photos: Sequence[Photo], network: Network) -> None:

@@ -36,8 +36,9 @@ Resolution = Literal["own", "network"]
 """Whose pixels exemplars have: the photograph's own, or those that the network is fed."""
 
 Band = Literal["strongest", "weakest", "median", "threshold"]
-"""Which photographs of all: those that excite a unit most; those that push it down most; the nearest to its median; and
-those that excite it just so."""
+"""Which photographs of a unit: those where it answers most; where it answers least (by the smallest activation over
+positions if that is ever below zero, else by the largest); whose largest is nearest to its median; just above the
+threshold."""
 
 THRESHOLD = 0.0
 """Above which a unit answers."""
