@@ -1,7 +1,7 @@
 """An index in the making: what is left of it, shard by shard, and the merge; it can be ended anywhere and goes on.
 
     folder = Folder.begun(path, question)
-    for done in run(question, folder, in_process(question, network, decoder)):
+    for done in run(folder, in_process(question, network, decoder)):
         ...
 
 An engine is handed the numbers of the shards that are left and yields each one's bytes, in whatever order. It is all

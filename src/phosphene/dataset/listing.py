@@ -5,6 +5,7 @@ be read there.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,8 +82,7 @@ class Listing:
         if not len(self.ids):
             raise Mistake(f"there is no picture in {self.path or 'what was given'}; an index needs one at least")
         if len(set(self.ids)) < len(self.ids):
-            seen: set[str] = set()
-            twice = next(one for one in self.ids if one in seen or seen.add(one))  # type: ignore[func-returns-value]
+            twice = next(name for name, many in Counter(self.ids).items() if many > 1)
             raise Mistake(f"two pictures are called {brief(twice)}; every picture needs an id of its own")
 
     def __len__(self) -> int:

@@ -24,7 +24,7 @@ def test_the_layer_is_the_last_one_unless_one_is_named(index):
 
 
 def test_a_network_of_a_file_has_to_be_named_and_be_the_same(index):
-    with pytest.raises(Mistake, match="whose code is not run unasked; give it as --net"):
+    with pytest.raises(Mistake, match="which is not inside this program: name it with --net"):
         network_of(index, dict(NOTHING))
     with pytest.raises(Mistake, match=r"the index photos\.index is of "):
         network_of(index, NOTHING | {"net": "embedded:digits"})

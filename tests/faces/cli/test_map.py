@@ -83,7 +83,7 @@ def test_a_photograph_is_placed_on_a_finished_map_and_nobody_moves(small):
         ([*WORDS, "--layer", "relu3"], "has no layer 'relu3'; did you mean 'relu"),
         ([*WORDS, "--limit", "5"], "5 images are too few for a map, it needs 8"),
         ([*WORDS, "--method", "mds"], "'mds' is not a valid value for method"),
-        ([*WORDS, "--photo", "cat.png"], "whose code is not run unasked; give it as --net"),
+        ([*WORDS, "--photo", "cat.png"], "which is not inside this program: name it with --net"),
         ([*WORDS, "--photo", "cat.png", "--net", "embedded:digits"], "the index photos.index is of "),
         ([*WORDS, "--out", "cat.png"], "cat.png is a file; give another --out"),
     ],

@@ -107,7 +107,7 @@ def test_what_is_wrong_is_one_sentence(trial, words, said):
 @pytest.mark.slow
 def test_a_network_whose_code_would_run_has_to_be_named(trial):
     code, _, err = trial(*WORDS, net=None)
-    assert code == 2 and "whose code is not run unasked; give it as --net" in err
+    assert code == 2 and "which is not inside this program: name it with --net" in err
     code, _, err = trial(*WORDS, net="embedded:digits")
     assert code == 2 and "is of Sequential, not of embedded:digits" in err
 

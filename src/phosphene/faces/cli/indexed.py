@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from phosphene.core.errors import Mistake
 from phosphene.core.index.index import Index
 from phosphene.core.networks.network import Network
 from phosphene.faces.cli import options as cli
 from phosphene.faces.cli.commands import session
+from phosphene.faces.running.indexes import own_spec
 
 NETWORK = cli.untyped(cli.NETWORK)
 """The options of the network, none of which has to be given: an index says what it is of."""
@@ -19,11 +19,7 @@ def network_of(index: Index, options: dict[str, Any]) -> Network:
         Mistake: it is not named and would run somebody's code, can't be loaded, or is not the index's.
     """
     given = {name: value for name in cli.names(cli.NETWORK) if (value := options.pop(name)) is not None}
-    spec = given.get("net") or index.network_spec
-    if spec is None:
-        raise Mistake(
-            f"the index {index.folder} is of {index.network_name}, whose code is not run unasked; give it as --net"
-        )
+    spec = given.get("net") or own_spec(index)
     usual = {one.name: one.default for one in cli.NETWORK}
     network = session(usual | given | {"net": spec}).network
     Index.open(index.folder, network)

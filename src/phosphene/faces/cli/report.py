@@ -3,7 +3,7 @@
 import json
 import os
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -145,9 +145,10 @@ def _paint(network: Network, units: Sequence[Unit], folder: Path, asked: Options
     """Paint all of them, part by part, under a bar; what is there already stays, however it ends."""
     row = next(row for row in catalogue.CATALOGUE if row.many)
     recipe, side = catalogue.recipe(row.name), asked["size"] or (min(network.size) if network.fixed else SIDE)
-    begin: Callable[[Sequence[str]], Any] = lambda some: recipe(  # noqa: E731
-        network, **{row.many: list(some), "steps": asked["steps"], "size": side}
-    )
+
+    def begin(some: Sequence[str]) -> Any:
+        return recipe(network, **{row.many: list(some), "steps": asked["steps"], "size": side})
+
     named_units = dict(zip(map(str, units), stems(list(units)), strict=True))
     sweep = Sweep(begin, named_units, folder, force=asked["force"], option=row.many)
     if sweep.done:

@@ -34,12 +34,21 @@ def usual_net(given: Iterable[Any]) -> str:
     """
     for word in (word for one in given for word in words_of(one)):
         if is_index(word):
-            index = Index.open(word)
-            if index.network_spec is None:
-                raise Mistake(f"the index {word} is of {index.network_name}, which is not inside this program: name it "
-                              "with --net")  # fmt: skip
-            return index.network_spec
+            return own_spec(Index.open(word))
     return USUAL
+
+
+def own_spec(index: Index) -> str:
+    """The spec of the network that an index is of.
+
+    Raises:
+        Mistake: it is in a file, whose code is run only where somebody names it.
+    """
+    if index.network_spec is None:
+        raise Mistake(
+            f"the index {index.folder} is of {index.network_name}, which is not inside this program: name it with --net"
+        )
+    return index.network_spec
 
 
 def indexed(one: Input, given: Any, network: Network) -> Indexed | None:
