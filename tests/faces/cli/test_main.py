@@ -62,7 +62,7 @@ def test_an_interruption_while_the_program_is_loaded_is_no_traceback(number, cod
         "from phosphene.faces.cli.main import main; print(1, flush=True); main()"
     )
     words = [sys.executable, "-c", code_of, "predict"]
-    for after in (0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8):
+    for after in (0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.8):
         pipe = subprocess.PIPE
         with subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True, cwd=tmp_path) as process:
             assert process.stdout.readline() == "1\n"

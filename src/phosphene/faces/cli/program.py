@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from phosphene import catalogue
+from phosphene.core.saving import undisturbed
 from phosphene.faces.cli import usage
 from phosphene.faces.cli.output import error, legible
 
@@ -48,14 +49,18 @@ def application(chosen: str | None, *, like: bool = False) -> typer.Typer:
 
 
 def _loaded(name: str, like: bool) -> Callable[..., None]:
-    """The command itself; imports what it needs."""
-    rows = catalogue.commands()[name]
-    if any(row.name for row in rows):
-        from phosphene.faces.cli.commands import recipe_command
+    """The command itself; imports what it needs.
 
-        return recipe_command(name, rows, like=like)
-    command: Callable[..., None] = catalogue.loaded(rows[0].home)
-    return command
+    An interruption waits for that: torch goes on without a NumPy whose import was interrupted, and fails later.
+    """
+    rows = catalogue.commands()[name]
+    with undisturbed():
+        if any(row.name for row in rows):
+            from phosphene.faces.cli.commands import recipe_command
+
+            return recipe_command(name, rows, like=like)
+        command: Callable[..., None] = catalogue.loaded(rows[0].home)
+        return command
 
 
 def _stub(sentence: str) -> Callable[..., None]:
