@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from phosphene import catalogue
 from phosphene.core.errors import Terminated
 from phosphene.faces.cli import program
 
@@ -44,6 +45,15 @@ def test_the_program_is_a_module_too():
 @pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (Terminated(), 143)])
 def test_an_interruption_has_the_code_that_shells_know(error, code, failing):
     assert failing(error, "predict") == (code, "", "interrupted\n")
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (Terminated(), 143)])
+def test_so_has_one_within_a_command(error, code, run, monkeypatch):
+    def interrupted():
+        raise error
+
+    monkeypatch.setattr(catalogue, "loaded", lambda home: interrupted)
+    assert run("layers") == (code, "", "interrupted\n")
 
 
 def test_sigterm_is_an_interruption_and_its_handler_is_put_back(run, monkeypatch):

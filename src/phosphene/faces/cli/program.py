@@ -14,6 +14,7 @@ import typer
 from phosphene import catalogue
 from phosphene.core.saving import undisturbed
 from phosphene.faces.cli import usage
+from phosphene.faces.cli.guard import guarded
 from phosphene.faces.cli.output import error, legible
 
 
@@ -51,16 +52,17 @@ def application(chosen: str | None, *, like: bool = False) -> typer.Typer:
 def _loaded(name: str, like: bool) -> Callable[..., None]:
     """The command itself; imports what it needs.
 
-    An interruption waits for that: torch goes on without a NumPy whose import was interrupted, and fails later.
+    An interruption waits for that: torch goes on without a NumPy whose import was interrupted, and fails later. The
+    command has its own guard as typer ends with 130 in silence, whatever interrupted it.
     """
     rows = catalogue.commands()[name]
     with undisturbed():
         if any(row.name for row in rows):
             from phosphene.faces.cli.commands import recipe_command
 
-            return recipe_command(name, rows, like=like)
+            return guarded()(recipe_command(name, rows, like=like))
         command: Callable[..., None] = catalogue.loaded(rows[0].home)
-        return command
+        return guarded()(command)
 
 
 def _stub(sentence: str) -> Callable[..., None]:
