@@ -27,8 +27,9 @@ from phosphene.dataset.ray_engine import on_ray
 from phosphene.dataset.sources import listed
 from phosphene.models.specs import load
 
-WORKERS = (1, 2)
-SHARDS = 20
+IMAGES, WORKERS, SHARDS = 2000, (1, 2), 20
+"""Images a second don't depend on their number; memory and the index's pass are measured on more by `index`."""
+
 SIZES = {"1.3 million": 1_300_000, "100 million": 100_000_000}
 PRICE = 0.04
 """Dollars for an hour of a core: about what clouds took for theirs in 2026; multiply by your own."""
@@ -83,7 +84,7 @@ def run(quick: bool, repeats: int) -> Report:
     spec, data = "embedded:photo", _pictures()
     torch.set_num_threads(1)  # as a worker has
     network = load(spec, device="cpu")
-    question = _question(network, spec, data, 200 if quick else None)
+    question = _question(network, spec, data, 200 if quick else IMAGES)
     images, units = len(question.listing), sum(network.layer(name).shape[0] for name in question.layers)
     later = images - len(question.rows(0))
     ways: dict[str, Callable[[], AbstractContextManager[Engine]]] = {

@@ -109,3 +109,15 @@ def test_a_full_disk_is_a_sentence_and_loses_no_shard(tmp_path, monkeypatch):
     assert Folder.begun(tmp_path / "index", question).left == []
     merge(question, folder.path, network)
     assert Index.open(folder.path).count == 20
+
+
+def test_what_has_no_shard_is_given_up_and_what_has_one_is_not(tmp_path):
+    network, question = asked(tmp_path / "photos")
+    path = tmp_path / "index"
+    Folder.begun(path, question).give_up()
+    assert not path.exists()
+    folder = Folder.begun(path, question)
+    next(run(folder, in_process(question, network, Decoder(question.door))))
+    before = contents(path)
+    folder.give_up()
+    assert contents(path) == before

@@ -19,7 +19,8 @@ def browser():
     if not CHROMIUM.exists():
         pytest.skip("there is no Chromium here")
     with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        how = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]  # as root, in a container
+        opened = running.chromium.launch(executable_path=str(CHROMIUM), args=how)
         yield opened
         opened.close()
 

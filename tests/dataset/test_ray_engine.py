@@ -213,7 +213,7 @@ def test_the_command_writes_the_bytes_of_one_process(run, tmp_path, monkeypatch,
 
 
 @pytest.mark.slow
-def test_no_cluster_at_the_address_is_one_sentence_and_a_later_one_goes_on(run, tmp_path, monkeypatch):
+def test_no_cluster_at_the_address_is_one_sentence_and_leaves_nothing(run, tmp_path, monkeypatch):
     pytest.importorskip("ray")
     monkeypatch.chdir(tmp_path)
     small_pictures(tmp_path / "photos", 20)
@@ -224,4 +224,5 @@ def test_no_cluster_at_the_address_is_one_sentence_and_a_later_one_goes_on(run, 
     assert code == 2 and "there is no Ray cluster at auto" in err
     code, _, err = run(*words, "--address", "auto")
     assert code == 2 and "--address is of a cluster; give --engine ray as well" in err
+    assert not (tmp_path / "x").exists()
     assert run(*words)[0] == 0

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,15 @@ class Folder:
     def pictures_there(self) -> int:
         """How many pictures are in the shards that were there already."""
         return sum(len(self.question.rows(number)) for number in self.there)
+
+    def give_up(self) -> None:
+        """Take away what was begun, if no shard has been written: there is nothing to go on from."""
+        if finished(self.path, self.question):
+            return
+        shutil.rmtree(self.path / SHARDS, ignore_errors=True)
+        (self.path / QUESTION).unlink(missing_ok=True)
+        with suppress(OSError):  # it holds something else
+            self.path.rmdir()
 
 
 def _check(path: Path, question: Question) -> None:

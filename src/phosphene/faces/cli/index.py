@@ -154,6 +154,7 @@ def _ending(begun: Folder, name: str) -> Iterator[None]:
     except ENDS as stopped:
         there = Folder.begun(begun.path, begun.question)
         if not there.there:
+            begun.give_up()
             raise unless_interrupted(name, stopped) from stopped
         words = (
             f"{there.pictures_there} of {len(begun.question.listing)} pictures are in {begun.path}; the same command "
