@@ -101,11 +101,10 @@ def _peak(name: str, size: tuple[int, int]) -> float:
 
 
 def run(repeats: int, quick: bool) -> Report:
-    """The race on both networks, then the peaks."""
+    """The peaks, as a process inherits the one of its parent; then the race on both networks."""
     names = [name for name in NETWORKS if name == FULL or (DATA / "models" / f"{name}.py").is_file()]
     names = names[:1] if quick else names
     size, pixels, many = ((256, 448), 80_000, 2) if quick else (SIZE, BLOCK, 2)
-    tables, claims = zip(*(_cost(name, size, pixels, many, repeats) for name in names), strict=True)
     rows, findings = [], []
     for name in names:
         for height, width in [(256, 320)] if quick else LARGE:
@@ -113,6 +112,7 @@ def run(repeats: int, quick: bool) -> Report:
             rows.append((name, f"{width} x {height} px", f"{found / 1e9:.2f} GB"))
             sentence = f"{width} x {height} px on {name} stay below {MOST / 1e9:g} GB"
             findings.append(Finding(sentence, found < MOST, rows[-1][2]))
+    tables, claims = zip(*(_cost(name, size, pixels, many, repeats) for name in names), strict=True)
     memory = Rows("Peak resident memory of two steps of Adam", ("network", "size", "peak"), rows)
     return Report([*tables, memory], [*(claim for some in claims for claim in some), *findings], [__doc__ or ""])
 
