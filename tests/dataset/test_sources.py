@@ -36,6 +36,8 @@ def test_loose_pictures_have_no_labels_unless_numbers_stand_in_front(tmp_path):
     assert listed(loose, NETWORK).labels.tolist() == [-1] * 4 and listed(loose, NETWORK).classes == {}
     assert listed(numbered, NETWORK).labels.tolist() == [0, 0, 2, 3]
     assert listed(numbered, NETWORK).classes == {c: CLASSES[c] for c in (0, 2, 3)}
+    (numbered / "3_x.png").rename(numbered / "4_x.png")  # of another network, then, are all of them
+    assert listed(numbered, NETWORK).classes == {0: "", 2: "", 4: ""}
 
 
 def test_a_list_keeps_its_order_and_its_labels(tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 
 from phosphene.attribution.channel_relevance import relevance_peaks
 from phosphene.core.errors import Mistake
+from phosphene.core.index.classes import numbers_of
 from phosphene.core.index.index import Index
 from phosphene.core.index.photographs import Indexed, threshold_of
 from phosphene.core.networks.network import Network
@@ -120,9 +121,10 @@ class Search:
         """The photographs of the class.
 
         Raises:
-            Mistake: there are too few.
+            Mistake: there are too few, or the index's classes are not the network's.
         """
-        numbers = [int(i) for i in np.flatnonzero(index.labels == self.target)]
+        own = [number for number, of in numbers_of(index, self.network).items() if of == self.target]
+        numbers = [int(i) for i in np.flatnonzero(np.isin(index.labels, own))]
         if len(numbers) < self.many:
             name = label(self.network, self.target or 0)
             raise Mistake(

@@ -89,9 +89,10 @@ def _of_folder(path: Path, files: Sequence[str], network: Network) -> Listing:
 
 
 def _called(labels: np.ndarray, network: Network) -> dict[int, str]:
-    """The names of the network for these classes, if it has them."""
+    """The names of the network for these classes, if it has all of them: else they are another network's."""
     names = network.labels or []
-    return {c: names[c] if c < len(names) else "" for c in sorted(set(labels.tolist()))}
+    known = int(labels.max()) < len(names)
+    return {c: names[c] if known else "" for c in sorted(set(labels.tolist()))}
 
 
 def _of_files(paths: Sequence[Path]) -> Listing:

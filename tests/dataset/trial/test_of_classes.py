@@ -1,13 +1,12 @@
 """Questions about the photographs of an index."""
 
-import numpy as np
 import pytest
 import torch
 
 from phosphene.core.errors import Mistake
 from phosphene.core.units.network_input import feed
-from phosphene.dataset.trial.of_classes import SIDE, ClassTrial, numbers_of, told_apart
-from tests.small import convnet, linear, noise
+from phosphene.dataset.trial.of_classes import SIDE, ClassTrial, told_apart
+from tests.small import convnet
 from tests.small_index import small_index, small_network
 
 
@@ -61,15 +60,6 @@ def test_another_network_answers_by_the_names_of_its_own_classes(trial):
         assert answer == one["choices"].index(max(known, key=lambda c: said[own[c]]))
     stranger = convnet(torch.float32, labels=["a", "b", "c", "d"])
     assert list(trial.machine(stranger, asked)) == [None] * 4
-
-
-def test_classes_are_found_by_name_and_else_by_number(index, monkeypatch):
-    network = convnet(labels=["zebra", "crane, lifting machine", "tabby cat, mouser", "crane, wading bird"])
-    assert numbers_of(index, network) == {0: 2, 1: 0, 2: 3, 3: 1}
-    assert numbers_of(index, convnet(labels=None)) == {0: 0, 1: 1, 2: 2, 3: 3}
-    few = linear(noise(3, 3, 16, 16), np.zeros(3))
-    with pytest.raises(Mistake, match=r"the index has class 3 \(crane, lifting machine\), and .* has classes 0 to 2"):
-        numbers_of(index, few)
 
 
 def test_groups_have_all_classes_of_the_index(trial):

@@ -9,13 +9,14 @@ import torch
 from PIL import Image
 
 from phosphene.core.errors import Mistake
+from phosphene.core.index.classes import numbers_of
 from phosphene.core.index.index import Index
 from phosphene.core.index.layout import FACTS
 from phosphene.core.networks.fingerprint import network_sha256
 from phosphene.core.networks.network import Network
 from phosphene.core.pictures.sheets import panel
 from phosphene.core.units.inputs import logits
-from phosphene.core.units.labels import class_index, class_names, counterpart, label, names_class
+from phosphene.core.units.labels import class_names, counterpart, label
 from phosphene.core.units.network_input import feed, fitted
 from phosphene.dataset.trial.groups import grouped, named, readout
 from phosphene.dataset.trial.questions import drawn, question
@@ -115,23 +116,3 @@ def told_apart(network: Network, numbers: Sequence[int]) -> list[str]:
     """The first names of classes; of those that share theirs the whole names."""
     short, whole = [label(network, one) for one in numbers], dict(enumerate(class_names(network)))
     return [whole[number] if short.count(name) > 1 else name for number, name in zip(numbers, short, strict=True)]
-
-
-def numbers_of(index: Index, network: Network) -> dict[int, int]:
-    """From the classes of an index to the network's: by their names where all are the network's, else by number.
-
-    Raises:
-        Mistake: the index has no classes, or some that the network does not have.
-    """
-    if not index.classes:
-        raise Mistake("the index has no classes, and the question is what a picture shows; index a folder of classes")
-    if all(name and names_class(network, name) for name in index.classes.values()):
-        return {number: class_index(network, name) for number, name in index.classes.items()}
-    beyond = next((number for number in index.classes if number >= network.classes), None)
-    if beyond is not None:
-        name = index.classes[beyond]
-        raise Mistake(
-            f"the index has class {beyond}{f' ({name})' if name else ''}, and {network.name} has classes 0 to "
-            f"{network.classes - 1}; index pictures of the network's classes"
-        )
-    return {number: number for number in index.classes}
