@@ -27,8 +27,10 @@ from phosphene.dataset.ray_engine import on_ray
 from phosphene.dataset.sources import listed
 from phosphene.models.specs import load
 
-IMAGES, WORKERS, SHARDS = 2000, (1, 2), 20
-"""Images a second don't depend on their number; memory and the index's pass are measured on more by `index`."""
+WORKERS = (1, 2)
+SHARDS = 20
+IMAGES = 2000
+"""A rate does not depend on their number; memory does not either, which the benchmark `index` shows."""
 
 SIZES = {"1.3 million": 1_300_000, "100 million": 100_000_000}
 PRICE = 0.04

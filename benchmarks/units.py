@@ -265,4 +265,4 @@ def run(quick: bool, presets: str = "", net: str = "") -> Report:
         "The judge takes the photograph whose code (cosine, mean over positions, several depths) is more like the "
         "hint.",
     ]
-    return Report(tables, claims, notes)
+    return Report(tables, claims, notes, f"units of {net}" if net else "")

@@ -111,13 +111,15 @@ def test_a_full_disk_is_a_sentence_and_loses_no_shard(tmp_path, monkeypatch):
     assert Index.open(folder.path).count == 20
 
 
-def test_what_has_no_shard_is_given_up_and_what_has_one_is_not(tmp_path):
+def test_what_ends_before_its_first_shard_leaves_no_folder_and_later_all_that_is_there(tmp_path):
     network, question = asked(tmp_path / "photos")
     path = tmp_path / "index"
-    Folder.begun(path, question).give_up()
+    with pytest.raises(KeyboardInterrupt), Folder.begun(path, question).kept_if_begun():
+        raise KeyboardInterrupt
     assert not path.exists()
     folder = Folder.begun(path, question)
     next(run(folder, in_process(question, network, Decoder(question.door))))
     before = contents(path)
-    folder.give_up()
+    with pytest.raises(KeyboardInterrupt), folder.kept_if_begun():
+        raise KeyboardInterrupt
     assert contents(path) == before

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,14 +98,19 @@ class Folder:
         """How many pictures are in the shards that were there already."""
         return sum(len(self.question.rows(number)) for number in self.there)
 
-    def give_up(self) -> None:
-        """Take away what was begun, if no shard has been written: there is nothing to go on from."""
-        if finished(self.path, self.question):
-            return
-        shutil.rmtree(self.path / SHARDS, ignore_errors=True)
-        (self.path / QUESTION).unlink(missing_ok=True)
-        with suppress(OSError):  # it holds something else
-            self.path.rmdir()
+    @contextmanager
+    def kept_if_begun(self) -> Iterator[None]:
+        """Whatever ends this before the first shard is written takes the folder away: nothing could go on from it."""
+        try:
+            yield
+        except BaseException:
+            if not finished(self.path, self.question):
+                shutil.rmtree(self.path / SHARDS, ignore_errors=True)
+                (self.path / QUESTION).unlink(missing_ok=True)
+                with suppress(OSError):  # it holds something else
+                    self.path.rmdir()
+            raise
+
 
 
 def _check(path: Path, question: Question) -> None:

@@ -76,7 +76,7 @@ def index(
         shard=shard, count=count, threshold=threshold,
     )  # fmt: skip
     folder = Folder.begun(given_path(out, "index"), question, force=force)
-    with decoder(question.door, workers if listing.kind in ("files", "tar") else 0) as decoding:
+    with folder.kept_if_begun(), decoder(question.door, workers if listing.kind in ("files", "tar") else 0) as decoding:
         for _ in run(folder, in_process(question, network, decoding)):
             pass
     merge(question, folder.path, network)

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ from phosphene.dataset.listing import Listing
 from phosphene.dataset.merging import merge
 from phosphene.dataset.question import Loading, Question, ask
 from phosphene.dataset.ray_engine import on_ray
+from phosphene.dataset.shards import finished
 from phosphene.dataset.sources import listed
 from phosphene.faces.cli import options as cli
 from phosphene.faces.cli.commands import session, tool
@@ -150,11 +152,11 @@ def _watched(progress: Any, begun: Folder) -> Iterator[Callable[[int], None]]:
 def _ending(begun: Folder, name: str) -> Iterator[None]:
     """However it ends, it is told what is there, and how to go on."""
     try:
-        yield
+        with begun.kept_if_begun():
+            yield
     except ENDS as stopped:
-        there = Folder.begun(begun.path, begun.question)
+        there = replace(begun, there=tuple(finished(begun.path, begun.question)))
         if not there.there:
-            begun.give_up()
             raise unless_interrupted(name, stopped) from stopped
         words = (
             f"{there.pictures_there} of {len(begun.question.listing)} pictures are in {begun.path}; the same command "
