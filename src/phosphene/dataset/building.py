@@ -112,7 +112,6 @@ class Folder:
             raise
 
 
-
 def _check(path: Path, question: Question) -> None:
     """Raise a Mistake unless the folder is new, empty, or an unfinished index of this question."""
     if os.path.lexists(path) and not is_folder(path):
