@@ -9,7 +9,7 @@ from PIL import Image
 
 from phosphene.core.errors import Mistake
 from phosphene.core.units.inputs import feed
-from phosphene.core.units.photographs import fed, photo_name, pictures_in, readable
+from phosphene.core.units.photographs import counted, fed, photo_name, pictures_in, readable
 from tests.small import convnet, levels
 
 
@@ -59,6 +59,15 @@ def test_neighbours_of_one_size_are_fed_together_in_batches():
     for indices, pictures in batches:
         for i, picture in zip(indices, pictures, strict=True):
             assert torch.equal(picture[None], feed(network, photos[i], "whole"))
+
+
+def test_whoever_wants_to_know_is_told_after_every_photograph_how_many_were_fed():
+    network, photos, heard = convnet(), [levels(1, 3, 16, 16, seed=i) for i in range(3)], []
+    with counted(lambda done, total: heard.append((done, total))):
+        list(fed(network, photos, batch=2))
+    assert heard == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    list(fed(network, photos))
+    assert len(heard) == 4
 
 
 def test_a_photographs_name_is_its_files():

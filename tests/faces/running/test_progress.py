@@ -4,7 +4,10 @@ import io
 
 from rich.console import Console
 
-from phosphene.faces.running.progress import bars
+from phosphene.core.units.photographs import fed
+from phosphene.faces.running import progress
+from phosphene.faces.running.progress import bars, reading
+from tests.small import convnet, levels
 
 
 def shown(terminal, **options):
@@ -27,3 +30,19 @@ def test_a_bar_is_silent_in_a_pipe_or_where_that_is_asked_for():
 
 def test_a_bar_that_stays_is_written_into_a_pipe_too():
     assert "2/4" in shown(False, stays=True)
+
+
+def read(monkeypatch, patience, terminal=True, **options):
+    """What stood there while four photographs were read."""
+    monkeypatch.setattr(progress, "PATIENCE", patience)
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
+    photos = [levels(1, 3, 16, 16, seed=i) for i in range(4)]
+    with reading("exemplars", console, **options):
+        assert len(list(fed(convnet(), photos, batch=2))) == 2
+    return console.file.getvalue()
+
+
+def test_photographs_that_take_long_have_a_bar_while_they_are_read(monkeypatch):
+    assert "exemplars: photographs" in read(monkeypatch, -1.0)
+    assert "photographs" not in read(monkeypatch, 60.0)
+    assert read(monkeypatch, -1.0, terminal=False) == read(monkeypatch, -1.0, quiet=True) == ""

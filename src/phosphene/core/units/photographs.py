@@ -1,7 +1,9 @@
 """Many photographs: which pictures are in folders, which can be read, and how they are fed to a network in batches."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import torch
@@ -14,6 +16,11 @@ from phosphene.core.paths import given_path, is_folder, reason
 from phosphene.core.pictures.files import Photo, is_code, open_photo
 from phosphene.core.pictures.samples import bare_name
 from phosphene.core.units.inputs import Fit, feed
+
+Tell = Callable[[int, int], None]
+"""Is told how many photographs were fed, and of how many."""
+
+_tell: ContextVar[Tell | None] = ContextVar("tell", default=None)
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
 
@@ -65,12 +72,25 @@ def readable(given: Sequence[str]) -> tuple[list[str], list[str]]:
     return files, refused
 
 
+@contextmanager
+def counted(tell: Tell) -> Iterator[None]:
+    """In here `fed` tells how far it is after every photograph, for whoever shows it."""
+    before = _tell.set(tell)
+    try:
+        yield
+    finally:
+        _tell.reset(before)
+
+
 def fed(
     network: Network, photos: Sequence[Photo], how: Fit = "crop", batch: int = 16
 ) -> Iterator[tuple[list[int], Float[Tensor, "n c h w"]]]:
     """What the network is fed for photographs, as `feed`: neighbours of one size together, with their indices."""
+    tell = _tell.get()
     waiting: list[tuple[int, Tensor]] = []
     for index, photo in enumerate(photos):
+        if tell is not None:
+            tell(index, len(photos))
         one = feed(network, photo, how)
         if waiting and (len(waiting) == batch or waiting[0][1].shape != one.shape):
             yield [i for i, _ in waiting], torch.cat([x for _, x in waiting])
@@ -78,6 +98,8 @@ def fed(
         waiting.append((index, one))
     if waiting:
         yield [i for i, _ in waiting], torch.cat([x for _, x in waiting])
+    if tell is not None:
+        tell(len(photos), len(photos))
 
 
 def photo_name(photo: Photo) -> str:

@@ -26,6 +26,7 @@ from phosphene.faces.running.claims import Claims
 from phosphene.faces.running.destination import FRAMES, Destination, Written, photo_stem
 from phosphene.faces.running.indexes import indexed
 from phosphene.faces.running.kept import going_on
+from phosphene.faces.running.progress import reading
 from phosphene.faces.running.reels import Filming
 from phosphene.faces.running.runner import ENDS, Outcome, finished
 from phosphene.faces.running.session import Session, named
@@ -169,7 +170,8 @@ def perform(job: Job, say: Say, claims: Claims) -> Done | Sweep | Filming:
         units = _many(job, given)
         if units:
             return _sweep(job, given, units, to)
-        made = job.recipe(network, **given)
+        with reading(job.title, quiet=out.quiet):
+            made = job.recipe(network, **given)
         if isinstance(made, Reel):
             return _filming(job, made, to, say)
         to.begin(made.names)
