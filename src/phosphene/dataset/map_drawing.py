@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float64, Int64
 from PIL import Image, ImageDraw, ImageFont
 
+from phosphene.core.index.classes import short_names
 from phosphene.core.pictures.colours import PALETTE
 from phosphene.core.pictures.eight_bit import fraction
 from phosphene.core.pictures.plates import Marks, plate
@@ -50,7 +51,7 @@ def colours(classes: Sequence[int]) -> dict[int, str]:
 
 def class_name(classes: Mapping[int, str], number: int) -> str:
     """What a class is called, in a word or two."""
-    return (classes.get(number) or str(number)).split(",")[0].strip()
+    return short_names(classes).get(number) or str(number)
 
 
 def present(labels: Int64[np.ndarray, " n"]) -> list[int]:

@@ -1,10 +1,11 @@
 """Classes by number and by name."""
 
+import numpy as np
 import pytest
 
 from phosphene.core.errors import Mistake
 from phosphene.core.units.labels import class_index, counterpart, label, names_class
-from tests.small import convnet
+from tests.small import convnet, linear, noise
 
 
 @pytest.mark.parametrize(("name", "index"), [(2, 2), ("2", 2), ("zebra", 1), (" ZEBRA ", 1), ("mouser", 0)])
@@ -73,3 +74,4 @@ def test_a_class_of_another_network_is_found_by_any_of_its_names():
     assert [counterpart(judge, network, i) for i in range(4)] == [1, 3, None, None]
     assert counterpart(convnet(labels=["horse", "a", "b", "c"]), network, 1) is None
     assert counterpart(convnet(), network, 3) == 3  # the same names, though one of them is there twice
+    assert counterpart(linear(noise(2, 3, 16, 16), np.zeros(2)), convnet(labels=None), 3) is None

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from phosphene.dataset.unit_crops import crops
-from phosphene.faces.report.page import class_names, page
-from tests.small import LABELS
+from phosphene.faces.report.page import page
 from tests.small_index import small_index, small_network
 
+NAMES = ["tabby cat", "zebra", "crane (wading bird)", "crane (lifting machine)"]
 AGAIN = "phosphene report 'my <index>' --layer relu2"
 
 
@@ -59,7 +59,7 @@ def test_every_unit_is_on_it_with_its_numbers(index, data):
         found = index.exemplars("relu2", unit, count=4)
         assert card["v"] == [float(f"{one.value:.3g}") for one in found]
         assert card["f"] == [index.ids[one.image] for one in found]
-        assert card["l"] == [LABELS[index.labels[one.image]].split(",")[0] for one in found]
+        assert card["l"] == [NAMES[index.labels[one.image]] for one in found]
         assert card["m"] == pytest.approx(statistics.mean[unit], rel=0.01)
         assert card["dead"] == bool(statistics.dead[unit]) and card["h"] == statistics.histogram[unit].tolist()
         assert sum(many for _, many in card["t"]) <= 4 and card["t"][0][0] in card["l"]
@@ -82,7 +82,9 @@ def test_the_same_index_has_the_same_page(index, text):
     assert page(index, small_network(), "relu2", made, {2: red}, again=AGAIN) == text
 
 
-def test_classes_are_called_as_the_network_calls_them_where_it_has_as_many(index):
-    assert class_names(index, small_network())[1] == "zebra"
-    few = type(index)(index.folder, {**index.facts, "classes": {"0": "cats", "1": ""}})
-    assert class_names(few, small_network()) == {0: "cats", 1: "class 1"}
+def test_a_photograph_is_of_the_class_that_its_folder_is_called(index, data):
+    """Whatever the network calls the class of that number."""
+    called = type(index)(index.folder, {**index.facts, "classes": {"0": "four", "1": "three", "2": "two", "3": "one"}})
+    made = crops(called, small_network(), "relu2", 4, 8)
+    text = page(called, small_network(), "relu2", made, {}, again=AGAIN)
+    assert "two" in text and "zebra" not in text

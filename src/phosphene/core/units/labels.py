@@ -85,7 +85,7 @@ def names_class(network: Network, text: str) -> bool:
 
 def counterpart(judge: Network, network: Network, index: int) -> int | None:
     """The judge's number of a class of another network: the one that shares a name which is nobody else's."""
-    if judge.labels == network.labels:
+    if judge.labels == network.labels and judge.classes == network.classes:
         return index
     for name in (network.labels or [])[index : index + 1]:
         for synonym in (name, *name.split(",")):

@@ -13,10 +13,10 @@ from typing import Any, SupportsFloat
 import numpy as np
 from PIL import Image
 
+from phosphene.core.index.classes import names_of
 from phosphene.core.index.index import Index, Statistics
 from phosphene.core.networks.network import Network
 from phosphene.core.results.provenance import versions
-from phosphene.core.units.labels import label
 from phosphene.dataset.unit_crops import Crops
 from phosphene.faces.tour.template import template
 
@@ -43,7 +43,7 @@ def page(
         painted: the synthetic pictures of units that there are.
         again: the command that makes it once more.
     """
-    statistics, classes = index.statistics(layer), class_names(index, network)
+    statistics, classes = index.statistics(layer), names_of(index, network)
     units = index.units(layer)
     near, strength = _nearest(index, layer)
     cards = [
@@ -60,17 +60,6 @@ def page(
         sha256=facts["network"]["sha256"], versions=versions(),
         data={"layer": layer, "cards": cards, "side": crops.pixels.shape[1], "labelled": bool(index.classes)},
     )  # fmt: skip
-
-
-def class_names(index: Index, network: Network) -> dict[int, str]:
-    """What the classes of a data set are called: as their folders, or as the network calls them where it has as many.
-
-    Folders of classes are the network's classes in order where there is one for each.
-    """
-    own = index.classes
-    if network.labels and (len(own) == network.classes or not any(own.values())):
-        return {number: label(network, number) for number in own if number < network.classes}
-    return {number: name or f"class {number}" for number, name in own.items()}
 
 
 def _card(
