@@ -82,6 +82,19 @@ def test_photographs_are_found_by_a_channels_sum_and_cut_where_most_of_it_is():
     assert flat.values.tolist() == [[1.0, -2.0]] and flat.places.shape == (1, 2, 0)
 
 
+def one_logit():
+    """Is it a zebra?"""
+    layers = list(convnet().model)
+    return Network(nn.Sequential(*layers[:-1], nn.Linear(5, 1).double()), size=16, labels=["zebra"], head="sigmoid")
+
+
+def test_no_is_as_relevant_as_yes_with_the_other_sign():
+    network = one_logit()
+    (no, _), (yes, _) = (layer_relevance(folding(network), X, "3", target) for target in (0, 1))
+    torch.testing.assert_close(no, -yes)
+    assert yes.abs().max() > 0
+
+
 class Aside(nn.Module):
     """A layer that its answer does not depend on."""
 

@@ -10,7 +10,7 @@ from phosphene.core.units.exemplars import Exemplar, Peak
 from phosphene.core.units.units import Unit
 from tests.small import convnet
 
-STAYS, MOVES, NONE = (Unmoved(5, 5, 0.0, "float32"), Unmoved(5, 3, 0.25, "float32"), Unmoved(0, 0, 0.0, "float32"))
+STAYS, MOVES, NONE = (Unmoved(*one, "float32", 1.0) for one in ((5, 5, 0.0), (5, 3, 0.25), (0, 0, 0.0)))
 
 
 def manner(**options):

@@ -305,7 +305,7 @@ def test_what_is_wrong_with_an_index_is_told(index):
     }.items():
         with pytest.raises(Mistake, match=words):
             exemplars(network, photos, **options)
-    with pytest.raises(Mistake, match="is of Sequential, not of one of other weights"):
+    with pytest.raises(Mistake, match="is of Sequential with other weights; give --weights"):
         exemplars(convnet(torch.float32, relu=torch.nn.GELU).of(stirred(convnet().model)), photos, units="relu2:3")
 
 

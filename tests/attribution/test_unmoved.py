@@ -49,7 +49,7 @@ def test_a_box_that_is_a_pixel_too_small_is_caught():
 )
 def test_of_what_sees_the_whole_picture_there_is_nothing_outside_to_change(network, unit):
     for one in unmoved(network, PHOTOS, unit, found(network, unit)):
-        assert one == Unmoved(0, 0, 0.0, one.precision) and one.holds
+        assert one == Unmoved(0, 0, 0.0, one.precision, one.value) and one.holds
 
 
 def test_everything_outside_is_changed_and_nothing_inside():

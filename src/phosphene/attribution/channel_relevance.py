@@ -50,7 +50,7 @@ def layer_relevance(
     with torch.inference_mode(False), torch.enable_grad(), ExitStack() as until:
         x = pictures.detach().clone().requires_grad_()
         read = network.read(x, ["logits", layer], lambda fed: Propagated(RULES, fed, (low, high)), until)
-        said = network.head.flat(read["logits"])[:, target]
+        said = network.head.scores(read["logits"], "logit")[:, target]
         try:
             share = pulled(said, read[layer], network.name, unrelated, again=channel is not None)
         except NoGradient:

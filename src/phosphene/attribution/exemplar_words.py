@@ -125,10 +125,13 @@ def words(how: Manner, every: Sequence[Shown]) -> list[str]:
 
 
 def _cut(how: Manner) -> str:
+    at = "at the place that excites it most; the numbers say how much"
+    if how.target is not None:
+        at = "at its most relevant place"
     if how.sees == "picture":
-        return "A frame is around what the unit sees, at the place that excites it most; the numbers say how much."
+        return f"A frame is around what the unit sees, {at}."
     part = f"where {MOST:.0%} of its gradient lies" if how.sees == "most" else "what the unit sees"
-    return f"Photographs are cut to {part}, at the place that excites it most; the numbers say how much."
+    return f"Photographs are cut to {part}, {at}."
 
 
 def _traced(how: Manner, every: Sequence[Shown]) -> list[str]:
@@ -143,7 +146,7 @@ def _traced(how: Manner, every: Sequence[Shown]) -> list[str]:
     traced = "what the deconvnet retraces" if how.rules == ["deconvnet"] else "what is traced back"
     where = "Left" if how.figure == "nine" else "Below"
     lines.append(f"{where} {traced} from that one neuron: grey is zero, and each is on its own scale.")
-    if how.target is not None:
+    if RELEVANCE in how.rules:
         lines.append(f"The row {RELEVANCE} is what the class owes to the unit: red speaks for it, blue against it.")
     return lines
 

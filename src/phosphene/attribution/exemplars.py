@@ -19,9 +19,9 @@ from phosphene.attribution.exemplar_pages import RELEVANCE, Block, album, nines,
 from phosphene.attribution.exemplar_search import Search
 from phosphene.attribution.exemplar_words import Manner, Shown, caption, chapters, numbers, words
 from phosphene.attribution.methods.lrp import folding
-from phosphene.attribution.unmoved import unmoved
+from phosphene.attribution.unmoved import Unmoved, unmoved
 from phosphene.core.errors import Mistake
-from phosphene.core.index.photographs import check_indexed, fitting, named_photo, threshold_of
+from phosphene.core.index.photographs import Indexed, check_indexed, fitting, named_photo, threshold_of
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.rectifiers import RectifierRule
 from phosphene.core.options import Batch, Bounds, Words
@@ -40,6 +40,7 @@ Figure = Literal["rows", "nine", "strip"]
 By = Literal["activation", "relevance"]
 LIMIT = 64  # units in one figure: 30 000 px of rows
 USUAL = {"rows": 10, "nine": 9, "strip": 10}  # photographs of a unit, in the papers
+NEARLY = 0.1  # of a value and of the spread of all, by which JPEGs that were decoded smaller than they are may move it
 STEPS = 128  # of a synthetic picture, which is small
 
 
@@ -127,7 +128,7 @@ def exemplars(
     search = Search(network, photos, count or USUAL[figure], band, wanted, fitting(photos, fit), batch)
     best = search.of(named, searched, each)
     rules = _rules(network, figure)
-    own = [*rules, *([RELEVANCE] if wanted is not None and rules else [])]
+    own = [*rules, *([RELEVANCE] if wanted is not None and figure == "rows" else [])]
     how = Manner(network, figure, band, wanted, sees, showing.get("resolution") or "own", own, threshold_of(photos))
     painting = painted(network, list(best), steps=STEPS, batch=batch) if showing.get("synthetic") else None
     shown = []
@@ -135,6 +136,8 @@ def exemplars(
         cuts = _cut(search, how, rules, unit, peaks)
         block = _block(figure, cuts, None if painting is None else painting[i][None], search.many)
         tried = unmoved(network, photos, unit, peaks, search.fit, batch) if showing.get("verify") else []
+        if wanted is None:
+            _check_values(photos, unit, peaks, tried)
         shown.append(Shown(unit, cuts, block, tried))
     title = f"What excites units of {network.name}, in {len(photos)} photographs"
     names = [[named_photo(photos, peak.photo) for peak in peaks] for peaks in best.values()]
@@ -167,6 +170,19 @@ def _cut(
 
 def _with(exemplar: Exemplar, relevance: Float[Tensor, "1 c h w"]) -> Exemplar:
     return replace(exemplar, traced={**exemplar.traced, RELEVANCE: cut(relevance, exemplar.box, 0.0)})
+
+
+def _check_values(photos: Sequence[Photo], unit: Unit, peaks: Sequence[Peak], tried: Sequence[Unmoved]) -> None:
+    """Raise a Mistake where a photograph of an index has another value now than it had: it is another photograph."""
+    if not tried or not isinstance(photos, Indexed) or photos.source is None:
+        return
+    spread = float(photos.source.statistics(unit.layer).deviation[unit.index or 0])
+    for peak, one in zip(peaks, tried, strict=True):
+        if abs(one.value - peak.value) > NEARLY * (abs(peak.value) + spread):
+            raise Mistake(
+                f"{unit} says {one.value:.3g} about {named_photo(photos, peak.photo)}, and when it was indexed "
+                f"{peak.value:.3g}: the photograph has changed; make the index again"
+            )
 
 
 def _block(figure: Figure, cuts: Sequence[Exemplar], synthetic: Float[Tensor, "1 3 s s"] | None, many: int) -> Block:

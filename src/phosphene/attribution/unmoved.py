@@ -40,12 +40,14 @@ class Unmoved:
         equal: how many of them left every bit of it.
         largest: the largest difference.
         precision: what it was computed in.
+        value: the unit's, of the picture as it is.
     """
 
     changes: int
     equal: int
     largest: float
     precision: str
+    value: float
 
     @property
     def holds(self) -> bool:
@@ -81,10 +83,10 @@ def unmoved(
         values = _values(network, unit, at, pictures)
         moved = torch.stack([_values(network, unit, at, one) - values for one in changed(pictures, own)]).double()
         height, width = size
-        for box, apart in zip(own, moved.abs().T.tolist(), strict=True):
+        for box, apart, value in zip(own, moved.abs().T.tolist(), values.tolist(), strict=True):
             whole = box[0] <= 0 and box[1] <= 0 and box[2] >= height and box[3] >= width
             many = 0 if whole else len(apart)
-            found.append(Unmoved(many, 0 if whole else apart.count(0.0), max(apart), str(values.dtype)[6:]))
+            found.append(Unmoved(many, 0 if whole else apart.count(0.0), max(apart), str(values.dtype)[6:], value))
     return found
 
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from phosphene.core.errors import Mistake
 from phosphene.core.index.originals import array_picture, member, original
@@ -11,6 +12,17 @@ def test_originals_that_are_gone_are_told(tmp_path):
         original({"kind": "files", "path": str(tmp_path)}, row)
     with pytest.raises(Mistake, match="was given in Python"):
         original({"kind": "python", "path": ""}, row)
+
+
+def test_another_picture_in_the_place_of_one_is_told(tmp_path):
+    row = {"id": "a", "number": 0, "file": "a.png", "offset": -1, "size": -1, "height": 9, "width": 12}
+    source = {"kind": "files", "path": str(tmp_path)}
+    for size in ((12, 9), (9, 12)):  # a photograph may lie on its side in its file
+        Image.new("RGB", size).save(tmp_path / "a.png")
+        assert original(source, row) == str(tmp_path / "a.png")
+    Image.new("RGB", (12, 10)).save(tmp_path / "a.png")
+    with pytest.raises(Mistake, match="a is another one than when it was indexed: 12 x 10 pixels, not 12 x 9; put it"):
+        original(source, row)
 
 
 def test_a_member_that_is_cut_off_is_told(tmp_path):

@@ -84,8 +84,11 @@ class Index:
         facts = read_facts(path)
         if network is not None and network_sha256(network) != facts["network"]["sha256"]:
             own = facts["network"]["spec"]
-            but = "one of other weights" if own == network.name else network.name
-            raise Mistake(f"the index {path} is of {own}, not of {but}; give --net {own}, or index with {network.name}")
+            if own == network.name:
+                raise Mistake(f"the index {path} is of {own} with other weights; give --weights as it was made with")
+            raise Mistake(
+                f"the index {path} is of {own}, not of {network.name}; give --net {own}, or index with {network.name}"
+            )
         return cls(path, facts, given)
 
     # ------------------------------------------------------------------------------------------------ what is in it
@@ -309,4 +312,4 @@ class Index:
         return Reading(self.folder / name)
 
 
-_WHERE = ("id", "number", "file", "offset", "size")
+_WHERE = ("id", "number", "file", "offset", "size", "height", "width")

@@ -7,7 +7,7 @@ from typing import Any
 
 from phosphene.core.errors import Mistake
 from phosphene.core.paths import given_path, opened, reason
-from phosphene.core.pictures.files import MOST_BYTES, Photo, file_pixels
+from phosphene.core.pictures.files import MOST_BYTES, Photo, file_pixels, size_in
 from phosphene.core.units.labelled import read_arrays
 
 
@@ -16,9 +16,9 @@ def original(source: Mapping[str, Any], row: Mapping[str, Any]) -> Photo:
 
     Args:
         source: the kind, "files", "tar", "arrays" or "python", and the path that files are named from.
-        row: of the images' table: id, number, file, offset, size.
+        row: of the images' table: id, number, file, offset, size, height, width.
     Raises:
-        Mistake: it is not there any more.
+        Mistake: it is not there any more, or another picture is in its place.
     """
     kind, name = source["kind"], row["id"]
     if kind == "python":
@@ -31,7 +31,18 @@ def original(source: Mapping[str, Any], row: Mapping[str, Any]) -> Photo:
         raise Mistake(f"picture {name} is gone: there is no file {file}; put it back, or make the index again")
     if kind == "tar":
         return file_pixels(member(file, row["offset"], row["size"]), name)
+    _check_size(file, name, row["height"], row["width"])
     return str(file)
+
+
+def _check_size(file: Path, name: str, height: int, width: int) -> None:
+    """Raise a Mistake where a picture has another size than it had; it may lie on its side in its file."""
+    now = size_in(file)
+    if sorted(now) != sorted((height, width)):
+        raise Mistake(
+            f"picture {name} is another one than when it was indexed: {now[0]} x {now[1]} pixels, not {width} x "
+            f"{height}; put it back, or make the index again"
+        )
 
 
 def array_picture(path: Path, number: int) -> Photo:

@@ -179,6 +179,16 @@ def file_pixels(
         return _pixels(image, what or str(path))
 
 
+def size_in(path: Path) -> tuple[int, int]:
+    """(width, height) as a picture's header says; it may lie on its side.
+
+    Raises:
+        Mistake: as `open_photo`.
+    """
+    with _opened(path) as image:
+        return image.size
+
+
 def _opened(path: Path) -> Image.Image:
     """The picture's header, read, and its pixels, not yet."""
     return _header(path, _head(path), str(path))
