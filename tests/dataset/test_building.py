@@ -8,6 +8,7 @@ from phosphene.dataset.building import Folder, in_process, run
 from phosphene.dataset.decoding import Decoder
 from phosphene.dataset.merging import merge
 from phosphene.dataset.passing import shard
+from phosphene.dataset.shards import finished
 from tests.dataset.asked import asked, contents
 
 
@@ -57,8 +58,14 @@ def test_what_is_there_is_never_overwritten(tmp_path):
     with pytest.raises(Mistake, match="is a file; an index is a folder"):
         Folder.begun(tmp_path / "file", question)
     assert contents(tmp_path / "index") == whole
-    Folder.begun(tmp_path / "index", question, force=True)
-    assert set(contents(tmp_path / "index")) == {"question.json"}
+    with pytest.raises(ZeroDivisionError), Folder.begun(tmp_path / "index", question, force=True).kept_if_begun():
+        assert not (tmp_path / "index" / "index.json").exists()
+        raise ZeroDivisionError
+    assert contents(tmp_path / "index") == whole
+    (tmp_path / "index" / "mine.txt").write_text("x")
+    with Folder.begun(tmp_path / "index", question, force=True).kept_if_begun():
+        pass
+    assert set(contents(tmp_path / "index")) == {"question.json", "mine.txt"}
 
 
 def test_another_question_is_refused_with_what_differs(tmp_path):
@@ -91,6 +98,7 @@ def test_not_one_picture_that_can_be_read_is_a_sentence(tmp_path):
         file.write_bytes(b"")
     with pytest.raises(Mistake, match=r"not one of 3 pictures could be read; the first: .*000\.png is empty"):
         built(tmp_path / "index", network, question)
+    assert not finished(tmp_path / "index", question)  # mended pictures are read by the same command
 
 
 def test_a_full_disk_is_a_sentence_and_loses_no_shard(tmp_path, monkeypatch):

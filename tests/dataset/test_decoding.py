@@ -57,6 +57,12 @@ def test_what_cannot_be_read_is_a_sentence(tmp_path, data, words):
         assert isinstance(found, Broken) and words in found.why and "x.jpg" in found.why
 
 
+def test_a_file_of_a_name_that_no_index_can_keep_is_not_read():
+    why = decode("latin\udce9.jpg", DOOR).why
+    assert why.startswith("the name of latin") and "is not UTF-8, by which an index finds it again" in why
+    assert why.isprintable()
+
+
 def test_of_a_film_in_a_gif_the_first_picture_counts(tmp_path):
     frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "blue")]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])

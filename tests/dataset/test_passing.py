@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from phosphene.core.errors import Mistake
+from phosphene.core.networks.network import Network
 from phosphene.core.units.inputs import feed
 from phosphene.dataset.passing import shard
 from phosphene.dataset.shards import Stored, shard_path
@@ -62,6 +64,16 @@ def test_whole_photographs_of_several_sizes_are_read_each_at_its_own(tmp_path):
     found = stored(tmp_path, question, network)
     assert found.values("fed_width").tolist() == [24, 30, 30]
     assert found.values("relu1/columns").tolist() == [24, 30, 30]
+
+
+def test_a_picture_that_a_network_cannot_take_whole_is_named(tmp_path):
+    from tests.small_index import small_pictures
+
+    small_pictures(tmp_path / "photos", 1, (8, 8))
+    network = Network(nn.Sequential(nn.Conv2d(3, 4, 9), nn.AdaptiveAvgPool2d(1), nn.Flatten()), size=16)
+    _, question = asked(tmp_path / "photos", network=network, fit="whole", layers=["0"])
+    with pytest.raises(Mistake, match=r"picture 0/000\.png: .* can't take a picture of 8 x 8 .*; leave it out"):
+        shard(question, 0, network)
 
 
 def test_a_network_that_says_nan_is_told_with_the_picture(tmp_path):

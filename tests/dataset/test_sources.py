@@ -1,7 +1,11 @@
 import numpy as np
 import pytest
+import torch
 
+from phosphene.attribution import exemplars
 from phosphene.core.errors import Mistake
+from phosphene.core.pictures.files import open_photo
+from phosphene.dataset.index import index
 from phosphene.dataset.listing import Encoded
 from phosphene.dataset.sources import listed
 from tests.small_index import CLASSES, small_network, small_pictures
@@ -65,6 +69,12 @@ def test_pairs_in_python_are_a_data_set():
         listed([(pictures[0], "a"), "x"], NETWORK)
 
 
+def test_labels_in_python_may_be_none_and_numbers_of_any_kind():
+    labels = [np.int64(4), torch.tensor(1), None, -1, "-1", np.array(4)]
+    listing = listed([(np.zeros((9, 9)), i, label) for i, label in enumerate(labels)], NETWORK)
+    assert listing.labels.tolist() == [4, 1, -1, -1, -1, 4] and listing.classes == {1: "", 4: ""}
+
+
 def test_several_paths_are_named_from_what_they_share(tmp_path):
     files = small_pictures(tmp_path / "a", 3)
     listing = listed([files[2], tmp_path / "a" / "0"], NETWORK)
@@ -81,6 +91,14 @@ def test_a_data_set_of_hugging_face_is_read_undecoded(tmp_path):
     assert listing.labels.tolist() == [1, 0, 1, 1] and listing.classes == {0: "x", 1: "y"}
     item = listing.item(2)
     assert item.data == files[2].read_bytes() if isinstance(item, Encoded) else item == str(files[2])
+    words = datasets.Features({"image": datasets.Image(), "label": datasets.Value("string")})
+    inside = [{"bytes": file.read_bytes(), "path": None} for file in files[:3]]
+    data = datasets.Dataset.from_dict({"image": [*inside, None], "label": ["b", "a", None, "b"]}, features=words)
+    listing = listed(data, NETWORK)
+    assert listing.labels.tolist() == [1, 0, -1, 1] and listing.classes == {0: "a", 1: "b"}
+    made = index(NETWORK, data, tmp_path / "index", layers="relu1", count=1)
+    assert [one.id for one in made.broken] == ["3"] and open_photo(made.photo(2)).shape == (1, 3, 20, 24)
+    assert len(exemplars(NETWORK, made, units="relu1:0", count=1).image) == 1
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,9 @@ from torch import Tensor
 NO_PLACE, A_TOKEN = -1, 0
 """In place of the number of columns: a layer without positions, and one of tokens."""
 
+HALF = 65504.0
+"""The largest number of float16, as which codes are kept."""
+
 
 @dataclass(frozen=True, eq=False)
 class Said:
@@ -21,7 +24,7 @@ class Said:
 
     Attributes:
         peak, low: the largest and the smallest activation over positions.
-        place, low_place: where these are, counted row by row; `low_place` is 0 where nothing is below zero.
+        place, low_place: where these are, counted row by row.
         code: the mean over positions.
         columns: of the layer's positions, for each picture; `NO_PLACE` and `A_TOKEN` where there are none.
     """
@@ -46,8 +49,6 @@ def said(y: Float[Tensor, "n c ..."]) -> Said:
     peak, place = _first(y)
     low, low_place = _first(-y)
     low = -low
-    if not (low < 0).any():
-        low_place = torch.zeros_like(place)
     code = y.mean(tuple(range(2, y.dim())))
     peak, low, code = (one.float().cpu() for one in (peak, low, code))
     return Said(peak, place.int().cpu(), low, low_place.int().cpu(), code, count)

@@ -21,7 +21,7 @@ from phosphene.core.errors import Mistake
 from phosphene.core.index.layout import FACTS, QUESTION, SHARDS, is_index, read_json
 from phosphene.core.networks.network import Network
 from phosphene.core.paths import is_file, is_folder, reason
-from phosphene.core.saving import save
+from phosphene.core.saving import save, undisturbed
 from phosphene.dataset.decoding import Decoder
 from phosphene.dataset.passing import shard
 from phosphene.dataset.question import Question
@@ -29,6 +29,9 @@ from phosphene.dataset.shards import finished, shard_path
 
 Engine = Callable[[Sequence[int]], Iterator[tuple[int, bytes]]]
 """From the numbers of shards to each one's number and bytes."""
+
+BEFORE = ".before"
+"""In an index's folder: the index that is made anew, until the new one has begun."""
 
 WORDS = {
     "network": "network", "plan": "plan or device", "layers": "layers", "source": "pictures", "fit": "--fit",
@@ -76,8 +79,9 @@ class Folder:
         """
         try:
             if force and is_index(path):
-                _clear(path)
-            _check(path, question)
+                _put_aside(path)
+            else:
+                _check(path, question)
             (path / SHARDS).mkdir(parents=True, exist_ok=True)
             for part in (path / SHARDS).glob(".*.part"):
                 part.unlink()  # of a process that was killed while it wrote
@@ -100,16 +104,19 @@ class Folder:
 
     @contextmanager
     def kept_if_begun(self) -> Iterator[None]:
-        """Whatever ends this before the first shard is written takes the folder away: nothing could go on from it."""
+        """Whatever ends this before the first shard is written takes the folder away, as nothing could go on from it.
+
+        Then an index that was to be made anew is there again; else it is gone.
+        """
         try:
             yield
         except BaseException:
             if not finished(self.path, self.question):
-                shutil.rmtree(self.path / SHARDS, ignore_errors=True)
-                (self.path / QUESTION).unlink(missing_ok=True)
-                with suppress(OSError):  # it holds something else
-                    self.path.rmdir()
+                with undisturbed():
+                    _take_away(self.path)
+            shutil.rmtree(self.path / BEFORE, ignore_errors=True)
             raise
+        shutil.rmtree(self.path / BEFORE, ignore_errors=True)
 
 
 def _check(path: Path, question: Question) -> None:
@@ -142,14 +149,33 @@ def _difference(before: dict[str, Any], wanted: dict[str, Any], keys: Sequence[s
     return " and ".join(words)
 
 
-def _clear(path: Path) -> None:
-    """Take an index away, the files that say that it is one last."""
-    (path / FACTS).unlink(missing_ok=True)
-    shutil.rmtree(path / SHARDS, ignore_errors=True)
-    for file in path.iterdir():
-        if file.name.endswith((".npy", ".parquet")) and file.is_file():
-            file.unlink()
-    (path / QUESTION).unlink(missing_ok=True)
+def _put_aside(path: Path) -> None:
+    """Move an index into a hidden folder of its own folder, until the new one has begun."""
+    aside = path / BEFORE
+    with undisturbed():
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir()
+        for file in _own(path):
+            os.replace(file, aside / file.name)
+
+
+def _take_away(path: Path) -> None:
+    """Take away what is not begun; what was put aside is put back."""
+    for file in _own(path):
+        shutil.rmtree(file) if file.is_dir() else file.unlink()
+    aside = path / BEFORE
+    for file in sorted(aside.iterdir()) if aside.is_dir() else []:
+        os.replace(file, path / file.name)
+    with suppress(OSError):  # there is something else
+        shutil.rmtree(aside, ignore_errors=True)
+        path.rmdir()
+
+
+def _own(path: Path) -> list[Path]:
+    """What an index, finished or not, has in its folder; the file that says that it is one first."""
+    names = (FACTS, QUESTION, SHARDS)
+    rest = [file for file in sorted(path.iterdir()) if file.suffix in (".npy", ".parquet") and file.is_file()]
+    return [path / name for name in names if os.path.lexists(path / name)] + rest
 
 
 def run(folder: Folder, engine: Engine) -> Iterator[int]:

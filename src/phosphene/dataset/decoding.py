@@ -24,7 +24,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from phosphene.core.errors import Mistake
+from phosphene.core.errors import Mistake, printable
 from phosphene.core.paths import given_path
 from phosphene.core.pictures.eight_bit import levels
 from phosphene.core.pictures.files import Photo, as_fractions, file_pixels
@@ -100,6 +100,8 @@ def _opened(
 ) -> tuple[UInt8[np.ndarray, "h w 3"] | Float[Tensor, "1 c h w"], tuple[int, int]]:
     """Its pixels, of a file in 8 bits; and (height, width) before a draft."""
     entrance = door.entrance
+    if isinstance(item, str) and not item.isprintable() and any("\udc80" <= letter <= "\udcff" for letter in item):
+        raise Mistake(f"the name of {printable(item)} is not UTF-8, by which an index finds it again; give it another")
     if not isinstance(item, Encoded) and (not isinstance(item, (str, os.PathLike)) or is_sample(item)):
         picture = entrance.opened(item)
         return picture, (picture.shape[2], picture.shape[3])

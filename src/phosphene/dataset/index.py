@@ -12,10 +12,12 @@ from typing import Any
 from phosphene.core.index.index import Index
 from phosphene.core.networks.network import Network
 from phosphene.core.paths import given_path
+from phosphene.core.pictures.files import file_pixels
 from phosphene.core.units.default_layers import spread
 from phosphene.core.units.network_input import Fit
 from phosphene.dataset.building import Folder, in_process, run
 from phosphene.dataset.decoding import decoder
+from phosphene.dataset.listing import Encoded
 from phosphene.dataset.merging import merge
 from phosphene.dataset.question import ask
 from phosphene.dataset.sources import listed
@@ -34,7 +36,7 @@ def index(
     data: str | os.PathLike[str] | Iterable[Any],
     out: str | os.PathLike[str],
     *,
-    layers: Sequence[str] | None = None,
+    layers: str | Sequence[str] | None = None,
     fit: Fit = "crop",
     limit: int | None = None,
     count: int = 20,
@@ -71,6 +73,7 @@ def index(
             question; or it can't be written.
     """
     listing = listed(data, network).evenly(limit)
+    layers = [layers] if isinstance(layers, str) else layers
     question = ask(
         network, listing, layers or default_layers(network), fit=fit, draft=draft, thumbnails=thumbnails, batch=batch,
         shard=shard, count=count, threshold=threshold,
@@ -93,4 +96,5 @@ class _Given(Sequence[Any]):
         return len(self._listing)
 
     def __getitem__(self, number: Any) -> Any:
-        return self._listing.given[number]
+        picture = self._listing.given[number]
+        return file_pixels(picture.data, picture.name) if isinstance(picture, Encoded) else picture

@@ -5,6 +5,7 @@ there, the index is unfinished.
 """
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from phosphene.core.index.layout import (
     FORMAT,
     IMAGES,
     PEAKS,
+    SHARDS,
     UNITS,
     layer_file,
     parquet,
@@ -71,6 +73,7 @@ def merge(question: Question, folder: Path, network: Network, step: Callable[[],
         shards = [Stored(folder, number) for number in range(question.shards)]
         many, broken = sum(map(len, shards)), [one for shard in shards for one in shard.broken]
         if not many:
+            shutil.rmtree(folder / SHARDS)  # nothing could go on from these
             raise Mistake(f"not one of {len(broken)} pictures could be read; the first: {broken[0][2]}")
         _write_images(folder, shards, broken)
         step()

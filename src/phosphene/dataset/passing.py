@@ -76,7 +76,13 @@ def _answers(network: Network, question: Question, batch: _Batch) -> dict[str, S
     pixels = torch.from_numpy(np.stack(batch.pixels))
     pictures = precise(fraction(pixels, 255), working_dtype(network)).to(network.device)
     with torch.no_grad():
-        answers = network.read(pictures, question.layers)
+        try:
+            answers = network.read(pictures, question.layers)
+        except Mistake as mistake:
+            if question.door.entrance.how != "whole":
+                raise
+            name = question.listing.ids[batch.rows[0]]
+            raise Mistake(f"picture {name}: {mistake}; leave it out, or give --fit crop") from mistake
         found = {name: said(network.head.flat(y) if name == "logits" else y) for name, y in answers.items()}
     for name, one in found.items():
         if not (one.peak.isfinite().all() and one.low.isfinite().all()):

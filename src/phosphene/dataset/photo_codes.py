@@ -13,7 +13,7 @@ from phosphene.core.pictures.eight_bit import to_pil
 from phosphene.core.pictures.files import Photo
 from phosphene.core.pictures.sheets import opaque
 from phosphene.core.units.network_input import feed, fitted
-from phosphene.dataset.answers import said
+from phosphene.dataset.answers import HALF, said
 
 
 def photo_codes(
@@ -32,7 +32,8 @@ def photo_codes(
     with torch.no_grad():
         for photo in photos:
             y = reading.read(feed(network, photo, index.fit), [layer])[layer]
-            codes.append(said(network.head.flat(y) if layer == "logits" else y).code[0].half())
+            code = said(network.head.flat(y) if layer == "logits" else y).code[0]
+            codes.append(code.clamp(-HALF, HALF).half())
     return torch.stack(codes).double().numpy()
 
 

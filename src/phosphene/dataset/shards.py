@@ -18,7 +18,7 @@ from phosphene.core.errors import Mistake
 from phosphene.core.extras import needed
 from phosphene.core.index.layout import SHARDS, parquet
 from phosphene.core.paths import is_file
-from phosphene.dataset.answers import Said
+from phosphene.dataset.answers import HALF, Said
 from phosphene.dataset.decoding import Decoded
 from phosphene.dataset.question import Question
 
@@ -27,8 +27,6 @@ ABOUT = b"phosphene"
 
 PARTS = ("peak", "place", "low", "low_place", "code")
 """Of each layer: a column `LAYER/peak` and so on, a list of all units for each picture."""
-
-_HALF = 65504.0  # the largest number of float16
 
 
 @dataclass
@@ -84,7 +82,7 @@ def _of_layer(name: str, said: Sequence[Said], pa: Any) -> dict[str, Any]:
     columns = {}
     for part, kind in kinds.items():
         values = torch.cat([getattr(one, part) for one in said]).numpy() if said else np.zeros((0, 1), kind)
-        values = np.clip(values, -_HALF, _HALF) if part == "code" else values
+        values = np.clip(values, -HALF, HALF) if part == "code" else values
         flat = pa.array(np.ascontiguousarray(values.astype(kind)).reshape(-1))
         columns[f"{name}/{part}"] = pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
     many = torch.cat([one.columns for one in said]).numpy() if said else np.zeros(0, np.int32)

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from phosphene.core.errors import Mistake, brief
 from phosphene.core.networks.network import Network
 from phosphene.core.paths import content, given_path, is_folder, reason, textual
 from phosphene.core.pictures.files import Photo
 from phosphene.core.units.labelled import numbered_folders, read_arrays
-from phosphene.core.units.photographs import ENDINGS, pictures_in
+from phosphene.core.units.photographs import ENDINGS, files_in, pictures_in
 from phosphene.dataset.archives import ARCHIVE, archives
 from phosphene.dataset.listing import Encoded, Listing
 
@@ -58,7 +59,7 @@ def listed(data: Data, network: Network) -> Listing:
 def _of_path(path: Path, network: Network) -> Listing:
     if is_folder(path):
         files = pictures_in([path])
-        if not files and (inside := sorted(path.rglob(f"*{ARCHIVE}"))):
+        if not files and (inside := [file for file in files_in(path) if file.suffix == ARCHIVE]):
             return archives(inside)
         if not files:
             raise Mistake(f"there is no picture in {path}, and no {ARCHIVE} archive; an index needs one at least")
@@ -119,7 +120,8 @@ def _of_list(path: Path) -> Listing:
 
 
 def _numbered(words: Sequence[str]) -> tuple[np.ndarray, dict[int, str]]:
-    """Labels of words: numbers as they are, names in their order; -1 for none."""
+    """Labels of words: numbers as they are, names in their order; -1, in words as well, for none."""
+    words = ["" if word == "-1" else word for word in words]
     there = sorted({word for word in words if word})
     if all(word.isdecimal() and len(word) < 10 for word in there):
         numbers = {word: int(word) for word in there}
@@ -145,8 +147,8 @@ class _Column(Sequence[Any]):
     def __getitem__(self, i: Any) -> Any:
         value = self.data[int(i)][self.name]
         if isinstance(value, Mapping) and {"bytes", "path"} <= set(value):
-            return Encoded(value["bytes"], f"picture {i}") if value["bytes"] is not None else value["path"]
-        return value
+            value = value["path"] if value["bytes"] is None else Encoded(value["bytes"], f"picture {i}")
+        return Encoded(b"", f"picture {i}") if value is None else value
 
 
 def _of_hugging_face(data: Any) -> Listing:
@@ -159,10 +161,9 @@ def _of_hugging_face(data: Any) -> Listing:
     column = next((one for one in LABELS if one in data.column_names), None)
     if column is not None:
         said = data[column]
-        labels = np.array([-1 if one is None else int(one) for one in said], np.int64)
+        labels, classes = _numbered(["" if one is None else str(one) for one in said])
         names = getattr(data.features[column], "names", None) or []
-        there = sorted(set(labels.tolist()) - {-1})
-        classes = {c: names[c] if c < len(names) else "" for c in there}
+        classes = {c: names[c] if c < len(names) else name for c, name in classes.items()}
     kind = type(data.features[name])
     undecoded = data.cast_column(name, kind(decode=False)) if hasattr(data, "cast_column") else data
     ids = [str(i) for i in range(len(data))]
@@ -174,5 +175,10 @@ def _of_python(given: Sequence[Any]) -> Listing:
         if not (isinstance(one, (tuple, list)) and len(one) in (2, 3) and isinstance(one[1], (str, int, np.integer))):
             raise Mistake(f"a data set in Python is (picture, id) or (picture, id, label); number {i} is {brief(one)}")
     pictures: list[Photo] = [one[0] for one in given]
-    labels, classes = _numbered([str(one[2]) if len(one) == 3 and one[2] is not None else "" for one in given])
+    labels, classes = _numbered([_word(one[2]) if len(one) == 3 else "" for one in given])
     return Listing("python", "", [str(one[1]) for one in given], labels, classes, given=pictures)
+
+
+def _word(label: Any) -> str:
+    """A label as a word; a number in an array or a tensor is the number."""
+    return "" if label is None else str(label.item() if isinstance(label, (np.ndarray, torch.Tensor)) else label)

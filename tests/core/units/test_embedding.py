@@ -38,6 +38,12 @@ def test_the_map_is_opentsnes_own(metric):
 
 
 @pytest.mark.slow
+def test_codes_of_one_number_have_a_map():
+    points = tsne(np.arange(40.0)[:, None] % 7, perplexity=5, metric="euclidean")
+    assert points.shape == (40, 2) and np.isfinite(points).all()
+
+
+@pytest.mark.slow
 def test_new_points_come_to_their_cloud_and_each_is_placed_as_if_it_were_alone():
     codes, of = clouds()
     points = tsne(codes, seed=0, perplexity=10)

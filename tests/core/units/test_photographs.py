@@ -31,6 +31,16 @@ def test_a_folder_is_the_pictures_in_it_sorted_and_each_is_there_once(folder):
     assert pictures_in(["some/b.png", Path(folder), "skimage:cat"]) == [inside[1], inside[0], inside[2], "skimage:cat"]
 
 
+def test_folders_that_are_linked_to_are_looked_into_once_and_circles_end(folder):
+    Path("outside").mkdir()
+    Path("outside/z.png").write_bytes(Path("some/b.png").read_bytes())
+    os.symlink(Path("outside").resolve(), "some/linked")
+    os.symlink(Path("some").resolve(), "some/deeper/circle")
+    os.symlink(Path("some/deeper").resolve(), "some/again")  # which is there already
+    inside = ["some/a.JPG", "some/b.png", "some/deeper/c.webp", "some/linked/z.png"]
+    assert pictures_in([folder]) == inside
+
+
 def test_what_cannot_be_read_is_left_out_with_a_sentence(folder):
     Path("some/aa.png").write_bytes(Path("some/b.png").read_bytes()[:50])
     files, refused = readable([folder, "nowhere.png"])

@@ -41,9 +41,11 @@ def test_pictures_are_read_by_the_names_that_a_sweep_gives_them(tmp_path):
 
 @pytest.mark.slow
 def test_what_is_painted_is_kept_beside_the_record(tmp_path):
-    made = painter(small_network(), tmp_path / "t.sqlite", OPTIONS)([("relu2", 3), ("relu1", 0)])
+    network = small_network()
+    made = painter(network, tmp_path / "t.sqlite", OPTIONS)([("relu2", 3), ("relu1", 0)])
     files = sorted(str(p.relative_to(tmp_path)) for p in Path(tmp_path).rglob("*.png"))
-    assert files == [f"t.{side}/{name}.png" for side in ("least", "most") for name in ("relu1-0", "relu2-3")]
+    own = network.sha256[:8]  # another network's are in other folders
+    assert files == [f"t.{side}-{own}/{name}.png" for side in ("least", "most") for name in ("relu1-0", "relu2-3")]
     before = [(tmp_path / file).stat().st_mtime_ns for file in files]
     again = painter(small_network(), tmp_path / "t.sqlite", OPTIONS)([("relu2", 3), ("relu1", 0)])
     assert [(tmp_path / file).stat().st_mtime_ns for file in files] == before

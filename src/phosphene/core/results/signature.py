@@ -17,6 +17,7 @@ import numpy as np
 from torch import Tensor
 
 from phosphene.core.errors import Mistake, brief, check_choice
+from phosphene.core.index.index import Index
 from phosphene.core.index.photographs import Indexed
 from phosphene.core.options import ANY, Bounds, Flag, Words, read_number
 from phosphene.core.pictures.files import Photo
@@ -69,8 +70,8 @@ class Input:
         """
         if value is None and not self.required:
             return None
-        if isinstance(value, Indexed) and self.indexed:
-            return value
+        if isinstance(value, (Index, Indexed)) and self.indexed:
+            return Indexed(value) if isinstance(value, Index) else value
         array = isinstance(value, (np.ndarray, Tensor)) and value.ndim == 4  # it may be several pictures
         if isinstance(value, PHOTO) or not isinstance(value, Iterable):
             _check_photo(value, self.name)

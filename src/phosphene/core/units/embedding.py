@@ -54,7 +54,8 @@ def tsne(
         neighbors=_neighbors(len(codes)), negative_gradient_method="bh" if len(codes) <= EXACT else "fft",
         random_state=seed, callbacks=_reports(moved), callbacks_every_iters=EVERY,
     )  # fmt: skip
-    return np.array(fitted.fit(codes.astype(np.float64)))
+    points = codes.astype(np.float64)
+    return np.array(fitted.fit(np.pad(points, ((0, 0), (0, 1))) if points.shape[1] == 1 else points))
 
 
 def placed_by_tsne(

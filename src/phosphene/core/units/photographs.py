@@ -44,8 +44,22 @@ def _pictures_of(folder: Path) -> list[str]:
         os.listdir(folder)
     except OSError as error:
         raise Mistake(f"the folder {folder} can't be looked into: {reason(error)}") from error
-    inside = sorted(folder.rglob("*"))
-    return [str(p) for p in inside if p.suffix.lower() in ENDINGS and not _hidden(p.relative_to(folder))]
+    return [str(p) for p in files_in(folder) if p.suffix.lower() in ENDINGS and not _hidden(p.relative_to(folder))]
+
+
+def files_in(folder: Path) -> list[Path]:
+    """All files in a folder and in its folders, sorted; in those that are linked to as well, each folder once."""
+    found, linked, seen = list[Path](), [str(folder)], set[str]()
+    while linked:
+        for at, folders, names in os.walk(linked.pop(0)):
+            here = os.path.realpath(at)
+            if here in seen:
+                folders.clear()
+                continue
+            seen.add(here)
+            linked += [path for one in folders if os.path.islink(path := os.path.join(at, one))]
+            found += [Path(at) / name for name in names]
+    return sorted(found)
 
 
 def _hidden(path: Path) -> bool:

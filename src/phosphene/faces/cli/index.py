@@ -76,7 +76,7 @@ def index_data(**options: Any) -> None:
     opened = session(options)
     network = opened.network
     data = asked["data"]
-    folder = given_path(asked["out"] or shortened(f"{bare_name(data[0])}.index"), "index")
+    folder = given_path(asked["out"] or shortened(f"{bare_name(os.path.abspath(data[0]))}.index"), "index")
     with Claims() as claims:
         with named(network.name):
             listing = listed(data, network).evenly(asked["limit"])

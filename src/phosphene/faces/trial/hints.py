@@ -54,7 +54,7 @@ def painter(network: Network, record: Path, options: Mapping[str, Any]) -> Calla
         if given is not None:
             least = {} if against is None else _read(given_path(against, "folder"), units)
             return Painted(_read(given_path(given, "folder"), units), least)
-        folders = [record.with_suffix(f".{side}") for side in ("most", "least")]
+        folders = [record.with_suffix(f".{side}-{network.sha256[:8]}") for side in ("most", "least")]
         for folder, negative in zip(folders, (False, True), strict=True):
             left = [one for one in units if not (folder / _name(*one)).is_file()]
             if left:
