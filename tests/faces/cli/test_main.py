@@ -11,6 +11,7 @@ import pytest
 from phosphene import catalogue
 from phosphene.core.errors import Terminated
 from phosphene.faces.cli import program
+from phosphene.faces.cli.main import SPINS
 
 
 @pytest.fixture
@@ -35,6 +36,20 @@ def test_a_traceback_is_shown_with_debug_alone_before_or_behind_the_command(fail
         code, out, err = failing(ZeroDivisionError("no"), *words)
         assert (code, out) == (2, "")
         assert "in raises" in err and "ZeroDivisionError: no" in err and err.startswith("error: phosphene fails")
+
+
+def test_threads_do_not_wait_busily_for_long_unless_somebody_wants_that(run, monkeypatch):
+    code = "import sys, phosphene.faces.cli.main; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # which reads it as it is loaded
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    for own, told in (("", SPINS), ("5", "5")):
+        monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+        if own:
+            monkeypatch.setenv("GOMP_SPINCOUNT", own)
+        assert run("--version")[0] == 0 and os.environ["GOMP_SPINCOUNT"] == told
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    assert run("--version")[0] == 0 and "GOMP_SPINCOUNT" not in os.environ
 
 
 def test_the_program_is_a_module_too():
