@@ -14,7 +14,7 @@ WRITTEN = WING / "settings_options.py"
 NOUNS = {"parameterization": "Factory", "optimizer": "Optimizer"}
 """Settings in place of which an object may be given."""
 
-OWN = ("steps", "rate", "jitter", "tv", "transparency", "opacity", "stretch")
+OWN = ("steps", "rate", "jitter", "tv", "transparency", "opacity", "stretch", "until")
 """Settings that some recipes spell themselves, with defaults of their own, or that concern only how units are shown."""
 
 HEAD = '''"""The settings as keywords of recipes, `**settings: Unpack[SettingsOptions]`, for editors and mypy.

@@ -27,6 +27,11 @@ def test_blends_are_in_eighths():
     torch.testing.assert_close(sum(band.where for band in found), torch.ones(1, 101))
 
 
+def test_of_very_many_styles_everywhere_there_is_a_region():
+    (found,) = bands(torch.ones(20, 2, 2), [1] * 20)
+    assert sum(found.shares) == 1 and found.where.tolist() == [[1, 1], [1, 1]]
+
+
 def test_positions_count_as_much_as_their_pixels():
     where = torch.zeros(8, 8)
     where[:, :3] = 1

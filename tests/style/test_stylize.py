@@ -152,8 +152,19 @@ def test_of_a_style_only_what_its_mask_shows_counts():
         ([STYLE], {"style_mask": [left_half()]}, "the mask is 56 x 40 pixels and its style 48 x 48"),
         ([STYLE] * 2, {"style_mask": [left_half()]}, "1 style masks for 2 styles; give one for each"),
         ([STYLE], {"mask": [torch.zeros(1, 3, 40, 56)]}, "the masks are black all over"),
+        ([STYLE], {"style_mask": [torch.zeros(1, 3, 48, 48)]}, "the mask of style 1 is black all over"),
     ],
 )
 def test_masks_that_do_not_fit_are_one_sentence(styles, masks, said):
     with pytest.raises(Mistake, match=said):
         stylize(*styles, **masks)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("statistic", ["sliced", "histogram", "nearest"])
+def test_a_grey_or_thin_mask_has_positions_for_every_statistic(statistic):
+    grey, thin = torch.full((1, 3, 40, 56), 0.3), torch.zeros(1, 3, 40, 56)
+    thin[..., 20, :] = 1
+    for mask in ([grey], [thin]):
+        made = stylize(STYLE, mask=mask, steps=2, **{statistic: 1.0})
+        assert made.image.isfinite().all()

@@ -12,7 +12,7 @@ from phosphene.core.optimization.terms import TokenGrid
 from phosphene.style.moments import added, gram_distance, moments
 from phosphene.style.regions import bands, completed
 from phosphene.style.statistics import OF_FEATURES, OF_SUMS
-from phosphene.style.terms import LayerStyle, Region, Smoothing, divided, flat_features, targets
+from phosphene.style.terms import LayerStyle, Region, Smoothing, divided, flat_features, inside, targets
 from tests.small import Tokens, convnet, noise, normal
 
 EVERY = dict.fromkeys([*OF_SUMS, *OF_FEATURES], 1.0)
@@ -23,6 +23,11 @@ def test_a_picture_in_its_own_style_is_at_0_and_another_is_not():
     for one in targets(network, [style], ["relu1", "relu2"], EVERY):
         near, far = (values(network, one.term, x, torch.zeros(1, dtype=torch.long)) for x in (style, style.square()))
         assert near.abs().item() < 1e-6 < 1e-2 < far.item()
+
+
+def test_positions_are_inside_from_half_on_or_where_they_count_most():
+    assert inside(torch.tensor([0.2, 0.5, 0.9])).tolist() == [False, True, True]
+    assert inside(torch.tensor([0.2, 0.1, 0.2])).tolist() == [True, False, True]
 
 
 def test_a_term_is_the_weighted_sum_of_its_statistics():

@@ -56,6 +56,7 @@ class DreamOptions(FurtherOptions, ZoomOptions, total=False):
     change: Annotated[float, Bounds(0, 1), Words("stop where pixels have changed so far on average (0: don't)")]
     tile: Annotated[str | int, Words("read it by tiles of so many pixels; none; or auto: where it is large (auto)")]
     only: Annotated[str | int, Words("dream only where the photograph shows this class")]
+    until: float
 
 
 options_of(DreamOptions, Settings, leave_out=("tv", "steps", "rate", "jitter", "transparency", "opacity", "stretch"))

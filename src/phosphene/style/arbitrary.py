@@ -21,7 +21,7 @@ from phosphene.core.networks.preprocessing import working_dtype
 from phosphene.core.optimization.steps import Step
 from phosphene.core.options import Bounds, Side, Words
 from phosphene.core.pictures.eight_bit import precise
-from phosphene.core.pictures.files import LEAST_SIDE, Photo, Photos, is_film, open_photo
+from phosphene.core.pictures.files import LEAST_SIDE, Photo, Photos, PhotosInOrder, is_film, open_photo
 from phosphene.core.pictures.fitting import resize
 from phosphene.core.pictures.footage import Footage
 from phosphene.core.results.recipes import recipe
@@ -64,8 +64,8 @@ class RestyleOptions(TypedDict, total=False):
 
 @recipe("reading")
 def adain(
-    network: Network, photo: Photo, styles: Photos, *, strength: Strength = 1.0,
-    decoder: Photos | None = None, **given: Unpack[RestyleOptions],
+    network: Network, photo: Photo, styles: PhotosInOrder, *, strength: Strength = 1.0,
+    decoder: PhotosInOrder | None = None, **given: Unpack[RestyleOptions],
 ) -> Run:  # fmt: skip
     """Give each channel of PHOTO's features the mean and deviation of STYLE's (AdaIN).
 
@@ -81,8 +81,8 @@ def adain(
 
 @recipe("reading")
 def wct(
-    network: Network, photo: Photo, styles: Photos, *, strength: Strength = 0.6,
-    decoder: Photos | None = None, **given: Unpack[RestyleOptions],
+    network: Network, photo: Photo, styles: PhotosInOrder, *, strength: Strength = 0.6,
+    decoder: PhotosInOrder | None = None, **given: Unpack[RestyleOptions],
 ) -> Run:  # fmt: skip
     """Whiten PHOTO's features and colour them with the covariance of STYLE's, level by level (WCT).
 
@@ -98,8 +98,8 @@ def wct(
 
 @recipe("reading")
 def transport(
-    network: Network, photo: Photo, styles: Photos, *, strength: Strength = 0.8,
-    decoder: Photos | None = None, **given: Unpack[RestyleOptions],
+    network: Network, photo: Photo, styles: PhotosInOrder, *, strength: Strength = 0.8,
+    decoder: PhotosInOrder | None = None, **given: Unpack[RestyleOptions],
 ) -> Run:  # fmt: skip
     """Give PHOTO's features the covariance of STYLE's by moving them as little as possible (optimal transport).
 

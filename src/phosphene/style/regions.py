@@ -47,6 +47,8 @@ def bands(masks: Float[Tensor, "styles h w"], shares: Sequence[float]) -> list[B
     if not inside.any():
         raise Mistake("the masks are black all over, so no style is meant anywhere; white is where one is")
     steps = (STEPS * weighted[:, inside] / whole[inside]).round().long()
+    largest = torch.nn.functional.one_hot(weighted[:, inside].argmax(0), len(steps)).T
+    steps = torch.where(steps.sum(0) > 0, steps, largest)  # of very many styles every share would round to none
     blends, own = torch.unique(steps, dim=1, return_inverse=True)
     found = []
     for i, blend in enumerate(blends.T.tolist()):

@@ -21,7 +21,7 @@ from phosphene.core.optimization.settings_options import FurtherOptions
 from phosphene.core.optimization.steps import Step, Waypoints
 from phosphene.core.options import Bounds, Seed, Side, Steps, Weight, Words, options_of
 from phosphene.core.pictures.eight_bit import nearest_levels, precise
-from phosphene.core.pictures.files import Photo, Photos, is_film, open_photo
+from phosphene.core.pictures.files import Photo, Photos, PhotosInOrder, is_film, open_photo
 from phosphene.core.pictures.fitting import resize
 from phosphene.core.pictures.masks import read_mask
 from phosphene.core.pictures.sheets import figure
@@ -38,6 +38,7 @@ from phosphene.style.presets import PresetName, Setup, setup
 from phosphene.style.regions import Band, bands, completed
 from phosphene.style.schedule import Making, Mixture, resized, sizes
 from phosphene.style.shares import numbers_in
+from phosphene.style.terms import style_grid
 
 LONGER = 512
 """px, of the longer side where nothing else is said."""
@@ -73,14 +74,14 @@ class StylizeOptions(FurtherOptions, total=False):
     ]
 
 
-options_of(StylizeOptions, Settings, leave_out=("steps", "jitter", "transparency", "opacity", "stretch"))
+options_of(StylizeOptions, Settings, leave_out=("steps", "jitter", "transparency", "opacity", "stretch", "until"))
 
 
 @recipe("picture")
 def stylize(
     network: Network,
     photo: Photo,
-    styles: Sequence[Photo],
+    styles: PhotosInOrder,
     *,
     layer: str | Sequence[str] | None = None,
     preset: PresetName = "default",
@@ -88,8 +89,8 @@ def stylize(
     steps: Steps | None = None,
     content: Weight | None = None,
     strength: Weight = 1.0,
-    mask: Photos | None = None,
-    style_mask: Photos | None = None,
+    mask: PhotosInOrder | None = None,
+    style_mask: PhotosInOrder | None = None,
     colours: Colours = "style",
     start: Photo | None = None,
     seed: Seed = 0,
@@ -163,11 +164,12 @@ def _making(
     layers = fitting_layers(network, layer, least, "style")
     shares = numbers_in(given.get("shares"), "shares", len(paintings), "styles")
     weights = numbers_in(given.get("layer_weights"), "layer-weights", len(layers), "layers")
-    smooth, content = given.get("smooth", "auto"), given.get("content_layer")
+    smooth, content = given.get("smooth", "auto"), given.get("content_layer") or content_by_default(network)
+    style_grid(network, content, "content")
     mixtures = _mixtures([strength * one / sum(weights) for one in weights], how.content, given.get("grid", False))
     fed, looks = meant(opened, paintings, colours)
     return Making(
-        network, fed, looks, shares, layers, network.layer(content).name if content else content_by_default(network),
+        network, fed, looks, shares, layers, network.layer(content).name,
         how, mixtures, sizes(last, how.smallest), given.get("style_scale", 1.0),
         is_residual(network) if smooth == "auto" else smooth == "on",
         nouns=Nouns.among(given),
@@ -193,6 +195,11 @@ def masked(making: Making, masks: Photos | None, style_masks: Photos | None) -> 
         read_mask(one, (style.shape[2], style.shape[3]), "its style")[0, 0]
         for one, style in zip(style_masks or (), making.styles, strict=False)
     ]
+    for i, part in enumerate(parts):
+        if not part.any():
+            raise Mistake(
+                f"the mask of style {i + 1} is black all over, so nothing of it counts; white is where it does"
+            )
     return replace(making, regions=regions, parts=parts)
 
 

@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from phosphene.core.errors import Mistake
@@ -124,7 +124,7 @@ class LayerStyle:
         total = features.new_zeros(len(features))
         for name, each in self._distances_of_features.items():
             for region, share, distances in zip(self.regions, self._shares, each, strict=True):
-                own = features if region.weight is None else features[..., region.weight >= INSIDE]
+                own = features if region.weight is None else features[..., inside(region.weight)]
                 own = own if self.smoothing is None else own / own.mean((1, 2), keepdim=True) - 1
                 for part, distance in distances:
                     total = total + self.statistics[name] * share * part * distance(own)
@@ -190,7 +190,12 @@ def divided(sums: Moments) -> Moments:
     return Moments(sums.weight, total - sums.weight[:, None], products - total[:, :, None] - total[:, None] + whole)
 
 
-def style_grid(network: Network, layer: str) -> TokenGrid | None:
+def inside(weight: Float[Tensor, " p"]) -> Bool[Tensor, " p"]:
+    """Which positions are in a region that counts so much at each: from half on, or where it counts most."""
+    return weight >= min(INSIDE, float(weight.max()))
+
+
+def style_grid(network: Network, layer: str, what: str = "style") -> TokenGrid | None:
     """Where patches are among the tokens of a layer; None where it has rows and columns.
 
     Raises:
@@ -199,7 +204,7 @@ def style_grid(network: Network, layer: str) -> TokenGrid | None:
     known = network.layer(layer)
     places = [size for axis, size in enumerate(known.shape, 1) if axis != known.channel_axis]
     if layer == "logits" or not places or max(places) == 1:
-        raise Mistake(f"{layer} has no rows and columns, so it knows no style; take an earlier layer")
+        raise Mistake(f"{layer} has no rows and columns, so it knows no {what}; take an earlier layer")
     return None if len(places) == 2 else token_grid(network, known)[0]
 
 
@@ -290,13 +295,13 @@ def _layer_style(
         smoothing = Smoothing(float(every.mean()), WIDTH * float(every.std(correction=0)))
         features = [smoothing(one) for one in features]
     kept = any(statistics.get(name) for name in OF_FEATURES)
-    inside = [one if w is None else one[..., w >= INSIDE] for one, w in zip(features, counted, strict=True)]
+    within = [one if w is None else one[..., inside(w)] for one, w in zip(features, counted, strict=True)]
     sums = [moments(one, w) for one, w in zip(features, counted, strict=True)]
     if smooth:
-        inside, sums = [one / one.mean() - 1 for one in inside], [divided(one) for one in sums]
+        within, sums = [one / one.mean() - 1 for one in within], [divided(one) for one in sums]
     found = []
     for weight, shares in regions:
         meant = [(share / sum(shares), i) for i, share in enumerate(shares) if share]
         blend = blended([sums[i] for _, i in meant], [share for share, _ in meant])
-        found.append(Region(weight, blend, [(share, inside[i]) for share, i in meant] if kept else []))
+        found.append(Region(weight, blend, [(share, within[i]) for share, i in meant] if kept else []))
     return LayerStyle(layer, found, statistics, smoothing, grid)

@@ -21,7 +21,7 @@ from phosphene.core.optimization.settings_options import FurtherOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.options import Bounds, Seed, Side, Steps, Weight, Words, options_of
 from phosphene.core.pictures.eight_bit import nearest_levels, precise
-from phosphene.core.pictures.files import Photos, open_photo
+from phosphene.core.pictures.files import Photos, PhotosInOrder, open_photo
 from phosphene.core.pictures.fitting import resize
 from phosphene.core.pictures.masks import read_mask
 from phosphene.core.results.recipes import recipe
@@ -52,17 +52,17 @@ class TextureOptions(FurtherOptions, total=False):
     tv: Annotated[Weight, Words("weight of the total variation")]
 
 
-options_of(TextureOptions, Settings, leave_out=("steps", "jitter", "transparency", "opacity", "stretch"))
+options_of(TextureOptions, Settings, leave_out=("steps", "jitter", "transparency", "opacity", "stretch", "until"))
 
 
 @recipe("picture")
 def texture(
     network: Network,
-    textures: Photos,
+    textures: PhotosInOrder,
     *,
     size: Side = 512,
     seamless: bool = False,
-    mask: Photos | None = None,
+    mask: PhotosInOrder | None = None,
     layer: str | Sequence[str] | None = None,
     gram: Weight = 1.0,
     spread: Weight = 1.0,

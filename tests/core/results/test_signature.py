@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from phosphene.core.errors import Mistake
 from phosphene.core.options import Bounds, Flag, Words, options_of
-from phosphene.core.pictures.files import Photo, Photos
+from phosphene.core.pictures.files import Photo, Photos, PhotosInOrder
 from phosphene.core.results.signature import MISSING, Input, Option, arguments_of
 from phosphene.core.units.units import AnyUnit
 
@@ -39,6 +39,7 @@ def example(
     network: object,
     dog: Photo,
     others: Photos,
+    paired: PhotosInOrder,
     units: Sequence[str | AnyUnit],
     *,
     either: Photo | Photos | None = None,
@@ -72,9 +73,12 @@ def test_inputs_are_told_by_their_type_whatever_their_name():
     assert [(one.name, one.one, one.many, one.required, one.positional) for one in inputs] == [
         ("dog", True, False, True, True),
         ("others", False, True, True, True),
+        ("paired", False, True, True, True),
         ("either", True, True, False, False),
     ]
     assert inputs[0].sentence == "a picture of a dog"
+    assert [one.name for one in inputs if one.in_order] == ["paired"]
+    assert [one.name for one in inputs if one.indexed] == ["others"]
 
 
 def test_options_say_kind_default_bounds_choices_and_sentence():

@@ -116,6 +116,7 @@ def test_stopped_it_keeps_the_best_and_the_same_command_ends_in_the_same_bytes(r
         ([*WORDS, "--layer", "conv9"], "no layer 'conv9'; did you mean"),
         ([*WORDS, "--layer", "fc"], "fc has no rows and columns, so it knows no style"),
         ([*WORDS, "--content-layer", "conv9"], "no layer 'conv9'; did you mean"),
+        ([*WORDS, "--share", "0"], "all shares are 0, so no style counts"),
         ([*WORDS, "--share", "1", "--share", "2"], "2 shares are given for 1 styles; give --share once for each"),
         ([*WORDS, "--data", "nothing"], "nothing is not a folder; give one with pictures in it"),
         (["train-style", "none.png", *OWN], "there is no file none.png"),

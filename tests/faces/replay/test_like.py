@@ -230,7 +230,7 @@ def test_a_photograph_or_network_that_is_missing_is_asked_for(run, picture, mine
     assert said.startswith("made.png was made with own.py, which is not inside this program: name it with --net")
     made(run, "dream", mine, "--guide", "cat.png", "--octaves", "1", "--steps", "1", "--layer", "conv2", "--force")
     said = refusal(*run("dream", mine, "--like", "made.png", "--net", "own.py"))
-    assert said == "made.png was made with cat.png as guide; give a picture of yours as --guide"
+    assert said == "made.png was made with cat.png as --guide; give one of yours as --guide"
     given = ["dream", "cat.png", "--like", "made.png", "--guide", mine, "--net", "own.py", "--out", "new.png"]
     assert run(*given)[0] == 0
     assert [(one["name"], one["as"]) for one in record("new.png")["inputs"]] == [("cat.png", "photo"), (mine, "guide")]
@@ -291,7 +291,7 @@ def test_in_python_it_is_a_function(mine):
     assert seal({}, again.shown("picture", 0)) == seal({}, replay("made.png", network, ["cat.png"]).image)
     other = like("made.png", network, photo=Image.open(mine), steps=1)
     assert other.total == 1 and other.recipe["arguments"] == record()["arguments"] | {"steps": 1}
-    with pytest.raises(Mistake, match=r"made\.png was made with cat\.png as photo; give a picture of yours as photo"):
+    with pytest.raises(Mistake, match=r"made\.png was made with cat\.png as photo; give one of yours as photo"):
         like("made.png", network)
     with pytest.raises(Mistake, match="which is not inside this program"):
         like("made.png", photo=mine)

@@ -221,3 +221,13 @@ def test_what_a_judge_says_is_added_to_the_record(run):
     assert code == 0
     record = json.loads(Path("x.json").read_text())
     assert record == json.loads(out) and record["numbers"]["judged"][0]["judge"] == "own.py"
+
+
+@pytest.mark.slow
+def test_pictures_that_belong_to_others_by_their_places_are_all_there_in_their_order(run):
+    words = ["stylize", "skimage:cat", "skimage:brick", "skimage:brick", "--size", "32", "--steps", "1"]
+    code, _, err = run(*words, "--mask", "none.png", "--mask", "skimage:moon", "--out", "a.png")
+    assert code == 2 and err.startswith("error: there is no file none.png")
+    assert run(*words, "--shares", "1,3", "--out", "a.png")[0] == 0
+    assert [one["name"] for one in json.loads(Path("a.json").read_text())["inputs"]][1:] == ["skimage:brick"] * 2
+    assert "identical" in run("replay", "a.png")[1]

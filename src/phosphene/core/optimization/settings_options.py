@@ -62,7 +62,6 @@ class FurtherOptions(TypedDict, total=False):
     natural: float
     natural_match: float
     natural_layer: str
-    until: float
 
 
 class SettingsOptions(FurtherOptions, total=False):
@@ -74,6 +73,7 @@ class SettingsOptions(FurtherOptions, total=False):
     jitter: float
     transparency: Transparency
     opacity: float
+    until: float
     stretch: bool
 
 

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -25,6 +26,10 @@ from phosphene.core.pictures.samples import SAMPLES, is_sample, sample
 
 Photo = str | os.PathLike[str] | Image.Image | np.ndarray | Tensor
 Photos = Sequence[Photo]
+
+IN_ORDER = "each counts, in this order"
+PhotosInOrder = Annotated[Photos, IN_ORDER]
+"""Photographs that belong to others by their places: none is left out, and one that is there twice counts twice."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 READABLE = "JPEG, PNG, WebP, TIFF, BMP and GIF work"

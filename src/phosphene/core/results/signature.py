@@ -20,7 +20,7 @@ from phosphene.core.errors import Mistake, brief, check_choice
 from phosphene.core.index.index import Index
 from phosphene.core.index.photographs import Indexed
 from phosphene.core.options import ANY, Bounds, Flag, Words, read_number
-from phosphene.core.pictures.files import Photo
+from phosphene.core.pictures.files import IN_ORDER, Photo
 
 MISSING: Any = inspect.Parameter.empty
 """The default of what has to be given."""
@@ -40,6 +40,7 @@ class Input:
         required: whether the recipe can't do without.
         hint: their type.
         positional: whether they may be given without their name.
+        in_order: whether each of several counts, in their order, as those that belong to others by their places do.
     """
 
     name: str
@@ -49,11 +50,12 @@ class Input:
     required: bool
     hint: Any
     positional: bool
+    in_order: bool = False
 
     @property
     def indexed(self) -> bool:
         """Whether the photographs of an index may be given, which are many."""
-        return self.many and not self.one
+        return self.many and not self.one and not self.in_order
 
     @property
     def default(self) -> Any:
@@ -262,7 +264,8 @@ def _argument(parameter: inspect.Parameter, hint: Any, note: Any, words: str) ->
     one, many = _is_photo(hint), any(get_origin(m) is Sequence and _is_photo(*get_args(m)) for m in members(hint))
     if one or many:
         sentence = next((n.text for n in _notes(note) if isinstance(n, Words)), words)
-        return Input(parameter.name, sentence, one, many, parameter.default is MISSING, hint, positional)
+        in_order = IN_ORDER in list(_notes(note))
+        return Input(parameter.name, sentence, one, many, parameter.default is MISSING, hint, positional, in_order)
     return _option(parameter.name, hint, note, words, parameter.default, positional=positional)
 
 

@@ -149,7 +149,10 @@ def _shares(words: list[str], many: int) -> list[float]:
     """
     if words and len(words) != many:
         raise Mistake(f"{len(words)} shares are given for {many} styles; give --share once for each")
-    return [float(cli.read_number(word, "share", Bounds(0, 1e6))) for word in words]
+    shares = [float(cli.read_number(word, "share", Bounds(0, 1e6))) for word in words]
+    if shares and not sum(shares):
+        raise Mistake("all shares are 0, so no style counts; one of them has to be above")
+    return shares
 
 
 def _tell_done(training: StyleTraining, weights: Path, options: Options) -> None:

@@ -95,10 +95,8 @@ def merged(record: Record, given: Mapping[str, Any]) -> dict[str, Any]:
     for one in record.recipe.inputs:
         was = [printable(photo["name"])[:60] for photo in record.inputs if photo["as"] == one.name]
         if was and given.get(one.name) is None:
-            flag = one.name if one.required else f"--{one.name.replace('_', '-')}"
-            raise Mistake(
-                f"{record.picture.name} was made with {was[0]} as {one.name}; give a picture of yours as {flag}"
-            )
+            flag = one.name if one.required else f"--{one.name.strip('_').replace('_', '-')}"
+            raise Mistake(f"{record.picture.name} was made with {was[0]} as {flag}; give one of yours as {flag}")
     return {**record.arguments, **given}
 
 
