@@ -87,7 +87,7 @@ RECIPES = {
     "texture": {
         "size": 512, "seamless": False, "gram": 1.0, "spread": 1.0, "texture_scale": 1.0, "steps": 200, "seed": 0,
     },
-    "privacy": {"second": "embedded:photo-robust", "preset": "default", "fit": "crop", "seed": 0},
+    "privacy": {"preset": "default", "fit": "crop", "seed": 0},
     "metamers": {"many": 8, "error": 0.0, "preset": "default", "patience": 50, "fit": "crop", "seed": 0},
     "compare_priors": {"error": 0.0, "steps": 200, "rounds": 8, "rate": 0.05, "fit": "crop", "seed": 0},
     # Cinà et al. 2024, algorithm 1 and section 4

@@ -9,6 +9,11 @@ from hypothesis import strategies as st
 from phosphene.inversion.bisection import nearest, next_weight, off
 
 
+def test_a_code_that_is_met_exactly_is_no_division_by_nothing():
+    assert off(0.0, 0.0) == 0 and off(1.0, 0.0) > 1e20
+    assert next_weight([(1.0, 0.0), (10.0, 0.5)], 0.0) > 0
+
+
 @given(st.floats(-6, 6), st.floats(0.1, 3), st.floats(-6, 6))
 def test_any_growing_curve_is_met_to_a_twentieth(middle, power, start):
     def error(weight):

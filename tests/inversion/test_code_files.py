@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import save
 
 from phosphene.core.errors import Mistake
+from phosphene.core.networks.network import Network
 from phosphene.inversion import invert
 from phosphene.inversion.code_files import HEADER, code_file, encoded, read_code_file
 from phosphene.inversion.codes import read_codes
@@ -60,8 +61,16 @@ def test_a_file_says_nothing_of_the_photograph(network, tmp_path):
     length = int.from_bytes(content[:8], "little")
     assert len(content) - 8 - length == 4 * 8 * 8 * 8  # the activations, and nothing else
     assert set(json.loads(json.loads(content[8 : 8 + length])["__metadata__"][HEADER])) == {
-        "format", "network", "sha256", "height", "width",
+        "format", "network", "sha256", "height", "width", "probe",
     }  # fmt: skip
+
+
+def test_a_network_of_the_same_weights_that_says_something_else_is_told_apart(network, file):
+    path = file(encoded(network, levels(3, 16, 16), ["conv2"]))
+    brighter = Network(network.model, size=network.size, mean=(0.3,) * 3, std=(0.2,) * 3)
+    assert read_code_file(network, path)[1] == (16, 16)
+    with pytest.raises(Mistake, match=r"which has the weights of Sequential and says something else .* \(conv2: "):
+        read_code_file(brighter, path)
 
 
 @pytest.mark.slow

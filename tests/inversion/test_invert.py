@@ -190,5 +190,29 @@ def test_from_a_start_what_the_code_can_not_see_stays_as_it_was():
 def test_a_start_of_another_size_and_several_of_one_are_refused():
     with pytest.raises(Mistake, match="the start is 20 x 18 px and the code is of 16 x 16"):
         invert(convnet(), levels(3, 16, 16), start=levels(3, 20, 18), fit="whole")
-    with pytest.raises(Mistake, match="2 restarts at one photograph would be the same picture"):
+    with pytest.raises(Mistake, match="2 restarts at one picture would be the same search"):
         invert(convnet(), levels(3, 16, 16), start=levels(3, 16, 16), restarts=2)
+    with pytest.raises(Mistake, match="leave out restarts or decoder"):
+        invert(convnet(), levels(3, 16, 16), decoder="d.safetensors", restarts=2)
+
+
+@pytest.mark.parametrize("robustness", ["strong", "lucid"])
+def test_views_of_what_is_compared_place_by_place_are_as_large_as_the_picture(robustness):
+    for size in (16, 18, 21):
+        run = invert(convnet(size=size), levels(3, size, size), layer="conv2", robustness=robustness, steps=2)
+        assert run.numbers[0]["error"] < 3
+    with pytest.raises(Mistake, match=r"crop-from 0\.5 shows parts of the picture, and here the whole is compared"):
+        invert(convnet(), levels(3, 16, 16), crop_from=0.5)
+
+
+def test_of_all_layers_those_that_say_nothing_are_left_out_and_named(recwarn):
+    network = convnet()
+    with torch.no_grad():
+        network.model.conv2.weight.zero_()
+        network.model.conv2.bias.fill_(-1)
+        network.model.conv3.weight.zero_()
+    names = [one["layer"] for one in invert(network, levels(3, 16, 16), layer="all", steps=1).numbers]
+    assert "relu1" in names and "relu2" not in names
+    assert "left out, as there is nothing to invert in what it says: relu2" in str(recwarn.list[0].message)
+    with pytest.raises(Mistake, match="relu2 of Sequential says nothing but zeros"):
+        invert(network, levels(3, 16, 16), layer="relu2")

@@ -1,13 +1,17 @@
 """What activations give away: recognized is what is nearest to the photograph among others; one sentence says it."""
 
 import re
+from io import BytesIO
 
 import pytest
 import torch
+from PIL import Image
 
 import phosphene
+from phosphene.core.errors import Mistake
+from phosphene.core.pictures.eight_bit import to_pil
 from phosphene.core.pictures.files import open_photo
-from phosphene.core.pictures.fitting import resize
+from phosphene.core.pictures.fitting import fit, resize
 from phosphene.inversion import privacy
 from phosphene.inversion.privacy import given_away, recognized
 from tests.small import convnet, levels, noise
@@ -31,9 +35,16 @@ def test_a_picture_is_recognized_by_what_it_shows_and_not_by_its_pixels(second):
     assert recognized(second, pictures, photo).tolist() == [True, True, True, False, False, False]
 
 
-def test_a_photograph_may_be_one_of_those_that_it_is_told_from(second):
-    whole = open_photo("skimage:chelsea")
-    assert recognized(second, whole, whole).tolist() == [True]
+@pytest.mark.parametrize("how", ["crop", "squash"])
+def test_a_photograph_may_be_one_of_those_that_it_is_told_from(second, how):
+    """By another name, `cat`, and compressed again; so it is only told from others."""
+    file = BytesIO()
+    to_pil(open_photo("skimage:chelsea")[0]).save(file, "JPEG", quality=60)
+    photo = fit(open_photo(Image.open(file)), (160, 160), how)
+    for made in (photo, resize(resize(photo, (20, 20)), (160, 160))):
+        assert recognized(second, made, photo, how).tolist() == [True]
+    with pytest.raises(Mistake, match="embedded:photo is the network whose activations these are"):
+        privacy(phosphene.load("embedded:photo", device="cpu"), photo, second="embedded:photo")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +67,7 @@ def test_one_sentence_says_how_far_down(known, words):
 @pytest.mark.slow
 def test_the_report_has_every_layer_with_its_error_and_what_two_networks_say():
     network, photo = convnet(size=24), levels(3, 24, 24)
-    run = privacy(network, photo, layer=["conv1", "conv3", "logits"], steps=12)
+    run = privacy(network, photo, layer=["logits", "conv3", "conv1"], steps=12)  # in whatever order
     numbers = run.numbers[0]
     assert [one["layer"] for one in numbers["layers"]] == ["conv1", "conv3", "logits"]
     assert [one["numbers"] for one in numbers["layers"]] == [6 * 24 * 24, 5 * 12 * 12, 4]

@@ -60,3 +60,22 @@ def test_each_change_is_judged_as_it_would_be_alone():
     network, x, d = convnet(size=8), noise(1, 3, 8, 8), normal(2, 3, 8, 8)
     alone = torch.cat([unseen(network, "conv2", x, one[None], 8) for one in d])
     torch.testing.assert_close(unseen(network, "conv2", x, d, 8), alone)
+
+
+class Attention(nn.Module):
+    """Patches that look at one another by torch's own product, whose fast kernels have no second derivative."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.fc = nn.Conv2d(3, 8, 4, 4), nn.Linear(8, 2)
+
+    def forward(self, x):
+        tokens = self.patches(x).flatten(2).transpose(1, 2)[:, None]
+        return self.fc(nn.functional.scaled_dot_product_attention(tokens, tokens, tokens)[:, 0].mean(1))
+
+
+def test_networks_with_attention_can_be_asked():
+    torch.manual_seed(0)
+    network = Network(Attention(), size=16)
+    found = unseen(network, "logits", noise(1, 3, 16, 16).float(), normal(2, 3, 16, 16, seed=1).float())
+    assert ((found > 0.5) & (found <= 1)).all()

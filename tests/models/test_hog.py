@@ -12,7 +12,7 @@ from phosphene.core.networks.network import Network
 from phosphene.core.pictures.files import open_photo
 from phosphene.core.units.default_layers import halfway
 from phosphene.inversion import invert
-from phosphene.models.hog import Neighbours, Votes, hog, sift
+from phosphene.models.hog import NORMS, Neighbours, Votes, hog, sift
 from phosphene.models.specs import load
 from tests.small import levels, noise
 
@@ -251,3 +251,8 @@ def test_a_code_is_inverted_like_any_layer():
     run = invert(network, open_photo("skimage:chelsea")[..., 60:108, 110:158], layer="blocks", steps=60, tv=0.0)
     first, *_, last = [step.values.item() for step in run]
     assert last < 0.4 * first
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_the_layer_that_is_looked_at_unless_one_is_named_is_the_code_whatever_the_norm(norm):
+    assert halfway(load(f"hog:8x8x9?norm={norm}")) == "blocks"

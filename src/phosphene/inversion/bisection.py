@@ -12,7 +12,7 @@ STEP = 10.0
 
 def off(error: float, target: float) -> float:
     """How far an error is from the wanted one: 0.1 is a tenth too much, or as many times too little."""
-    return math.exp(abs(math.log(max(error, 1e-30) / target))) - 1
+    return math.exp(abs(math.log(max(error, 1e-30) / max(target, 1e-30)))) - 1
 
 
 def nearest(tried: Tried, target: float) -> tuple[float, float]:
@@ -34,5 +34,5 @@ def next_weight(tried: Tried, target: float) -> float:
     if large is None:
         return max(weight for weight, _ in tried) * STEP
     (low, low_error), (high, high_error) = ([math.log(max(x, 1e-30)) for x in one] for one in (small, large))
-    part = (math.log(target) - low_error) / (high_error - low_error)
+    part = (math.log(max(target, 1e-30)) - low_error) / (high_error - low_error)
     return math.exp(low + min(max(part, 0.1), 0.9) * (high - low))

@@ -6,7 +6,7 @@ does not fit the network is refused.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -21,6 +21,7 @@ from phosphene.core.errors import Mistake, brief, did_you_mean, first_line
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import working_dtype
 from phosphene.core.optimization.ascent import Size
+from phosphene.core.optimization.keys import Key
 from phosphene.core.paths import NO_FILE, broken, given_path
 from phosphene.core.pictures.files import CODES, LEAST_SIDE, MOST_PIXELS
 from phosphene.core.results.provenance import network_record
@@ -32,6 +33,9 @@ MOST_BYTES = 1_000_000_000
 
 MOST_HEADER = 100_000
 """Letters of what is said about the codes."""
+
+NEARLY = 0.02
+"""Of a probe: other processors and precisions move it by less."""
 
 HEADER = "phosphene code"
 FORMAT = 1
@@ -45,17 +49,22 @@ class Header:
         spec: of the network.
         sha256: of its weights.
         size: (height, width) of the picture.
+        probe: of each layer the root mean square of what it says about noise of that size, by which networks of the
+            same weights are told apart; of layers that a file does not say it of, nothing.
     """
 
     spec: str
     sha256: str
     size: Size
+    probe: Mapping[str, float]
 
 
 def code_file(network: Network, codes: Sequence[Code], size: Size) -> bytes:
     """What is to be written."""
     own = network_record(network)
     said = {"format": FORMAT, "network": own["spec"], "sha256": own["sha256"], "height": size[0], "width": size[1]}
+    names = [code.layer for code in codes]
+    said["probe"] = {name: _size(one) for name, one in zip(names, _of_noise(network, names, size), strict=True)}
     tensors = {code.layer: code.values.detach().float().cpu().contiguous() for code in codes}
     return save(tensors, {HEADER: json.dumps(said)})
 
@@ -88,11 +97,12 @@ def read_code_file(
             header = _header(said, path.name)
             _check_network(network, header, path.name)
             names = _wanted(network, list(held.keys()), layer, path.name)
-            shapes = _shapes(network, names, header.size)
+            probes = _of_noise(network, names, header.size)
             codes = [
-                _code(network, name, held.get_slice(name), shape, path.name)
-                for name, shape in zip(names, shapes, strict=True)
+                _code(network, name, held.get_slice(name), tuple(probe.shape), path.name)
+                for name, probe in zip(names, probes, strict=True)
             ]
+            _check_probes(network, header, dict(zip(names, probes, strict=True)), path.name)
     except (SafetensorError, OSError) as error:
         raise Mistake(f"{path.name} can't be read as a code: {first_line(error)}") from error
     return codes, header.size
@@ -106,7 +116,8 @@ def _header(said: str, name: str) -> Header:
         height, width = data["height"], data["width"]
         if data["format"] != FORMAT or type(height) is not int or type(width) is not int:
             raise ValueError
-        header = Header(str(data["network"]), str(data["sha256"]), (height, width))
+        probe = {str(layer): float(one) for layer, one in dict(data.get("probe", {})).items()}
+        header = Header(str(data["network"]), str(data["sha256"]), (height, width), probe)
     except (ValueError, KeyError, TypeError, RecursionError):
         raise Mistake(f"{name} does not say what its codes are of as phosphene code writes it") from None
     if min(header.size) < LEAST_SIDE or height * width > MOST_PIXELS:
@@ -138,11 +149,29 @@ def _wanted(network: Network, held: Sequence[str], layer: str | Sequence[str] | 
 
 
 @torch.no_grad()
-def _shapes(network: Network, names: Sequence[str], size: Size) -> list[tuple[int, ...]]:
-    """What these layers say about a grey picture of this size."""
+def _of_noise(network: Network, names: Sequence[str], size: Size) -> list[Tensor]:
+    """What these layers say about even noise of this size, the same everywhere."""
     network.allowance.check_read(1, size)
-    grey = torch.full((1, network.channels, *size), 0.5, dtype=working_dtype(network), device=network.device)
-    return [tuple(code.values.shape) for code in read_codes(network, grey, names, check=False)]
+    noise = Key(0, step=0).uniform(torch.arange(1), network.channels * size[0] * size[1])
+    fed = noise.view(1, network.channels, *size).to(network.device, working_dtype(network))
+    return [code.values for code in read_codes(network, fed, names, check=False)]
+
+
+def _size(values: Tensor) -> float:
+    """The root mean square."""
+    return float(values.double().square().mean().sqrt())
+
+
+def _check_probes(network: Network, header: Header, probes: Mapping[str, Tensor], name: str) -> None:
+    """Raise a Mistake where a network of the same weights says something else: other functions between them, or
+    another mean of what it is fed."""
+    for layer, values in probes.items():
+        told, own = header.probe.get(layer), _size(values)
+        if told is not None and not abs(own - told) <= NEARLY * max(abs(own), abs(told)):
+            raise Mistake(
+                f"{name} holds codes of {header.spec[:100]}, which has the weights of {network.name} and says something"
+                f" else about the same noise ({layer}: {told:.4g}, not {own:.4g}); give that as --net"
+            )
 
 
 def _code(network: Network, layer: str, held: Any, shape: tuple[int, ...], name: str) -> Code:

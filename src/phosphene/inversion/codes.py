@@ -54,6 +54,12 @@ def blocks(network: Network) -> list[str]:
     return [name for name in names if network.layers[name].tap.function is None] or names
 
 
+def in_order(network: Network, names: Sequence[str]) -> list[str]:
+    """These codes from the picture to the end, what `SCORES` are made of last."""
+    order = [*network.layers, *SCORES]
+    return sorted(names, key=order.index)
+
+
 def is_score(network: Network, name: str) -> bool:
     """Whether this is a code of `SCORES`, and no layer is called so."""
     return name in SCORES and name not in network.layers
@@ -66,13 +72,14 @@ def _read_of(network: Network, name: str) -> str:
 
 @torch.no_grad()
 def read_codes(
-    network: Network, fed: Float[Tensor, "1 c h w"], names: Sequence[str], *, check: bool = True
+    network: Network, fed: Float[Tensor, "1 c h w"], names: Sequence[str], *, check: bool = True, some: bool = False
 ) -> list[Code]:
     """What layers say about what a network was fed, whatever it is run for otherwise; in one pass.
 
     Args:
         names: as `chosen_layers` gives them.
         check: whether there has to be something to be met.
+        some: those with nothing to be met are left out, which is told, unless there would be none.
     Raises:
         Mistake: one says nothing but zeros, one number or values that are not finite; or there are no probabilities.
     """
@@ -82,9 +89,22 @@ def read_codes(
         Code(name, network.head.scores(said["logits"], SCORES[name]) if is_score(network, name) else said[name])
         for name in names
     ]
+    if some and (good := [code for code in codes if _can_be_met(network, code)]):
+        if len(good) < len(codes):
+            without = ", ".join(code.layer for code in codes if code not in good)
+            network.tell(f"left out, as there is nothing to invert in what it says: {without}")
+        return good
     for code in codes if check else ():
         check_code(network, code)
     return codes
+
+
+def _can_be_met(network: Network, code: Code) -> bool:
+    try:
+        check_code(network, code)
+    except Mistake:
+        return False
+    return True
 
 
 def check_code(network: Network, code: Code) -> None:

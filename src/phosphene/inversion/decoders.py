@@ -52,6 +52,11 @@ class Led:
     prior: Term | None = None
 
 
+def begins(decoder: Photo | None, decoded: bool | None) -> bool:
+    """Whether a search begins at a decoder's picture: where that is asked for, or a file is given."""
+    return decoder is not None if decoded is None else decoded
+
+
 def led(
     network: Network, codes: Sequence[Code], size: tuple[int, int], decoder: Photo | None = None,
     decoded: bool | None = None, weight: float = 0.0,
@@ -67,12 +72,12 @@ def led(
     Raises:
         Mistake: there is no decoder for one of the layers, or what is given is no file.
     """
-    begins = decoder is not None if decoded is None else decoded
-    if not begins and not weight:
+    first = begins(decoder, decoded)
+    if not first and not weight:
         if decoder is not None:
             raise Mistake("a decoder is given, and neither is begun at its picture nor has it a weight; leave one out")
         return Led()
     if decoder is not None and not isinstance(decoder, (str, PathLike)):
         raise Mistake(f"a decoder is a file that train-decoder wrote, not a {type(decoder).__name__}")
     pictures = torch.cat([decoder_pictures(decoder, network, code.layer, code.values, size) for code in codes])
-    return Led(pictures if begins else None, weight * near(pictures) if weight else None)
+    return Led(pictures if first else None, weight * near(pictures) if weight else None)

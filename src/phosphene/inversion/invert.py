@@ -30,8 +30,8 @@ from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Panel, Result, Run
 from phosphene.core.units.inputs import Fit, feed, logits, top
 from phosphene.inversion.code_files import read_code_file
-from phosphene.inversion.codes import Code, chosen_layers, errors, is_score, read_codes
-from phosphene.inversion.decoders import led
+from phosphene.inversion.codes import ALL, Code, chosen_layers, errors, is_score, read_codes
+from phosphene.inversion.decoders import begins, led
 from phosphene.inversion.measures import colour_error
 from phosphene.inversion.presets import AnyPreset, restarts_of, setup
 from phosphene.inversion.search import ERROR, searched
@@ -52,7 +52,9 @@ class InvertOptions(FurtherOptions, total=False):
     ]
 
 
-options_of(InvertOptions, Settings, leave_out=("tv", "steps", "rate", "jitter", "transparency", "opacity", "stretch"))
+options_of(
+    InvertOptions, Settings, leave_out=("tv", "steps", "rate", "jitter", "transparency", "opacity", "stretch", "until")
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ def subject(network: Network, photo: Photo, layer: str | Sequence[str] | None, f
     if isinstance(photo, (str, PathLike)) and is_code(photo):
         return Subject(*read_code_file(network, photo, layer))
     fed = feed(network, photo, fit)
-    codes = read_codes(network, fed, chosen_layers(network, layer))
+    every = ALL in ([layer] if isinstance(layer, str) else layer or [])
+    codes = read_codes(network, fed, chosen_layers(network, layer), some=every)
     return Subject(codes, (fed.shape[2], fed.shape[3]), fed)
 
 
@@ -121,9 +124,10 @@ def invert(
     """
     about = subject(network, photo, layer, fit)
     begun = None if start is None else _begun(network, start, fit, about.size)
-    many = (restarts_of(preset) if start is None else 1) if restarts is None else restarts
-    if start is not None and many > 1:
-        raise Mistake(f"{many} restarts at one photograph would be the same picture; leave out restarts or start")
+    at = "start" if start is not None else "decoder" if begins(decoder, given.get("decoded")) else ""
+    many = (1 if at else restarts_of(preset)) if restarts is None else restarts
+    if at and many > 1:
+        raise Mistake(f"{many} restarts at one picture would be the same search; leave out restarts or {at}")
     problems = [code for code in about.codes for _ in range(many)]
     own = {**given, "steps": steps, "tv": tv, "rate": rate}
     how = setup(preset, own, network, [code.layer for code in problems], about.size)

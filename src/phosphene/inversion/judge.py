@@ -14,7 +14,12 @@ JUDGE, OTHER = "embedded:photo-robust", "embedded:photo"
 
 def judge_of(network: Network) -> Network:
     """A network of the package that had no part: the robust one, unless that is the network itself."""
-    return load(OTHER if network.name == JUDGE else JUDGE)
+    return load(judge_name(network))
+
+
+def judge_name(network: Network) -> str:
+    """The spec of `judge_of`."""
+    return OTHER if network.name == JUDGE else JUDGE
 
 
 @torch.no_grad()

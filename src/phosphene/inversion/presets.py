@@ -75,7 +75,7 @@ def setup(
     """
     nouns = Nouns.among(given)
     if isinstance(preset, Settings):
-        return Setup(preset.but(given), nouns)
+        return Setup(preset.but(given).aligned, nouns)
     if preset not in PRESETS:
         raise Mistake(f"no preset '{preset}'{did_you_mean(preset, PRESETS)} (there are {', '.join(PRESETS)})")
     settings = PRESETS[preset]
@@ -84,7 +84,7 @@ def setup(
         settings = replace(settings, rate=settings.rate * 3 * size[0] * size[1] * ENERGY)
         prior = _smooth(network, layers)
         nouns = nouns.besides(prior)
-    return Setup(settings.but(given), nouns)
+    return Setup(settings.but(given).aligned, nouns)
 
 
 def _smooth(network: Network, layers: Sequence[str]) -> Term:

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import seen
 from phosphene.core.optimization.settings_options import FurtherOptions
@@ -30,13 +31,18 @@ from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Panel, Result, Run
 from phosphene.core.units.default_layers import spread, stages
 from phosphene.core.units.inputs import Fit, feed, logits, said_in_words, top
-from phosphene.inversion.codes import Code, chosen_layers, errors, read_codes
+from phosphene.inversion.codes import ALL, Code, chosen_layers, errors, in_order, read_codes
 from phosphene.inversion.invert import compared
+from phosphene.inversion.judge import judge_name
 from phosphene.inversion.presets import AnyPreset, setup
 from phosphene.inversion.search import searched
 from phosphene.models.specs import load
 
 Second = Literal["embedded:photo-robust", "embedded:photo"]
+
+SAME = 0.1
+"""Two codes of a second network that are nearer than this part of one are of the same photograph: compressed again it
+moves by .02, and two lawns are .14 apart."""
 
 MANY = 10
 """So many layers are tried unless somebody names them."""
@@ -52,8 +58,12 @@ def privacy(
         Words("whose activations; by default ten that blocks end with, and the logits; `all` for all ends of blocks"),
     ] = None,
     second: Annotated[
-        Second, Words("the network that says whether a picture is recognized; it has no part in finding it")
-    ] = "embedded:photo-robust",
+        Second | None,
+        Words(
+            "the network that says whether a picture is recognized; it has no part in finding it; by default "
+            "embedded:photo-robust, or for itself embedded:photo"
+        ),
+    ] = None,
     preset: Annotated[AnyPreset, Words("how codes are inverted: default, mahendran, plain or deep-prior")] = "default",
     steps: Annotated[Steps | None, Words("how many moves; by default the preset's")] = None,
     fit: Annotated[Fit, Words("how the photograph becomes the network's input")] = "crop",
@@ -65,16 +75,23 @@ def privacy(
     Args:
         network: the network whose activations would be passed on.
         photo: a path, `skimage:NAME`, or pixels.
+    Raises:
+        Mistake: the second network is the first.
     """
     fed = feed(network, photo, fit)
-    names = chosen_layers(network, layer or [*spread(network, MANY), "logits"])
-    codes, size = read_codes(network, fed, names), (fed.shape[2], fed.shape[3])
+    if second == network.name:
+        raise Mistake(f"{second} is the network whose activations these are; another has to say what is recognized")
+    judge = second or judge_name(network)
+    names = in_order(network, chosen_layers(network, layer or [*spread(network, MANY), "logits"]))
+    codes = read_codes(network, fed, names, some=layer is None or ALL in ([layer] if isinstance(layer, str) else layer))
+    names, size = [code.layer for code in codes], (fed.shape[2], fed.shape[3])
     how = setup(preset, {**given, "steps": steps}, network, names, size)
     path = searched(network, codes, how.settings, size, seed=seed, nouns=how.nouns, patience=50)
 
     def finish(step: Step) -> Result:
         pictures = nearest_levels(seen(network, step.pictures))
-        return _report(network, load(second, device=str(network.device)), codes, seen(network, fed), pictures)
+        other = load(judge, device=str(network.device))
+        return _report(network, other, codes, seen(network, fed), pictures, fit)
 
     def shown(step: Step) -> Float[Tensor, "1 3 h w"]:
         return grid(torch.cat([seen(network, fed), seen(network, step.pictures)]).float().cpu())
@@ -89,16 +106,20 @@ def first_answers(network: Network, pictures: Float[Tensor, "n 3 h w"]) -> list[
 
 @torch.no_grad()
 def recognized(
-    second: Network, pictures: Float[Tensor, "n 3 h w"], photo: Float[Tensor, "1 3 h w"]
+    second: Network, pictures: Float[Tensor, "n 3 h w"], photo: Float[Tensor, "1 3 h w"], fit: Fit = "squash"
 ) -> Bool[Tensor, " n"]:
     """Whether each picture is more like the photograph than like any of scikit-image's, to this network.
 
-    Likeness is the cosine between the means over places of its last stage, less their mean over all photographs.
+    Likeness is the cosine between the means over places of its last stage, less their mean over all photographs. It may
+    be one of them itself, by whatever name and compressed again; that one is left out.
+
+    Args:
+        fit: how the photograph became these pixels, as the others do.
     """
-    layer = stages(second)[-1]
-    own = _code(second, photo, layer)
-    others = [_code(second, open_photo(SKIMAGE + name), layer) for name in SAMPLES]
-    known = torch.cat([own, *(one for one in others if not torch.equal(one, own))])  # it may be one of them itself
+    layer, size = stages(second)[-1], (photo.shape[2], photo.shape[3])
+    own, how = _code(second, photo, layer), "crop" if fit == "crop" else "squash"
+    others = [_code(second, fitted(open_photo(SKIMAGE + name), size, how), layer) for name in SAMPLES]
+    known = torch.cat([own, *(one for one in others if (one - own).norm() > SAME * own.norm())])
     found, middle = torch.cat([_code(second, one[None], layer) for one in pictures]), known.mean(0)
     likeness = torch.nn.functional.cosine_similarity((found - middle)[:, None], (known - middle)[None], dim=2)
     return (likeness.argmax(1) == 0).cpu()
@@ -138,10 +159,11 @@ def _report(
     codes: Sequence[Code],
     photo: Float[Tensor, "1 3 h w"],
     pictures: Float[Tensor, "n 3 h w"],
+    fit: Fit,
 ) -> Result:
     every = torch.cat([photo, pictures])
     mine, theirs = (first_answers(one, every) for one in (network, second))
-    known = recognized(second, pictures, photo).tolist()
+    known = recognized(second, pictures, photo, fit).tolist()
     found = zip(codes, errors(network, codes, pictures).tolist(), compared(pictures, photo), known, strict=True)
     layers = [
         {

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel  # the faster ones have no second derivative
 
 from phosphene.core.networks.network import Network
 
@@ -28,7 +29,7 @@ def unseen(
     deep network what is not found by then are changes that the code hardly sees; they count as unseen.
     """
     network = network.planned("reading")
-    with torch.inference_mode(False), torch.enable_grad(), ExitStack() as until:
+    with sdpa_kernel(SDPBackend.MATH), torch.inference_mode(False), torch.enable_grad(), ExitStack() as until:
         x = picture.detach().clone().expand(len(changes), -1, -1, -1).contiguous().requires_grad_()
         y = network.read(x, [layer], until=until)[layer]
         probe = torch.zeros_like(y).requires_grad_()

@@ -148,11 +148,12 @@ class Blocks(nn.Module):
         return self._normalized(blocks.flatten(1, 3))
 
     def _normalized(self, v: Tensor) -> Tensor:
+        """Where no other function ends it there is one that changes nothing, so that this is seen as a block's end."""
         if self.norm.startswith("L1"):
             v = v / (v.abs().sum(1, keepdim=True) - -TINY)
-            return power(v, 0.5) if self.norm == "L1-sqrt" else v
+            return power(v, 0.5) if self.norm == "L1-sqrt" else v.clamp(max=1)
         v = _unit(v)
-        return _unit(v.clamp(max=CLIPPED)) if self.norm == "L2-Hys" else v
+        return _unit(v.clamp(max=CLIPPED)) if self.norm == "L2-Hys" else v.clamp(max=1)
 
 
 def _unit(v: Tensor) -> Tensor:

@@ -71,4 +71,4 @@ def setup(preset: str, given: Mapping[str, Any]) -> Setup:
     statistics = {name: weight for name, weight in statistics.items() if weight}
     if not statistics:
         raise Mistake("no statistic is left, so the style says nothing; give one of them a weight, as --gram 1")
-    return replace(chosen, settings=chosen.settings.but(told), statistics=statistics, **own)
+    return replace(chosen, settings=chosen.settings.but(told).aligned, statistics=statistics, **own)

@@ -367,6 +367,8 @@ def transform(settings: Settings, size: Size, view: int, part: float = 1.0) -> T
     """
     steps = []
     pad, jitter = (round(part * length * min(size)) for length in (settings.pad, settings.jitter))
+    if settings.jitter == 2 * settings.pad:
+        jitter = 2 * pad  # whatever is rounded, views are as large as the picture
     if pad or jitter or settings.rotate or (settings.smallest, settings.largest) != (1, 1):
         zoom = 1 - part * (1 - settings.smallest), 1 + part * (settings.largest - 1)
         steps.append(shake(pad=pad, jitter=jitter, scale=zoom, rotate=part * settings.rotate, border=settings.border))

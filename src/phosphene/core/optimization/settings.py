@@ -140,6 +140,20 @@ class Settings(PriorWeights):
         }
         return replace(self, **(ROBUSTNESS[robustness] if robustness else {}) | own)
 
+    @property
+    def aligned(self) -> "Settings":
+        """The same for what is compared place by place: views as large as the picture, shifted by up to `pad`.
+
+        Raises:
+            Mistake: it is only parts of the picture that are shown.
+        """
+        if self.crop_from:
+            raise Mistake(
+                f"crop-from {self.crop_from:g} shows parts of the picture, and here the whole is compared place by "
+                "place; leave it out"
+            )
+        return replace(self, jitter=2 * self.pad)
+
 
 @cache
 def _hints() -> dict[str, Any]:

@@ -97,7 +97,8 @@ def _watched(training: Loop[Any], keep: Callable[[], None], *, quiet: bool) -> N
 def _tell_stopped(training: Loop[Any], stopped: BaseException, files: Files) -> None:
     best, again = training.best_epoch, "the same command goes on from there"
     there = f"{files.weights} holds the best so far, of epoch {best.number}; {again}" if best else again
-    at = f"in epoch {len(training.epochs) + 1} of {len(training.sides)}"
+    number = len(training.epochs) + 1
+    at = f"in epoch {number} of {len(training.sides)}" if number <= len(training.sides) else "behind the last epoch"
     if isinstance(stopped, KeyboardInterrupt):
         note(f"interrupted {at}: {there}")
     else:
