@@ -50,10 +50,10 @@ def test_a_photograph_may_be_one_of_those_that_it_is_told_from(second, how):
 @pytest.mark.parametrize(
     ("known", "words"),
     [
-        ([True, True, True], r"Down to c activations are no more anonymous .* are recognized$"),
+        ([True, True, True], r"Down to c activations are not anonymous: .* told from twenty other photographs$"),
         (
             [True, True, False],
-            r"Down to b activations .* recognized; that others gave nothing away here proves nothing",
+            r"Down to b activations .* photographs; that others gave nothing away here proves nothing",
         ),
         ([True, False, True], r"Down to a activations .*; that others"),
         ([False, True, True], r"from the first of these layers is not recognized; which proves nothing"),
@@ -62,6 +62,9 @@ def test_a_photograph_may_be_one_of_those_that_it_is_told_from(second, how):
 def test_one_sentence_says_how_far_down(known, words):
     layers = [{"layer": name, "recognized": one} for name, one in zip("abc", known, strict=True)]
     assert re.search(words, given_away(layers))
+    ends = [{"layer": "logits", "recognized": True}, {"layer": "log-probabilities", "recognized": False}]
+    assert given_away([*layers, *ends]) == given_away(layers)
+    assert given_away(ends[:1]).startswith("Down to logits")
 
 
 @pytest.mark.slow

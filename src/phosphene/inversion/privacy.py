@@ -4,8 +4,9 @@ Activations are passed on as if they were anonymous: to be stored, compared, tra
 photograph is inverted as `invert` does it (Mahendran & Vedaldi 2015, arXiv:1412.0035), and it is told how near the
 picture that was found is to the photograph, what two networks call it, and whether it is recognized: whether a second
 network, which had no part in it, finds it more like that photograph than like any of scikit-image's. Where it is, the
-code is no more anonymous than the photograph. Where it is not, nothing is proven: a longer search, or a decoder that
-was trained on such pictures, may find more.
+code is not anonymous. It may be told by what kind of thing it shows, as none of the others need be alike; so what the
+network says in the end, which is no more than that, is told and does not count. Where it is not, nothing is proven: a
+longer search, or a decoder that was trained on such pictures, may find more.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Panel, Result, Run
 from phosphene.core.units.default_layers import spread, stages
 from phosphene.core.units.inputs import Fit, feed, logits, said_in_words, top
-from phosphene.inversion.codes import ALL, Code, chosen_layers, errors, in_order, read_codes
+from phosphene.inversion.codes import ALL, SCORES, Code, chosen_layers, errors, in_order, read_codes
 from phosphene.inversion.invert import compared
 from phosphene.inversion.judge import judge_name
 from phosphene.inversion.presets import AnyPreset, setup
@@ -138,8 +139,10 @@ def _whole(network: Network, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor
 def given_away(layers: Sequence[Mapping[str, Any]]) -> str:
     """One sentence for who wants to publish activations: down to which layer every picture is recognized.
 
-    A single one behind others that are not may be chance: of two dozen photographs one is always the nearest.
+    A single one behind others that are not may be chance: of twenty photographs one is always the nearest. What the
+    network says in the end does not count, unless there is nothing else.
     """
+    layers = [one for one in layers if one["layer"] not in ("logits", *SCORES)] or layers
     known = list(takewhile(lambda one: one["recognized"], layers))
     if not known:
         return (
@@ -148,8 +151,8 @@ def given_away(layers: Sequence[Mapping[str, Any]]) -> str:
         )
     rest = "; that others gave nothing away here proves nothing" if len(known) < len(layers) else ""
     return (
-        f"Down to {known[-1]['layer']} activations are no more anonymous than the photograph: the pictures that were "
-        f"found from them alone are recognized{rest}"
+        f"Down to {known[-1]['layer']} activations are not anonymous: the pictures that were found from them alone are "
+        f"recognized, told from twenty other photographs{rest}"
     )
 
 
