@@ -52,3 +52,12 @@ def test_what_a_recipe_could_not_be_told_at_first_is_an_option_of_it_today():
         assert set(options) <= {option.name for option in catalogue.recipe(name).options}
     today = {"format": 2, "recipe": "compare", "arguments": {"methods": "lrp"}}
     assert earlier.upgraded(today)["arguments"] == {"methods": "lrp"}
+
+
+@pytest.mark.parametrize("name", earlier.GONE)
+def test_an_option_that_is_gone_is_passed_over_unless_it_was_used(name):
+    assert not {option.name for option in catalogue.recipe(name).options} & set(earlier.GONE[name])
+    record = {"format": 2, "recipe": name, "arguments": {"until": None, "seed": 3}}
+    assert earlier.upgraded(record)["arguments"] == earlier.ADDED.get(name, {}) | {"seed": 3}
+    with pytest.raises(ValueError, match="has no option 'until' any more"):
+        earlier.upgraded({"format": 2, "recipe": name, "arguments": {"until": 0.5}})

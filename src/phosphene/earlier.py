@@ -40,6 +40,9 @@ ADDED: dict[str, dict[str, Any]] = {
 }
 """Options that a recipe did not have at first, with the value that it then worked by."""
 
+GONE: dict[str, tuple[str, ...]] = dict.fromkeys(("invert", "metamers", "privacy", "stylize", "texture"), ("until",))
+"""Options that a recipe had once and that meant nothing there."""
+
 
 def upgraded(record: Mapping[str, Any]) -> dict[str, Any]:
     """A picture's record as today's program would write it.
@@ -56,6 +59,9 @@ def upgraded(record: Mapping[str, Any]) -> dict[str, Any]:
     name = table.get("recipes", {}).get(name, name)
     new = table.get("options", {}).get(name, {})
     arguments = ADDED.get(name, {}) | {new.get(key, key): value for key, value in arguments.items()}
+    for option in GONE.get(name, ()):
+        if arguments.pop(option, None):
+            raise ValueError(f"{name} has no option '{option}' any more")
     for (changed, option), (value, why) in CHANGED.get(version, {}).items():
         if changed == name and arguments.get(option, value) != value:
             raise ValueError(why)
