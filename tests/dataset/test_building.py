@@ -45,7 +45,7 @@ def test_another_engine_and_order_give_the_same_bytes(tmp_path):
     assert contents(folder.path) == whole
 
 
-def test_what_is_there_is_never_overwritten(tmp_path):
+def test_what_is_there_is_never_overwritten(tmp_path, monkeypatch):
     network, question = asked(tmp_path / "photos")
     whole = built(tmp_path / "index", network, question)
     with pytest.raises(Mistake, match="is there already; give --force"):
@@ -61,6 +61,20 @@ def test_what_is_there_is_never_overwritten(tmp_path):
     with pytest.raises(ZeroDivisionError), Folder.begun(tmp_path / "index", question, force=True).kept_if_begun():
         assert not (tmp_path / "index" / "index.json").exists()
         raise ZeroDivisionError
+    assert contents(tmp_path / "index") == whole
+    Folder.begun(tmp_path / "index", question, force=True)  # and killed, twice
+    with pytest.raises(ZeroDivisionError), Folder.begun(tmp_path / "index", question, force=True).kept_if_begun():
+        raise ZeroDivisionError
+    assert contents(tmp_path / "index") == whole
+    with monkeypatch.context() as full, pytest.raises(ZeroDivisionError):
+        full.setattr("phosphene.dataset.building.save", lambda files: 1 / 0)
+        Folder.begun(tmp_path / "index", question, force=True)
+    assert contents(tmp_path / "index") == whole
+    for file in (tmp_path / "index").iterdir():  # killed while it was moved back
+        (tmp_path / "index" / ".before").mkdir(exist_ok=True)
+        file.rename(tmp_path / "index" / ".before" / file.name)
+    with pytest.raises(Mistake, match="is there already; give --force"):
+        Folder.begun(tmp_path / "index", question)
     assert contents(tmp_path / "index") == whole
     (tmp_path / "index" / "mine.txt").write_text("x")
     with Folder.begun(tmp_path / "index", question, force=True).kept_if_begun():

@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 
 import phosphene
-from phosphene.core.errors import Mistake
 from phosphene.core.pictures.eight_bit import to_pil
 from phosphene.core.pictures.files import open_photo
 from phosphene.core.pictures.fitting import fit, resize
@@ -43,8 +42,6 @@ def test_a_photograph_may_be_one_of_those_that_it_is_told_from(second, how):
     photo = fit(open_photo(Image.open(file)), (160, 160), how)
     for made in (photo, resize(resize(photo, (20, 20)), (160, 160))):
         assert recognized(second, made, photo, how).tolist() == [True]
-    with pytest.raises(Mistake, match="embedded:photo is the network whose activations these are"):
-        privacy(phosphene.load("embedded:photo", device="cpu"), photo, second="embedded:photo")
 
 
 @pytest.mark.parametrize(
@@ -93,3 +90,12 @@ def test_the_report_has_every_layer_with_its_error_and_what_two_networks_say():
 def test_by_default_it_goes_from_the_first_layers_to_the_logits():
     layers = [one["layer"] for one in privacy(convnet(), levels(3, 16, 16), steps=1).numbers[0]["layers"]]
     assert layers[-1] == "logits" and 2 < len(layers) <= 11
+
+
+@pytest.mark.slow
+def test_the_second_network_is_never_the_first(recwarn):
+    network = phosphene.load("embedded:photo-robust", device="cpu")
+    for second in (None, "embedded:photo-robust"):
+        made = privacy(network, levels(3, 16, 16), steps=0, second=second).result
+        assert all("\nembedded:photo: " in caption for caption, _ in made.panels[0])
+    assert "so embedded:photo says what is recognized" in str(recwarn.list[-1].message)

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,17 +78,19 @@ class Folder:
                 written to.
         """
         try:
-            if force and is_index(path):
-                _put_aside(path)
-            else:
+            if is_file(path / BEFORE / FACTS) and not is_index(path):  # it was killed in the moment between
+                _take_away(path)
+            anew = force and is_index(path)
+            if not anew:
                 _check(path, question)
-            (path / SHARDS).mkdir(parents=True, exist_ok=True)
-            for part in (path / SHARDS).glob(".*.part"):
-                part.unlink()  # of a process that was killed while it wrote
+            with _put_aside(path) if anew else nullcontext():
+                (path / SHARDS).mkdir(parents=True, exist_ok=True)
+                for part in (path / SHARDS).glob(".*.part"):
+                    part.unlink()  # of a process that was killed while it wrote
+                if not is_file(path / QUESTION):
+                    save({path / QUESTION: question.bytes})
         except OSError as error:
             raise Mistake(f"{path} can't be written to ({reason(error)}); give --out") from error
-        if not is_file(path / QUESTION):
-            save({path / QUESTION: question.bytes})
         return cls(path, question, tuple(finished(path, question)))
 
     @property
@@ -149,26 +151,41 @@ def _difference(before: dict[str, Any], wanted: dict[str, Any], keys: Sequence[s
     return " and ".join(words)
 
 
-def _put_aside(path: Path) -> None:
-    """Move an index into a hidden folder of its own folder, until the new one has begun."""
+@contextmanager
+def _put_aside(path: Path) -> Iterator[None]:
+    """Move an index into a hidden folder of its own folder, until the new one has begun; what fails in here puts it
+    back. Where a finished one is there already, what is before it is the rest of one that was killed, and goes."""
     aside = path / BEFORE
-    with undisturbed():
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir()
-        for file in _own(path):
-            os.replace(file, aside / file.name)
+    try:
+        with undisturbed():
+            if is_file(aside / FACTS):
+                _clear(path)
+            else:
+                shutil.rmtree(aside, ignore_errors=True)
+                aside.mkdir()
+                for file in _own(path):
+                    os.replace(file, aside / file.name)
+        yield
+    except BaseException:
+        with undisturbed():
+            _take_away(path)
+        raise
 
 
 def _take_away(path: Path) -> None:
     """Take away what is not begun; what was put aside is put back."""
-    for file in _own(path):
-        shutil.rmtree(file) if file.is_dir() else file.unlink()
+    _clear(path)
     aside = path / BEFORE
     for file in sorted(aside.iterdir()) if aside.is_dir() else []:
         os.replace(file, path / file.name)
     with suppress(OSError):  # there is something else
         shutil.rmtree(aside, ignore_errors=True)
         path.rmdir()
+
+
+def _clear(path: Path) -> None:
+    for file in _own(path):
+        shutil.rmtree(file) if file.is_dir() else file.unlink()
 
 
 def _own(path: Path) -> list[Path]:

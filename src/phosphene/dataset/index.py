@@ -79,10 +79,11 @@ def index(
         shard=shard, count=count, threshold=threshold,
     )  # fmt: skip
     folder = Folder.begun(given_path(out, "index"), question, force=force)
-    with folder.kept_if_begun(), decoder(question.door, workers if listing.kind in ("files", "tar") else 0) as decoding:
-        for _ in run(folder, in_process(question, network, decoding)):
-            pass
-    merge(question, folder.path, network)
+    with folder.kept_if_begun():
+        with decoder(question.door, workers if listing.kind in ("files", "tar") else 0) as decoding:
+            for _ in run(folder, in_process(question, network, decoding)):
+                pass
+        merge(question, folder.path, network)
     return Index.open(folder.path, given=_Given(listing) if listing.kind == "python" else None)
 
 

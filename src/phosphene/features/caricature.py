@@ -8,10 +8,11 @@ from typing import Annotated, Unpack
 
 from phosphene.core.networks.network import Network
 from phosphene.core.optimization.ascent import Nouns
+from phosphene.core.optimization.settings import Settings
 from phosphene.core.optimization.settings_options import FurtherOptions
 from phosphene.core.optimization.steps import Step
 from phosphene.core.optimization.terms import likeness
-from phosphene.core.options import Bounds, Seed, Steps, Weight
+from phosphene.core.options import Bounds, Seed, Steps, Weight, options_of
 from phosphene.core.pictures.files import Photo
 from phosphene.core.results.recipes import recipe
 from phosphene.core.results.results import Result, Run
@@ -19,6 +20,16 @@ from phosphene.core.units.default_layers import halfway
 from phosphene.core.units.inputs import Fit, code, feed
 from phosphene.core.units.portraits import Portraits, reached
 from phosphene.core.units.presets import settings
+
+
+class CaricatureOptions(FurtherOptions, total=False):
+    """What a caricature may be told besides."""
+
+    until: float
+
+
+OWN = ("tv", "steps", "rate", "jitter", "transparency", "opacity", "stretch")
+options_of(CaricatureOptions, Settings, leave_out=OWN)
 
 
 @recipe("picture")
@@ -34,7 +45,7 @@ def caricature(
     tv: Weight = 0.0,
     fit: Fit = "crop",
     seed: Seed = 0,
-    **given: Unpack[FurtherOptions],
+    **given: Unpack[CaricatureOptions],
 ) -> Run:
     """Exaggerate what LAYER sees in PHOTO, starting at noise.
 

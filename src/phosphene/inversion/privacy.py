@@ -17,7 +17,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.networks.preprocessing import seen
 from phosphene.core.optimization.settings_options import FurtherOptions
@@ -76,13 +75,11 @@ def privacy(
     Args:
         network: the network whose activations would be passed on.
         photo: a path, `skimage:NAME`, or pixels.
-    Raises:
-        Mistake: the second network is the first.
     """
     fed = feed(network, photo, fit)
+    judge = judge_name(network) if second in (None, network.name) else second
     if second == network.name:
-        raise Mistake(f"{second} is the network whose activations these are; another has to say what is recognized")
-    judge = second or judge_name(network)
+        network.tell(f"{second} is the network whose activations these are, so {judge} says what is recognized")
     names = in_order(network, chosen_layers(network, layer or [*spread(network, MANY), "logits"]))
     codes = read_codes(network, fed, names, some=layer is None or ALL in ([layer] if isinstance(layer, str) else layer))
     names, size = [code.layer for code in codes], (fed.shape[2], fed.shape[3])

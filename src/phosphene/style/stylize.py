@@ -184,6 +184,7 @@ def masked(making: Making, masks: Photos | None, style_masks: Photos | None) -> 
     """
     photo, many = (making.photo.shape[2], making.photo.shape[3]), len(making.styles)
     regions: list[Band] = []
+    masks, style_masks = ([] if some is None else list(some) for some in (masks, style_masks))
     if masks:
         read = [resize(read_mask(one, photo), photo).clamp(0, 1) for one in masks]
         regions = bands(completed(read, many), making.shares)
@@ -193,7 +194,7 @@ def masked(making: Making, masks: Photos | None, style_masks: Photos | None) -> 
         )
     parts = [
         read_mask(one, (style.shape[2], style.shape[3]), "its style")[0, 0]
-        for one, style in zip(style_masks or (), making.styles, strict=False)
+        for one, style in zip(style_masks, making.styles, strict=False)
     ]
     for i, part in enumerate(parts):
         if not part.any():

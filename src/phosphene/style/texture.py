@@ -126,7 +126,7 @@ def _making(
         raise Mistake("no statistic is left, so the texture says nothing; give one of them a weight, as --gram 1")
     seen = [precise(one, working_dtype(network)).to(network.device) for one in opened]
     smooth = given.get("smooth", "auto")
-    where = None
+    where, masks = None, [] if masks is None else list(masks)
     if masks:
         where = completed([resize(read_mask(one, size, "the texture"), size).clamp(0, 1) for one in masks], len(seen))
     layers = fitting_layers(network, layer, min(side for one in seen for side in one.shape[2:]) * scale, "texture")

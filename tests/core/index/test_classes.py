@@ -63,3 +63,9 @@ def test_a_short_name_is_the_first_one_unless_another_class_has_it():
     assert short_names({0: "Smith, John", 1: "Smith, Jane", 2: "Li, Wei", 3: ""}) == {
         0: "Smith (John)", 1: "Smith (Jane)", 2: "Li", 3: "",
     }  # fmt: skip
+
+
+def test_two_classes_of_one_name_are_those_of_their_numbers():
+    """As torchvision's Cardigan, a dog, and cardigan."""
+    twice = linear(noise(2, 3, 16, 16), np.zeros(2), labels=["Cardigan", "cardigan"])
+    assert numbers_of(Known({0: "Cardigan", 1: "cardigan"}), twice) == {0: 0, 1: 1}

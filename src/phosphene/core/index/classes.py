@@ -32,9 +32,11 @@ def numbers_of(index: Index, network: Network) -> dict[int, int]:
             f"the index has class {beyond}{f' ({name})' if name else ''}, and {network.name} has classes 0 to "
             f"{network.classes - 1}; index pictures of the network's classes"
         )
-    whole, nameless = len(index.classes) == network.classes, not any(class_names(network))
-    for name in index.classes.values():
-        if name and not names_class(network, name) and not (whole and (nameless or _CODE.fullmatch(name))):
+    theirs = dict(enumerate(class_names(network)))
+    whole, nameless = len(index.classes) == network.classes, not any(theirs.values())
+    for number, name in index.classes.items():
+        own = not name or name == theirs.get(number) or names_class(network, name)  # or one that two classes share
+        if not own and not (whole and (nameless or _CODE.fullmatch(name))):
             raise Mistake(
                 f"the index's class '{name}' is none of {network.name}'s; index pictures of the network's classes"
             )

@@ -18,7 +18,7 @@ from phosphene.core.results.results import Result, Run
 from phosphene.core.results.signature import Input
 from phosphene.core.saving import undisturbed
 from phosphene.core.units.inputs import said_in_words
-from phosphene.core.units.photographs import pictures_in, readable
+from phosphene.core.units.photographs import readable
 from phosphene.core.units.spelling import parse_units
 from phosphene.core.units.units import stems
 from phosphene.faces.running import sweep
@@ -260,7 +260,7 @@ def _about(job: Job) -> str:
 def _photographs(one: Input, given: Sequence[str], to: Destination, say: Say) -> str | list[str]:
     """A single one as it is, where that will do; of several those that can be read, each once, unless all count."""
     if one.in_order:
-        return [file for each in given for file in (pictures_in([each]) if is_folder(each) else [each])]
+        return [file for each in given for file in (_readable([each], say) if is_folder(each) else [each])]
     if one.one and (alone := single(given)) is not None:
         return alone
     files = _readable(given, say)
