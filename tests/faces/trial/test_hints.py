@@ -7,8 +7,10 @@ import torch
 
 from phosphene.core.errors import Mistake
 from phosphene.core.index.index import Index
+from phosphene.core.networks.fingerprint import network_sha256
 from phosphene.core.pictures.writing import save_png
 from phosphene.faces.trial.hints import painter, units_of
+from tests.small import convnet
 from tests.small_index import small_network
 
 OPTIONS = {"pictures": None, "against": None, "quiet": True}
@@ -44,7 +46,8 @@ def test_what_is_painted_is_kept_beside_the_record(tmp_path):
     network = small_network()
     made = painter(network, tmp_path / "t.sqlite", OPTIONS)([("relu2", 3), ("relu1", 0)])
     files = sorted(str(p.relative_to(tmp_path)) for p in Path(tmp_path).rglob("*.png"))
-    own = network.sha256[:8]  # another network's are in other folders
+    own, other = (network_sha256(one)[:8] for one in (network, convnet(size=16)))
+    assert own != other  # whose are in other folders
     assert files == [f"t.{side}-{own}/{name}.png" for side in ("least", "most") for name in ("relu1-0", "relu2-3")]
     before = [(tmp_path / file).stat().st_mtime_ns for file in files]
     again = painter(small_network(), tmp_path / "t.sqlite", OPTIONS)([("relu2", 3), ("relu1", 0)])

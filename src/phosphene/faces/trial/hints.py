@@ -10,6 +10,7 @@ from torch import Tensor
 from phosphene import catalogue
 from phosphene.core.errors import Mistake
 from phosphene.core.index.index import Index
+from phosphene.core.networks.fingerprint import network_sha256
 from phosphene.core.networks.network import Network
 from phosphene.core.paths import given_path, is_folder
 from phosphene.core.pictures.files import open_photo
@@ -54,7 +55,7 @@ def painter(network: Network, record: Path, options: Mapping[str, Any]) -> Calla
         if given is not None:
             least = {} if against is None else _read(given_path(against, "folder"), units)
             return Painted(_read(given_path(given, "folder"), units), least)
-        folders = [record.with_suffix(f".{side}-{network.sha256[:8]}") for side in ("most", "least")]
+        folders = [record.with_suffix(f".{side}-{network_sha256(network)[:8]}") for side in ("most", "least")]
         for folder, negative in zip(folders, (False, True), strict=True):
             left = [one for one in units if not (folder / _name(*one)).is_file()]
             if left:
