@@ -123,8 +123,8 @@ class LayerStyle:
         """What the other statistics say about a whole picture's features, regions weighted by their size."""
         total = features.new_zeros(len(features))
         for name, each in self._distances_of_features.items():
-            for region, share, distances in zip(self.regions, self._shares, each, strict=True):
-                own = features if region.weight is None else features[..., inside(region.weight)]
+            for where, share, distances in zip(self._inside, self._shares, each, strict=True):
+                own = features if where is None else features[..., where]
                 own = own if self.smoothing is None else own / own.mean((1, 2), keepdim=True) - 1
                 for part, distance in distances:
                     total = total + self.statistics[name] * share * part * distance(own)
@@ -158,6 +158,10 @@ class LayerStyle:
             return [1.0]
         sizes = [float(one.weight.sum()) for one in self.regions if one.weight is not None]
         return [size / sum(sizes) for size in sizes]
+
+    @cached_property
+    def _inside(self) -> list[Bool[Tensor, " p"] | None]:
+        return [None if one.weight is None else inside(one.weight) for one in self.regions]
 
     @cached_property
     def _distances_of_sums(self) -> dict:
