@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import random
 import signal
 import sys
 from pathlib import Path
@@ -34,6 +35,7 @@ DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
 @pytest.fixture(autouse=True)
 def _alike(request):
     """Every test begins with the same seed; small ones get one thread, as waiting for a second costs more."""
+    random.seed(0)  # of a sequence, annotations check an item that is drawn
     torch.default_generator.manual_seed(0)  # torch.manual_seed also notes a traceback for each kind of GPU, every time
     threads = torch.get_num_threads()
     if "slow" not in request.keywords:

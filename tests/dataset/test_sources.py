@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -97,6 +99,7 @@ def test_a_data_set_of_hugging_face_is_read_undecoded(tmp_path):
     listing = listed(data, NETWORK)
     assert listing.labels.tolist() == [1, 0, -1, 1] and listing.classes == {0: "a", 1: "b"}
     made = index(NETWORK, data, tmp_path / "index", layers="relu1", count=1)
+    assert not isinstance(made.given, Sequence)  # else annotations open one of them, now and then the broken one
     assert [one.id for one in made.broken] == ["3"] and open_photo(made.photo(2)).shape == (1, 3, 20, 24)
     assert len(exemplars(NETWORK, made, units="relu1:0", count=1).image) == 1
 

@@ -12,12 +12,12 @@ from typing import Any
 from phosphene.core.index.index import Index
 from phosphene.core.networks.network import Network
 from phosphene.core.paths import given_path
-from phosphene.core.pictures.files import file_pixels
+from phosphene.core.pictures.files import Photo, file_pixels
 from phosphene.core.units.default_layers import spread
 from phosphene.core.units.network_input import Fit
 from phosphene.dataset.building import Folder, in_process, run
 from phosphene.dataset.decoding import decoder
-from phosphene.dataset.listing import Encoded
+from phosphene.dataset.listing import Encoded, Listing
 from phosphene.dataset.merging import merge
 from phosphene.dataset.question import ask
 from phosphene.dataset.sources import listed
@@ -87,15 +87,12 @@ def index(
     return Index.open(folder.path, given=_Given(listing) if listing.kind == "python" else None)
 
 
-class _Given(Sequence[Any]):
-    """The pictures that were given in Python, by their number in the whole."""
+class _Given:
+    """The pictures that were given in Python, by their number in the whole; one that is broken is so when asked for."""
 
-    def __init__(self, listing: Any) -> None:
+    def __init__(self, listing: Listing) -> None:
         self._listing = listing
 
-    def __len__(self) -> int:
-        return len(self._listing)
-
-    def __getitem__(self, number: Any) -> Any:
+    def __getitem__(self, number: int, /) -> Photo:
         picture = self._listing.given[number]
         return file_pixels(picture.data, picture.name) if isinstance(picture, Encoded) else picture

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -51,6 +51,13 @@ from phosphene.core.units.network_input import Fit
 __all__ = ["Found", "Index", "NotRead", "Statistics", "is_index"]
 
 
+@runtime_checkable
+class ByNumber(Protocol):
+    """Photographs by their number; a list is one, and so is what reads a file only when it is asked for it."""
+
+    def __getitem__(self, number: int, /) -> Photo: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Index:
     """An index; `Index.open` opens one.
@@ -63,14 +70,14 @@ class Index:
 
     folder: Path
     facts: Mapping[str, Any]
-    given: Sequence[Photo] | None = None
+    given: ByNumber | None = None
 
     @classmethod
     def open(
         cls,
         folder: str | os.PathLike[str],
         network: Network | None = None,
-        given: Sequence[Photo] | None = None,
+        given: ByNumber | None = None,
     ) -> "Index":
         """Open an index; this reads one small file.
 
