@@ -51,7 +51,7 @@ class Trap:
 def archive():
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:
-        file.writestr("readme.txt", "hello")
+        file.writestr(zipfile.ZipInfo("readme.txt"), "hello")  # of 1980: a test's name, with the time in it, changes
     return buffer.getvalue()
 
 
