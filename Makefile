@@ -17,6 +17,9 @@ test: .venv/installed-test  ## the fast tests
 slow: .venv/installed-test  ## the slow tests: whole commands on real networks
 	.venv/bin/pytest -m slow -n auto --dist worksteal
 
+gpu: .venv/installed-test  ## where there is a GPU: every command makes the same picture there
+	PHOSPHENE_GPU=1 .venv/bin/pytest -n auto tests/faces/replay/test_gpu.py
+
 check: .venv/installed-test  ## style, types, which storey imports which, and how large things are
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
@@ -59,5 +62,5 @@ endef
 	$(call install,.[mutants])
 	@touch .venv/installed .venv/installed-test $@
 
-.PHONY: help tour test slow check mutants clean
+.PHONY: help tour test slow gpu check mutants clean
 .NOTPARALLEL:

@@ -42,7 +42,7 @@ class Alarm:
 def codes(network: phosphene.Network, pictures: Tensor) -> Tensor:
     """The HOG of pictures, (n, values, rows, columns)."""
     with torch.no_grad():
-        return torch.cat([network.read(some, ["blocks"])["blocks"] for some in pictures.split(64)])
+        return torch.cat([network.read(some, ["blocks"])["blocks"].cpu() for some in pictures.split(64)])
 
 
 def faces() -> Tensor:

@@ -76,7 +76,7 @@ def test_every_row_of_mixed_units_equals_its_single_run(robustness):
 
 
 def test_every_row_of_tokens_and_heads_equals_its_single_run():
-    facts = {"image_size": 24, "patch_size": 8, "num_layers": 1, "num_heads": 2, "hidden_dim": 4, "mlp_dim": 4}
+    facts = {"image_size": 24, "patch_size": 8, "num_layers": 1, "num_heads": 2, "hidden_dim": 8, "mlp_dim": 4}
     network = Network(import_torchvision().models.VisionTransformer(**facts).double(), size=24)
     block = "encoder.layers.encoder_layer_0"
     head = f"{block}.self_attention.scaled_dot_product_attention"

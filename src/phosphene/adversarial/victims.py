@@ -90,7 +90,7 @@ class Victim:
 
     def among(self, problems: Int[Tensor, " m"]) -> "Victim":
         """The same, asked about these problems alone, numbered anew; counted where they were counted before."""
-        other = copy(self)
+        other, problems = copy(self), problems.cpu()  # where it is counted
         other._problems = problems if self._problems is None else self._problems[problems]
         return other
 

@@ -74,7 +74,7 @@ def fmn(
         yield nearest.step(index, rows[nearest.going(rows)])
         part = (index - 1) / max(1, steps - 1)
         eps[rows] = _radius(problems.norm, eps[rows], nearest.distances[rows], reached, cosine(gamma, LAST_GAMMA, part))
-        lost = nearest.distances[rows].isinf().nonzero().flatten()
+        lost = nearest.distances[rows].isinf().nonzero().flatten().cpu()
         if len(lost):
             farther = _reach(problems, points[lost], rows[lost], seen.values[lost], seen.gradients[lost])
             eps[rows[lost]] = torch.maximum(eps[rows[lost]], farther)

@@ -32,6 +32,7 @@ from phosphene.core.networks.plan import Plan
 from phosphene.core.networks.recording import Recording, Unplayable
 from phosphene.core.networks.restoring import Kept
 from phosphene.core.networks.trials import USUAL_CHANNELS, USUAL_SIZES, Company, Pass, alike, commonest_dtype, watched
+from phosphene.core.networks.whole_float32 import whole_float32
 
 
 class Anatomy:
@@ -177,7 +178,8 @@ class Anatomy:
         return x.contiguous(memory_format=torch.channels_last) if channels_last else x
 
     def _pass(self, size: tuple[int, int], channels: int, pictures: int) -> Pass:
-        with self.locks, borrowed(self.model, self.locks), Kept(m for _, m in visible_modules(self.model)) as kept:
+        kept = Kept(m for _, m in visible_modules(self.model))
+        with self.locks, whole_float32(self.device), borrowed(self.model, self.locks), kept:
             x = self.preprocess(self.noise(size, pictures, channels), channels=channels)
             seen = watched(self.model, x, self.calling, self.pick)
         if self._restless is None:
@@ -307,7 +309,7 @@ class Anatomy:
         Raises:
             Mistake: the model fails.
         """
-        with self.locks, borrowed(self.model, self.locks), Kept(self.restless()):
+        with self.locks, whole_float32(self.device), borrowed(self.model, self.locks), Kept(self.restless()):
             try:
                 return self.logits(self.calling(self.model, self.preprocess(pictures)), len(pictures)).detach()
             except (Mistake, MemoryError, torch.OutOfMemoryError):
@@ -320,16 +322,11 @@ class Anatomy:
         """Every layer that can be read, by name, in order of execution; the last one is `logits`."""
         shapes = {layer.tap: layer.shape for layer in (self.larger.layers if self.larger else ())}
         layers = {
-            layer.name: Layer(
-                layer.name,
-                layer.kind,
-                layer.shape,
-                channel_axis(layer.shape, shapes.get(layer.tap)),
-                layer.field,
-                layer.tap,
+            one.name: Layer(
+                one.name, one.kind, one.shape, channel_axis(one.shape, shapes.get(one.tap)), one.field, one.tap
             )
-            for layer in self.native.layers
-            if not layer.hidden
+            for one in self.native.layers
+            if not one.hidden
         }
         shape = tuple(self._first_logits.shape[1:])
         layers["logits"] = Layer("logits", "logits", shape, 1, None, LOGITS)
@@ -360,7 +357,7 @@ class Anatomy:
             lowered = self.lowered(plan)
             lower = torch.autocast(self.device.type, torch.bfloat16) if lowered else nullcontext()
             overrides = self._overridden_by(plan, lowered, modules)
-            with Kept(self.restless()), overridden(overrides, tapped), lower:
+            with whole_float32(self.device), Kept(self.restless()), overridden(overrides, tapped), lower:
                 yield
 
     def _overridden_by(self, plan: Plan, lowered: bool, modules: Sequence[nn.Module]) -> list[WeightOverride]:
