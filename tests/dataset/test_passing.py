@@ -1,3 +1,5 @@
+from contextlib import closing
+
 import numpy as np
 import pytest
 import torch
@@ -6,8 +8,9 @@ from torch import nn
 from phosphene.core.errors import Mistake
 from phosphene.core.networks.network import Network
 from phosphene.core.units.inputs import feed
-from phosphene.dataset.passing import shard
+from phosphene.dataset.passing import Lanes, shard
 from phosphene.dataset.shards import Stored, shard_path
+from tests.core.witness import state
 from tests.dataset.asked import asked
 from tests.small_index import small_network
 
@@ -90,3 +93,65 @@ def test_it_says_how_far_it_is(tmp_path):
     seen = []
     shard(question, 0, network, seen=seen.append)
     assert seen == [3, 3, 2]
+
+
+@pytest.mark.parametrize("many", [1, 2, 3, 7])
+def test_lanes_say_the_same_to_the_byte_and_leave_the_network_as_it_was(tmp_path, many):
+    network, question = asked(tmp_path / "photos")
+    (tmp_path / "photos" / "0" / "004.png").write_bytes(b"no picture")
+    alone, before, seen = shard(question, 0, network), state(network.model), []
+    with closing(Lanes(network, many)) as lanes:
+        assert [shard(question, n, lanes, seen=seen.append) for n in (0, 0)] == [alone, alone]
+    assert state(network.model) == before and sorted(seen) == [1, 1, 1, 1, 3, 3, 3, 3]
+    assert torch.get_num_threads() == 1
+
+
+def test_lanes_share_the_weights(tmp_path):
+    network = small_network()
+    with closing(Lanes(network, 3)) as lanes:
+        all_of_them = [lanes._free.get() for _ in range(3)]
+    assert len({id(one.model) for one in all_of_them}) == 3
+    assert len({one.model[0].weight.data_ptr() for one in all_of_them}) == 1
+
+
+def test_what_fails_in_a_lane_is_told_and_the_others_end(tmp_path):
+    network = small_network()
+    with torch.no_grad():
+        network.model[0].weight[0, 0, 0, 0] = torch.nan
+    _, question = asked(tmp_path / "photos", network=network)
+    with closing(Lanes(network, 2)) as lanes, pytest.raises(Mistake, match="values that are not finite"):
+        shard(question, 0, lanes)
+    assert lanes._free.qsize() == 2
+
+
+def test_small_pictures_take_a_thread_each_and_whole_ones_all(tmp_path):
+    torch.set_num_threads(2)
+    small, large = small_network(), Network(small_network().model, size=128)
+    assert [asked(tmp_path / "photos", network=one)[1].threads for one in (small, large)] == [1, 2]
+    assert asked(tmp_path / "photos", network=small, fit="whole")[1].threads == 2
+
+
+class Holding(nn.Module):
+    """Calls what it holds on to, which a copy of it calls as well."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 3)
+        self.held = lambda x: self.first(x)
+
+    def forward(self, x):
+        return self.held(x).mean((2, 3))
+
+
+class Uncopied(Holding):
+    def __deepcopy__(self, memo):
+        raise TypeError("there is one of me")
+
+
+@pytest.mark.parametrize("kind", [Holding, Uncopied])
+def test_what_has_no_twin_is_read_by_one_lane(tmp_path, kind):
+    network = Network(kind(), size=16)
+    _, question = asked(tmp_path / "photos", network=network, layers=["first"])
+    with closing(Lanes(network, 3)) as lanes:
+        assert lanes._free.qsize() == 1
+        assert shard(question, 0, lanes) == shard(question, 0, network)

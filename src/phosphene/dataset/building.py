@@ -12,10 +12,12 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from phosphene.core.errors import Mistake
 from phosphene.core.index.layout import FACTS, QUESTION, SHARDS, is_index, read_json
@@ -23,7 +25,7 @@ from phosphene.core.networks.network import Network
 from phosphene.core.paths import is_file, is_folder, reason
 from phosphene.core.saving import save, undisturbed
 from phosphene.dataset.decoding import Decoder
-from phosphene.dataset.passing import shard
+from phosphene.dataset.passing import Lanes, shard
 from phosphene.dataset.question import Question
 from phosphene.dataset.shards import finished, shard_path
 
@@ -32,6 +34,9 @@ Engine = Callable[[Sequence[int]], Iterator[tuple[int, bytes]]]
 
 BEFORE = ".before"
 """In an index's folder: the index that is made anew, until the new one has begun."""
+
+MOST_LANES = 16
+"""Batches that are read side by side; the steps from layer to layer are Python's, which takes turns."""
 
 WORDS = {
     "network": "network", "plan": "plan or device", "layers": "layers", "source": "pictures", "fit": "--fit",
@@ -44,11 +49,12 @@ WORDS = {
 def in_process(
     question: Question, network: Network, decoder: Decoder, seen: Callable[[int], None] = lambda many: None
 ) -> Engine:
-    """The engine of this process: one shard after the other."""
+    """The engine of this process: one shard after the other, by as many lanes as it has threads for."""
 
     def engine(numbers: Sequence[int]) -> Iterator[tuple[int, bytes]]:
-        for number in numbers:
-            yield number, shard(question, number, network, decoder, seen)
+        with closing(Lanes(network, max(1, min(MOST_LANES, torch.get_num_threads() // question.threads)))) as lanes:
+            for number in numbers:
+                yield number, shard(question, number, lanes, decoder, seen)
 
     return engine
 
