@@ -41,7 +41,7 @@ def index(
     limit: int | None = None,
     count: int = 20,
     threshold: float = 0.0,
-    batch: int = 32,
+    batch: int | None = None,
     shard: int = 1024,
     thumbnails: int = 64,
     draft: bool = False,
@@ -61,7 +61,7 @@ def index(
         limit: so many pictures, evenly spaced.
         count: so many images for each band of a unit.
         threshold: above which a unit counts as answering.
-        batch: so many pictures in one forward pass.
+        batch: so many pictures in one forward pass; by default 32, on a processor 8 of more than 96 x 96 px.
         shard: so many in one file; each is written as a whole, and stays when the work is stopped.
         thumbnails: the longer side of an image's thumbnail in pixels.
         draft: decode large JPEGs at a half, a quarter or an eighth, several times as fast; values then differ a little.

@@ -30,6 +30,13 @@ Two threads, batches of 32: embedded:photo at 64 px, 820 to 890 images/s togethe
 GoogLeNet at 224 px, 46 to 48 together and 41 to 42 side by side, where they share one cache.
 """
 
+BATCH, BATCH_OF_LARGE = 32, 8
+"""Pictures that are read at once, on a processor.
+
+The pass: embedded:photo at 64 px, 630, 790, 850, 860 and 740 images/s by 8, 16, 32, 64 and 128; GoogLeNet at 224 px,
+65, 62, 50 and 45 by 4, 8, 16 and 32, as the values of larger batches leave the cache between layers.
+"""
+
 
 @dataclass(frozen=True)
 class Loading:
@@ -134,7 +141,7 @@ def ask(
     fit: Fit = "crop",
     draft: bool = False,
     thumbnails: int = 64,
-    batch: int = 32,
+    batch: int | None = None,
     shard: int = 1024,
     count: int = 20,
     threshold: float = 0.0,
@@ -154,14 +161,10 @@ def ask(
     shown = network.shown or (0, 1, 2)[: min(3, network.channels)]
     plan = reading.plan.record() | {"device": network.device.type}
     plan["rewrites"] = list(plan["rewrites"])
+    small = network.device.type == "cpu" and fit != "whole" and network.size[0] * network.size[1] <= SMALL
     return Question(
         network_record(network), plan, tuple(names), listing,
         Door(Entrance.of(network, fit), thumbnails, shown if len(shown) == 3 else (0,), draft),
-        batch, shard, count, threshold, _threads(network, fit), loading,
+        batch or (BATCH if small or network.device.type != "cpu" else BATCH_OF_LARGE), shard, count, threshold,
+        1 if small and network.deterministic else torch.get_num_threads(), loading,  # random numbers are shared
     )  # fmt: skip
-
-
-def _threads(network: Network, fit: Fit) -> int:
-    """Of a batch: one where pictures are small, as several batches side by side are faster then, else all."""
-    alone = fit == "whole" or network.device.type != "cpu" or not network.deterministic  # random numbers are shared
-    return torch.get_num_threads() if alone or network.size[0] * network.size[1] > SMALL else 1
