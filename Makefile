@@ -18,6 +18,7 @@ slow: .venv/installed-test  ## the slow tests: whole commands on real networks
 	.venv/bin/pytest -m slow -n auto --dist worksteal
 
 gpu: .venv/installed-test  ## where there is a GPU: every command makes the same picture there
+	@.venv/bin/python -c 'import sys, torch; torch.cuda.is_available() or sys.exit("there is no GPU here")'
 	PHOSPHENE_GPU=1 .venv/bin/pytest -n auto tests/faces/replay/test_gpu.py
 
 check: .venv/installed-test  ## style, types, which storey imports which, and how large things are
