@@ -33,10 +33,6 @@ class _Batch:
         return not self.rows or (len(self.rows) < most and self.pixels[0].shape == picture.pixels.shape)
 
 
-Answered = tuple[_Batch, dict[str, Said]]
-"""A batch, and what the layers say of it."""
-
-
 class Lanes:
     """A network and copies of it, which share its weights, and read batches side by side, in a thread each.
 
@@ -54,8 +50,12 @@ class Lanes:
         if self._many > 1:
             self._pool = ThreadPoolExecutor(self._many, initializer=torch.set_num_threads, initargs=(1,))
 
-    def answers(self, question: Question, batches: Iterable[_Batch]) -> Iterator[Answered]:
-        """Each batch with its answers, in order."""
+    def answers(self, question: Question, batches: Iterable[_Batch]) -> Iterator[tuple[_Batch, dict[str, Said]]]:
+        """Each batch and what its layers say, in order.
+
+        Raises:
+            Mistake: the network fails, or says what is not finite.
+        """
         waiting = deque[tuple[_Batch, Future]]()
         try:
             for batch in batches:
@@ -115,7 +115,7 @@ def shard(
     Args:
         question: what is asked.
         number: of the shard.
-        network: the question's, where it is loaded already; or several of it.
+        network: the question's, where it is loaded already, alone or in lanes.
         decoder: of the question's door; by default this process.
         seen: is told how many pictures have been read since it was told last.
     Raises:
